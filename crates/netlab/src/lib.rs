@@ -1,1 +1,25 @@
 //! A private network for a run: a loopback interface of its own, on which every port is free.
+//!
+//! On Linux a run gets a network namespace ([`PrivateNetwork`]) inside a user namespace
+//! ([`enter_user_namespace`]), so that no root is needed: documented ports are always free,
+//! runs go on side by side, and what is seen on the network is that run's alone.
+//! Elsewhere, and where the kernel refuses, a [`Refusal`] names the step that failed and
+//! what would allow it; the run then uses the host's loopback.
+//!
+//! Sources: `user_namespaces(7)`, `network_namespaces(7)`, `netdevice(7)`.
+
+#[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(target_os = "linux")]
+pub use namespace::{PrivateNetwork, enter_user_namespace};
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{PrivateNetwork, enter_user_namespace};
+
+mod refusal;
+pub use refusal::Refusal;
+
+pub mod process;
+pub mod sockets;

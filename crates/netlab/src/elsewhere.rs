@@ -1,0 +1,40 @@
+//! Systems without network namespaces: every request is refused, and says why.
+
+use std::io;
+
+use crate::Refusal;
+
+fn refusal() -> Refusal {
+    Refusal::new(
+        "make a private network",
+        io::Error::from(io::ErrorKind::Unsupported),
+        "network namespaces are Linux's own; the run uses the host's loopback",
+    )
+}
+
+/// Always refused: see the Linux version.
+///
+/// # Errors
+/// Always.
+pub fn enter_user_namespace() -> Result<(), Refusal> {
+    Err(refusal())
+}
+
+/// A private network, which this system does not have: no value of it exists.
+#[derive(Debug)]
+pub enum PrivateNetwork {}
+
+impl PrivateNetwork {
+    /// Always refused: see the Linux version.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn enter() -> Result<Self, Refusal> {
+        Err(refusal())
+    }
+
+    /// The processes on this network.
+    pub fn processes(&self) -> Vec<u32> {
+        match *self {}
+    }
+}

@@ -1,0 +1,191 @@
+//! Namespaces: one of users for the process, one of networks for each run.
+#![allow(
+    unsafe_code,
+    reason = "unshare(2), fork(2) and the loopback's ioctls have no safe form"
+)]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+use crate::Refusal;
+
+const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namespaces: \
+     try `sudo sysctl user.max_user_namespaces=15000`, on Ubuntu also \
+     `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, in a container \
+     `--security-opt seccomp=unconfined`, or run on the host's network";
+
+/// Puts this process into a user namespace of its own, in which it may make networks.
+///
+/// Inside, the user is 0 and has all capabilities over what the namespace owns; outside,
+/// nothing changes: files belong to the user as before. It is tried first in a child, so
+/// that a refusal leaves this process as it was. A process that may make networks anyway
+/// (root) and is refused a user namespace goes on without one.
+///
+/// Call it while the process has one thread: `unshare(2)` demands that.
+///
+/// # Errors
+/// [`Refusal`] with `ENOSPC` where `user.max_user_namespaces` is used up, `EPERM` where a
+/// sandbox or a security module forbids the step, `EINVAL` where the process has threads.
+///
+/// Source: `user_namespaces(7)`.
+pub fn enter_user_namespace() -> Result<(), Refusal> {
+    // SAFETY: getuid and getgid always succeed and touch no memory.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    match in_child(|| make_user_namespace(uid, gid).and_then(|()| unshare_network())) {
+        Ok(()) => make_user_namespace(uid, gid),
+        Err(_) if in_child(unshare_network).is_ok() => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A network namespace with its loopback interface up: `127.0.0.1` and `::1`, all ports free.
+///
+/// It belongs to the thread that entered it and to every process which that thread starts
+/// from then on, and is gone with the last of them.
+#[derive(Debug)]
+pub struct PrivateNetwork {
+    /// The namespace's inode, by which the kernel names it in `/proc/PID/ns/net`.
+    inode: u64,
+}
+
+impl PrivateNetwork {
+    /// Gives the calling thread a network of its own.
+    ///
+    /// # Errors
+    /// [`Refusal`] with `EPERM` outside a user namespace and without `CAP_SYS_ADMIN`,
+    /// `ENOSPC` where `user.max_net_namespaces` is used up.
+    ///
+    /// Source: `network_namespaces(7)`.
+    pub fn enter() -> Result<Self, Refusal> {
+        unshare_network()?;
+        raise_loopback().map_err(|reason| {
+            Refusal::new(
+                "bring the loopback interface up",
+                reason,
+                "run on the host's network",
+            )
+        })?;
+        let inode = namespace_inode("thread-self").map_err(|reason| {
+            Refusal::new("read /proc/thread-self/ns/net", reason, "mount /proc")
+        })?;
+        Ok(PrivateNetwork { inode })
+    }
+
+    /// The ids of all processes on this network, wherever in the process tree they went.
+    ///
+    /// The thread that entered is not among them as long as it is not its process's first.
+    pub fn processes(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| {
+                namespace_inode(&pid.to_string()).is_ok_and(|inode| inode == self.inode)
+            })
+            .collect()
+    }
+}
+
+fn namespace_inode(process: &str) -> io::Result<u64> {
+    Ok(fs::metadata(format!("/proc/{process}/ns/net"))?.ino())
+}
+
+fn make_user_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
+    let refused =
+        |attempt| move |reason| Refusal::new(attempt, reason, ALLOW_USER_NAMESPACES);
+    // SAFETY: unshare takes flags and touches no memory of ours.
+    check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
+        .map_err(refused("unshare(CLONE_NEWUSER)"))?;
+    // Without this an unprivileged process may not write its gid_map.
+    fs::write("/proc/self/setgroups", "deny")
+        .map_err(refused("write /proc/self/setgroups"))?;
+    // To 0, not to ourselves: with the identity a port below 1024 could not be bound.
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))
+        .map_err(refused("write /proc/self/uid_map"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+        .map_err(refused("write /proc/self/gid_map"))
+}
+
+fn unshare_network() -> Result<(), Refusal> {
+    // SAFETY: unshare takes flags and touches no memory of ours.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map_err(|reason| {
+        Refusal::new("unshare(CLONE_NEWNET)", reason, ALLOW_USER_NAMESPACES)
+    })
+}
+
+/// Sets `IFF_UP` on `lo`, which gives it `127.0.0.1` and `::1`: `netdevice(7)`.
+fn raise_loopback() -> io::Result<()> {
+    // SAFETY: socket takes three numbers; the descriptor it returns is ours alone.
+    let socket = unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        check(fd)?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    // SAFETY: an ifreq of zeros is a valid value: it holds numbers and arrays alone.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, which outlives the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) })
+}
+
+/// Runs `attempt` in a forked child, to learn whether it would work here.
+fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
+    // The steps of `attempt`, for the way back through an exit status.
+    const STEPS: [&str; 5] = [
+        "unshare(CLONE_NEWUSER)",
+        "write /proc/self/setgroups",
+        "write /proc/self/uid_map",
+        "write /proc/self/gid_map",
+        "unshare(CLONE_NEWNET)",
+    ];
+    let (mut reader, mut writer) = io::pipe().map_err(|reason| {
+        Refusal::new(
+            "make a pipe",
+            reason,
+            "raise the limit of open files: ulimit -n 1024",
+        )
+    })?;
+    // SAFETY: the process has one thread, so the child may use all it inherits; it leaves
+    // by _exit and so runs nothing of the parent's.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        if let Err(refusal) = attempt() {
+            let step =
+                STEPS.iter().position(|step| *step == refusal.attempt()).unwrap_or(0);
+            let errno = refusal.reason().raw_os_error().unwrap_or(libc::EPERM);
+            let _ = io::Write::write_all(&mut writer, &[step as u8, errno as u8]);
+        }
+        // SAFETY: _exit ends the child at once.
+        unsafe { libc::_exit(0) };
+    }
+    drop(writer);
+    check(pid).map_err(|reason| {
+        Refusal::new("fork", reason, "raise the limit of processes: ulimit -u")
+    })?;
+    let mut answer = Vec::new();
+    let read = io::Read::read_to_end(&mut reader, &mut answer);
+    let status = std::ptr::null_mut();
+    // SAFETY: waits for the child just made; a null status is allowed (waitpid(2)).
+    while unsafe { libc::waitpid(pid, status, 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+    match (read, answer[..].first_chunk::<2>()) {
+        (Ok(_), None) => Ok(()),
+        (_, Some(&[step, errno])) => Err(Refusal::new(
+            STEPS[usize::from(step)],
+            io::Error::from_raw_os_error(i32::from(errno)),
+            ALLOW_USER_NAMESPACES,
+        )),
+        (Err(reason), None) => {
+            Err(Refusal::new("read the child's answer", reason, ALLOW_USER_NAMESPACES))
+        }
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

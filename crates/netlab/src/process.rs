@@ -1,0 +1,187 @@
+//! Processes of a run: started so that none outlives it, watched without being reaped,
+//! ended as a group.
+#![allow(
+    unsafe_code,
+    reason = "prctl(2), waitid(2) and kill(2) have no safe form in std"
+)]
+
+use std::io;
+use std::process::Command;
+
+/// How a process is asked or made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// `SIGINT`: what ^C sends.
+    Interrupt,
+    /// `SIGTERM`: the request to end.
+    Terminate,
+    /// `SIGKILL`: the end, which no program can refuse.
+    Kill,
+}
+
+/// Makes `command` start in a process group of its own, and die with the thread that
+/// starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive the run.
+#[cfg(unix)]
+pub fn isolate(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
+/// Makes this process the one to which orphans among its descendants fall
+/// (`PR_SET_CHILD_SUBREAPER`, Linux; nothing elsewhere), also those in sessions of their own.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: prctl with this option takes one number.
+    unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong);
+    }
+}
+
+/// Waits until child `pid` has exited, and leaves it to be reaped: until then its id, and
+/// the id of the group it leads, cannot become another's.
+///
+/// # Errors
+/// `ECHILD` where `pid` is not a child of this process or was reaped.
+///
+/// Source: `waitid(2)`, `WNOWAIT`.
+#[cfg(unix)]
+pub fn wait_exited(pid: u32) -> io::Result<()> {
+    loop {
+        // SAFETY: an all-zero siginfo_t is valid, and waitid fills it before it is dropped.
+        let result = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(libc::P_PID, pid, &mut info, libc::WEXITED | libc::WNOWAIT)
+        };
+        if result == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Sends `signal` to every process of the group that `leader` leads. A group that is gone
+/// already is no error.
+#[cfg(unix)]
+pub fn signal_group(leader: u32, signal: Signal) {
+    // SAFETY: kill takes two numbers.
+    unsafe { libc::kill(-leader.cast_signed(), number(signal)) };
+}
+
+/// Kills process `pid` (`SIGKILL`). One that is gone already is no error.
+#[cfg(unix)]
+pub fn kill(pid: u32) {
+    // SAFETY: kill takes two numbers.
+    unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+}
+
+/// Reaps child `pid` and waits for it if it has not exited. One that is no child of this
+/// process, or was reaped, is no error.
+#[cfg(unix)]
+pub fn reap(pid: u32) {
+    let status = std::ptr::null_mut();
+    // SAFETY: a null status is allowed (waitpid(2)).
+    while unsafe { libc::waitpid(pid.cast_signed(), status, 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+#[cfg(unix)]
+fn number(signal: Signal) -> libc::c_int {
+    match signal {
+        Signal::Interrupt => libc::SIGINT,
+        Signal::Terminate => libc::SIGTERM,
+        Signal::Kill => libc::SIGKILL,
+    }
+}
+
+/// The ids of this process's children, orphans that fell to it among them.
+/// Empty where the system has no `/proc`.
+pub fn children() -> Vec<u32> {
+    let own = std::process::id();
+    processes().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own)).collect()
+}
+
+/// `pid` and all its descendants. `pid` alone where the system has no `/proc`.
+pub fn family(pid: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> =
+        processes().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect();
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        family.extend(parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    family
+}
+
+/// Whether every thread of `pid` sleeps in the kernel: it waits for something to happen.
+/// `None` where that cannot be known (no `/proc`, or the process is gone).
+pub fn sleeps(pid: u32) -> Option<bool> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut states = threads.filter_map(|thread| {
+        let path = thread.ok()?.path().join("stat");
+        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+    });
+    let first = states.next()?;
+    Some(first == 'S' && states.all(|state| state == 'S'))
+}
+
+/// The name of process `pid` as the kernel has it (`/proc/PID/comm`, at most 15 bytes).
+pub fn name(pid: u32) -> Option<String> {
+    let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let comm = String::from_utf8_lossy(&comm);
+    Some(comm.trim_end().replace(|c: char| c.is_control(), "?"))
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `PID (NAME) STATE PPID …`: the name may hold spaces and parentheses (`proc_pid_stat(5)`).
+fn parse_stat(text: &str) -> Option<Stat> {
+    let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some(Stat { state, parent: fields.next()?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let stat = parse_stat("12 (a) S 1) R 34 12 12 0").unwrap();
+        assert_eq!((stat.state, stat.parent), ('R', 34));
+    }
+
+    #[test]
+    fn a_cut_line_is_no_process() {
+        assert!(parse_stat("12 (a) S").is_none());
+        assert!(parse_stat("").is_none());
+    }
+}
