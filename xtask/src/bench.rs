@@ -1,0 +1,179 @@
+//! `bench`: how long a first `cargo xtask demo` takes beside a yardstick, and a warm one.
+//!
+//! The yardstick is the cold build of an empty program with the same two libraries that
+//! every lesson program has, `socket2` and `clap`. Both build in turn, in fresh folders,
+//! from crates that are downloaded already.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::house;
+use crate::{Ended, Error};
+
+/// What `bench` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Cold builds of each; 0 leaves them out
+    #[arg(long, default_value_t = 3)]
+    pub builds: usize,
+    /// Warm runs of `cargo xtask demo tcp-echo`
+    #[arg(long, default_value_t = 20)]
+    pub runs: usize,
+}
+
+/// Measures, and prints medians and a ratio.
+///
+/// # Errors
+/// A command that fails, or a folder that cannot be written.
+pub fn bench(options: &Options) -> Result<Ended, Error> {
+    let root = house::root();
+    if options.builds > 0 {
+        cold(&root, options.builds)?;
+    }
+    if options.runs > 0 {
+        warm(&root, options.runs)?;
+    }
+    Ok(Ended::Well)
+}
+
+fn cold(root: &Path, builds: usize) -> Result<(), Error> {
+    let folder = env::temp_dir().join(format!("xtask-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(Error::io("make a folder for the builds"))?;
+    let result = cold_in(root, &folder, builds);
+    fs::remove_dir_all(&folder).map_err(Error::io("remove the folder of the builds"))?;
+    result
+}
+
+fn cold_in(root: &Path, folder: &Path, builds: usize) -> Result<(), Error> {
+    let yardstick = folder.join("yardstick");
+    write_yardstick(root, &yardstick).map_err(Error::io("write the yardstick"))?;
+    let mut demo_times = Vec::new();
+    let mut yardstick_times = Vec::new();
+    for build in 0..builds {
+        let clone = folder.join(format!("clone-{build}"));
+        let clone_name = clone.to_string_lossy().into_owned();
+        time("git", &["clone", "--quiet", &root.to_string_lossy(), &clone_name], folder)?;
+        demo_times.push(time("cargo", &["--offline", "xtask", "demo"], &clone)?);
+        let _ = fs::remove_dir_all(yardstick.join("target"));
+        yardstick_times.push(time(
+            "cargo",
+            &["build", "--quiet", "--offline"],
+            &yardstick,
+        )?);
+    }
+    let crates = |folder: &Path, package: &str| {
+        count(
+            folder,
+            &["tree", "--offline", "-e", "no-dev", "--prefix", "none", "-p", package],
+        )
+    };
+    let ours = crates(root, "xtask")?;
+    let theirs = crates(&yardstick, "yardstick")?;
+    let (demo, build) = (median(&mut demo_times), median(&mut yardstick_times));
+    say(&format!(
+        "cold, {builds} builds each, medians (seconds)\n\
+         fresh clone to verdict   {:6.2}   {ours} crates for xtask\n\
+         yardstick                {:6.2}   {theirs} crates\n\
+         ratio                    {:6.2}",
+        demo.as_secs_f64(),
+        build.as_secs_f64(),
+        demo.as_secs_f64() / build.as_secs_f64(),
+    ))
+}
+
+/// An empty program with the workspace's versions of `socket2` and `clap`.
+fn write_yardstick(root: &Path, folder: &Path) -> io::Result<()> {
+    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
+    let dependency = |name: &str| {
+        let line = manifest.lines().find(|line| line.starts_with(&format!("{name} = ")));
+        line.unwrap_or_default().to_owned() + "\n"
+    };
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(
+        folder.join("Cargo.toml"),
+        "[package]\nname = \"yardstick\"\nedition = \"2024\"\n\n[dependencies]\n"
+            .to_owned()
+            + &dependency("clap")
+            + &dependency("socket2")
+            + "\n[workspace]\n",
+    )?;
+    fs::write(folder.join("src/main.rs"), "fn main() {}\n")?;
+    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).map(drop)
+}
+
+fn warm(root: &Path, runs: usize) -> Result<(), Error> {
+    let demo = ["xtask", "demo", "tcp-echo/main"];
+    time("cargo", &demo, root)?;
+    let mut whole = Vec::new();
+    let mut run = Vec::new();
+    for _ in 0..runs {
+        let start = Instant::now();
+        let output = output("cargo", &demo, root)?;
+        whole.push(start.elapsed());
+        let figure =
+            output.split("; runs ").nth(1).and_then(|rest| rest.split(' ').next());
+        let figure =
+            figure.and_then(|figure| figure.parse::<f64>().ok()).unwrap_or(f64::NAN);
+        run.push(Duration::try_from_secs_f64(figure / 1e3).unwrap_or_default());
+    }
+    let say_row = |name: &str, times: &mut Vec<Duration>| {
+        let middle = median(times);
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        say(&format!(
+            "{name} {:8.1} {:8.1} {:8.1}",
+            milliseconds(times[0]),
+            milliseconds(middle),
+            milliseconds(times[times.len() - 1]),
+        ))
+    };
+    say(&format!("warm, {runs} runs (milliseconds)      min   median      max"))?;
+    say_row("the run: spawn to reap    ", &mut run)?;
+    say_row("cargo xtask demo, whole   ", &mut whole)
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn time(program: &str, arguments: &[&str], folder: &Path) -> Result<Duration, Error> {
+    let start = Instant::now();
+    output(program, arguments, folder)?;
+    Ok(start.elapsed())
+}
+
+fn count(folder: &Path, arguments: &[&str]) -> Result<usize, Error> {
+    let text = output("cargo", arguments, folder)?;
+    let names = text.lines().map(|line| line.trim_end_matches(" (*)"));
+    let mut names: Vec<&str> = names.filter(|line| !line.is_empty()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.len())
+}
+
+fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Error> {
+    let attempt = format!("{program} {}", arguments.join(" "));
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        // What this process was given by cargo is not for the other checkout.
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_TARGET_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::io(&attempt))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        return Err(Error(format!("{attempt}: {}; {last}", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn say(text: &str) -> Result<(), Error> {
+    writeln!(io::stdout(), "{text}").map_err(Error::io("write to stdout"))
+}

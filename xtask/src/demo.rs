@@ -1,0 +1,369 @@
+//! `demo`: runs a lesson's terminals as the page says, shows them, compares.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::house::{self, Lesson};
+use crate::page::{Page, Scene};
+use crate::run::Network;
+use crate::screen::{self, BAD, BOLD, DIM, GOOD, Screen, styled};
+use crate::verdict::{Held, Stage, Verdict};
+use crate::{Ended, Error};
+
+/// The lesson that is shown when none is named: the document's own.
+const FIRST: &str = "tcp-echo";
+
+/// What `demo` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Lesson by number, folder or name (2, 02-tcp-echo, tcp-echo); LESSON/SCENE for one scene
+    #[arg(conflicts_with = "all")]
+    pub lesson: Option<String>,
+    /// Every lesson, a line each
+    #[arg(long)]
+    pub all: bool,
+    /// Use the host's loopback instead of a private network, one run at a time
+    #[arg(long)]
+    pub host_network: bool,
+    /// Seconds that one run may take
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub deadline: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(3600))
+        .ok_or_else(|| "use more than 0 and at most 3600 seconds".to_owned())
+}
+
+/// Does what `demo` was asked.
+///
+/// # Errors
+/// No such lesson; a broken page; programs that cannot be built; a closed standard output.
+pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
+    let root = house::root();
+    let word = options.lesson.as_deref().unwrap_or(FIRST);
+    let (word, only) = match word.split_once('/') {
+        Some((word, scene)) => (word, Some(scene)),
+        None => (word, None),
+    };
+    let lessons = if options.all {
+        house::lessons(&root).map_err(Error::io("read lessons/"))?
+    } else {
+        vec![house::lesson(&root, word)?]
+    };
+    let mut course = Vec::new();
+    for lesson in lessons {
+        let pages = lesson.pages(&root)?;
+        course.push((lesson, pages));
+    }
+    let programs = house::build(&root, course.iter().flat_map(|(_, pages)| pages))?;
+    let network = crate::choose_network(options.host_network, |refusal| {
+        let _ = writeln!(io::stderr(), "note: {refusal}");
+    })?;
+    let mut stage = crate::stage(programs, network);
+    stage.limits.run = options.deadline;
+    stage.limits.ready = stage.limits.ready.min(options.deadline);
+    let mut out = anstream::stdout();
+    let mut demo = Demo { root: &root, stage, out: &mut out, started };
+    let ended = match &course[..] {
+        [(lesson, pages)] if !options.all => {
+            demo.lesson(lesson, pages, only, options.lesson.is_none())
+        }
+        _ => demo.course(&course),
+    };
+    ended.map_err(Error::io("write to standard output"))?
+}
+
+struct Demo<'a, W> {
+    root: &'a std::path::Path,
+    stage: Stage,
+    out: &'a mut W,
+    started: Instant,
+}
+
+/// A scene with its place.
+type Job<'a> = (&'a Page, &'a Scene);
+
+fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
+    pages
+        .iter()
+        .flat_map(|page| page.scenes.iter().map(move |scene| (page, scene)))
+        .collect()
+}
+
+/// `pairings: python-rust`, or the scene alone where it stands on the lesson's own page.
+fn title(page: &Page, scene: &Scene) -> String {
+    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let main = if scene.name.is_empty() { "main" } else { &scene.name };
+    if stem == "README" { main.to_owned() } else { format!("{stem}: {main}") }
+}
+
+impl<W: Write + Send> Demo<'_, W> {
+    /// One lesson: its first scene as it comes, the others a line each.
+    fn lesson(
+        &mut self,
+        lesson: &Lesson,
+        pages: &[Page],
+        only: Option<&str>,
+        default: bool,
+    ) -> io::Result<Result<Ended, Error>> {
+        let jobs = jobs(pages);
+        let first = match only {
+            None => 0,
+            Some(name) => {
+                let found = jobs.iter().position(|(page, scene)| {
+                    scene.name == name || title(page, scene) == name
+                });
+                let Some(found) = found else {
+                    let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
+                    return Ok(Err(Error(format!(
+                        "find scene `{}` of {}: no such scene; there are: {}",
+                        crate::bytes::shown(name.as_bytes()),
+                        lesson.directory,
+                        names.join(", ")
+                    ))));
+                };
+                found
+            }
+        };
+        let Some((page, scene)) = jobs.get(first) else {
+            writeln!(self.out, "{}: nothing on this page runs", lesson.directory)?;
+            return Ok(Ok(Ended::Well));
+        };
+        let width = if io::stdout().is_terminal() { screen::width() } else { None };
+        let mut screen = Screen::new(&mut *self.out, scene, width);
+        let held =
+            self.stage.hold(self.root, page, scene, &mut |shown| screen.line(shown));
+        screen.finish()?;
+        self.verdict(page, scene, &held)?;
+        let mut all = vec![held];
+        if only.is_none() && jobs.len() > 1 {
+            writeln!(self.out, "\n{}", styled(BOLD, "more scenes of this lesson"))?;
+            let rest = &jobs[1..];
+            let width = rest.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
+            let stage = &self.stage;
+            let (root, out) = (self.root, &mut *self.out);
+            hold_all(stage, root, rest, |at, held| {
+                let (page, scene) = rest[at];
+                let name = screen::fill(&title(page, scene), width);
+                writeln!(out, "{} {name}  {}", mark(&held), aside(&held))?;
+                write!(out, "{}", indented(&held.explain()))?;
+                all.push(held);
+                Ok(())
+            })?;
+        }
+        self.closing(&all)?;
+        if default {
+            writeln!(
+                self.out,
+                "\nNow read {}/README.md and run it by hand, in two terminals.\n\
+                 Then: cargo xtask demo udp-echo, cargo xtask demo --all, cargo test",
+                std::path::Path::new("lessons").join(&lesson.directory).display()
+            )?;
+        }
+        Ok(Ok(ended(&all)))
+    }
+
+    /// The verdict on a scene that was shown.
+    fn verdict(&mut self, page: &Page, scene: &Scene, held: &Held) -> io::Result<()> {
+        let terminals = match scene.terminals.len() {
+            1 => "the terminal shows".to_owned(),
+            2 => "both terminals show".to_owned(),
+            count => format!("all {count} terminals show"),
+        };
+        let path = page.path.display();
+        match &held.verdict {
+            Verdict::Matches => writeln!(
+                self.out,
+                "\n{} {terminals} what {path} says  {}",
+                mark(held),
+                aside(held)
+            )?,
+            Verdict::Skipped(why) => writeln!(self.out, "{} skipped: {why}", mark(held))?,
+            _ => write!(self.out, "\n{} {}", mark(held), held.explain())?,
+        }
+        for left in held.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
+            writeln!(
+                self.out,
+                "{}",
+                styled(DIM, &format!("  left behind, and killed: {left}"))
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Every lesson, a line each.
+    fn course(
+        &mut self,
+        course: &[(Lesson, Vec<Page>)],
+    ) -> io::Result<Result<Ended, Error>> {
+        let width =
+            course.iter().map(|(lesson, _)| lesson.directory.len()).max().unwrap_or(0);
+        let jobs: Vec<Job<'_>> =
+            course.iter().flat_map(|(_, pages)| jobs(pages)).collect();
+        let mut lessons = course.iter().filter(|(_, pages)| scenes(pages) > 0).peekable();
+        let mut done: Vec<Held> = Vec::new();
+        let mut first = 0;
+        let (stage, root, out) = (&self.stage, self.root, &mut *self.out);
+        hold_all(stage, root, &jobs, |_, held| {
+            done.push(held);
+            let Some((lesson, _)) =
+                lessons.next_if(|(_, p)| scenes(p) == done.len() - first)
+            else {
+                return Ok(());
+            };
+            let held = &done[first..];
+            first = done.len();
+            let name = screen::fill(&lesson.directory, width);
+            writeln!(
+                out,
+                "{} {name}  {}",
+                worst_mark(held),
+                styled(DIM, &summary(held))
+            )?;
+            held.iter().try_for_each(|held| write!(out, "{}", indented(&held.explain())))
+        })?;
+        self.closing(&done)?;
+        Ok(Ok(ended(&done)))
+    }
+
+    fn closing(&mut self, all: &[Held]) -> io::Result<()> {
+        let bad = all.iter().filter(|held| !held.is_good()).count();
+        let skipped =
+            all.iter().filter(|held| matches!(held.verdict, Verdict::Skipped(_))).count();
+        let good = all.len() - bad - skipped;
+        let network = match self.stage.network {
+            Network::Private => "private network",
+            Network::Host => "host's network",
+        };
+        let total = self.started.elapsed();
+        let text = format!(
+            "{good} as documented, {bad} not, {skipped} skipped; runs {}, command {}, {network}",
+            milliseconds(elapsed(all)),
+            milliseconds(total),
+        );
+        writeln!(self.out, "{}", styled(DIM, &text))
+    }
+}
+
+fn scenes(pages: &[Page]) -> usize {
+    pages.iter().map(|page| page.scenes.len()).sum()
+}
+
+/// Runs all jobs, as many at once as there are processors where the network allows it, and
+/// gives each to `report` in the order of the list.
+fn hold_all(
+    stage: &Stage,
+    root: &std::path::Path,
+    jobs: &[Job<'_>],
+    mut report: impl FnMut(usize, Held) -> io::Result<()>,
+) -> io::Result<()> {
+    let workers = match stage.network {
+        Network::Private => thread::available_parallelism().map_or(1, NonZero::get),
+        Network::Host => 1,
+    };
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..workers.min(jobs.len()) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((page, scene)) = jobs.get(at) else { return };
+                    let _ = sender.send((at, stage.hold(root, page, scene, &mut |_| {})));
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut reported = 0;
+        for (at, held) in receiver {
+            early.insert(at, held);
+            while let Some(held) = early.remove(&reported) {
+                report(reported, held)?;
+                reported += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// `3 scenes, 1 skipped: python3 is not installed, 12.1 ms`.
+fn summary(held: &[Held]) -> String {
+    let mut skips: Vec<&str> = held
+        .iter()
+        .filter_map(|held| match &held.verdict {
+            Verdict::Skipped(why) => Some(why.as_str()),
+            _ => None,
+        })
+        .collect();
+    let skipped = match skips.len() {
+        0 => String::new(),
+        count => {
+            skips.sort_unstable();
+            skips.dedup();
+            format!(", {count} skipped: {}", skips.join(", "))
+        }
+    };
+    let s = if held.len() == 1 { "" } else { "s" };
+    let time = milliseconds(elapsed(held));
+    format!("{} scene{s}{skipped}, {time}", held.len())
+}
+
+fn elapsed(held: &[Held]) -> Duration {
+    held.iter().filter_map(|held| Some(held.outcome.as_ref()?.elapsed)).sum()
+}
+
+fn ended(all: &[Held]) -> Ended {
+    if all.iter().any(|held| !held.is_good()) {
+        Ended::Badly
+    } else if !all.is_empty()
+        && all.iter().all(|held| matches!(held.verdict, Verdict::Skipped(_)))
+    {
+        Ended::Skipped
+    } else {
+        Ended::Well
+    }
+}
+
+/// A lesson is good where nothing is wrong and something ran.
+fn worst_mark(held: &[Held]) -> String {
+    let bad = held.iter().find(|held| !held.is_good());
+    let ran = held.iter().find(|held| matches!(held.verdict, Verdict::Matches));
+    bad.or(ran).or(held.first()).map(mark).unwrap_or_default()
+}
+
+fn mark(held: &Held) -> String {
+    match held.verdict {
+        Verdict::Matches => styled(GOOD, "✓"),
+        Verdict::Skipped(_) => styled(DIM, "–"),
+        _ => styled(BAD, "✗"),
+    }
+}
+
+fn aside(held: &Held) -> String {
+    let text = match (&held.verdict, &held.outcome) {
+        (Verdict::Skipped(why), _) => format!("skipped: {why}"),
+        (_, Some(outcome)) => milliseconds(outcome.elapsed),
+        _ => String::new(),
+    };
+    styled(DIM, &text)
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+/// `3.2 ms`: a measured duration has a fraction.
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,201 @@
+//! Where things stand in the checkout: its root, the lessons, the pages of a lesson, and
+//! the binaries.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::page::{Fault, Page};
+use crate::run::{Programs, places};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    // Cargo sets the variable for what it runs; what is run by hand knows where it was built.
+    let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let own =
+        own.filter(|path| path.parent().is_some_and(|root| root.join("xtask").is_dir()));
+    let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    own.parent().map_or(own.clone(), Path::to_owned)
+}
+
+/// A lesson: a folder below `lessons/` with a `README.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The folder's name: `02-tcp-echo`.
+    pub directory: String,
+}
+
+impl Lesson {
+    /// `2` of `02-tcp-echo`; an appendix has none.
+    pub fn number(&self) -> Option<u32> {
+        self.directory.split_once('-')?.0.parse().ok()
+    }
+
+    /// `tcp-echo` of `02-tcp-echo`.
+    pub fn name(&self) -> &str {
+        match self.directory.split_once('-') {
+            Some((number, name)) if number.parse::<u32>().is_ok() => name,
+            _ => &self.directory,
+        }
+    }
+
+    /// Whether a user's word means this lesson: its number, its folder or its name.
+    fn is_called(&self, word: &str) -> bool {
+        let number = word.parse::<u32>().ok();
+        word == self.directory
+            || word == self.name()
+            || (number.is_some() && number == self.number())
+    }
+
+    /// The folder.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        root.join("lessons").join(&self.directory)
+    }
+
+    /// Its pages: `README.md` first, then its other Markdown files in order.
+    ///
+    /// # Errors
+    /// What cannot be read, or all faults of the page, each with its place.
+    pub fn pages(&self, root: &Path) -> Result<Vec<Page>, Vec<Fault>> {
+        let folder = self.folder(root);
+        let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+            .map_err(|error| vec![unreadable(root, &folder, &error)])?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "md"))
+            .collect();
+        files.sort_by_key(|path| {
+            (path.file_stem().is_none_or(|s| s != "README"), path.clone())
+        });
+        files.iter().map(|file| page(root, file)).collect()
+    }
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// As [`Lesson::pages`].
+pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Fault>> {
+    let text =
+        fs::read_to_string(file).map_err(|error| vec![unreadable(root, file, &error)])?;
+    Page::parse(file.strip_prefix(root).unwrap_or(file), &text)
+}
+
+fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Fault {
+    let path = file.strip_prefix(root).unwrap_or(file).to_owned();
+    Fault { path, line: 1, message: format!("read the page: {error}") }
+}
+
+/// All lessons, in order: the numbered ones, then the appendices.
+///
+/// # Errors
+/// The `lessons` folder cannot be read.
+pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
+    let mut lessons = Vec::new();
+    for entry in fs::read_dir(root.join("lessons"))? {
+        let path = entry?.path();
+        if path.join("README.md").is_file()
+            && let Some(name) = path.file_name().and_then(|name| name.to_str())
+        {
+            lessons.push(Lesson { directory: name.to_owned() });
+        }
+    }
+    lessons.sort_by(|a, b| a.directory.cmp(&b.directory));
+    Ok(lessons)
+}
+
+/// The lesson that a user's word means.
+///
+/// # Errors
+/// A message that lists the right words.
+pub fn lesson(root: &Path, word: &str) -> Result<Lesson, String> {
+    let lessons = lessons(root).map_err(|error| format!("read lessons/: {error}"))?;
+    if let Some(lesson) = lessons.iter().find(|lesson| lesson.is_called(word)) {
+        return Ok(lesson.clone());
+    }
+    let names = lessons.iter().map(|lesson| match lesson.number() {
+        Some(number) => format!("{number} {}", lesson.name()),
+        None => lesson.name().to_owned(),
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    let word = crate::bytes::shown(word.as_bytes());
+    Err(format!("find lesson `{word}`: no such lesson; there are: {names}"))
+}
+
+/// Builds the workspace's programs that `pages` run, and says where they are.
+///
+/// # Errors
+/// cargo's own words are on the terminal; the message says what was built.
+pub fn build<'a>(
+    root: &Path,
+    pages: impl IntoIterator<Item = &'a Page>,
+) -> Result<Programs, String> {
+    let mut packages: Vec<&str> = pages
+        .into_iter()
+        .flat_map(|page| &page.scenes)
+        .flat_map(|scene| &scene.terminals)
+        .flat_map(|terminal| &terminal.steps)
+        .filter_map(|step| places::package(&step.words))
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    // One that is no package of ours is the page's fault, and told with its place.
+    packages.retain(|package| root.join("crates").join(package).is_dir());
+    let programs = Programs {
+        binaries: binaries()
+            .map_err(|error| format!("find the built programs: {error}"))?,
+    };
+    if packages.is_empty() {
+        return Ok(programs);
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet"]).current_dir(root).stdin(Stdio::null());
+    match programs.binaries.file_name().and_then(|profile| profile.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => {
+            build.args(["--profile", profile]);
+        }
+    }
+    for package in &packages {
+        build.args(["-p", package]);
+    }
+    let what = format!("build {}", packages.join(", "));
+    match build.status() {
+        Ok(status) if status.success() => Ok(programs),
+        Ok(_) => Err(format!("{what}: cargo could not; mend what it says above")),
+        Err(error) => Err(format!("{what}: {error}; is cargo on PATH?")),
+    }
+}
+
+/// The folder of this binary, or the one above it for a test.
+fn binaries() -> io::Result<PathBuf> {
+    let mut folder = env::current_exe()?;
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesson_goes_by_number_directory_and_name() {
+        let lesson = Lesson { directory: "02-tcp-echo".into() };
+        for word in ["2", "02", "02-tcp-echo", "tcp-echo"] {
+            assert!(lesson.is_called(word), "{word}");
+        }
+        for word in ["3", "tcp", "", "-", "2-tcp-echo"] {
+            assert!(!lesson.is_called(word), "{word}");
+        }
+        let appendix = Lesson { directory: "appendix-the-source-document".into() };
+        assert_eq!(
+            (appendix.number(), appendix.name()),
+            (None, appendix.directory.as_str())
+        );
+    }
+}

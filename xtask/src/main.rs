@@ -1,0 +1,61 @@
+//! `cargo xtask`: runs the lessons, and serves their maintainers. `cargo xtask help` lists
+//! the tasks.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use xtask::{Ended, bench, ci, demo, new_lesson, tidy, update};
+
+/// Runs what the lessons say, and holds it against what they show.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    disable_help_subcommand = false,
+    after_help = "Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; \
+                  77 could not run here (says why)."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a lesson's terminals as its page says, and compare; alone: the TCP echo
+    Demo(demo::Options),
+    /// Rewrite the transcripts on the pages from a run, where they differ
+    Update(update::Options),
+    /// Check that quotations, tables, snapshots and files agree
+    Tidy,
+    /// Make the folder and the page of a new lesson
+    NewLesson(new_lesson::Options),
+    /// Measure the first build and the run of a lesson, side by side with a yardstick
+    Bench(bench::Options),
+    /// Run what CI runs after the tests: format, lints, docs, snapshots, the lessons again
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let ended = match Arguments::parse().task {
+        Task::Demo(options) => demo::demo(&options, started),
+        Task::Update(options) => update::update(&options),
+        Task::Tidy => tidy::tidy(),
+        Task::NewLesson(options) => new_lesson::new_lesson(&options),
+        Task::Bench(options) => bench::bench(&options),
+        Task::Ci => ci::ci(),
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::FAILURE,
+        Ok(Ended::Skipped) => ExitCode::from(77),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

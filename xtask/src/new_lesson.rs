@@ -1,0 +1,204 @@
+//! `new-lesson`: the folder, the page and the table rows of a lesson that is to be written.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use crate::house;
+use crate::{Ended, Error};
+
+/// What `new-lesson` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The lesson's name, in lower case with dashes: half-close
+    pub name: String,
+    /// Its number; without one: the next free
+    #[arg(long)]
+    pub number: Option<u32>,
+}
+
+/// Makes the lesson and says what comes next.
+///
+/// # Errors
+/// A name or number that is taken or is none; a file that cannot be written. Nothing that
+/// is there is overwritten.
+pub fn new_lesson(options: &Options) -> Result<Ended, Error> {
+    let root = house::root();
+    let directory = make(&root, &options.name, options.number)?;
+    writeln!(
+        anstream::stdout(),
+        "made lessons/{directory}/README.md, and its row in the two tables of lessons\n\
+         next:\n\
+         1. write the page; its programs go into crates/\n\
+         2. cargo xtask demo {name}       runs it, and shows what differs\n\
+         3. cargo xtask update {name}     writes what the programs print into the page\n\
+         4. cargo test -p lessons         makes its snapshots; accept them: cargo insta review\n\
+         5. cargo test                    everything once more; then commit",
+        name = options.name,
+    )
+    .map_err(Error::io("write to stdout"))?;
+    Ok(Ended::Well)
+}
+
+/// Makes the lesson in the checkout at `root`, and says its folder's name.
+fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
+    let attempt = format!("make lesson `{}`", crate::bytes::shown(name.as_bytes()));
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !letter || !name.chars().all(fits) || name.ends_with('-') || name.contains("--") {
+        return Err(Error(format!(
+            "{attempt}: no name for a lesson; use lower-case letters, digits and single \
+             dashes, as in half-close"
+        )));
+    }
+    let lessons = house::lessons(root).map_err(Error::io("read lessons/"))?;
+    if let Some(taken) = lessons.iter().find(|lesson| lesson.name() == name) {
+        return Err(Error(format!(
+            "{attempt}: lessons/{} has that name; choose another",
+            taken.directory
+        )));
+    }
+    let numbers = || lessons.iter().filter_map(house::Lesson::number);
+    let number = number.unwrap_or_else(|| numbers().max().unwrap_or(0) + 1);
+    if number == 0 || number > 99 || numbers().any(|taken| taken == number) {
+        return Err(Error(format!(
+            "{attempt}: number {number} is taken, or not from 1 to 99; leave --number out for \
+             the next free one"
+        )));
+    }
+    let directory = format!("{number:02}-{name}");
+    let folder = root.join("lessons").join(&directory);
+    let title = title(name);
+    // The tables first: what cannot be found is said before anything is made.
+    let tables = [
+        (
+            "README.md",
+            format!("| {number} | [{title}](lessons/{directory}/README.md) | … |"),
+        ),
+        (
+            "lessons/README.md",
+            format!("| {number} | [{title}]({directory}/README.md) | … |"),
+        ),
+    ];
+    let mut edits = Vec::new();
+    for (file, row) in tables {
+        let text = fs::read_to_string(root.join(file))
+            .map_err(Error::io(&format!("{attempt}: read {file}")))?;
+        let text = with_row(&text, number, &row).ok_or_else(|| {
+            Error(format!(
+                "{attempt}: {file} has no table of lessons (rows that begin with `| 1 |`)"
+            ))
+        })?;
+        edits.push((file, text));
+    }
+    fs::create_dir(&folder)
+        .map_err(Error::io(&format!("{attempt}: make lessons/{directory}")))?;
+    fs::write(folder.join("README.md"), page(number, &title))
+        .map_err(Error::io(&format!("{attempt}: write its page")))?;
+    for (file, text) in edits {
+        fs::write(root.join(file), text)
+            .map_err(Error::io(&format!("{attempt}: write {file}")))?;
+    }
+    Ok(directory)
+}
+
+/// `half-close` as a title: `Half close`.
+fn title(name: &str) -> String {
+    let words = name.replace('-', " ");
+    let mut characters = words.chars();
+    characters
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// `text` with `row` in its table of lessons: in place of the row of that number, or behind
+/// the last that is smaller.
+fn with_row(text: &str, number: u32, row: &str) -> Option<String> {
+    let number_of = |line: &str| -> Option<u32> {
+        line.strip_prefix('|')?.split('|').next()?.trim().parse().ok()
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    if let Some(at) = lines.iter().position(|line| number_of(line) == Some(number)) {
+        lines[at] = row;
+    } else {
+        let last =
+            lines.iter().rposition(|line| number_of(line).is_some_and(|n| n < number))?;
+        lines.insert(last + 1, row);
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+fn page(number: u32, title: &str) -> String {
+    format!(
+        "# {number}. {title}\n\n\
+         ## What you will see\n\n\
+         One paragraph: what happens, and what is surprising about it.\n\n\
+         ## Run it\n\n\
+         ```console server\n\
+         $ cargo run -q -p tcp-server\n\
+         Server is listening on port 12345...\n\
+         Connected by ('127.0.0.1', 47794)\n\
+         Received: Hello TCP Server\n\
+         ```\n\n\
+         ```console client\n\
+         $ cargo run -q -p tcp-client\n\
+         Server says: Echo: Hello TCP Server\n\
+         ```\n\n\
+         ## The code\n\n\
+         Quote what matters, with the file's path behind the language.\n\n\
+         ## What happened on the wire\n\n\
+         ## What goes wrong, and why\n\n\
+         A failure has a scene of its own, `console SCENE/TERMINAL`, that shows it.\n\n\
+         ## Try it yourself\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::Page;
+
+    const TABLE: &str = "# T\n\n| # | lesson | about |\n|---|---|---|\n| 1 | a | x |\n| 2 | b | y |\n\nend\n";
+
+    #[test]
+    fn a_row_goes_behind_the_smaller_ones_or_in_place_of_its_own() {
+        let added = with_row(TABLE, 3, "| 3 | c |").unwrap();
+        assert!(added.contains("| 2 | b | y |\n| 3 | c |\n\nend\n"), "{added}");
+        let replaced = with_row(TABLE, 2, "| 2 | c |").unwrap();
+        assert!(replaced.contains("| 1 | a | x |\n| 2 | c |\n\nend"), "{replaced}");
+        assert!(with_row("no table\n", 3, "| 3 |").is_none());
+    }
+
+    #[test]
+    fn the_page_it_makes_is_a_page() {
+        let page = Page::parse(Path::new("README.md"), &page(4, "Half close")).unwrap();
+        assert_eq!(page.scenes[0].terminals.len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_name_or_is_taken_is_refused_and_nothing_is_made() {
+        let root =
+            std::env::temp_dir().join(format!("new-lesson-{}", std::process::id()));
+        let lessons = root.join("lessons/02-tcp-echo");
+        fs::create_dir_all(&lessons).unwrap();
+        fs::write(lessons.join("README.md"), "").unwrap();
+        let refused =
+            |name: &str, number| make(&root, name, number).unwrap_err().to_string();
+        for name in ["", "-", "Half", "a b", "../x", "1a", "a--b", "a-"] {
+            assert!(refused(name, None).contains("no name for a lesson"), "{name}");
+        }
+        assert!(refused("tcp-echo", None).contains("has that name"));
+        assert!(refused("new", Some(2)).contains("number 2 is taken"));
+        assert!(refused("new", Some(0)).contains("number 0 is taken, or not"));
+        assert!(refused("new", None).contains("read README.md"));
+        fs::write(root.join("README.md"), "no table").unwrap();
+        assert!(refused("new", None).contains("no table of lessons"));
+        assert!(!root.join("lessons/03-new").exists());
+        fs::write(root.join("README.md"), TABLE).unwrap();
+        fs::write(root.join("lessons/README.md"), TABLE).unwrap();
+        assert_eq!(make(&root, "new", None).unwrap(), "03-new");
+        let table = fs::read_to_string(root.join("README.md")).unwrap();
+        assert!(table.contains("| 3 | [New](lessons/03-new/README.md) | … |"));
+        fs::remove_dir_all(&root).unwrap();
+    }
+}

@@ -1,0 +1,429 @@
+//! A lesson page: the fenced blocks that have a meaning, read from its Markdown.
+//!
+//! | fence | meaning |
+//! |---|---|
+//! | `console NAME` | a terminal of the page's main scene |
+//! | `console SCENE/NAME` | a terminal of another scene |
+//! | `LANGUAGE PATH` | a quotation of the file at PATH |
+//! | `LANGUAGE`, nothing | prose |
+//!
+//! A scene is a set of terminals that run together. In a terminal, `$ COMMAND` starts a
+//! command, the lines under it are what it prints, `^C` interrupts it, and
+//! `[exit status N]` tells how it ended when that is not 0.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+/// A page, with all its blocks in order.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it stands, relative to the root of the checkout.
+    pub path: PathBuf,
+    /// The text as it stands in the file.
+    pub text: String,
+    /// Its scenes: those that share a name are one.
+    pub scenes: Vec<Scene>,
+    /// What it quotes from other files.
+    pub quotations: Vec<Quotation>,
+}
+
+/// Terminals that run together.
+#[derive(Debug)]
+pub struct Scene {
+    /// Empty for the page's main scene.
+    pub name: String,
+    /// In the order in which they start.
+    pub terminals: Vec<Terminal>,
+}
+
+/// One terminal: a name and what is typed into it, with what comes of it.
+#[derive(Debug)]
+pub struct Terminal {
+    /// Its name, without the scene's.
+    pub name: String,
+    /// The commands, one after another.
+    pub steps: Vec<Step>,
+    /// The block's lines as they stand on the page.
+    pub lines: Vec<String>,
+    /// The number of the first of those lines; the first of a file is 1.
+    pub line: usize,
+    /// Where those lines stand in [`Page::text`], in bytes.
+    pub range: Range<usize>,
+}
+
+/// One command and what the terminal shows of it.
+#[derive(Debug)]
+pub struct Step {
+    /// As it stands behind `$ `.
+    pub command: String,
+    /// Its words, unquoted.
+    pub words: Vec<String>,
+    /// The lines it prints; how it ends among them, `^C` not.
+    pub expected: Vec<String>,
+    /// How many of those lines come before `^C`, where there is one.
+    pub interrupt_after: Option<usize>,
+    /// The command's line on the page.
+    pub line: usize,
+}
+
+/// A block that must stand in another file, letter by letter.
+#[derive(Debug)]
+pub struct Quotation {
+    /// The file, relative to the root of the checkout.
+    pub file: String,
+    /// The quoted lines.
+    pub lines: Vec<String>,
+    /// The number of the first of them on the page.
+    pub line: usize,
+}
+
+/// A fault of a page, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file, relative to the root of the checkout.
+    pub path: PathBuf,
+    /// The line; the first of a file is 1.
+    pub line: usize,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path.display(), self.line, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Languages of blocks that are prose when no file is named.
+const PROSE: [&str; 9] =
+    ["", "text", "rust", "python", "c", "toml", "json", "markdown", "diff"];
+
+impl Page {
+    /// Reads the blocks of `text`, which stands at `path` (relative to the checkout).
+    ///
+    /// # Errors
+    /// All [`Fault`]s of the page, in its order.
+    pub fn parse(path: &Path, text: &str) -> Result<Page, Vec<Fault>> {
+        let mut page = Page {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            scenes: Vec::new(),
+            quotations: Vec::new(),
+        };
+        let mut faults = Vec::new();
+        for block in blocks(text) {
+            let line = block.line;
+            if let Err((line, message)) = page.add(block) {
+                faults.push(Fault { path: path.to_owned(), line, message });
+            }
+            debug_assert!(line > 0);
+        }
+        if faults.is_empty() { Ok(page) } else { Err(faults) }
+    }
+
+    /// The scene of that name; the main scene's is empty.
+    pub fn scene(&self, name: &str) -> Option<&Scene> {
+        self.scenes.iter().find(|scene| scene.name == name)
+    }
+
+    fn add(&mut self, block: Block) -> Result<(), (usize, String)> {
+        let fence_line = block.line;
+        let at_fence = |message: String| (fence_line, message);
+        let words: Vec<&str> = block.info.split_whitespace().collect();
+        let meaning = match words[..] {
+            [] => return Ok(()),
+            [language] if PROSE.contains(&language) => return Ok(()),
+            ["console"] => {
+                return Err(at_fence(
+                    "a console block needs the name of its terminal: ```console server"
+                        .into(),
+                ));
+            }
+            ["console", name] => Meaning::Terminal(name),
+            [language, file] if PROSE.contains(&language) => Meaning::Quotation(file),
+            _ => {
+                return Err(at_fence(format!(
+                    "unknown block `{}`; known are `console TERMINAL`, `console \
+                     SCENE/TERMINAL`, `LANGUAGE PATH` and plain prose in one of: {}",
+                    block.info,
+                    PROSE[1..].join(", "),
+                )));
+            }
+        };
+        if !block.closed {
+            return Err(at_fence("the block is never closed: end it with ```".into()));
+        }
+        if block.nested {
+            return Err(at_fence(
+                "the block stands in a list or a quotation: move it to the first column"
+                    .into(),
+            ));
+        }
+        let lines: Vec<String> = block.content.lines().map(str::to_owned).collect();
+        if lines.is_empty() {
+            return Err(at_fence("the block is empty".into()));
+        }
+        match meaning {
+            Meaning::Terminal(name) => self.add_terminal(name, lines, &block),
+            Meaning::Quotation(file) => {
+                let (file, line) = (file.to_owned(), fence_line + 1);
+                self.quotations.push(Quotation { file, lines, line });
+                Ok(())
+            }
+        }
+    }
+
+    fn add_terminal(
+        &mut self,
+        name: &str,
+        lines: Vec<String>,
+        block: &Block,
+    ) -> Result<(), (usize, String)> {
+        let (scene, name) = name.split_once('/').unwrap_or(("", name));
+        let allowed = |c: char| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_'
+        };
+        if name.is_empty() || !name.chars().all(allowed) || !scene.chars().all(allowed) {
+            return Err((
+                block.line,
+                format!(
+                    "`{scene}/{name}` is no name for a terminal: use lower-case letters, \
+                     digits and dashes"
+                ),
+            ));
+        }
+        let steps = steps(&lines, block.line + 1)?;
+        let index = self.scenes.iter().position(|other| other.name == scene);
+        let index = index.unwrap_or_else(|| {
+            self.scenes.push(Scene { name: scene.to_owned(), terminals: Vec::new() });
+            self.scenes.len() - 1
+        });
+        let terminals = &mut self.scenes[index].terminals;
+        if let Some(other) = terminals.iter().find(|other| other.name == name) {
+            return Err((
+                block.line,
+                format!(
+                    "terminal `{name}` is already on line {}; give this one another name, \
+                     or a scene of its own: ```console SCENE/{name}",
+                    other.line - 1,
+                ),
+            ));
+        }
+        let (name, line) = (name.to_owned(), block.line + 1);
+        terminals.push(Terminal { name, steps, lines, line, range: block.range.clone() });
+        Ok(())
+    }
+}
+
+enum Meaning<'a> {
+    Terminal(&'a str),
+    Quotation(&'a str),
+}
+
+/// A fenced block as it stands, without a meaning yet.
+struct Block {
+    info: String,
+    content: String,
+    /// Of the content, in bytes of the page.
+    range: Range<usize>,
+    /// Of the opening fence.
+    line: usize,
+    closed: bool,
+    nested: bool,
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                let block = text[range.clone()].trim_end();
+                let column =
+                    range.start - text[..range.start].rfind('\n').map_or(0, |i| i + 1);
+                open = Some(Block {
+                    info: info.trim().to_owned(),
+                    content: String::new(),
+                    range: range.end..range.end,
+                    line: line_of(range.start),
+                    closed: is_closed(block),
+                    nested: column > 0,
+                });
+            }
+            Event::Text(part) => {
+                if let Some(block) = &mut open {
+                    if block.content.is_empty() {
+                        block.range = range.clone();
+                    }
+                    block.range.end = range.end;
+                    block.content.push_str(&part);
+                }
+            }
+            Event::End(TagEnd::CodeBlock) => blocks.extend(open.take()),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// A fence is closed by a line of the same characters, at least as many.
+fn is_closed(block: &str) -> bool {
+    let mut lines = block.lines();
+    let (Some(first), Some(last)) = (lines.next(), lines.next_back()) else {
+        return false;
+    };
+    let Some(mark) = first.trim_start().chars().next() else { return false };
+    let length = |line: &str| line.trim().chars().take_while(|c| *c == mark).count();
+    length(last) >= length(first) && last.trim().chars().all(|c| c == mark)
+}
+
+fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, String)> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (line, text) in (first_line..).zip(lines) {
+        if let Some(command) = text.strip_prefix('$') {
+            let command = command.trim();
+            let words = words(command).map_err(|message| (line, message))?;
+            steps.push(Step {
+                command: command.to_owned(),
+                words,
+                expected: Vec::new(),
+                interrupt_after: None,
+                line,
+            });
+            continue;
+        }
+        let Some(step) = steps.last_mut() else {
+            return Err((
+                line,
+                format!("a terminal begins with `$ COMMAND`, not `{text}`"),
+            ));
+        };
+        if text != "^C" {
+            step.expected.push(text.clone());
+        } else if step.interrupt_after.replace(step.expected.len()).is_some() {
+            return Err((line, "a command is interrupted once: one `^C`".into()));
+        }
+    }
+    Ok(steps)
+}
+
+/// The words of a command line, quoted as for a shell; what only a shell does is refused.
+fn words(command: &str) -> Result<Vec<String>, String> {
+    let words = shlex::split(command)
+        .ok_or_else(|| format!("`{command}`: a quotation mark is not closed"))?;
+    let shell = ["|", "||", "&", "&&", ";", "<", ">", ">>", "2>&1", "2>"];
+    if let Some(word) = words.iter().find(|word| shell.contains(&word.as_str())) {
+        return Err(format!(
+            "`{word}` needs a shell, and commands run without one: write sh -c '…'"
+        ));
+    }
+    if words.is_empty() {
+        return Err("`$` without a command".into());
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Page, Vec<Fault>> {
+        Page::parse(Path::new("page.md"), text)
+    }
+
+    fn fault(text: &str) -> String {
+        parse(text)
+            .unwrap_err()
+            .iter()
+            .map(Fault::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn terminals_steps_and_quotations_have_their_places() {
+        let page = parse(
+            "# T\n\n```console server\n$ serve --port 1\nready\n^C\nbye\n```\n\n\
+             ```console server2\n$ a 'b c'\n$ d\n[exit status 1]\n```\n\n\
+             ```console busy/server\n$ e\n```\n\n```rust src/x.rs\nfn x() {}\n```\n",
+        )
+        .unwrap();
+        assert_eq!(page.scenes.len(), 2);
+        let server = &page.scenes[0].terminals[0];
+        assert_eq!((server.name.as_str(), server.line), ("server", 4));
+        assert_eq!(server.steps[0].expected, ["ready", "bye"]);
+        assert_eq!(server.steps[0].interrupt_after, Some(1));
+        assert_eq!(
+            &page.text[server.range.clone()],
+            "$ serve --port 1\nready\n^C\nbye\n"
+        );
+        let second = &page.scenes[0].terminals[1];
+        assert_eq!(second.steps[0].words, ["a", "b c"]);
+        assert_eq!((second.steps[1].line, second.steps[1].expected.len()), (12, 1));
+        assert_eq!(page.scene("busy").unwrap().terminals[0].name, "server");
+        assert_eq!(
+            (page.quotations[0].file.as_str(), page.quotations[0].line),
+            ("src/x.rs", 21)
+        );
+    }
+
+    #[test]
+    fn broken_and_unknown_blocks_are_faults_with_their_line() {
+        for (text, expected) in [
+            ("```consol server\n$ a\n```\n", "page.md:1: unknown block `consol server`"),
+            ("x\n\n```console\n$ a\n```\n", "page.md:3: a console block needs the name"),
+            ("```console a b\n$ a\n```\n", "page.md:1: unknown block `console a b`"),
+            ("```console a\n$ a\n", "page.md:1: the block is never closed"),
+            ("```console a\n```\n", "page.md:1: the block is empty"),
+            (
+                "```console a\nhello\n```\n",
+                "page.md:2: a terminal begins with `$ COMMAND`",
+            ),
+            ("```console a\n$ \n```\n", "page.md:2: `$` without a command"),
+            ("```console a\n$ a 'b\n```\n", "page.md:2: `a 'b`: a quotation mark"),
+            ("```console a\n$ a | b\n```\n", "page.md:2: `|` needs a shell"),
+            (
+                "```console a\n$ a\n^C\n^C\n```\n",
+                "page.md:4: a command is interrupted once",
+            ),
+            ("```console A\n$ a\n```\n", "page.md:1: `/A` is no name"),
+            (
+                "- x\n  ```console a\n  $ a\n  ```\n",
+                "page.md:2: the block stands in a list",
+            ),
+            (
+                "```console a\n$ a\n```\n\n```console a\n$ b\n```\n",
+                "page.md:5: terminal `a`",
+            ),
+            ("```bash\nls\n```\n", "page.md:1: unknown block `bash`"),
+        ] {
+            let faults = fault(text);
+            assert!(faults.starts_with(expected), "{text:?} gave {faults}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_page_is_named() {
+        let faults = fault("```console\n$ a\n```\n\n```bash\nls\n```\n");
+        assert_eq!(faults.lines().count(), 2);
+    }
+
+    #[test]
+    fn fences_in_tildes_and_longer_fences_are_closed_by_their_like() {
+        assert!(parse("~~~console a\n$ a\n```\n~~~\n").is_ok());
+        assert!(parse("````console a\n$ a\n```\n").is_err());
+    }
+
+    #[test]
+    fn plain_blocks_are_prose() {
+        assert!(
+            parse("```\n$ no terminal\n```\n\n```text\nx\n```\n\n    indented\n").is_ok()
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! One command of a terminal: the process, its output, and how it ended.
+//!
+//! Standard output and standard error share one pipe, as they share a terminal, so their
+//! order is the true one. This side keeps a writing end of that pipe too, and writes a
+//! *mark* into it: when the mark comes out of the reading end, all that the command wrote
+//! before has come out as well. That is how "it exited, and this is all it printed" is
+//! known without waiting for the end of the pipe, which a grandchild may hold open.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use netlab::process::{self, Signal};
+
+/// What a command tells the run.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It printed.
+    Output(Vec<u8>),
+    /// It printed more than the run wants; nothing that follows is kept.
+    Flood,
+    /// All that it printed before [`Running::mark`] was called has been told.
+    Marked,
+    /// It exited, and all that it printed has been told.
+    Exited,
+}
+
+/// A command that was started. Dropping it kills its process group and reaps it.
+#[derive(Debug)]
+pub(super) struct Running {
+    pid: u32,
+    child: Arc<Mutex<Child>>,
+    marker: Marker,
+    reaped: bool,
+}
+
+impl Running {
+    /// Starts `program` in `folder`; its news goes through `tell`, from other threads.
+    pub(super) fn start<T: Send + 'static>(
+        program: &Path,
+        arguments: &[String],
+        folder: &Path,
+        most_bytes: usize,
+        sender: &Sender<T>,
+        tell: impl Fn(News) -> T + Clone + Send + 'static,
+    ) -> io::Result<Running> {
+        let (reader, writer) = io::pipe()?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer.try_clone()?)
+            // What would change a program's words: colours, translations, the debugging
+            // of this runner; and Python's habit of holding lines back from a pipe.
+            .env("NO_COLOR", "1")
+            .env("TERM", "dumb")
+            .env("LC_ALL", "C.UTF-8")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("COLUMNS");
+        #[cfg(unix)]
+        process::isolate(&mut command);
+        let child = command.spawn()?;
+        // The command holds writing ends of the pipe: without it this side's are the only ones.
+        drop(command);
+        let pid = child.id();
+        let child = Arc::new(Mutex::new(child));
+        let token = RandomState::new().hash_one(pid).to_ne_bytes();
+        let marker = Marker { writer, token };
+
+        let (sending, telling) = (sender.clone(), tell.clone());
+        thread::spawn(move || {
+            read(reader, token, most_bytes, |news| sending.send(telling(news)).is_ok());
+        });
+        let (waiting, mut last) = (Arc::clone(&child), marker.try_clone()?);
+        thread::spawn(move || {
+            wait(pid, &waiting);
+            last.write(Mark::Exit);
+        });
+        Ok(Running { pid, child, marker, reaped: false })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Asks for [`News::Marked`]. Call it for a process that is not printing at full speed.
+    pub(super) fn mark(&mut self) {
+        self.marker.write(Mark::Asked);
+    }
+
+    /// Signals the command's process group.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.reaped {
+            return;
+        }
+        #[cfg(unix)]
+        process::signal_group(self.pid, signal);
+        #[cfg(not(unix))]
+        if signal != Signal::Terminate {
+            let _ = lock(&self.child).kill();
+        }
+    }
+
+    /// The status of a command that has exited, which is reaped by this.
+    pub(super) fn status(&mut self) -> io::Result<ExitStatus> {
+        self.reaped = true;
+        lock(&self.child).wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::Kill);
+            let _ = self.status();
+        }
+    }
+}
+
+#[cfg(unix)]
+fn wait(pid: u32, _child: &Mutex<Child>) {
+    // An error means that the child was reaped already, which is the end as well.
+    let _ = process::wait_exited(pid);
+}
+
+/// Without `waitid` the child is asked, so that it can be killed meanwhile.
+#[cfg(not(unix))]
+fn wait(_pid: u32, child: &Mutex<Child>) {
+    while matches!(lock(child).try_wait(), Ok(None)) {
+        thread::park_timeout(std::time::Duration::from_millis(2));
+    }
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mark {
+    Asked = b'A' as isize,
+    Exit = b'X' as isize,
+}
+
+/// Writes marks: a token that no program can guess, and a letter.
+#[derive(Debug)]
+struct Marker {
+    writer: PipeWriter,
+    token: [u8; TOKEN_BYTES],
+}
+
+const TOKEN_BYTES: usize = 8;
+
+impl Marker {
+    fn try_clone(&self) -> io::Result<Marker> {
+        Ok(Marker { writer: self.writer.try_clone()?, token: self.token })
+    }
+
+    fn write(&mut self, mark: Mark) {
+        let mut bytes = self.token.to_vec();
+        bytes.push(mark as u8);
+        // One write of few bytes is not cut (pipe(7), PIPE_BUF). It fails once the reader
+        // has left, when nobody waits for the mark any more.
+        let _ = self.writer.write_all(&bytes);
+    }
+}
+
+/// Tells what comes out of the pipe until it ends or nobody listens.
+fn read(
+    mut reader: PipeReader,
+    token: [u8; TOKEN_BYTES],
+    most_bytes: usize,
+    tell: impl Fn(News) -> bool,
+) {
+    let mut splitter = Splitter { token, held: Vec::new() };
+    let mut left = most_bytes;
+    let mut flooded = false;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        for news in splitter.split(&buffer[..count]) {
+            let heard = match news {
+                News::Output(mut bytes) if !flooded => {
+                    flooded = bytes.len() > left;
+                    bytes.truncate(left);
+                    left -= bytes.len();
+                    tell(News::Output(bytes)) && (!flooded || tell(News::Flood))
+                }
+                News::Output(_) => true,
+                other => tell(other),
+            };
+            if !heard {
+                return;
+            }
+        }
+    }
+}
+
+/// Takes the marks out of a stream that may be cut anywhere.
+struct Splitter {
+    token: [u8; TOKEN_BYTES],
+    /// What may be the beginning of a mark.
+    held: Vec<u8>,
+}
+
+impl Splitter {
+    fn split(&mut self, bytes: &[u8]) -> Vec<News> {
+        self.held.extend_from_slice(bytes);
+        let mut news = Vec::new();
+        let output = |bytes: Vec<u8>, news: &mut Vec<News>| {
+            if !bytes.is_empty() {
+                news.push(News::Output(bytes));
+            }
+        };
+        while let Some(at) = self
+            .held
+            .windows(TOKEN_BYTES + 1)
+            .position(|w| w[..TOKEN_BYTES] == self.token)
+        {
+            let rest = self.held.split_off(at + TOKEN_BYTES + 1);
+            let letter = self.held[at + TOKEN_BYTES];
+            self.held.truncate(at);
+            output(std::mem::replace(&mut self.held, rest), &mut news);
+            news.push(if letter == Mark::Exit as u8 {
+                News::Exited
+            } else {
+                News::Marked
+            });
+        }
+        let whole = (1..=TOKEN_BYTES.min(self.held.len()))
+            .rev()
+            .find(|length| self.held.ends_with(&self.token[..*length]))
+            .map_or(self.held.len(), |length| self.held.len() - length);
+        let rest = self.held.split_off(whole);
+        output(std::mem::replace(&mut self.held, rest), &mut news);
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `text` with `#` for the token; what comes out with `A` and `X` for the marks.
+    fn split(pieces: &[&[u8]]) -> String {
+        let token = *b"12345678";
+        let mut splitter = Splitter { token, held: Vec::new() };
+        let mut out = String::new();
+        for news in pieces.iter().flat_map(|piece| splitter.split(piece)) {
+            match news {
+                News::Output(bytes) => out.push_str(&String::from_utf8(bytes).unwrap()),
+                News::Marked => out.push_str("<A>"),
+                News::Exited => out.push_str("<X>"),
+                News::Flood => out.push_str("<F>"),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn marks_are_found_however_the_stream_is_cut() {
+        let stream = b"ab12345678Acd1234567e12345678X12345678A";
+        for first in 0..=stream.len() {
+            for second in first..=stream.len() {
+                let pieces =
+                    [&stream[..first], &stream[first..second], &stream[second..]];
+                assert_eq!(split(&pieces), "ab<A>cd1234567e<X><A>");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_is_told_once_and_what_follows_is_dropped() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let writing = thread::spawn(move || {
+            let _ = writer.write_all(&[b'x'; 1000]);
+            Marker { writer, token: *b"12345678" }.write(Mark::Exit);
+        });
+        let told = Mutex::new(Vec::new());
+        read(reader, *b"12345678", 300, |news| {
+            told.lock().unwrap().push(news);
+            true
+        });
+        writing.join().unwrap();
+        let told = told.into_inner().unwrap();
+        let kept =
+            |news: &News| if let News::Output(bytes) = news { bytes.len() } else { 0 };
+        assert_eq!(told.iter().map(kept).sum::<usize>(), 300);
+        assert_eq!(told.iter().filter(|news| matches!(news, News::Flood)).count(), 1);
+        assert!(matches!(told.last(), Some(News::Exited)));
+    }
+}

@@ -1,0 +1,590 @@
+//! Runs a scene: starts its terminals in order, each when the one before is ready, follows
+//! what they print, and leaves nothing behind.
+//!
+//! Nothing here waits by the clock. A terminal is ready when its process listens or has
+//! bound (seen in the kernel's socket tables) and has come to rest, when it has printed the
+//! first line that the page expects, or when it has exited. What must be looked at again
+//! is looked at every [`TICK`]; every wait ends at a deadline with a message.
+
+mod command;
+pub(crate) mod places;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use netlab::PrivateNetwork;
+use netlab::process::{self, Signal};
+use netlab::sockets;
+
+use self::command::{News, Running};
+use crate::bytes::shown;
+use crate::page::{Scene, Step, Terminal};
+use crate::transcript;
+
+pub use places::{Missing, Programs};
+
+/// How often what sends no event (a socket that begins to listen) is looked at.
+const TICK: Duration = Duration::from_micros(500);
+
+/// After so many ticks a process that listens, but never comes to rest, is ready as well.
+const RESTLESS_TICKS: u32 = 40;
+
+/// What a run may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a terminal to become ready.
+    pub ready: Duration,
+    /// For the whole run.
+    pub run: Duration,
+    /// For a process that was asked to end (`SIGTERM`) before it is killed.
+    pub farewell: Duration,
+    /// For what one command prints, in bytes.
+    pub output_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            ready: Duration::from_secs(10),
+            run: Duration::from_secs(30),
+            farewell: Duration::from_millis(500),
+            output_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Where a run's traffic goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A network namespace of its own, with free ports and no strangers.
+    Private,
+    /// The host's loopback: one run at a time.
+    Host,
+}
+
+/// A line as a terminal shows it, told as it comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The index of the terminal in its scene.
+    pub terminal: usize,
+    /// The line, with what a terminal would obey escaped.
+    pub line: &'a str,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What each terminal showed, line by line, in the form of a page's block.
+    pub terminals: Vec<Vec<String>>,
+    /// Why the run was stopped before its end, if it was.
+    pub failure: Option<Failure>,
+    /// From before the first start to after the last reaping.
+    pub elapsed: Duration,
+    /// The processes that the commands left behind, and that were killed: name and id.
+    pub leftovers: Vec<String>,
+}
+
+/// Why a run was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The line of the page at which it happened.
+    pub line: usize,
+    /// Which terminal, what happened, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// What a run needs from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The folder in which commands run: the page's.
+    pub folder: &'a Path,
+    /// Where commands are found.
+    pub programs: &'a Programs,
+    /// Which network.
+    pub network: Network,
+    /// What it may cost.
+    pub limits: Limits,
+}
+
+/// Runs `scene`, telling each line to `show` as it comes.
+///
+/// It runs on a thread of its own, which takes the private network, and which outlives its
+/// children: they die with it.
+///
+/// # Errors
+/// The system's refusal of a network or of a thread. What programs do wrong is no error
+/// but a [`Failure`] in the outcome.
+pub fn run(
+    scene: &Scene,
+    setting: Setting<'_>,
+    show: &mut (dyn FnMut(Shown<'_>) + Send),
+) -> io::Result<Outcome> {
+    let body = || {
+        let network = match setting.network {
+            Network::Private => Some(PrivateNetwork::enter().map_err(io::Error::other)?),
+            Network::Host => None,
+        };
+        let start = Instant::now();
+        let (sender, receiver) = mpsc::channel();
+        let _interest = crate::interrupt::tell(&sender, || Event::Interrupted);
+        let mut run = Run {
+            setting,
+            network,
+            live: scene.terminals.iter().map(Live::new).collect(),
+            sender,
+            receiver,
+            show,
+            deadline: start + setting.limits.run,
+        };
+        let failure = run.follow().err();
+        let leftovers = run.stop();
+        let terminals = run.live.into_iter().map(|live| live.lines).collect();
+        Ok(Outcome { terminals, failure, elapsed: start.elapsed(), leftovers })
+    };
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().name("run".into()).spawn_scoped(scope, body)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[derive(Debug)]
+enum Event {
+    News { terminal: usize, step: usize, news: News },
+    Interrupted,
+}
+
+struct Run<'a> {
+    setting: Setting<'a>,
+    network: Option<PrivateNetwork>,
+    live: Vec<Live<'a>>,
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+    show: &'a mut (dyn FnMut(Shown<'_>) + Send),
+    deadline: Instant,
+}
+
+/// A terminal while it runs.
+struct Live<'a> {
+    page: &'a Terminal,
+    lines: Vec<String>,
+    /// The beginning of a line that has not ended.
+    partial: Vec<u8>,
+    /// The index of the step that runs, or runs next.
+    step: usize,
+    running: Option<Running>,
+    /// Of the step that runs.
+    progress: Progress,
+    ready_by: Option<Instant>,
+}
+
+/// How far the command of a step has come.
+#[derive(Debug, Default)]
+struct Progress {
+    ready: bool,
+    /// Lines printed.
+    printed: usize,
+    /// The first expected line came.
+    spoke: bool,
+    ticks: u32,
+    mark_asked: bool,
+    marked: bool,
+    interrupted: bool,
+    exited: bool,
+}
+
+impl<'a> Live<'a> {
+    fn new(page: &'a Terminal) -> Self {
+        Live {
+            page,
+            lines: Vec::new(),
+            partial: Vec::new(),
+            step: 0,
+            running: None,
+            progress: Progress::default(),
+            ready_by: None,
+        }
+    }
+
+    fn current(&self) -> Option<&'a Step> {
+        self.page.steps.get(self.step)
+    }
+
+    fn started(&self) -> bool {
+        self.step > 0 || self.running.is_some()
+    }
+
+    fn done(&self) -> bool {
+        self.step == self.page.steps.len()
+    }
+
+    fn ready(&self) -> bool {
+        self.step > 0 || self.progress.ready
+    }
+
+    fn waits_for_interrupt(&self) -> bool {
+        self.progress.ready
+            && !self.progress.interrupted
+            && self.current().is_some_and(|step| step.interrupt_after.is_some())
+    }
+}
+
+impl Run<'_> {
+    /// Until every terminal is done.
+    fn follow(&mut self) -> Result<(), Failure> {
+        loop {
+            for terminal in 0..self.live.len() {
+                self.advance(terminal)?;
+            }
+            if self.live.iter().all(Live::done) {
+                return Ok(());
+            }
+            match self.next_event()? {
+                Some(Event::News { terminal, step, news }) => {
+                    self.hear(terminal, step, news)?;
+                    // What is there already is heard before anything is done about it.
+                    while let Ok(event) = self.receiver.try_recv() {
+                        match event {
+                            Event::News { terminal, step, news } => {
+                                self.hear(terminal, step, news)?;
+                            }
+                            Event::Interrupted => return Err(self.interrupted()),
+                        }
+                    }
+                }
+                Some(Event::Interrupted) => return Err(self.interrupted()),
+                None => {}
+            }
+        }
+    }
+
+    /// Starts what can start, ends what has ended, interrupts what waits for it.
+    fn advance(&mut self, terminal: usize) -> Result<(), Failure> {
+        if self.live[terminal].progress.exited {
+            self.end_step(terminal);
+        }
+        let live = &self.live[terminal];
+        if live.done() {
+            return Ok(());
+        }
+        let (earlier, later) = self.live.split_at(terminal);
+        if live.running.is_none() {
+            if live.started() || earlier.iter().all(Live::ready) {
+                self.start_step(terminal)?;
+            }
+        } else if !live.progress.ready {
+            self.observe(terminal)?;
+        } else if live.waits_for_interrupt() {
+            let mut others = earlier.iter().chain(&later[1..]);
+            if others.all(|other| other.done() || other.waits_for_interrupt())
+                && earlier.iter().all(Live::done)
+                && self.rests(terminal)
+            {
+                self.interrupt(terminal);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_step(&mut self, terminal: usize) -> Result<(), Failure> {
+        let live = &mut self.live[terminal];
+        let Some(step) = live.current() else { return Ok(()) };
+        let number = live.step;
+        self.print(terminal, &format!("$ {}", step.command));
+        let (program, arguments) = self
+            .setting
+            .programs
+            .resolve(&step.words, self.setting.folder)
+            .map_err(|missing| self.failure(terminal, missing.to_string()))?;
+        let running = Running::start(
+            &program,
+            arguments,
+            self.setting.folder,
+            self.setting.limits.output_bytes,
+            &self.sender,
+            move |news| Event::News { terminal, step: number, news },
+        )
+        .map_err(|error| {
+            self.failure(terminal, format!("start {}: {error}", program.display()))
+        })?;
+        let live = &mut self.live[terminal];
+        live.running = Some(running);
+        live.progress = Progress::default();
+        live.ready_by = Some(Instant::now() + self.setting.limits.ready);
+        Ok(())
+    }
+
+    /// Looks whether the command of `terminal` has become ready.
+    fn observe(&mut self, terminal: usize) -> Result<(), Failure> {
+        let live = &self.live[terminal];
+        let Some(pid) = live.running.as_ref().map(Running::pid) else { return Ok(()) };
+        if live.progress.spoke
+            || live.progress.mark_asked
+            || live.progress.ticks > 0
+            || sockets::family_ready(pid)
+        {
+            self.live[terminal].progress.ready = self.rests(terminal);
+        }
+        let live = &self.live[terminal];
+        if !live.progress.ready && live.ready_by.is_some_and(|by| Instant::now() >= by) {
+            let first = live.current().and_then(|step| step.expected.first());
+            let printed =
+                first.map_or(String::new(), |line| format!(", nor printed `{line}`"));
+            let seconds = self.setting.limits.ready.as_secs_f32();
+            return Err(self.failure(
+                terminal,
+                format!(
+                    "not ready within {seconds} s: it neither listens nor has bound{printed}, \
+                     nor exited"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the command has come to rest: its processes sleep, and all they printed is
+    /// known. Where that cannot be seen: whether it printed what the page expects by now.
+    fn rests(&mut self, terminal: usize) -> bool {
+        let live = &mut self.live[terminal];
+        let Some(step) = live.page.steps.get(live.step) else { return false };
+        let Some(running) = &mut live.running else { return false };
+        let progress = &mut live.progress;
+        if progress.marked {
+            return true;
+        }
+        if progress.mark_asked {
+            return false;
+        }
+        progress.ticks += 1;
+        let asleep = process::family(running.pid()).into_iter().map(process::sleeps);
+        let asleep = asleep.reduce(|all, one| Some(all? && one?)).flatten();
+        match asleep {
+            Some(true) => {
+                progress.mark_asked = true;
+                running.mark();
+                false
+            }
+            Some(false) => progress.ticks > RESTLESS_TICKS,
+            None if progress.ready => {
+                progress.printed >= step.interrupt_after.unwrap_or(step.expected.len())
+            }
+            None => progress.spoke,
+        }
+    }
+
+    fn interrupt(&mut self, terminal: usize) {
+        self.end_line(terminal);
+        self.print(terminal, "^C");
+        let live = &mut self.live[terminal];
+        live.progress.interrupted = true;
+        if let Some(running) = &live.running {
+            running.signal(Signal::Interrupt);
+        }
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Failure> {
+        let looking = |live: &Live<'_>| {
+            live.running.is_some() && (!live.progress.ready || live.waits_for_interrupt())
+        };
+        let mut until = self.deadline;
+        if self.live.iter().any(looking) {
+            until = until.min(Instant::now() + TICK);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        match self.receiver.recv_timeout(left) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                if Instant::now() >= self.deadline {
+                    Err(self.overtime())
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, terminal: usize, step: usize, news: News) -> Result<(), Failure> {
+        match news {
+            News::Output(bytes) => self.output(terminal, &bytes),
+            News::Flood => {
+                let most = self.setting.limits.output_bytes;
+                self.end_line(terminal);
+                return Err(self.failure(
+                    terminal,
+                    format!("it printed more than {most} bytes, and was stopped"),
+                ));
+            }
+            // Of a command before this one: what it left behind still prints, no more.
+            _ if self.live[terminal].step != step => {}
+            News::Marked => self.live[terminal].progress.marked = true,
+            News::Exited => {
+                let progress = &mut self.live[terminal].progress;
+                progress.exited = true;
+                progress.ready = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, terminal: usize, bytes: &[u8]) {
+        let mut partial = std::mem::take(&mut self.live[terminal].partial);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            partial.extend_from_slice(piece);
+            if let Some(line) = partial.strip_suffix(b"\n") {
+                let line = shown(line.strip_suffix(b"\r").unwrap_or(line));
+                self.printed(terminal, &line);
+                partial.clear();
+            }
+        }
+        self.live[terminal].partial = partial;
+    }
+
+    /// Shows the beginning of a line that will get no end.
+    fn end_line(&mut self, terminal: usize) {
+        let partial = std::mem::take(&mut self.live[terminal].partial);
+        if !partial.is_empty() {
+            self.printed(terminal, &shown(&partial));
+        }
+    }
+
+    fn printed(&mut self, terminal: usize, line: &str) {
+        let live = &mut self.live[terminal];
+        let expected = live.current().and_then(|step| step.expected.first());
+        live.progress.spoke |=
+            expected.is_some_and(|first| transcript::alike(first, line));
+        live.progress.printed += 1;
+        self.print(terminal, line);
+    }
+
+    fn print(&mut self, terminal: usize, line: &str) {
+        self.live[terminal].lines.push(line.to_owned());
+        (self.show)(Shown { terminal, line });
+    }
+
+    /// The command of a step exited: says how, if that is worth a line, and goes on.
+    fn end_step(&mut self, terminal: usize) {
+        self.end_line(terminal);
+        let live = &mut self.live[terminal];
+        let Some(mut running) = live.running.take() else { return };
+        let interrupted = live.progress.interrupted;
+        live.progress = Progress::default();
+        live.step += 1;
+        let ended = match running.status() {
+            Ok(status) => ending(status, interrupted),
+            Err(error) => Some(format!("[exit status unknown: {error}]")),
+        };
+        if let Some(line) = ended {
+            self.print(terminal, &line);
+        }
+    }
+
+    /// Ends what still runs, kills what was left behind, reaps all.
+    fn stop(&mut self) -> Vec<String> {
+        let running = |live: &Live<'_>| live.running.is_some() && !live.progress.exited;
+        for live in &self.live {
+            if let Some(running) = &live.running {
+                running.signal(Signal::Terminate);
+            }
+        }
+        let deadline = Instant::now() + self.setting.limits.farewell;
+        while self.live.iter().any(running) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(Event::News { terminal, step, news }) => {
+                    let _ = self.hear(terminal, step, news);
+                }
+                Ok(Event::Interrupted) => {}
+                Err(_) => break,
+            }
+        }
+        for terminal in 0..self.live.len() {
+            if self.live[terminal].progress.exited {
+                self.end_step(terminal);
+            } else {
+                self.end_line(terminal);
+            }
+            // Dropping a command kills its group and reaps it.
+            self.live[terminal].running = None;
+        }
+        self.kill_leftovers()
+    }
+
+    /// What escaped its process group: all that is still on the private network, or, on
+    /// the host's, the orphans that fell to this process.
+    fn kill_leftovers(&self) -> Vec<String> {
+        let mut killed: Vec<String> = Vec::new();
+        loop {
+            let left = match &self.network {
+                Some(network) => network.processes(),
+                None => process::children(),
+            };
+            if left.is_empty() {
+                return killed;
+            }
+            for pid in left {
+                let name = process::name(pid).unwrap_or_default();
+                #[cfg(unix)]
+                {
+                    process::kill(pid);
+                    // Of one that is no child of this process its parent hears; the parent
+                    // is on the list too, and then it falls to this process.
+                    process::reap(pid);
+                }
+                let entry = format!("{name} (pid {pid})");
+                if !killed.contains(&entry) {
+                    killed.push(entry);
+                }
+            }
+        }
+    }
+
+    fn failure(&self, terminal: usize, message: String) -> Failure {
+        let live = &self.live[terminal];
+        let line = live.current().map_or(live.page.line, |step| step.line);
+        Failure { line, message: format!("terminal {}: {message}", live.page.name) }
+    }
+
+    fn interrupted(&self) -> Failure {
+        let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
+        let mut failure = self.failure(terminal, String::new());
+        failure.message = "interrupted".into();
+        failure
+    }
+
+    /// The run's time is over: says which terminal it waited for.
+    fn overtime(&self) -> Failure {
+        let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
+        let seconds = self.setting.limits.run.as_secs_f32();
+        let live = &self.live[terminal];
+        let interrupt = live.current().is_some_and(|step| step.interrupt_after.is_some());
+        let advice = if interrupt { "" } else { "; does its block need a `^C`?" };
+        self.failure(terminal, format!("still runs after {seconds} s{advice}"))
+    }
+}
+
+/// How a command ended, where the terminal would not be silent about it.
+fn ending(status: ExitStatus, interrupted: bool) -> Option<String> {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let name = signal_hook::low_level::signal_name(signal);
+        let name = name.map_or_else(|| format!("signal {signal}"), str::to_owned);
+        return (!interrupted || name != "SIGINT").then(|| format!("[killed by {name}]"));
+    }
+    match status.code() {
+        Some(0) => None,
+        // Windows has no signals: ^C is an exit status.
+        _ if interrupted && cfg!(windows) => None,
+        Some(code) => Some(format!("[exit status {code}]")),
+        None => Some("[killed]".into()),
+    }
+}

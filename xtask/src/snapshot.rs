@@ -1,0 +1,29 @@
+//! The snapshots of a page: a file a terminal, with placeholders for what varies.
+
+use std::path::{Path, PathBuf};
+
+use crate::page::{Page, Scene, Terminal};
+use crate::transcript::Renaming;
+
+/// The name of a terminal's snapshot, without `.snap`: `server`, or `busy.server` for
+/// scene `busy`, with `pairings.` before it for a page `pairings.md`.
+pub fn name(page: &Page, scene: &Scene, terminal: &Terminal) -> String {
+    let page = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let parts = [if page == "README" { "" } else { page }, &scene.name, &terminal.name];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(".")
+}
+
+/// The snapshots that the scenes of `page` have, relative to the checkout.
+pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
+    let folder = page.path.parent().unwrap_or(Path::new(""));
+    page.scenes.iter().flat_map(move |scene| {
+        let name = |terminal| format!("{}.snap", name(page, scene, terminal));
+        scene.terminals.iter().map(move |terminal| folder.join(name(terminal)))
+    })
+}
+
+/// What the snapshots of a scene hold: a text a terminal.
+pub fn contents(terminals: &[Vec<String>]) -> Vec<String> {
+    Renaming::apply_all(terminals).iter().map(|lines| lines.join("\n")).collect()
+}

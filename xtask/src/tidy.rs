@@ -1,0 +1,258 @@
+//! `tidy`: quotations, tables, snapshots and files agree.
+//!
+//! - a quotation on a page stands in the file that it names, letter by letter;
+//! - links between the pages lead to files that are there;
+//! - every snapshot beside a page belongs to a terminal of it;
+//! - the tables of lessons in `README.md` and `lessons/README.md` have a row for every
+//!   lesson.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use pulldown_cmark::{Event, Parser, Tag};
+
+use crate::house;
+use crate::page::{Fault, Page, Quotation};
+use crate::snapshot;
+use crate::{Ended, Error};
+
+/// Checks the checkout and prints what is wrong, a line each.
+///
+/// # Errors
+/// `lessons/` cannot be read, or standard output is closed.
+pub fn tidy() -> Result<Ended, Error> {
+    let root = house::root();
+    let faults = faults(&root).map_err(Error::io("read lessons/"))?;
+    let mut out = anstream::stdout();
+    for fault in &faults {
+        writeln!(out, "{fault}").map_err(Error::io("write to stdout"))?;
+    }
+    if faults.is_empty() {
+        writeln!(
+            out,
+            "tidy: quotations, tables, links and snapshots agree with the files"
+        )
+        .map_err(Error::io("write to stdout"))?;
+        return Ok(Ended::Well);
+    }
+    Ok(Ended::Badly)
+}
+
+/// Everything in the checkout at `root` that does not agree.
+///
+/// # Errors
+/// `lessons/` cannot be read.
+pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    let lessons = house::lessons(root)?;
+    for lesson in &lessons {
+        match lesson.pages(root) {
+            Err(broken) => faults.extend(broken),
+            Ok(pages) => {
+                for page in &pages {
+                    faults.extend(
+                        page.quotations.iter().filter_map(|q| misquoted(root, page, q)),
+                    );
+                    faults.extend(dead_links(root, &page.path, &page.text));
+                }
+                faults.extend(stray_snapshots(root, &lesson.folder(root), &pages));
+            }
+        }
+    }
+    for table in ["README.md", "lessons/README.md"] {
+        let path = PathBuf::from(table);
+        match fs::read_to_string(root.join(table)) {
+            Err(error) => {
+                let message = format!("read the table of lessons: {error}");
+                faults.push(Fault { path, line: 1, message });
+            }
+            Ok(text) => {
+                faults.extend(dead_links(root, &path, &text));
+                for lesson in &lessons {
+                    if !text.contains(&format!("{}/", lesson.directory)) {
+                        let directory = &lesson.directory;
+                        let message =
+                            format!("no link to lessons/{directory}/: add its row");
+                        faults.push(Fault { path: path.clone(), line: 1, message });
+                    }
+                }
+            }
+        }
+    }
+    if let Ok(text) = fs::read_to_string(root.join("CONTRIBUTING.md")) {
+        faults.extend(dead_links(root, Path::new("CONTRIBUTING.md"), &text));
+    }
+    Ok(faults)
+}
+
+/// A quotation must stand in its file as consecutive lines; a common indentation may be
+/// left out.
+fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
+    let fault = |line, message| Some(Fault { path: page.path.clone(), line, message });
+    let file = &quotation.file;
+    let path = Path::new(file);
+    let inside = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+    if !inside {
+        return fault(
+            quotation.line - 1,
+            format!("{file} is no path inside the checkout"),
+        );
+    }
+    let text = match fs::read_to_string(root.join(path)) {
+        Ok(text) => text,
+        Err(error) => return fault(quotation.line - 1, format!("read {file}: {error}")),
+    };
+    let source: Vec<&str> = text.lines().collect();
+    let quoted: Vec<&str> = quotation.lines.iter().map(String::as_str).collect();
+    // How many lines of the quotation stand in the file from each place on.
+    let best = (0..source.len())
+        .map(|start| {
+            let lines = &source[start..];
+            let indent = lines[0].len() - lines[0].trim_start().len();
+            let quoted_indent = quoted[0].len() - quoted[0].trim_start().len();
+            let drop = indent.saturating_sub(quoted_indent);
+            let same = |(line, quoted): &(&&str, &&str)| {
+                let (margin, rest) = line.split_at(drop.min(line.len()));
+                margin.trim().is_empty()
+                    && (rest == **quoted
+                        || line.trim().is_empty() && quoted.trim().is_empty())
+            };
+            lines.iter().zip(&quoted).take_while(same).count()
+        })
+        .max()
+        .unwrap_or(0);
+    if best == quoted.len() {
+        return None;
+    }
+    let line = quoted[best];
+    fault(quotation.line + best, format!("`{}` does not stand so in {file}", line.trim()))
+}
+
+/// Links to files of the checkout that are not there.
+fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
+    let folder = root.join(path.parent().unwrap_or(Path::new("")));
+    let mut faults = Vec::new();
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        let Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) =
+            event
+        else {
+            continue;
+        };
+        let file = dest_url.split(['#', '?']).next().unwrap_or_default();
+        if file.is_empty() || dest_url.contains("://") || dest_url.starts_with("mailto:")
+        {
+            continue;
+        }
+        if !folder.join(file).exists() {
+            faults.push(Fault {
+                path: path.to_owned(),
+                line: text[..range.start].matches('\n').count() + 1,
+                message: format!("the link to {file} leads nowhere"),
+            });
+        }
+    }
+    faults
+}
+
+/// Snapshots in a lesson's folder that belong to no terminal of its pages.
+fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Fault> {
+    let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| file.extension().is_some_and(|e| e == "snap"))
+        .map(|file| file.strip_prefix(root).unwrap_or(&file).to_owned())
+        .filter(|file| !wanted.contains(file))
+        .map(|path| Fault {
+            path,
+            line: 1,
+            message: "this snapshot belongs to no terminal of its page: delete it".into(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A checkout with one lesson, removed at the end of a test.
+    struct Checkout(PathBuf);
+
+    impl Checkout {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let name = format!(
+                "tidy-{}-{}",
+                std::process::id(),
+                COUNT.fetch_add(1, Ordering::Relaxed)
+            );
+            let root = std::env::temp_dir().join(name);
+            let checkout = Checkout(root);
+            checkout.write("README.md", "[one](lessons/01-one/)\n");
+            checkout.write("lessons/README.md", "[one](01-one/)\n");
+            checkout.write("src.rs", "fn main() {\n    one();\n\n    two();\n}\n");
+            checkout
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn page(&self, text: &str) -> String {
+            self.write("lessons/01-one/README.md", text);
+            let faults = faults(&self.0).unwrap();
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
+    }
+
+    impl Drop for Checkout {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_true_quotation_is_tidy() {
+        let checkout = Checkout::new();
+        assert_eq!(checkout.page("```rust src.rs\nfn main() {\n    one();\n```\n"), "");
+        assert_eq!(checkout.page("```rust src.rs\none();\n\ntwo();\n```\n"), "");
+    }
+
+    #[test]
+    fn a_word_that_changed_is_found_on_its_line() {
+        let checkout = Checkout::new();
+        assert_eq!(
+            checkout.page("# A\n\n```rust src.rs\none();\n\nthree();\n```\n"),
+            "lessons/01-one/README.md:6: `three();` does not stand so in src.rs"
+        );
+    }
+
+    #[test]
+    fn a_quotation_of_no_file_or_from_outside_is_found() {
+        let checkout = Checkout::new();
+        let faults = checkout.page("```rust no.rs\nx\n```\n\n```rust ../x.rs\nx\n```\n");
+        assert!(faults.contains("README.md:1: read no.rs: "), "{faults}");
+        assert!(faults.contains("README.md:5: ../x.rs is no path inside"), "{faults}");
+    }
+
+    #[test]
+    fn dead_links_stray_snapshots_and_missing_rows_are_found() {
+        let checkout = Checkout::new();
+        checkout.write("lessons/01-one/old.snap", "");
+        checkout.write("lessons/02-two/README.md", "# Two\n");
+        let faults = checkout.page("# One\n\nsee [two](../03-three/) and [a](#here)\n");
+        for expected in [
+            "lessons/01-one/README.md:3: the link to ../03-three/ leads nowhere",
+            "lessons/01-one/old.snap:1: this snapshot belongs to no terminal",
+            "README.md:1: no link to lessons/02-two/",
+            "lessons/README.md:1: no link to lessons/02-two/",
+        ] {
+            assert!(faults.contains(expected), "{expected} not in {faults}");
+        }
+    }
+}

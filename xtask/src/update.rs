@@ -1,0 +1,106 @@
+//! `update`: rewrites the transcripts on the pages from a run, where they differ after the
+//! renaming of what varies. A maintainer's tool: it refuses to run in CI.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+
+use crate::house;
+use crate::page::Page;
+use crate::transcript;
+use crate::verdict::{Stage, Verdict};
+use crate::{Ended, Error};
+
+/// What `update` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Lesson by number, folder or name; without one: every lesson
+    pub lesson: Option<String>,
+}
+
+/// Runs the pages and rewrites what differs.
+///
+/// # Errors
+/// In CI; a broken page; a file that cannot be written; no private network and a busy one.
+pub fn update(options: &Options) -> Result<Ended, Error> {
+    if env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false") {
+        return Err(Error::new(
+            "update the pages: refused in CI (the variable CI is set); pages change only \
+             where a person looks at them",
+        ));
+    }
+    let root = house::root();
+    let lessons = match &options.lesson {
+        Some(word) => vec![house::lesson(&root, word)?],
+        None => house::lessons(&root).map_err(Error::io("read lessons/"))?,
+    };
+    let mut pages = Vec::new();
+    for lesson in lessons {
+        pages.extend(lesson.pages(&root)?);
+    }
+    let programs = house::build(&root, &pages)?;
+    let network = crate::choose_network(false, |refusal| {
+        let _ = writeln!(io::stderr(), "note: {refusal}");
+    })?;
+    let stage = crate::stage(programs, network);
+    let mut out = anstream::stdout();
+    let mut say =
+        |line: String| writeln!(out, "{line}").map_err(Error::io("write to stdout"));
+    let mut ended = Ended::Well;
+    for page in &pages {
+        let path = page.path.display();
+        let (text, problems) = rewritten(&stage, &root, page);
+        for problem in problems {
+            say(problem)?;
+            ended = Ended::Badly;
+        }
+        if text == page.text {
+            say(format!("{path}: as it was"))?;
+            continue;
+        }
+        fs::write(root.join(&page.path), &text)
+            .map_err(Error::io(&format!("write {path}")))?;
+        say(format!("{path}: rewritten; now accept the snapshots: cargo insta review"))?;
+    }
+    Ok(ended)
+}
+
+/// The page's text with the transcripts of a run, and what stood in the way.
+fn rewritten(
+    stage: &Stage,
+    root: &std::path::Path,
+    page: &Page,
+) -> (String, Vec<String>) {
+    let mut edits = Vec::new();
+    let mut problems = Vec::new();
+    for scene in &page.scenes {
+        let held = stage.hold(root, page, scene, &mut |_| {});
+        match (&held.verdict, &held.outcome) {
+            (Verdict::Differs(_), Some(outcome)) => {
+                let on_page: Vec<Vec<String>> = scene
+                    .terminals
+                    .iter()
+                    .map(|terminal| terminal.lines.clone())
+                    .collect();
+                let lines = transcript::in_the_words_of(&on_page, &outcome.terminals);
+                for (terminal, lines) in scene.terminals.iter().zip(lines) {
+                    edits.push((terminal.range.clone(), lines.join("\n") + "\n"));
+                }
+            }
+            (Verdict::Matches, _) => {}
+            (Verdict::Skipped(why), _) => problems.push(format!(
+                "{}: scene `{}` is left as it is: {why}",
+                page.path.display(),
+                scene.name
+            )),
+            _ => problems.push(held.explain().trim_end().to_owned()),
+        }
+    }
+    // From the end, so that the places of what is still to come stay right.
+    edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut text = page.text.clone();
+    for (range, lines) in edits {
+        text.replace_range(range, &lines);
+    }
+    (text, problems)
+}
