@@ -92,6 +92,7 @@ Examples:
   tcp-client --message 'Hello again'  say something else
   tcp-client --port 40123             ask a server that printed this port
 Start the server first, in another terminal: tcp-server
+Through cargo: cargo run -q -p tcp-client -- --message 'Hello again'
 
 Exit status:
   0  the whole reply came

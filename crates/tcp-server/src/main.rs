@@ -93,6 +93,7 @@ Examples:
   tcp-server --port 0         listen on any free port, and print which
   tcp-server --host 0.0.0.0   listen on every IPv4 address, for the whole network
 Then, in another terminal: tcp-client
+Through cargo: cargo run -q -p tcp-server -- --port 0
 
 Exit status:
   0  one message was received and sent back
