@@ -1,0 +1,83 @@
+//! `--host`, `--port` and `--message`.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::ops::Deref;
+
+use clap::builder::{
+    OsStringValueParser, TypedValueParser, ValueParser, ValueParserFactory,
+};
+
+use crate::{During, Failure};
+
+/// `--host` and `--port`: where a server listens, and where a client finds it.
+///
+/// The default is `localhost`, port 12345.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Address {
+    /// IPv4 address, or a name that has one
+    #[arg(long, default_value = "localhost")]
+    host: String,
+
+    /// Port; a server given 0 takes any free one and prints which
+    #[arg(long, default_value_t = 12345)]
+    port: u16,
+}
+
+impl Address {
+    /// Looks the host up and gives its first IPv4 address with the port, as Python's
+    /// `AF_INET` socket does.
+    ///
+    /// `localhost` is 127.0.0.1 without a look-up (RFC 6761 §6.3), so that it means the
+    /// same on a machine whose hosts file puts `::1` first. An IPv4 literal needs no
+    /// look-up either. Any other name is asked of the system: getaddrinfo(3).
+    ///
+    /// # Errors
+    /// The host is unknown, cannot be looked up now, or has IPv6 addresses alone.
+    pub fn resolve(&self) -> Result<SocketAddr, Failure> {
+        let Self { host, port } = self;
+        if host == "localhost" {
+            return Ok((Ipv4Addr::LOCALHOST, *port).into());
+        }
+        let found = (host.as_str(), *port).to_socket_addrs().during("resolve", host)?;
+        found.into_iter().find(SocketAddr::is_ipv4).ok_or_else(|| {
+            let reason =
+                "it has IPv6 addresses alone and this program speaks IPv4 (AF_INET)";
+            Failure::new("resolve", host, reason, "try --host 127.0.0.1")
+        })
+    }
+}
+
+/// `--message`: the bytes to send, just as they stood on the command line.
+///
+/// On Unix that is any bytes without NUL; they need not be UTF-8. On Windows it is UTF-8,
+/// and a lone surrogate, which has no UTF-8, is a wrong command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message(Vec<u8>);
+
+impl Deref for Message {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Lets clap take a [`Message`] as the type of an argument.
+impl ValueParserFactory for Message {
+    type Parser = ValueParser;
+
+    fn value_parser() -> ValueParser {
+        OsStringValueParser::new().try_map(|argument| bytes(argument).map(Message)).into()
+    }
+}
+
+#[cfg(unix)]
+fn bytes(argument: OsString) -> Result<Vec<u8>, &'static str> {
+    Ok(std::os::unix::ffi::OsStringExt::into_vec(argument))
+}
+
+#[cfg(not(unix))]
+fn bytes(argument: OsString) -> Result<Vec<u8>, &'static str> {
+    argument.into_string().map(String::into_bytes).map_err(|_| "not Unicode")
+}

@@ -1,0 +1,162 @@
+//! The one form of an error: `CALL OBJECT: reason (ERRNO); what to do next`.
+
+use std::fmt::{self, Display};
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use socket2::SockAddr;
+
+use crate::Escaped;
+
+/// What went wrong, as one line without a full stop: `bind 127.0.0.1:12345: address
+/// already in use (EADDRINUSE); is another server running? try --port 0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(String);
+
+impl Failure {
+    /// A failure that the program itself found, not the kernel.
+    ///
+    /// `call` is the system call, `object` what it was asked of, `advice` what to do
+    /// next.
+    pub fn new(call: &str, object: impl Display, reason: &str, advice: &str) -> Self {
+        // The object may be a host name that the user typed: no terminal shall obey it.
+        let object = object.to_string();
+        let object = Escaped(object.as_bytes());
+        let separator = if advice.is_empty() { "" } else { "; " };
+        Self(format!("{call} {object}: {reason}{separator}{advice}"))
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Says during which call an [`io::Error`] came: `listener.listen(128).during("listen",
+/// address)?`.
+pub trait During<T> {
+    /// Turns the error into a [`Failure`] that names the call, its object, the reason
+    /// with its `errno`, and what to do next.
+    ///
+    /// # Errors
+    /// The one that came, in the form above.
+    fn during(self, call: &str, object: impl Display) -> Result<T, Failure>;
+}
+
+impl<T> During<T> for io::Result<T> {
+    fn during(self, call: &str, object: impl Display) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let (errno, reason) = reason(&error);
+            Failure::new(call, object, &reason, advice(call, errno))
+        })
+    }
+}
+
+/// The `errno` by name ("" if it has none here), and the reason with it.
+///
+/// The words are ours, so that they are the same on every system: strerror(3) differs.
+fn reason(error: &io::Error) -> (&'static str, String) {
+    let Some((errno, words)) = known(error) else {
+        // std says "failed to look up address information: Name or service not known".
+        let text = error.to_string();
+        let text = text.rsplit(": ").next().unwrap_or(&text).trim_end_matches('.');
+        let mut letters = text.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        return ("", first.into_iter().chain(letters).collect());
+    };
+    (errno, format!("{words} ({errno})"))
+}
+
+fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => ("EADDRINUSE", "address already in use"),
+        ErrorKind::AddrNotAvailable => ("EADDRNOTAVAIL", "address not available"),
+        ErrorKind::BrokenPipe => ("EPIPE", "broken pipe"),
+        ErrorKind::ConnectionAborted => ("ECONNABORTED", "connection aborted"),
+        ErrorKind::ConnectionRefused => ("ECONNREFUSED", "connection refused"),
+        ErrorKind::ConnectionReset => ("ECONNRESET", "connection reset by peer"),
+        ErrorKind::HostUnreachable => ("EHOSTUNREACH", "no route to host"),
+        ErrorKind::Interrupted => ("EINTR", "interrupted by a signal"),
+        ErrorKind::InvalidInput => ("EINVAL", "invalid argument"),
+        ErrorKind::NetworkUnreachable => ("ENETUNREACH", "network is unreachable"),
+        ErrorKind::NotConnected => ("ENOTCONN", "not connected"),
+        ErrorKind::PermissionDenied if error.raw_os_error() == Some(1) => {
+            ("EPERM", "operation not permitted")
+        }
+        ErrorKind::PermissionDenied => ("EACCES", "permission denied"),
+        ErrorKind::StorageFull => ("ENOSPC", "no space left on device"),
+        ErrorKind::TimedOut => ("ETIMEDOUT", "timed out"),
+        ErrorKind::WouldBlock => ("EAGAIN", "nothing came in time"),
+        // std has no kind for these: the number tells, and it differs by system.
+        _ => match error.raw_os_error()? {
+            EMFILE => ("EMFILE", "too many open files"),
+            EMSGSIZE => ("EMSGSIZE", "message too long"),
+            _ => return None,
+        },
+    })
+}
+
+const EMFILE: i32 = if cfg!(windows) { 10024 } else { 24 };
+const EMSGSIZE: i32 = match () {
+    () if cfg!(windows) => 10040,
+    () if cfg!(target_os = "linux") => 90,
+    () => 40,
+};
+
+fn advice(call: &str, errno: &str) -> &'static str {
+    match (call, errno) {
+        ("bind" | "listen", "EADDRINUSE") => "is another server running? try --port 0",
+        ("bind", "EADDRNOTAVAIL") => {
+            "no interface of this machine has it; try --host localhost"
+        }
+        ("bind", "EACCES") => "a port this low is for root; try --port 12345",
+        ("connect", "ECONNREFUSED") => "nobody listens there; start the server first",
+        ("connect", "ETIMEDOUT") => {
+            "nobody answers; is the host up, or a firewall between?"
+        }
+        (_, "ENETUNREACH" | "EHOSTUNREACH") => "no way leads there; is the network up?",
+        ("recv", "ECONNRESET") => {
+            "the peer died, or closed before it had read everything"
+        }
+        ("send", "ECONNRESET" | "EPIPE") => "the peer has closed the connection",
+        ("sendto", "EMSGSIZE") => "over IPv4 a datagram carries at most 65507 bytes",
+        ("sendto", "EINVAL") => "is the port 0? nobody can receive there",
+        ("sendto", "EACCES") => "is it a broadcast address? that needs SO_BROADCAST",
+        ("write", "EPIPE") => "whoever read this output is gone",
+        ("write", "ENOSPC") => "make room, or write elsewhere",
+        ("resolve", _) => "is the name right? 127.0.0.1 needs no look-up",
+        (_, "EMFILE") => "see ulimit -n",
+        _ => "",
+    }
+}
+
+/// The address that socket2 gave, as std knows it.
+///
+/// # Errors
+/// Never for an `AF_INET` socket: its addresses are all of that family.
+pub fn internet_address(address: &SockAddr) -> Result<SocketAddr, Failure> {
+    address.as_socket().ok_or_else(|| {
+        Failure::new("address", format!("{address:?}"), "neither IPv4 nor IPv6", "")
+    })
+}
+
+/// Writes the failure to stderr, one line. That stderr is closed is no reason to fail
+/// again.
+pub fn report(failure: &Failure) {
+    let _ = io::stderr().write_all(format!("{failure}\n").as_bytes());
+}
+
+/// The end of every `main`: 0, or the failure on stderr and 1. (clap exits with 2.)
+pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}

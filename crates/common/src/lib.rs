@@ -1,0 +1,14 @@
+//! What the lesson programs share and no lesson is about: the command line, the one form
+//! of an error, and text that is safe to show.
+//!
+//! Nothing here makes a socket call: socket(2), bind(2) and their like stand in the
+//! programs, where the reader can see them. The name look-up of `--host` is the nearest
+//! thing, and [`Address::resolve`] says what it does.
+
+mod arguments;
+mod failure;
+mod text;
+
+pub use arguments::{Address, Message};
+pub use failure::{During, Failure, exit_code, internet_address, report};
+pub use text::{Escaped, PythonAddress, write_line};

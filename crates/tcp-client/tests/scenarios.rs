@@ -1,0 +1,429 @@
+//! The TCP client against every kind of server, the test playing the server.
+#![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+
+use testkit::Program;
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client");
+
+fn client(arguments: &[&str]) -> Command {
+    let mut command = Command::new(CLIENT);
+    command.args(arguments);
+    command
+}
+
+/// A client that is asked to send `message` to `port`.
+fn start(port: u16, message: impl AsRef<OsStr>) -> Program {
+    let mut command = client(&["--port", &port.to_string(), "--message"]);
+    Program::start(command.arg(message))
+}
+
+/// Accepts the client and receives its message, which is of so many bytes.
+fn receive(listener: &TcpListener, message_bytes: usize) -> (TcpStream, Vec<u8>) {
+    let (mut connection, _) = testkit::accept(listener);
+    let mut message = vec![0; message_bytes];
+    connection.read_exact(&mut message).expect("receive the message");
+    (connection, message)
+}
+
+#[test]
+fn one_message_one_reply() {
+    let (listener, port) = testkit::listen();
+    let program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let (mut connection, message) = receive(&listener, 16);
+    assert_eq!(message, b"Hello TCP Server");
+    connection.write_all(b"Echo: Hello TCP Server").expect("send");
+    program.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
+    assert_eq!(connection.read(&mut [0; 1]).expect("end of stream"), 0);
+}
+
+#[test]
+fn server_in_python() {
+    let Some(mut server) = testkit::python("lessons/02-tcp-echo/server.py") else {
+        return testkit::skip("server_in_python", "no python3");
+    };
+    let mut server = Program::start(server.arg("0"));
+    let port = server.port();
+    let program = Program::start(&mut client(&["--port", &port.to_string()]));
+    program.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
+    let connected = server.line();
+    assert!(connected.starts_with("Connected by ('127.0.0.1', "), "{connected}");
+    let transcript = format!(
+        "Server is listening on port {port}...\n{connected}\nReceived: Hello TCP Server\n"
+    );
+    server.finish().expect(0, &transcript, "");
+}
+
+#[test]
+fn python_to_python() {
+    let Some(mut server) = testkit::python("lessons/02-tcp-echo/server.py") else {
+        return testkit::skip("python_to_python", "no python3");
+    };
+    let mut server = Program::start(server.arg("0"));
+    let port = server.port();
+    let client = testkit::python("lessons/02-tcp-echo/client.py");
+    let client = Program::start(client.expect("python3").arg(port.to_string()));
+    client.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
+    let finished = server.finish();
+    assert!(finished.stdout.ends_with("\nReceived: Hello TCP Server\n"), "{finished:?}");
+    finished.expect(0, &finished.stdout, "");
+}
+
+#[test]
+fn nobody_listens() {
+    // Bound and not listening: the port is held, so that no other test can listen there.
+    let kind = socket2::Type::STREAM;
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).expect("socket");
+    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any_port.into()).expect("bind");
+    let address = socket.local_addr().expect("local address").as_socket().expect("IPv4");
+    start(address.port(), "Hello").finish().expect(
+        1,
+        "",
+        &format!(
+            "connect {address}: connection refused (ECONNREFUSED); \
+             nobody listens there; start the server first\n"
+        ),
+    );
+}
+
+#[test]
+fn host_is_unknown() {
+    let finished =
+        Program::start(&mut client(&["--host", "no-such-host.invalid"])).finish();
+    // The reason is the resolver's own: with no DNS server at hand it says another.
+    let stderr = &finished.stderr;
+    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
+    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
+    assert!(stderr.ends_with(advice), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 1);
+    finished.expect(1, "", stderr);
+}
+
+#[test]
+fn host_would_be_obeyed_by_a_terminal() {
+    let finished = Program::start(&mut client(&["--host", "\x1b[2J"])).finish();
+    assert!(finished.stderr.starts_with(r"resolve \x1b[2J: "), "{finished:?}");
+    finished.expect(1, "", &finished.stderr);
+}
+
+#[test]
+fn host_has_ipv6_alone() {
+    Program::start(&mut client(&["--host", "::1"])).finish().expect(
+        1,
+        "",
+        "resolve ::1: it has IPv6 addresses alone and this program speaks IPv4 (AF_INET); \
+         try --host 127.0.0.1\n",
+    );
+}
+
+#[test]
+fn command_line_is_wrong() {
+    for arguments in [["--port", "65536"], ["--port", "-1"], ["--nonsense", "1"]] {
+        let finished = Program::start(&mut client(&arguments)).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[test]
+fn message_is_empty() {
+    // Nobody accepts: a client that connected, to wait for ever, would be seen here.
+    let (_listener, port) = testkit::listen();
+    start(port, "").finish().expect(
+        1,
+        "",
+        "send 0 bytes: TCP carries no empty message and the server would wait for ever; \
+         give --message some text\n",
+    );
+}
+
+#[test]
+fn message_begins_with_a_hyphen() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "--port");
+    let (mut connection, message) = receive(&listener, 6);
+    assert_eq!(message, b"--port");
+    connection.write_all(b"Echo: --port").expect("send");
+    program.finish().expect(0, "Server says: Echo: --port\n", "");
+}
+
+#[test]
+fn server_accepts_and_closes() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    // All is read before the close: that makes it an end of stream and no reset.
+    drop(receive(&listener, 5));
+    program.finish().expect(
+        1,
+        "",
+        &format!(
+            "recv 127.0.0.1:{port} (0 of 11 bytes came): end of stream; \
+             the server closed before its reply was whole\n"
+        ),
+    );
+}
+
+/// Here it is a race what the client meets first; every outcome is one true line.
+#[test]
+fn server_accepts_and_closes_without_reading() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    drop(testkit::accept(&listener));
+    let finished = program.finish();
+    let at = format!("127.0.0.1:{port}");
+    let outcomes = [
+        format!(
+            "send {at}: connection reset by peer (ECONNRESET); \
+             the peer has closed the connection\n"
+        ),
+        format!("send {at}: broken pipe (EPIPE); the peer has closed the connection\n"),
+        format!(
+            "recv {at} (0 of 11 bytes came): end of stream; \
+             the server closed before its reply was whole\n"
+        ),
+        format!(
+            "recv {at} (0 of 11 bytes came): connection reset by peer (ECONNRESET); \
+             the peer died, or closed before it had read everything\n"
+        ),
+    ];
+    assert!(outcomes.contains(&finished.stderr), "{finished:?}");
+    finished.expect(1, "", &finished.stderr);
+}
+
+#[test]
+fn server_closes_in_the_middle_of_its_reply() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    let (mut connection, _) = receive(&listener, 5);
+    connection.write_all(b"Echo: He").expect("send");
+    drop(connection);
+    program.finish().expect(
+        1,
+        "Server says: Echo: He\n",
+        &format!(
+            "recv 127.0.0.1:{port} (8 of 11 bytes came): end of stream; \
+             the server closed before its reply was whole\n"
+        ),
+    );
+}
+
+#[test]
+fn server_closes_with_the_message_unread() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    let (connection, _) = testkit::accept(&listener);
+    connection.peek(&mut [0; 1]).expect("the message is there");
+    drop(connection);
+    program.finish().expect(
+        1,
+        "",
+        &format!(
+            "recv 127.0.0.1:{port} (0 of 11 bytes came): connection reset by peer \
+             (ECONNRESET); the peer died, or closed before it had read everything\n"
+        ),
+    );
+}
+
+/// Only Linux promises that what came before a reset can still be received.
+#[cfg(target_os = "linux")]
+#[test]
+fn server_resets_in_the_middle_of_its_reply() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    let (mut connection, _) = receive(&listener, 5);
+    connection.write_all(b"Echo: He").expect("send");
+    testkit::reset(connection);
+    program.finish().expect(
+        1,
+        "Server says: Echo: He\n",
+        &format!(
+            "recv 127.0.0.1:{port} (8 of 11 bytes came): connection reset by peer \
+             (ECONNRESET); the peer died, or closed before it had read everything\n"
+        ),
+    );
+}
+
+/// What tcp-server does with a message of more than 1024 bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn server_echoes_only_the_first_1024_bytes() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "x".repeat(5000));
+    let (mut connection, message) = receive(&listener, 1024);
+    connection.write_all(&[b"Echo: ", message.as_slice()].concat()).expect("send");
+    connection.peek(&mut [0; 1]).expect("the rest of the message is there");
+    drop(connection);
+    program.finish().expect(
+        1,
+        &format!("Server says: Echo: {}\n", "x".repeat(1024)),
+        &format!(
+            "recv 127.0.0.1:{port} (1030 of 5006 bytes came): connection reset by peer \
+             (ECONNRESET); the peer died, or closed before it had read everything\n"
+        ),
+    );
+}
+
+#[test]
+fn reply_arrives_in_pieces() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "Hello");
+    let (mut connection, _) = receive(&listener, 5);
+    connection.set_nodelay(true).expect("TCP_NODELAY");
+    for byte in b"Echo: Hello" {
+        connection.write_all(&[*byte]).expect("send a byte");
+    }
+    program.finish().expect(0, "Server says: Echo: Hello\n", "");
+}
+
+/// As long as one argument may be on Linux, a little less than 128 KiB.
+#[test]
+fn message_and_reply_are_long() {
+    let (listener, port) = testkit::listen();
+    let text = "x".repeat(if cfg!(windows) { 30_000 } else { 131_000 });
+    let program = start(port, &text);
+    let (mut connection, message) = receive(&listener, text.len());
+    assert!(message == text.as_bytes());
+    connection.write_all(&[b"Echo: ", message.as_slice()].concat()).expect("send");
+    program.finish().expect(0, &format!("Server says: Echo: {text}\n"), "");
+}
+
+#[test]
+fn reply_would_be_obeyed_by_a_terminal() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, "12345678");
+    let (mut connection, _) = receive(&listener, 8);
+    connection.write_all(b"Echo: \x1b[2J\0\xff\n\\").expect("send");
+    connection.shutdown(Shutdown::Write).expect("half-close");
+    program.finish().expect(0, "Server says: Echo: \\x1b[2J\\x00\\xff\\n\\\\\n", "");
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::File;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::process::ExitStatusExt;
+
+    use testkit::{SIGINT, SIGTERM};
+
+    use super::*;
+
+    #[test]
+    fn message_is_sent_byte_for_byte() {
+        let (listener, port) = testkit::listen();
+        let program = start(port, OsStr::from_bytes(b"\x1b[31m\xff\n\xc3\xa9\\"));
+        let (mut connection, message) = receive(&listener, 10);
+        assert_eq!(message, b"\x1b[31m\xff\n\xc3\xa9\\");
+        connection.write_all(&[b"Echo: ", message.as_slice()].concat()).expect("send");
+        program.finish().expect(0, "Server says: Echo: \\x1b[31m\\xff\\né\\\\\n", "");
+    }
+
+    #[test]
+    fn stdout_is_a_pipe_that_nobody_reads() {
+        let (listener, port) = testkit::listen();
+        let pipe = testkit::pipe_without_reader();
+        let mut command = client(&["--port", &port.to_string(), "--message", "Hello"]);
+        let program = Program::start_with_stdout(&mut command, pipe.into());
+        let (mut connection, _) = receive(&listener, 5);
+        connection.write_all(b"Echo: Hello").expect("send");
+        program.finish().expect(
+            1,
+            "",
+            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn stdout_is_full() {
+        let (listener, port) = testkit::listen();
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let mut command = client(&["--port", &port.to_string(), "--message", "Hello"]);
+        let program = Program::start_with_stdout(&mut command, full.into());
+        let (mut connection, _) = receive(&listener, 5);
+        connection.write_all(b"Echo: Hello").expect("send");
+        program.finish().expect(
+            1,
+            "",
+            "write stdout: no space left on device (ENOSPC); \
+             make room, or write elsewhere\n",
+        );
+    }
+
+    /// No error: where a descriptor from 0 to 2 is closed at the start, std opens /dev/null.
+    /// Else the client's socket would be descriptor 1, and the line go to the server.
+    #[test]
+    fn stdout_is_closed_from_the_start() {
+        let (listener, port) = testkit::listen();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$0\" --port \"$1\" --message Hello >&-", CLIENT]);
+        let program = Program::start(shell.arg(port.to_string()));
+        let (mut connection, _) = receive(&listener, 5);
+        connection.write_all(b"Echo: Hello").expect("send");
+        program.finish().expect(0, "", "");
+        assert_eq!(connection.read(&mut [0; 1]).expect("end of stream"), 0);
+    }
+
+    #[test]
+    fn signal_while_the_server_stays_silent() {
+        for signal in [SIGINT, SIGTERM] {
+            let (listener, port) = testkit::listen();
+            let program = start(port, "Hello");
+            let (mut connection, _) = receive(&listener, 5);
+            program.signal(signal);
+            let finished = program.finish();
+            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
+            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
+            // The kernel closes for the dead: the server sees an end of stream.
+            assert_eq!(connection.read(&mut [0; 1]).expect("receive"), 0);
+        }
+    }
+
+    #[test]
+    fn signal_at_any_moment() {
+        let (_listener, port) = testkit::listen();
+        for turn in 0..40 {
+            let signal = [SIGINT, SIGTERM][turn % 2];
+            let program = start(port, "Hello");
+            for _ in 0..turn * 50 {
+                std::thread::yield_now();
+            }
+            program.signal(signal);
+            let finished = program.finish();
+            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
+            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
+        }
+    }
+
+    /// As Ctrl-Z and `fg` do. The call may not fail with EINTR for it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn client_is_paused_in_recv() {
+        let (listener, port) = testkit::listen();
+        let program = start(port, "Hello");
+        let (mut connection, _) = receive(&listener, 5);
+        program.wait_for_state('S');
+        program.signal(testkit::SIGSTOP);
+        program.wait_for_state('T');
+        program.signal(testkit::SIGCONT);
+        connection.write_all(b"Echo: Hello").expect("send");
+        program.finish().expect(0, "Server says: Echo: Hello\n", "");
+    }
+}
+
+#[test]
+fn help() {
+    let finished = Program::start(&mut client(&["--help"])).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}
+
+#[test]
+fn version() {
+    let version = concat!("tcp-client ", env!("CARGO_PKG_VERSION"), "\n");
+    Program::start(&mut client(&["--version"])).finish().expect(0, version, "");
+}

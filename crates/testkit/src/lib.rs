@@ -1,0 +1,51 @@
+//! Runs a program under test and plays its peer. For tests alone.
+//!
+//! Nothing sleeps: a test waits for a line, an exit, a connection. Every wait ends at the
+//! [`DEADLINE`] with a panic that says what did not happen, and a [`Program`] that goes out of
+//! scope, as it does when a test panics, is killed and reaped.
+#![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
+
+mod peer;
+mod program;
+#[cfg(unix)]
+mod unix;
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+pub use peer::{accept, connect, datagram_socket, listen, reset};
+pub use program::{Finished, Program, python, sibling};
+#[cfg(unix)]
+pub use unix::{
+    SIGCONT, SIGINT, SIGSTOP, SIGTERM, as_ordinary_user, pipe_without_reader,
+};
+
+/// How long any wait may take. Far more than an event needs on a loaded machine: it ends a
+/// test that would hang, it does not measure.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs `wait` on a thread of its own and gives its result.
+///
+/// # Panics
+/// At the [`DEADLINE`], saying `what` did not happen. The thread is then left to itself.
+#[track_caller]
+pub fn within<T: Send + 'static>(
+    what: &str,
+    wait: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(wait()));
+    match receiver.recv_timeout(DEADLINE) {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what}: not within {DEADLINE:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{what}: panicked"),
+    }
+}
+
+/// Says on a line of its own that the rest of the test did not run, and why. The test harness
+/// captures what `println!` prints and shows it only of failed tests, so this goes past it.
+pub fn skip(test: &str, why: &str) {
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
+}

@@ -1,0 +1,116 @@
+//! Signals, exits and users, as Unix has them.
+#![allow(unsafe_code, reason = "std has no kill(2), waitid(2) or signal(2)")]
+
+use std::io::{self, PipeWriter};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use crate::{DEADLINE, Program};
+
+pub use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
+
+impl Program {
+    /// Sends it a signal: kill(2).
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    #[track_caller]
+    pub fn signal(&self, signal: i32) {
+        let id = self.id().cast_signed();
+        // SAFETY: a call without pointers. The child is not reaped while `self` lives, so its
+        // id is its own.
+        let result = unsafe { libc::kill(id, signal) };
+        assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
+    }
+
+    /// Waits until the kernel shows the process in the state, as proc_pid_stat(5) names it:
+    /// `S` it sleeps in a call, `T` it is stopped. There is no event for this: it is asked
+    /// for again and again.
+    ///
+    /// # Panics
+    /// At the deadline, or when the process has ended.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn wait_for_state(&self, state: char) {
+        let start = std::time::Instant::now();
+        loop {
+            let path = format!("/proc/{}/stat", self.id());
+            let stat = std::fs::read_to_string(path).expect("/proc/PID/stat");
+            // The state stands behind the name, which is in parentheses and may hold any.
+            let now = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            if now == Some(state) {
+                return;
+            }
+            assert_ne!(now, Some('Z'), "the program has ended");
+            assert!(start.elapsed() < DEADLINE, "still {now:?}, not {state:?}");
+            thread::yield_now();
+        }
+    }
+}
+
+/// Gives the child the default action for what may end it: a shell that starts a job in the
+/// background sets SIGINT to be ignored, and that is inherited.
+pub(crate) fn default_signals(command: &mut Command) {
+    let defaults = || {
+        for signal in [SIGINT, SIGTERM] {
+            // SAFETY: signal(2) is async-signal-safe and takes no pointer here.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure allocates nothing and takes no lock between fork and exec.
+    unsafe { command.pre_exec(defaults) };
+}
+
+/// Drops `alive` when the child has ended, without reaping it: its id stays its own.
+pub(crate) fn watch_exit(child: &Child, alive: Sender<()>) {
+    let id = child.id();
+    thread::spawn(move || {
+        let _alive = alive;
+        loop {
+            // SAFETY: siginfo_t is plain data, for which zero is a value.
+            let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+            let options = libc::WEXITED | libc::WNOWAIT;
+            // SAFETY: the pointer is to a live siginfo_t of ours.
+            let result = unsafe { libc::waitid(libc::P_PID, id, &mut info, options) };
+            let interrupted =
+                || io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+            if result == 0 || !interrupted() {
+                return;
+            }
+        }
+    });
+}
+
+/// Makes the command run as a user without privileges: `nobody`, where we are root.
+pub fn as_ordinary_user(command: &mut Command) {
+    // SAFETY: a call without pointers that cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        const NOBODY: u32 = 65534;
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
+
+/// A pipe that nobody can read from any more: writing to it is EPIPE.
+///
+/// To drop the reader is not enough: a child that another test is starting holds a copy of it
+/// until its exec(3). poll(2) tells when the last is gone.
+///
+/// # Panics
+/// At the deadline.
+pub fn pipe_without_reader() -> PipeWriter {
+    let (reader, writer) = io::pipe().expect("pipe");
+    drop(reader);
+    let mut poll = libc::pollfd { fd: writer.as_raw_fd(), events: 0, revents: 0 };
+    let limit =
+        i32::try_from(DEADLINE.as_millis()).expect("a deadline of less than 24 days");
+    // SAFETY: the pointer is to one live pollfd of ours.
+    let ready = unsafe { libc::poll(&mut poll, 1, limit) };
+    assert_eq!(ready, 1, "the pipe still has a reader: {}", io::Error::last_os_error());
+    writer
+}
