@@ -116,6 +116,38 @@ pub fn children() -> Vec<u32> {
 
 /// `pid` and all its descendants. `pid` alone where the system has no `/proc`.
 pub fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        match children_of(parent) {
+            Some(children) => family.extend(children),
+            None => return family_by_parents(pid),
+        }
+        next += 1;
+    }
+    family
+}
+
+/// The children of `pid`'s threads, from `/proc/PID/task/TID/children`; `None` where the
+/// kernel was built without `CONFIG_PROC_CHILDREN`.
+fn children_of(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
+        let Ok(thread) = thread else { continue };
+        match std::fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => {
+                children.extend(text.split_whitespace().flat_map(str::parse::<u32>))
+            }
+            // A thread that ended meanwhile has no folder; a kernel without the file has.
+            Err(_) if thread.path().join("stat").exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
+/// The same by asking every process of the system for its parent.
+fn family_by_parents(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> =
         processes().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect();
     let mut family = vec![pid];
@@ -177,6 +209,18 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = parse_stat("12 (a) S 1) R 34 12 12 0").unwrap();
         assert_eq!((stat.state, stat.parent), ('R', 34));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_family_is_the_same_by_both_ways() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let own = std::process::id();
+        for family in [family(own), family_by_parents(own)] {
+            assert!(family.contains(&own) && family.contains(&child.id()), "{family:?}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! Another process's sockets, borrowed for a question: `pidfd_getfd(2)`.
+#![allow(
+    unsafe_code,
+    reason = "pidfd_open(2), pidfd_getfd(2), getsockopt(2) have no safe form"
+)]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Whether process `pid` has a socket that listens, or a datagram socket with a name.
+/// `None` where the system does not let one look.
+pub(super) fn ready(pid: u32) -> Option<bool> {
+    let mut numbers = socket_numbers(pid).peekable();
+    if numbers.peek().is_none() {
+        return Some(false);
+    }
+    // SAFETY: pidfd_open takes two numbers.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok()?;
+    for number in numbers {
+        // SAFETY: pidfd_getfd takes three numbers.
+        let copy = unsafe {
+            libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0)
+        };
+        match owned(copy) {
+            Ok(socket) if waits(&socket) => return Some(true),
+            Ok(_) => {}
+            // Closed since, or the process is gone: that socket waits for nobody.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ESRCH)) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(false)
+}
+
+/// The descriptors of `pid` that are sockets.
+fn socket_numbers(pid: u32) -> impl Iterator<Item = RawFd> {
+    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let link = fs::read_link(&path).ok()?;
+        link.to_str()?.strip_prefix("socket:")?;
+        path.file_name()?.to_str()?.parse().ok()
+    })
+}
+
+fn waits(socket: &OwnedFd) -> bool {
+    match option(socket, libc::SO_TYPE) {
+        Some(libc::SOCK_DGRAM) => has_name(socket),
+        _ => option(socket, libc::SO_ACCEPTCONN) == Some(1),
+    }
+}
+
+fn option(socket: &OwnedFd, name: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `value`; both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0).then_some(value)
+}
+
+/// Whether `bind(2)` or a first send gave the socket a name: a port that is not 0, or a path.
+fn has_name(socket: &OwnedFd) -> bool {
+    // SAFETY: zeros are a valid sockaddr_storage.
+    let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `address`; both outlive the call.
+    let result = unsafe {
+        libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
+    };
+    if result != 0 {
+        return false;
+    }
+    match libc::c_int::from(address.ss_family) {
+        // SAFETY: the family says that it is a sockaddr_in; the port stands at the same
+        // place in a sockaddr_in6.
+        libc::AF_INET | libc::AF_INET6 => unsafe {
+            (*(&raw const address).cast::<libc::sockaddr_in>()).sin_port != 0
+        },
+        libc::AF_UNIX => length as usize > size_of::<libc::sa_family_t>(),
+        _ => false,
+    }
+}
+
+fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    /// The tests share their process's descriptors, so each asks its own socket.
+    fn waiting(socket: impl Into<OwnedFd>) -> bool {
+        waits(&socket.into())
+    }
+
+    #[test]
+    fn a_listener_waits_and_a_connection_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(!waiting(connection));
+        assert!(waiting(listener));
+    }
+
+    #[test]
+    fn a_bound_datagram_socket_waits() {
+        assert!(waiting(UdpSocket::bind("127.0.0.1:0").unwrap()));
+        assert!(!waiting(std::os::unix::net::UnixDatagram::unbound().unwrap()));
+    }
+
+    #[test]
+    fn a_process_with_a_listener_is_ready_and_one_that_is_gone_is_not() {
+        let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(ready(std::process::id()), Some(true));
+        assert_eq!(ready(u32::MAX / 2), Some(false));
+    }
+}

@@ -1,0 +1,144 @@
+//! Holds every page against a run of it, and both against the snapshots beside the page.
+//!
+//! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
+//! and `tidy`, for what no run can show. A scene whose programs are not installed is
+//! reported as ignored, with the program's name.
+//!
+//! The variable `LESSONS_NETWORK=host` makes the runs use the host's loopback, one at a
+//! time, instead of a private network each.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use xtask::house::{self, Lesson};
+use xtask::page::{Page, Scene};
+use xtask::run::Network;
+use xtask::verdict::{Stage, Verdict};
+use xtask::{snapshot, tidy};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    match trials() {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(message) => {
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials() -> Result<Vec<Trial>, String> {
+    let root = house::root();
+    let mut course = Vec::new();
+    for lesson in house::lessons(&root).map_err(|error| format!("read lessons/: {error}"))? {
+        let pages = lesson.pages(&root).map_err(|faults| {
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        })?;
+        course.push((lesson, pages));
+    }
+    let programs = house::build(&root, course.iter().flat_map(|(_, pages)| pages))?;
+    // This process still has one thread, as a network of its own demands.
+    let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
+    let network = xtask::choose_network(host, |refusal| {
+        let _ = writeln!(std::io::stderr(), "note: {refusal}");
+    })
+    .map_err(|error| error.to_string())?;
+    let stage = Arc::new(xtask::stage(programs, network));
+    let mut trials = vec![Trial::test("tidy", {
+        let root = root.clone();
+        move || agree(&root)
+    })];
+    for (lesson, pages) in course {
+        for page in pages.into_iter().map(Arc::new) {
+            for at in 0..page.scenes.len() {
+                trials.push(trial(&root, &stage, &lesson, Arc::clone(&page), at));
+            }
+        }
+    }
+    Ok(trials)
+}
+
+fn agree(root: &Path) -> Result<(), Failed> {
+    let faults = tidy::faults(root)?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(faults.iter().map(|fault| format!("{fault}\n")).collect::<String>().into())
+}
+
+fn trial(root: &Path, stage: &Arc<Stage>, lesson: &Lesson, page: Arc<Page>, at: usize) -> Trial {
+    let scene = &page.scenes[at];
+    let mut name = lesson.directory.clone();
+    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let parts = [if stem == "README" { "" } else { stem }, &scene.name];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    if !parts.is_empty() {
+        name += &format!("/{}", parts.join("."));
+    }
+    let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
+    let missing = scene
+        .terminals
+        .iter()
+        .flat_map(|terminal| &terminal.steps)
+        .filter_map(|step| stage.programs.resolve(&step.words, &folder).err())
+        .find(|missing| missing.is_not_installed());
+    let skip = missing.map(|missing| format!("skipped, {missing}"));
+    let (root, stage) = (root.to_owned(), Arc::clone(stage));
+    Trial::test(name, {
+        let page = Arc::clone(&page);
+        move || check(&root, &stage, &page, &page.scenes[at])
+    })
+    .with_ignored_flag(skip.is_some())
+    .with_kind(skip.unwrap_or_default())
+}
+
+/// The page against the run, then both against the snapshots.
+fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), Failed> {
+    let held = stage.hold(root, page, scene, &mut |_| {});
+    if !matches!(held.verdict, Verdict::Matches) {
+        let network = match stage.network {
+            Network::Private => "",
+            Network::Host => "(on the host's network) ",
+        };
+        return Err(format!("{network}{}", held.explain()).into());
+    }
+    let on_page: Vec<Vec<String>> =
+        scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
+    let mut failures = String::new();
+    for (terminal, content) in scene.terminals.iter().zip(snapshot::contents(&on_page)) {
+        let name = snapshot::name(page, scene, terminal);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_description(format!("terminal {} of {}", terminal.name, page.path.display()));
+        let compared = settings.bind(|| {
+            let compare = || insta::assert_snapshot!(name.as_str(), content);
+            catch_unwind(AssertUnwindSafe(compare))
+        });
+        if compared.is_err() {
+            let line = terminal.line + first_difference(root, page, &name, &content);
+            failures += &format!(
+                "{}:{line}: terminal {} differs from its snapshot {name}.snap; accept it with \
+                 `cargo insta review` if the page is right\n",
+                page.path.display(),
+                terminal.name,
+            );
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+}
+
+/// The index of the first line in which the snapshot file differs from `content`.
+fn first_difference(root: &Path, page: &Page, name: &str, content: &str) -> usize {
+    let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
+    let text = std::fs::read_to_string(folder.join(format!("{name}.snap"))).unwrap_or_default();
+    // The content stands behind a head between two lines of `---`.
+    let accepted = text.splitn(3, "---\n").nth(2).unwrap_or_default();
+    let same = accepted.lines().zip(content.lines()).take_while(|(a, b)| a == b).count();
+    same.min(content.lines().count().saturating_sub(1))
+}
