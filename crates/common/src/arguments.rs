@@ -81,3 +81,59 @@ fn bytes(argument: OsString) -> Result<Vec<u8>, &'static str> {
 fn bytes(argument: OsString) -> Result<Vec<u8>, &'static str> {
     argument.into_string().map(String::into_bytes).map_err(|_| "not Unicode")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        address: Address,
+        #[arg(long, default_value = "Hello", allow_hyphen_values = true)]
+        message: Message,
+    }
+
+    fn parse(arguments: &[&str]) -> Arguments {
+        Arguments::parse_from([&["program"], arguments].concat())
+    }
+
+    #[test]
+    fn default_is_loopback_over_ipv4() {
+        let arguments = parse(&[]);
+        assert_eq!(arguments.address.resolve().unwrap().to_string(), "127.0.0.1:12345");
+        assert_eq!(&*arguments.message, b"Hello");
+    }
+
+    #[test]
+    fn address_may_be_any_ipv4_literal() {
+        let address = parse(&["--host", "0.0.0.0", "--port", "0"]).address;
+        assert_eq!(address.resolve().unwrap().to_string(), "0.0.0.0:0");
+    }
+
+    #[test]
+    fn ipv6_is_refused_with_its_reason() {
+        let failure = parse(&["--host", "::1"]).address.resolve().unwrap_err();
+        assert!(failure.to_string().contains("IPv6 addresses alone"), "{failure}");
+    }
+
+    #[test]
+    fn message_is_taken_as_it_is() {
+        assert_eq!(&*parse(&["--message", ""]).message, b"");
+        assert_eq!(&*parse(&["--message", "--port"]).message, b"--port");
+        assert_eq!(&*parse(&["--message", "é\n"]).message, b"\xc3\xa9\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn message_need_not_be_utf8() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+
+        let bytes = OsStr::from_bytes(b"\xff\x1b");
+        let arguments = [OsStr::new("program"), OsStr::new("--message"), bytes];
+        assert_eq!(&*Arguments::parse_from(arguments).message, b"\xff\x1b");
+    }
+}

@@ -160,3 +160,56 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(call: &str, object: &str, error: io::Error) -> String {
+        Err::<(), _>(error).during(call, object).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn failure_is_one_line_with_the_errno_and_what_to_do() {
+        assert_eq!(
+            line("bind", "127.0.0.1:12345", ErrorKind::AddrInUse.into()),
+            "bind 127.0.0.1:12345: address already in use (EADDRINUSE); \
+             is another server running? try --port 0"
+        );
+    }
+
+    #[test]
+    fn no_advice_leaves_no_semicolon() {
+        assert_eq!(
+            line("accept", "127.0.0.1:1", io::Error::from_raw_os_error(1)),
+            "accept 127.0.0.1:1: operation not permitted (EPERM)"
+        );
+    }
+
+    #[test]
+    fn error_that_has_no_kind_in_std_is_known_by_its_number() {
+        for (number, words) in [
+            (EMSGSIZE, "message too long (EMSGSIZE)"),
+            (EMFILE, "too many open files (EMFILE); see ulimit -n"),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(line("socket", "UDP", error), format!("socket UDP: {words}"));
+        }
+    }
+
+    #[test]
+    fn resolvers_own_words_are_shortened() {
+        let text = "failed to look up address information: Name or service not known";
+        assert_eq!(
+            line("resolve", "nowhere", io::Error::other(text)),
+            "resolve nowhere: name or service not known; \
+             is the name right? 127.0.0.1 needs no look-up"
+        );
+    }
+
+    #[test]
+    fn object_that_a_terminal_would_obey_is_escaped() {
+        let failure = Failure::new("resolve", "\x1b[2J\n", "no", "");
+        assert_eq!(failure.to_string(), r"resolve \x1b[2J\n: no");
+    }
+}

@@ -97,3 +97,89 @@ fn is_hidden(letter: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_has_pythons_form() {
+        let show = |address: &str| PythonAddress(address.parse().unwrap()).to_string();
+        assert_eq!(show("127.0.0.1:47794"), "('127.0.0.1', 47794)");
+        assert_eq!(show("[::1]:47794"), "('::1', 47794, 0, 0)");
+        assert_eq!(show("[fe80::1%2]:80"), "('fe80::1', 80, 0, 2)");
+    }
+
+    fn show(bytes: &[u8]) -> String {
+        Escaped(bytes).to_string()
+    }
+
+    #[test]
+    fn text_that_prints_stands_as_it_is() {
+        let text = "Hello, TCP Server's \"é\" e\u{301} 日本\u{3000}語 नमस्ते 🦀";
+        assert_eq!(show(text.as_bytes()), text);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(show(b"\x1b[2J\x07\0\x7f\r\n\t"), r"\x1b[2J\x07\x00\x7f\r\n\t");
+        // C1, of which U+009B begins a sequence as ESC [ does.
+        assert_eq!(show("\u{80}\u{9b}2J".as_bytes()), r"\xc2\x80\xc2\x9b2J");
+    }
+
+    #[test]
+    fn what_misleads_the_eye_is_escaped() {
+        let hidden =
+            "\u{202e}\u{2066}\u{200e}\u{61c}\u{200b}\u{feff}\u{2028}\u{ad}\u{e0041}";
+        assert!(show(hidden.as_bytes()).is_ascii(), "{}", show(hidden.as_bytes()));
+        assert_eq!(show("a\u{202e}b".as_bytes()), r"a\xe2\x80\xaeb");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_escaped() {
+        assert_eq!(show(b"\xff\x80a\xc3"), r"\xff\x80a\xc3");
+        // Cut in half, a surrogate, an overlong form.
+        assert_eq!(show(b"\xf0\x9f\xa6"), r"\xf0\x9f\xa6");
+        assert_eq!(show(b"\xed\xa0\x80"), r"\xed\xa0\x80");
+        assert_eq!(show(b"\xc0\x9b"), r"\xc0\x9b");
+    }
+
+    /// Undoes what [`Escaped`] does, which shows that nothing was lost and nothing looks the
+    /// same as another.
+    fn unescape(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, after @ ..] = rest {
+            let (byte, length) = match (first, after) {
+                (b'\\', [b'x', high, low, ..]) => {
+                    let digits = [*high, *low];
+                    let digits = str::from_utf8(&digits).unwrap();
+                    (u8::from_str_radix(digits, 16).unwrap(), 4)
+                }
+                (b'\\', [b'n', ..]) => (b'\n', 2),
+                (b'\\', [b'r', ..]) => (b'\r', 2),
+                (b'\\', [b't', ..]) => (b'\t', 2),
+                (b'\\', [b'\\', ..]) => (b'\\', 2),
+                (byte, _) => (*byte, 1),
+            };
+            bytes.push(byte);
+            rest = &rest[length..];
+        }
+        bytes
+    }
+
+    #[test]
+    fn every_character_and_every_pair_of_bytes_can_be_read_back() {
+        for letter in '\0'..=char::MAX {
+            let bytes = letter.to_string().into_bytes();
+            assert_eq!(unescape(&show(&bytes)), bytes);
+        }
+        for pair in 0..=u16::MAX {
+            let bytes = pair.to_be_bytes();
+            let shown = show(&bytes);
+            assert_eq!(unescape(&shown), bytes);
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        }
+        assert_eq!(show(br"\x1b"), r"\\x1b");
+    }
+}

@@ -304,7 +304,6 @@ fn reply_would_be_obeyed_by_a_terminal() {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs::File;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::process::ExitStatusExt;
 
@@ -341,7 +340,8 @@ mod unix {
     #[test]
     fn stdout_is_full() {
         let (listener, port) = testkit::listen();
-        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let full =
+            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
         let mut command = client(&["--port", &port.to_string(), "--message", "Hello"]);
         let program = Program::start_with_stdout(&mut command, full.into());
         let (mut connection, _) = receive(&listener, 5);

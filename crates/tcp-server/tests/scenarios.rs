@@ -1,7 +1,7 @@
 //! The TCP server against every kind of client, the test playing the client.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 
@@ -185,7 +185,7 @@ fn message_is_longer_than_one_recv() {
     // The server closes with 476 bytes unread: that is a reset, no end of stream.
     let error = client.read_to_end(&mut reply).expect_err("a reset");
 
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     let echoed = "x".repeat(1024);
     assert_eq!(String::from_utf8_lossy(&reply), format!("Echo: {echoed}"));
     let address = client.local_addr().expect("local address");
@@ -201,7 +201,6 @@ fn message_is_longer_than_one_recv() {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs::File;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Stdio;
 
@@ -248,7 +247,8 @@ mod unix {
     #[cfg(target_os = "linux")]
     #[test]
     fn stdout_is_full() {
-        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let full =
+            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
         let mut command = server(&["--port", "0"]);
         Program::start_with_stdout(&mut command, full.into()).finish().expect(
             1,

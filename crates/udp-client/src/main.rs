@@ -114,6 +114,7 @@ Examples:
   udp-client --message ''             send an empty datagram: it arrives, and is echoed
   udp-client --timeout-ms 5000        be patient
 Start the server first, in another terminal: udp-server
+Through cargo: cargo run -q -p udp-client -- --message 'Hello again'
 
 Exit status:
   0  a reply came

@@ -100,6 +100,7 @@ Examples:
   udp-server --port 0         take any free port, and print which
   udp-server --host 0.0.0.0   wait on every IPv4 address, for the whole network
 Then, in another terminal: udp-client
+Through cargo: cargo run -q -p udp-server -- --port 0
 
 Exit status:
   0  as many datagrams were received as --count says

@@ -1,0 +1,318 @@
+//! The UDP client against every kind of server and network, the test playing the server.
+#![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
+
+use std::ffi::OsStr;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+
+use testkit::Program;
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_udp-client");
+
+fn client(arguments: &[&str]) -> Command {
+    let mut command = Command::new(CLIENT);
+    command.args(arguments);
+    command
+}
+
+/// A client that asks the server on `port` and is in no hurry: no loaded machine makes it
+/// give up.
+fn patient(port: u16, message: impl AsRef<OsStr>) -> Command {
+    let mut command = client(&["--timeout-ms", "60000", "--port", &port.to_string()]);
+    command.arg("--message").arg(message);
+    command
+}
+
+/// The next datagram, and where it came from.
+fn receive(server: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_535];
+    let (length, sender) = server.recv_from(&mut buffer).expect("receive the datagram");
+    buffer.truncate(length);
+    (buffer, sender)
+}
+
+#[test]
+fn one_datagram_one_reply() {
+    let (server, port) = testkit::datagram_socket();
+    let arguments = ["--timeout-ms", "60000", "--port", &port.to_string()];
+    let program = Program::start(&mut client(&arguments));
+    let (message, sender) = receive(&server);
+    assert_eq!(message, b"Hello UDP Server");
+    server.send_to(b"Echo: Hello UDP Server", sender).expect("send");
+    program.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
+}
+
+#[test]
+fn server_in_python() {
+    let Some(mut server) = testkit::python("lessons/03-udp-echo/server.py") else {
+        return testkit::skip("server_in_python", "no python3");
+    };
+    let mut server = Program::start(server.arg("0"));
+    let port = server.port();
+    let program = Program::start(&mut patient(port, "Hello UDP Server"));
+    program.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
+    let received = server.line();
+    assert!(received.starts_with("Received from ('127.0.0.1', "), "{received}");
+    assert!(received.ends_with("): Hello UDP Server"), "{received}");
+}
+
+#[test]
+fn python_to_python() {
+    let Some(mut server) = testkit::python("lessons/03-udp-echo/server.py") else {
+        return testkit::skip("python_to_python", "no python3");
+    };
+    let mut server = Program::start(server.arg("0"));
+    let port = server.port();
+    let client = testkit::python("lessons/03-udp-echo/client.py");
+    let client = Program::start(client.expect("python3").arg(port.to_string()));
+    client.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
+    assert!(server.line().ends_with("): Hello UDP Server"));
+    // The server goes on until Ctrl-C, which is no error.
+    #[cfg(unix)]
+    {
+        server.signal(testkit::SIGINT);
+        let finished = server.finish();
+        finished.expect(0, &finished.stdout, "");
+    }
+}
+
+#[test]
+fn datagram_is_empty_and_so_is_the_reply() {
+    let (server, port) = testkit::datagram_socket();
+    let program = Program::start(&mut patient(port, ""));
+    let (message, sender) = receive(&server);
+    assert_eq!(message, b"");
+    server.send_to(b"", sender).expect("send");
+    program.finish().expect(0, "Server says: \n", "");
+}
+
+/// Elsewhere the system itself may allow less: macOS, 9,216 bytes unless told otherwise.
+#[cfg(target_os = "linux")]
+#[test]
+fn datagram_is_the_longest_and_so_is_the_reply() {
+    let (server, port) = testkit::datagram_socket();
+    let text = "x".repeat(65_507);
+    let program = Program::start(&mut patient(port, &text));
+    let (message, sender) = receive(&server);
+    assert!(message == text.as_bytes(), "{} bytes", message.len());
+    server.send_to(text.as_bytes(), sender).expect("send");
+    program.finish().expect(0, &format!("Server says: {text}\n"), "");
+}
+
+#[cfg(not(windows))] // where no command line is that long
+#[test]
+fn datagram_is_one_byte_too_long() {
+    let (_server, port) = testkit::datagram_socket();
+    Program::start(&mut patient(port, "x".repeat(65_508))).finish().expect(
+        1,
+        "",
+        &format!(
+            "sendto 127.0.0.1:{port}: message too long (EMSGSIZE); \
+             over IPv4 a datagram carries at most 65507 bytes\n"
+        ),
+    );
+}
+
+#[test]
+fn reply_would_be_obeyed_by_a_terminal() {
+    let (server, port) = testkit::datagram_socket();
+    let program = Program::start(&mut patient(port, "Hello"));
+    let (_, sender) = receive(&server);
+    server.send_to(b"Echo: \x1b[2J\0\xff\n\\", sender).expect("send");
+    program.finish().expect(0, "Server says: Echo: \\x1b[2J\\x00\\xff\\n\\\\\n", "");
+}
+
+#[test]
+fn no_reply() {
+    let (server, port) = testkit::datagram_socket();
+    let arguments = ["--timeout-ms", "20", "--port", &port.to_string()];
+    let program = Program::start(&mut client(&arguments));
+    assert_eq!(receive(&server).0, b"Hello UDP Server");
+    program.finish().expect(
+        1,
+        "",
+        &format!(
+            "recvfrom 127.0.0.1:{port}: no reply within 20 ms; \
+             is the server running? a lost datagram looks the same\n"
+        ),
+    );
+}
+
+#[test]
+fn datagram_from_a_third_party_is_not_the_reply() {
+    let (server, port) = testkit::datagram_socket();
+    let (stranger, stranger_port) = testkit::datagram_socket();
+    let program = Program::start(&mut patient(port, "Hello"));
+    let (_, sender) = receive(&server);
+    stranger.send_to(b"Echo: Lies!", sender).expect("send");
+    server.send_to(b"Echo: Hello", sender).expect("send");
+    program.finish().expect(
+        0,
+        "Server says: Echo: Hello\n",
+        &format!(
+            "recvfrom 127.0.0.1:{stranger_port}: \
+             a datagram from someone else than 127.0.0.1:{port}; ignored\n"
+        ),
+    );
+}
+
+/// A client whose clock started anew with each of them would wait for ever.
+#[test]
+fn third_party_never_stops_and_no_reply_comes() {
+    let (server, port) = testkit::datagram_socket();
+    let (stranger, _) = testkit::datagram_socket();
+    let arguments = ["--timeout-ms", "50", "--port", &port.to_string()];
+    let program = Program::start(&mut client(&arguments));
+    let (_, sender) = receive(&server);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let over = std::sync::mpsc::TryRecvError::Disconnected;
+        while stopped.try_recv() != Err(over) {
+            // Once the client is gone, the kernel may say so: ECONNREFUSED.
+            let _ = stranger.send_to(b"Echo: Lies!", sender);
+        }
+    });
+    let finished = program.finish();
+    drop(stop);
+    flood.join().expect("the flood");
+    let last = finished.stderr.lines().last().unwrap_or_default();
+    assert_eq!(
+        last,
+        format!(
+            "recvfrom 127.0.0.1:{port}: no reply within 50 ms; \
+             is the server running? a lost datagram looks the same"
+        )
+    );
+    finished.expect(1, "", &finished.stderr);
+}
+
+/// Linux only: others refuse it with another error, or send it.
+#[cfg(target_os = "linux")]
+#[test]
+fn port_is_0() {
+    Program::start(&mut client(&["--port", "0"])).finish().expect(
+        1,
+        "",
+        "sendto 127.0.0.1:0: invalid argument (EINVAL); \
+         is the port 0? nobody can receive there\n",
+    );
+}
+
+#[test]
+fn host_is_unknown() {
+    let finished =
+        Program::start(&mut client(&["--host", "no-such-host.invalid"])).finish();
+    // The reason is the resolver's own: with no DNS server at hand it says another.
+    let stderr = &finished.stderr;
+    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
+    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
+    assert!(stderr.ends_with(advice), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 1);
+    finished.expect(1, "", stderr);
+}
+
+#[test]
+fn command_line_is_wrong() {
+    for arguments in [["--port", "65536"], ["--timeout-ms", "0"], ["--nonsense", "1"]] {
+        let finished = Program::start(&mut client(&arguments)).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::process::ExitStatusExt;
+
+    use testkit::{SIGINT, SIGTERM};
+
+    use super::*;
+
+    #[test]
+    fn message_is_sent_byte_for_byte() {
+        let (server, port) = testkit::datagram_socket();
+        let message = OsStr::from_bytes(b"\x1b[31m\xff\n\xc3\xa9\\");
+        let program = Program::start(&mut patient(port, message));
+        let (message, sender) = receive(&server);
+        assert_eq!(message, b"\x1b[31m\xff\n\xc3\xa9\\");
+        let reply = [b"Echo: ", message.as_slice()].concat();
+        server.send_to(&reply, sender).expect("send");
+        program.finish().expect(0, "Server says: Echo: \\x1b[31m\\xff\\né\\\\\n", "");
+    }
+
+    #[test]
+    fn stdout_is_a_pipe_that_nobody_reads() {
+        let (server, port) = testkit::datagram_socket();
+        let pipe = testkit::pipe_without_reader();
+        let program =
+            Program::start_with_stdout(&mut patient(port, "Hello"), pipe.into());
+        let (_, sender) = receive(&server);
+        server.send_to(b"Echo: Hello", sender).expect("send");
+        program.finish().expect(
+            1,
+            "",
+            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn stdout_is_full() {
+        let (server, port) = testkit::datagram_socket();
+        let full =
+            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let program =
+            Program::start_with_stdout(&mut patient(port, "Hello"), full.into());
+        let (_, sender) = receive(&server);
+        server.send_to(b"Echo: Hello", sender).expect("send");
+        program.finish().expect(
+            1,
+            "",
+            "write stdout: no space left on device (ENOSPC); \
+             make room, or write elsewhere\n",
+        );
+    }
+
+    #[test]
+    fn signal_while_the_server_stays_silent() {
+        for signal in [SIGINT, SIGTERM] {
+            let (server, port) = testkit::datagram_socket();
+            let program = Program::start(&mut patient(port, "Hello"));
+            receive(&server);
+            program.signal(signal);
+            let finished = program.finish();
+            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
+            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
+        }
+    }
+
+    /// As Ctrl-Z and `fg` do. With a timeout set, recvfrom(2) does fail with EINTR for it:
+    /// the client asks again.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn client_is_paused_in_recvfrom() {
+        let (server, port) = testkit::datagram_socket();
+        let program = Program::start(&mut patient(port, "Hello"));
+        let (_, sender) = receive(&server);
+        program.wait_for_state('S');
+        program.signal(testkit::SIGSTOP);
+        program.wait_for_state('T');
+        program.signal(testkit::SIGCONT);
+        server.send_to(b"Echo: Hello", sender).expect("send");
+        program.finish().expect(0, "Server says: Echo: Hello\n", "");
+    }
+}
+
+#[test]
+fn help() {
+    let finished = Program::start(&mut client(&["--help"])).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}
+
+#[test]
+fn version() {
+    let version = concat!("udp-client ", env!("CARGO_PKG_VERSION"), "\n");
+    Program::start(&mut client(&["--version"])).finish().expect(0, version, "");
+}
