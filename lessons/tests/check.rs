@@ -34,7 +34,9 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, String> {
     let root = house::root();
     let mut course = Vec::new();
-    for lesson in house::lessons(&root).map_err(|error| format!("read lessons/: {error}"))? {
+    for lesson in
+        house::lessons(&root).map_err(|error| format!("read lessons/: {error}"))?
+    {
         let pages = lesson.pages(&root).map_err(|faults| {
             faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         })?;
@@ -70,7 +72,13 @@ fn agree(root: &Path) -> Result<(), Failed> {
     Err(faults.iter().map(|fault| format!("{fault}\n")).collect::<String>().into())
 }
 
-fn trial(root: &Path, stage: &Arc<Stage>, lesson: &Lesson, page: Arc<Page>, at: usize) -> Trial {
+fn trial(
+    root: &Path,
+    stage: &Arc<Stage>,
+    lesson: &Lesson,
+    page: Arc<Page>,
+    at: usize,
+) -> Trial {
     let scene = &page.scenes[at];
     let mut name = lesson.directory.clone();
     let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -112,10 +120,15 @@ fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), F
     for (terminal, content) in scene.terminals.iter().zip(snapshot::contents(&on_page)) {
         let name = snapshot::name(page, scene, terminal);
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
+        settings
+            .set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.set_description(format!("terminal {} of {}", terminal.name, page.path.display()));
+        settings.set_description(format!(
+            "terminal {} of {}",
+            terminal.name,
+            page.path.display()
+        ));
         let compared = settings.bind(|| {
             let compare = || insta::assert_snapshot!(name.as_str(), content);
             catch_unwind(AssertUnwindSafe(compare))
@@ -136,7 +149,8 @@ fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), F
 /// The index of the first line in which the snapshot file differs from `content`.
 fn first_difference(root: &Path, page: &Page, name: &str, content: &str) -> usize {
     let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-    let text = std::fs::read_to_string(folder.join(format!("{name}.snap"))).unwrap_or_default();
+    let text =
+        std::fs::read_to_string(folder.join(format!("{name}.snap"))).unwrap_or_default();
     // The content stands behind a head between two lines of `---`.
     let accepted = text.splitn(3, "---\n").nth(2).unwrap_or_default();
     let same = accepted.lines().zip(content.lines()).take_while(|(a, b)| a == b).count();

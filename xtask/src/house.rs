@@ -136,7 +136,7 @@ pub fn build<'a>(
         .flat_map(|page| &page.scenes)
         .flat_map(|scene| &scene.terminals)
         .flat_map(|terminal| &terminal.steps)
-        .filter_map(|step| places::package(&step.words))
+        .flat_map(|step| places::packages(&step.words))
         .collect();
     packages.sort_unstable();
     packages.dedup();

@@ -72,9 +72,10 @@ impl<W: Write> Screen<W> {
         };
         for piece in wrap(&text, column) {
             let mut cells = vec![fill("", column); self.names.len()];
-            cells[shown.terminal] = styled(style, &fill(piece, column));
+            let padding = " ".repeat(column.saturating_sub(piece.width()));
+            cells[shown.terminal] = styled(style, piece) + &padding;
             let row = cells.join(" │ ");
-            self.write(row.trim_end());
+            self.write(&row);
         }
     }
 
@@ -126,7 +127,9 @@ fn wrap(text: &str, width: usize) -> Vec<&str> {
         pieces.push(piece);
         rest = after;
     }
-    pieces.push(rest);
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(rest);
+    }
     pieces
 }
 

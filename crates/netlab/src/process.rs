@@ -171,6 +171,13 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     Some(first == 'S' && states.all(|state| state == 'S'))
 }
 
+/// Whether process `pid` was started with `NAME=VALUE` in its environment
+/// (`/proc/PID/environ`). What was started for a run can be told from all else by it.
+pub fn has_variable(pid: u32, variable: &str) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+}
+
 /// The name of process `pid` as the kernel has it (`/proc/PID/comm`, at most 15 bytes).
 pub fn name(pid: u32) -> Option<String> {
     let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;

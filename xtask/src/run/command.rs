@@ -39,11 +39,12 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts `program` in `folder`; its news goes through `tell`, from other threads.
+    /// Starts `program` in `folder` with one more variable; its news goes through `tell`, from other threads.
     pub(super) fn start<T: Send + 'static>(
         program: &Path,
         arguments: &[String],
         folder: &Path,
+        (name, value): (&str, &str),
         most_bytes: usize,
         sender: &Sender<T>,
         tell: impl Fn(News) -> T + Clone + Send + 'static,
@@ -56,6 +57,7 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer.try_clone()?)
+            .env(name, value)
             // What would change a program's words: colours, translations, the debugging
             // of this runner; and Python's habit of holding lines back from a pipe.
             .env("NO_COLOR", "1")

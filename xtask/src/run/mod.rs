@@ -13,6 +13,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,11 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// After so many ticks a process that listens, but never comes to rest, is ready as well.
 const RESTLESS_TICKS: u32 = 40;
+
+/// The variable that tells the processes of a run from those of another.
+const RUN: &str = "XTASK_RUN";
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// What a run may cost.
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +151,11 @@ pub fn run(
             receiver,
             show,
             deadline: start + setting.limits.run,
+            id: format!(
+                "{}-{}",
+                std::process::id(),
+                RUNS.fetch_add(1, Ordering::Relaxed)
+            ),
         };
         let failure = run.follow().err();
         let leftovers = run.stop();
@@ -172,6 +183,8 @@ struct Run<'a> {
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
+    /// The value of [`RUN`].
+    id: String,
 }
 
 /// A terminal while it runs.
@@ -310,6 +323,7 @@ impl Run<'_> {
             &program,
             arguments,
             self.setting.folder,
+            (RUN, &self.id),
             self.setting.limits.output_bytes,
             &self.sender,
             move |news| Event::News { terminal, step: number, news },
@@ -520,13 +534,13 @@ impl Run<'_> {
     }
 
     /// What escaped its process group: all that is still on the private network, or, on
-    /// the host's, the orphans that fell to this process.
+    /// the host's, the orphans of this run that fell to this process.
     fn kill_leftovers(&self) -> Vec<String> {
         let mut killed: Vec<String> = Vec::new();
         loop {
             let left = match &self.network {
                 Some(network) => network.processes(),
-                None => process::children(),
+                None => self.orphans(),
             };
             if left.is_empty() {
                 return killed;
@@ -546,6 +560,12 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    fn orphans(&self) -> Vec<u32> {
+        let mark = format!("{RUN}={}", self.id);
+        let children = process::children().into_iter();
+        children.filter(|pid| process::has_variable(*pid, &mark)).collect()
     }
 
     fn failure(&self, terminal: usize, message: String) -> Failure {

@@ -55,12 +55,21 @@ impl fmt::Display for Missing {
     }
 }
 
-/// The package that `cargo run` names in a command, if it is one.
-pub(crate) fn package(words: &[String]) -> Option<&str> {
-    match parts(words)? {
-        Cargo::Run { package, .. } => Some(package),
-        Cargo::Xtask(_) => None,
+/// The packages that `cargo run` names in a command, also inside of another program's
+/// arguments: `strace cargo run -q -p NAME`, `sh -c 'cargo run -q -p NAME | …'`.
+pub(crate) fn packages(words: &[String]) -> impl Iterator<Item = &str> {
+    let words: Vec<&str> =
+        words.iter().flat_map(|word| word.split_whitespace()).collect();
+    let mut packages = Vec::new();
+    for at in 0..words.len() {
+        if words[at..].starts_with(&["cargo", "run"]) {
+            let name = words[at..]
+                .iter()
+                .skip_while(|word| !matches!(**word, "-p" | "--package"));
+            packages.extend(name.skip(1).next().copied());
+        }
     }
+    packages.into_iter()
 }
 
 enum Cargo<'a> {
@@ -163,12 +172,11 @@ mod tests {
     #[test]
     fn cargo_run_names_a_package_and_its_arguments() {
         let command = words("cargo run -q -p tcp-server -- --port 0");
-        assert_eq!(package(&command), Some("tcp-server"));
+        assert!(packages(&command).eq(["tcp-server"]));
         let Some(Cargo::Run { arguments, .. }) = parts(&command) else { panic!() };
         assert_eq!(arguments, ["--port", "0"]);
-        assert_eq!(
-            package(&words("cargo run --quiet --package udp-client")),
-            Some("udp-client")
+        assert!(
+            packages(&words("cargo run --quiet --package udp-client")).eq(["udp-client"])
         );
     }
 

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Programs that are bad on purpose, each in one way: what the runner must survive.
+case $1 in
+    never-ready) exec sleep 1000 ;;
+    dies-early) echo 'cannot go on' >&2; exit 3 ;;
+    dies-by-signal) kill -SEGV $$ ;;
+    floods) exec yes ;;
+    # One line of 100 MB.
+    long-line) head -c 100000000 /dev/zero | tr '\0' x ;;
+    not-utf8) printf 'a\377b\033[2J\001\n' ;;
+    no-newline) printf 'half a line' ;;
+    ignores-sigterm) trap '' TERM INT; exec sleep 1000 ;;
+    leaves-grandchild) sleep 1000 >/dev/null 2>&1 & echo left ;;
+    leaves-session) setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
+    # A grandchild that holds the pipe open: the end of the output never comes.
+    holds-pipe) setsid sleep 1000 & echo left ;;
+    # Its background process prints what the next terminal waits for.
+    spins) while :; do :; done ;;
+    *) echo "misbehave: $1?" >&2; exit 2 ;;
+esac

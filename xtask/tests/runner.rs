@@ -1,0 +1,559 @@
+//! What the runner survives: a page of programs that are bad on purpose
+//! (`bad/misbehave.sh`), each provoked, and then nothing left of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Trial};
+use xtask::page::Page;
+use xtask::run::{Limits, Network, Programs};
+use xtask::verdict::{Held, Stage, Verdict};
+
+/// A test: its name, and what it does on the network it is given.
+type Scenario = (&'static str, fn(&Arc<Bench>));
+
+const SCENARIOS: &[Scenario] = &[
+    ("a_page_that_holds_matches", a_page_that_holds_matches),
+    (
+        "a_word_that_differs_is_named_with_its_line",
+        a_word_that_differs_is_named_with_its_line,
+    ),
+    ("never_ready", never_ready),
+    ("ready_by_a_printed_line", ready_by_a_printed_line),
+    ("spins_without_end", spins_without_end),
+    ("dies_early", dies_early),
+    ("dies_by_a_signal", dies_by_a_signal),
+    ("floods_stdout", floods_stdout),
+    ("a_line_of_100_megabytes", a_line_of_100_megabytes),
+    ("invalid_utf8_and_terminal_escapes", invalid_utf8_and_terminal_escapes),
+    ("a_last_line_without_newline", a_last_line_without_newline),
+    ("ignores_sigterm", ignores_sigterm),
+    ("leaves_a_grandchild_in_its_group", leaves_a_grandchild_in_its_group),
+    ("leaves_a_grandchild_in_a_new_session", leaves_a_grandchild_in_a_new_session),
+    ("a_grandchild_keeps_the_pipe_open", a_grandchild_keeps_the_pipe_open),
+    ("interrupted_as_the_page_says", interrupted_as_the_page_says),
+    ("forgotten_interrupt_is_advised", forgotten_interrupt_is_advised),
+    (
+        "a_program_that_is_not_installed_is_a_skip",
+        a_program_that_is_not_installed_is_a_skip,
+    ),
+    ("a_program_that_is_not_beside_the_page_is_a_fault", not_beside_the_page),
+];
+
+/// What runs `demo` as a user does, in a process of its own.
+const COMMANDS: &[(&str, fn())] = &[
+    ("demo_twice_at_once", demo_twice_at_once),
+    ("demo_twice_at_once_on_the_host", demo_twice_at_once_on_the_host),
+    ("ctrl_c_in_the_middle_leaves_no_process", ctrl_c_in_the_middle_leaves_no_process),
+    ("killed_in_the_middle_leaves_no_process", killed_in_the_middle_leaves_no_process),
+    ("a_read_only_checkout", a_read_only_checkout),
+    ("no_terminal", no_terminal),
+    ("a_closed_standard_output", a_closed_standard_output),
+    ("a_stranger_on_the_port_of_the_host", a_stranger_on_the_port_of_the_host),
+    ("a_wrong_name_lists_the_right_ones", a_wrong_name_lists_the_right_ones),
+    ("a_broken_page_is_named_with_its_line", a_broken_page_is_named_with_its_line),
+    ("all_skipped_is_status_77", all_skipped_is_status_77),
+    ("update_refuses_in_ci", update_refuses_in_ci),
+    (
+        "update_rewrites_what_differs_and_no_more",
+        update_rewrites_what_differs_and_no_more,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if cfg!(not(unix)) {
+        return libtest_mimic::run(&arguments, Vec::new()).exit_code();
+    }
+    let mut refused = None;
+    let network =
+        xtask::choose_network(false, |why| refused = Some(why.to_owned())).unwrap();
+    let mut trials = Vec::new();
+    let mut networks = vec![("host", Network::Host)];
+    if network == Network::Private {
+        networks.push(("private", Network::Private));
+    }
+    for (label, network) in networks {
+        let bench = Arc::new(Bench { network });
+        for (name, scenario) in SCENARIOS {
+            let bench = Arc::clone(&bench);
+            trials.push(Trial::test(format!("{label}/{name}"), move || {
+                scenario(&bench);
+                Ok(())
+            }));
+        }
+    }
+    for (name, command) in COMMANDS {
+        trials.push(Trial::test(*name, move || {
+            command();
+            Ok(())
+        }));
+    }
+    if let Some(why) = refused {
+        let trial = Trial::test("private", || Ok(())).with_ignored_flag(true);
+        trials.push(trial.with_kind(format!("skipped, {why}")));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Runs pages that are written in a test.
+struct Bench {
+    network: Network,
+}
+
+impl Bench {
+    fn hold(&self, page: &str) -> Held {
+        self.hold_within(
+            page,
+            Limits { ready: Duration::from_secs(20), ..Limits::default() },
+        )
+    }
+
+    fn hold_within(&self, page: &str, limits: Limits) -> Held {
+        let page = Page::parse(Path::new("tests/bad/page.md"), page).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let programs = Programs { binaries: binaries() };
+        let stage = Stage { programs, network: self.network, limits };
+        stage.hold(root, &page, &page.scenes[0], &mut |_| {})
+    }
+
+    /// The lines of the one terminal that runs `misbehave.sh MODE`.
+    fn misbehave(&self, mode: &str, limits: Limits) -> (Held, Vec<String>) {
+        let held = self.hold_within(
+            &format!("```console it\n$ ./misbehave.sh {mode}\nleft\n```\n"),
+            limits,
+        );
+        let lines = held.outcome.as_ref().map_or(Vec::new(), |outcome| {
+            outcome.terminals[0].iter().skip(1).cloned().collect()
+        });
+        (held, lines)
+    }
+}
+
+fn binaries() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap().to_owned()
+}
+
+fn short() -> Limits {
+    let limit = Duration::from_millis(300);
+    Limits {
+        ready: limit,
+        run: limit,
+        farewell: Duration::from_millis(100),
+        ..Limits::default()
+    }
+}
+
+fn stopped(held: &Held) -> String {
+    assert!(matches!(held.verdict, Verdict::Stopped(_)), "{:?}", held.verdict);
+    held.explain()
+}
+
+fn a_page_that_holds_matches(bench: &Arc<Bench>) {
+    let held = bench.hold(
+        "```console one\n$ printf 'port %s\\n' 50001\nport 40000\n$ echo x\nx\n\
+         ```\n\n```console two\n$ sh -c 'printf \"port %s\\n\" 50001 >&2'\nport 40000\n$ sh -c 'exit 7'\n\
+         [exit status 7]\n```\n",
+    );
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+fn a_word_that_differs_is_named_with_its_line(bench: &Arc<Bench>) {
+    let held = bench.hold("\n```console one\n$ printf 'a\\nb\\n'\na\nc\n```\n");
+    let text = held.explain();
+    assert!(
+        text.starts_with("tests/bad/page.md:5: terminal one shows something else"),
+        "{text}"
+    );
+    assert!(text.contains("- c\n+ b\n"), "{text}");
+}
+
+fn never_ready(bench: &Arc<Bench>) {
+    let page = "```console it\n$ ./misbehave.sh never-ready\nI listen\n```\n\n\
+                ```console two\n$ echo never\nnever\n```\n";
+    let limits = Limits { run: Duration::from_secs(20), ..short() };
+    let text = stopped(&bench.hold_within(page, limits));
+    assert!(text.contains("page.md:2: terminal it: not ready within 0.3 s"), "{text}");
+    assert!(text.contains("nor printed `I listen`"), "{text}");
+}
+
+fn ready_by_a_printed_line(bench: &Arc<Bench>) {
+    let held = bench.hold(
+        "```console it\n$ sh -c 'echo ready; exec sleep 1000'\nready\n^C\n```\n\n\
+         ```console two\n$ echo x\nx\n```\n",
+    );
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+fn spins_without_end(bench: &Arc<Bench>) {
+    let (held, _) = bench.misbehave("spins", short());
+    assert!(stopped(&held).contains("0.3 s"));
+}
+
+fn dies_early(bench: &Arc<Bench>) {
+    let held = bench.hold("```console it\n$ ./misbehave.sh dies-early\nI listen\n```\n");
+    let text = held.explain();
+    assert!(text.contains("- I listen\n+ cannot go on\n+ [exit status 3]\n"), "{text}");
+}
+
+fn dies_by_a_signal(bench: &Arc<Bench>) {
+    let (_, lines) = bench.misbehave("dies-by-signal", Limits::default());
+    assert_eq!(lines, ["[killed by SIGSEGV]"]);
+}
+
+fn floods_stdout(bench: &Arc<Bench>) {
+    let (held, lines) = bench.misbehave("floods", Limits::default());
+    assert!(stopped(&held).contains("printed more than 1048576 bytes, and was stopped"));
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+    assert!(bytes <= (1 << 20) + 100, "{bytes}");
+}
+
+fn a_line_of_100_megabytes(bench: &Arc<Bench>) {
+    let (held, lines) = bench.misbehave("long-line", Limits::default());
+    let text = stopped(&held);
+    assert!(text.contains("printed more than 1048576 bytes"), "{}", text.len());
+    assert!(text.len() < 10_000, "{}", text.len());
+    assert!(lines.iter().all(|line| line.len() <= 1 << 20));
+}
+
+fn invalid_utf8_and_terminal_escapes(bench: &Arc<Bench>) {
+    let (_, lines) = bench.misbehave("not-utf8", Limits::default());
+    assert_eq!(lines, ["a\\xffb\\x1b[2J\\x01"]);
+}
+
+fn a_last_line_without_newline(bench: &Arc<Bench>) {
+    let (_, lines) = bench.misbehave("no-newline", Limits::default());
+    assert_eq!(lines, ["half a line"]);
+}
+
+fn ignores_sigterm(bench: &Arc<Bench>) {
+    let (held, _) = bench.misbehave("ignores-sigterm", short());
+    assert!(stopped(&held).contains("0.3 s"));
+    nothing_is_left(&held);
+}
+
+fn leaves_a_grandchild_in_its_group(bench: &Arc<Bench>) {
+    left_behind(bench, "leaves-grandchild");
+}
+
+fn leaves_a_grandchild_in_a_new_session(bench: &Arc<Bench>) {
+    left_behind(bench, "leaves-session");
+}
+
+fn a_grandchild_keeps_the_pipe_open(bench: &Arc<Bench>) {
+    left_behind(bench, "holds-pipe");
+}
+
+fn left_behind(bench: &Arc<Bench>, mode: &str) {
+    let (held, lines) = bench.misbehave(mode, Limits::default());
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    assert_eq!(lines, ["left"]);
+    let outcome = held.outcome.as_ref().unwrap();
+    assert!(!outcome.leftovers.is_empty(), "the runner saw no process left behind");
+    nothing_is_left(&held);
+}
+
+/// Every process that the run named as left behind is gone.
+fn nothing_is_left(held: &Held) {
+    for left in held.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
+        let pid = left.split("pid ").nth(1).unwrap().trim_end_matches(')');
+        assert!(!is_alive(pid), "{left}");
+    }
+}
+
+/// Whether a process runs; one that waits to be reaped does not.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+fn interrupted_as_the_page_says(bench: &Arc<Bench>) {
+    let held = bench.hold(
+        "```console it\n$ sh -c 'trap \"echo bye; exit 4\" INT; echo hi; while :; do sleep 1000; \
+         done'\nhi\n^C\nbye\n[exit status 4]\n```\n\n```console two\n$ echo x\nx\n```\n",
+    );
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+fn forgotten_interrupt_is_advised(bench: &Arc<Bench>) {
+    let page = "```console it\n$ sh -c 'echo hi; exec sleep 1000'\nhi\n```\n";
+    let text = stopped(&bench.hold_within(page, short()));
+    assert!(
+        text.contains("still runs after 0.3 s; does its block need a `^C`?"),
+        "{text}"
+    );
+}
+
+fn a_program_that_is_not_installed_is_a_skip(bench: &Arc<Bench>) {
+    let held = bench.hold("```console it\n$ no-such-program-here 1\n```\n");
+    let Verdict::Skipped(why) = &held.verdict else { panic!("{:?}", held.verdict) };
+    assert_eq!(why, "no-such-program-here is not installed");
+}
+
+fn not_beside_the_page(bench: &Arc<Bench>) {
+    let held = bench.hold("```console it\n$ ./no-such-program.sh\n```\n");
+    let text = stopped(&held);
+    assert!(
+        text.contains("page.md:2: ./no-such-program.sh does not stand beside"),
+        "{text}"
+    );
+}
+
+/// A checkout with one lesson, in a folder that is removed at the end.
+struct Checkout(PathBuf);
+
+impl Checkout {
+    fn new(page: &str) -> Checkout {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let root =
+            std::env::temp_dir().join(format!("runner-{}-{count}", std::process::id()));
+        fs::create_dir_all(root.join("xtask")).unwrap();
+        fs::create_dir_all(root.join("lessons/01-one")).unwrap();
+        let checkout = Checkout(root);
+        fs::write(checkout.page(), page).unwrap();
+        checkout
+    }
+
+    fn page(&self) -> PathBuf {
+        self.0.join("lessons/01-one/README.md")
+    }
+
+    /// `cargo xtask ARGUMENTS` in this checkout.
+    fn xtask(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        self.prepare(&mut command);
+        command.args(arguments);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command
+            .env("CARGO_MANIFEST_DIR", self.0.join("xtask"))
+            .env_remove("CI")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const HELLO: &str = "```console one\n$ echo hello\nhello\n```\n";
+
+/// Status, standard output, standard error.
+fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn demo_twice_at_once() {
+    let checkout = Checkout::new(HELLO);
+    let demos: Vec<Child> =
+        (0..2).map(|_| checkout.xtask(&["demo", "1"]).spawn().unwrap()).collect();
+    for demo in demos {
+        let output = demo.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+fn demo_twice_at_once_on_the_host() {
+    let port = listen_on_a_documented_port(20_000).local_addr().unwrap().port();
+    let page = format!(
+        "```console one\n$ python3 -m http.server --bind 127.0.0.1 {port}\n^C\n```\n\n\
+         ```console two\n$ echo x\nx\n```\n"
+    );
+    let checkout = Checkout::new(&page);
+    let demos: Vec<Child> = (0..2)
+        .map(|_| checkout.xtask(&["demo", "1", "--host-network"]).spawn().unwrap())
+        .collect();
+    for demo in demos {
+        let output = demo.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        // Each had its turn: neither met the other on the port.
+        assert!(!text.contains("in use"), "{text}");
+        assert!(!text.to_lowercase().contains("address already"), "{text}");
+    }
+}
+
+/// A page whose program says that it runs, and then waits for ever.
+const WAITS: &str =
+    "```console one\n$ sh -c 'echo pid $$; exec sleep 1000'\npid 1\n```\n";
+
+/// Starts the waiting page and reads the process id that its program printed.
+fn start_waiting(checkout: &Checkout) -> (Child, String) {
+    let mut demo = checkout.xtask(&["demo", "1"]).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let line =
+        lines.find(|line| line.as_ref().unwrap().contains("│ pid ")).unwrap().unwrap();
+    let pid = line.rsplit("pid ").next().unwrap().trim().to_owned();
+    assert!(is_alive(&pid));
+    std::thread::spawn(move || lines.for_each(drop));
+    (demo, pid)
+}
+
+fn wait_until_gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while is_alive(pid) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+        std::thread::yield_now();
+    }
+}
+
+fn ctrl_c_in_the_middle_leaves_no_process() {
+    let checkout = Checkout::new(WAITS);
+    let (mut demo, pid) = start_waiting(&checkout);
+    let own = demo.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &own]).status().unwrap().success());
+    let status = demo.wait().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(!is_alive(&pid), "process {pid} outlived the demo");
+}
+
+fn killed_in_the_middle_leaves_no_process() {
+    let checkout = Checkout::new(WAITS);
+    let (mut demo, pid) = start_waiting(&checkout);
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    if cfg!(target_os = "linux") {
+        wait_until_gone(&pid);
+    }
+}
+
+fn a_read_only_checkout() {
+    let checkout = Checkout::new(HELLO);
+    // Also root cannot write below a mount that is read-only.
+    let mut command = Command::new("unshare");
+    checkout.prepare(&mut command);
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && \
+                  ! touch \"$0/x\" 2>/dev/null && exec \"$@\"";
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    command.arg(&checkout.0).arg(env!("CARGO_BIN_EXE_xtask")).args(["demo", "1"]);
+    let (status, out, err) = match command.output() {
+        Ok(_) => outcome(&mut command),
+        Err(_) => return skip("unshare is not installed"),
+    };
+    if err.contains("unshare") || err.contains("mount:") {
+        return skip(&format!("no read-only mount here: {}", err.trim()));
+    }
+    assert_eq!(status, Some(0), "{out}{err}");
+    assert!(out.contains("✓"), "{out}");
+}
+
+#[allow(clippy::print_stderr, reason = "a skip must be seen")]
+fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
+fn no_terminal() {
+    let checkout = Checkout::new(HELLO);
+    let (status, out, err) = outcome(&mut checkout.xtask(&["demo", "1"]));
+    assert_eq!(status, Some(0), "{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[..3], ["one │ $ echo hello", "one │ hello", ""]);
+    assert!(
+        lines[3].starts_with("✓ the terminal shows what lessons/01-one/README.md says  ")
+    );
+    assert!(!out.contains('\x1b'), "colour on a pipe: {out:?}");
+}
+
+fn a_closed_standard_output() {
+    let checkout = Checkout::new(HELLO);
+    let mut demo = checkout.xtask(&["demo", "1"]).spawn().unwrap();
+    drop(demo.stdout.take());
+    let mut said = String::new();
+    demo.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(1));
+    assert_eq!(said, "write to standard output: Broken pipe (os error 32)\n");
+}
+
+/// A port below the ephemeral range that is free, from a range of the test's own.
+fn listen_on_a_documented_port(first: u32) -> TcpListener {
+    let from = first + std::process::id() % 5_000;
+    (from..first + 6_000)
+        .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port as u16)).ok())
+        .expect("a free port")
+}
+
+fn a_stranger_on_the_port_of_the_host() {
+    let stranger = listen_on_a_documented_port(26_000);
+    let port = stranger.local_addr().unwrap().port();
+    let checkout =
+        Checkout::new(&format!("# A\n\n```console one\n$ echo {port}\n{port}\n```\n"));
+    let (status, out, _) = outcome(&mut checkout.xtask(&["demo", "1", "--host-network"]));
+    assert_eq!(status, Some(1), "{out}");
+    let own = std::process::id();
+    assert!(
+        out.contains(&format!(
+            "README.md:4: port {port} of the host's network is in use by "
+        )),
+        "{out}"
+    );
+    assert!(
+        cfg!(not(target_os = "linux")) || out.contains(&format!("(pid {own})")),
+        "{out}"
+    );
+}
+
+fn a_wrong_name_lists_the_right_ones() {
+    let checkout = Checkout::new(HELLO);
+    let (status, _, err) = outcome(&mut checkout.xtask(&["demo", "two\x1b"]));
+    assert_eq!(status, Some(1));
+    assert_eq!(err, "find lesson `two\\x1b`: no such lesson; there are: 1 one\n");
+    let (status, _, err) = outcome(&mut checkout.xtask(&["demo", "one/x"]));
+    assert_eq!(status, Some(1));
+    assert_eq!(err, "find scene `x` of 01-one: no such scene; there are: main\n");
+    for word in ["1", "01", "01-one", "one", "one/main"] {
+        assert_eq!(outcome(&mut checkout.xtask(&["demo", word])).0, Some(0), "{word}");
+    }
+}
+
+fn a_broken_page_is_named_with_its_line() {
+    let checkout = Checkout::new("# A\n\n```consol one\n$ echo\n```\n");
+    let (status, _, err) = outcome(&mut checkout.xtask(&["demo", "--all"]));
+    assert_eq!(status, Some(1));
+    assert!(
+        err.starts_with("lessons/01-one/README.md:3: unknown block `consol one`"),
+        "{err}"
+    );
+}
+
+fn all_skipped_is_status_77() {
+    let checkout = Checkout::new("```console one\n$ no-such-program-here\n```\n");
+    let (status, out, _) = outcome(&mut checkout.xtask(&["demo", "--all"]));
+    assert_eq!(status, Some(77), "{out}");
+    assert!(out.contains("1 skipped: no-such-program-here is not installed"), "{out}");
+}
+
+fn update_refuses_in_ci() {
+    let checkout = Checkout::new("```console one\n$ echo hello\nother\n```\n");
+    let (status, _, err) = outcome(checkout.xtask(&["update"]).env("CI", "true"));
+    assert_eq!(status, Some(1));
+    assert!(err.starts_with("update the pages: refused in CI"), "{err}");
+    assert!(fs::read_to_string(checkout.page()).unwrap().contains("other"));
+}
+
+fn update_rewrites_what_differs_and_no_more() {
+    let page = "# A\n\n```console one\n$ printf 'port %s\\nnew\\n' 50001\nport 40000\nold\n```\n\nend\n";
+    let checkout = Checkout::new(page);
+    let (status, _, err) = outcome(&mut checkout.xtask(&["update"]));
+    assert_eq!(status, Some(0), "{err}");
+    let text = fs::read_to_string(checkout.page()).unwrap();
+    assert_eq!(text, page.replace("\nold\n", "\nnew\n"));
+    let (_, out, _) = outcome(&mut checkout.xtask(&["update", "one"]));
+    assert_eq!(out, "lessons/01-one/README.md: as it was\n");
+}
