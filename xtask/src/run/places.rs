@@ -63,10 +63,10 @@ pub(crate) fn packages(words: &[String]) -> impl Iterator<Item = &str> {
     let mut packages = Vec::new();
     for at in 0..words.len() {
         if words[at..].starts_with(&["cargo", "run"]) {
-            let name = words[at..]
+            let mut name = words[at..]
                 .iter()
                 .skip_while(|word| !matches!(**word, "-p" | "--package"));
-            packages.extend(name.skip(1).next().copied());
+            packages.extend(name.nth(1).copied());
         }
     }
     packages.into_iter()
