@@ -27,6 +27,9 @@ pub struct Options {
     /// Every lesson, a line each
     #[arg(long)]
     pub all: bool,
+    /// The other scenes too (failures, pairings, variants), a line each
+    #[arg(long)]
+    pub scenes: bool,
     /// Use the host's loopback instead of a private network, one run at a time
     #[arg(long)]
     pub host_network: bool,
@@ -72,7 +75,8 @@ pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
     stage.limits.run = options.deadline;
     stage.limits.ready = stage.limits.ready.min(options.deadline);
     let mut out = anstream::stdout();
-    let mut demo = Demo { root: &root, stage, out: &mut out, started };
+    let mut demo =
+        Demo { root: &root, stage, scenes: options.scenes, out: &mut out, started };
     let ended = match &course[..] {
         [(lesson, pages)] if !options.all => {
             demo.lesson(lesson, pages, only, options.lesson.is_none())
@@ -85,6 +89,8 @@ pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
 struct Demo<'a, W> {
     root: &'a std::path::Path,
     stage: Stage,
+    /// Whether all scenes are run, or each lesson's first.
+    scenes: bool,
     out: &'a mut W,
     started: Instant,
 }
@@ -145,8 +151,8 @@ impl<W: Write + Send> Demo<'_, W> {
         screen.finish()?;
         self.verdict(page, scene, &held)?;
         let mut all = vec![held];
-        if only.is_none() && jobs.len() > 1 {
-            writeln!(self.out, "\n{}", styled(BOLD, "more scenes of this lesson"))?;
+        if self.scenes && only.is_none() && jobs.len() > 1 {
+            writeln!(self.out, "\n{}", styled(BOLD, "the other scenes of this lesson"))?;
             let rest = &jobs[1..];
             let width = rest.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
             let stage = &self.stage;
@@ -161,12 +167,22 @@ impl<W: Write + Send> Demo<'_, W> {
             })?;
         }
         self.closing(&all)?;
+        let name = lesson.name();
         if default {
             writeln!(
                 self.out,
-                "\nNow read {}/README.md and run it by hand, in two terminals.\n\
+                "\nNow read lessons/{directory}/README.md, and run it by hand in two terminals.\n\
                  Then: cargo xtask demo udp-echo, cargo xtask demo --all, cargo test",
-                std::path::Path::new("lessons").join(&lesson.directory).display()
+                directory = lesson.directory,
+            )?;
+        } else if !self.scenes && only.is_none() && jobs.len() > 1 {
+            let (page, scene) = jobs[1];
+            writeln!(
+                self.out,
+                "\n{} more scenes on this lesson's pages: cargo xtask demo {name} --scenes, or \
+                 one of them: cargo xtask demo '{name}/{}'",
+                jobs.len() - 1,
+                title(page, scene),
             )?;
         }
         Ok(Ok(ended(&all)))
@@ -207,21 +223,27 @@ impl<W: Write + Send> Demo<'_, W> {
     ) -> io::Result<Result<Ended, Error>> {
         let width =
             course.iter().map(|(lesson, _)| lesson.directory.len()).max().unwrap_or(0);
-        let jobs: Vec<Job<'_>> =
-            course.iter().flat_map(|(_, pages)| jobs(pages)).collect();
-        let mut lessons = course.iter().filter(|(_, pages)| scenes(pages) > 0).peekable();
+        let take = if self.scenes { usize::MAX } else { 1 };
+        let lessons: Vec<(&Lesson, Vec<Job<'_>>)> = course
+            .iter()
+            .map(|(lesson, pages)| (lesson, jobs(pages).into_iter().take(take).collect()))
+            .filter(|(_, jobs): &(_, Vec<_>)| !jobs.is_empty())
+            .collect();
+        let all: Vec<Job<'_>> =
+            lessons.iter().flat_map(|(_, jobs)| jobs.iter().copied()).collect();
+        let mut lessons = lessons.iter().peekable();
         let mut done: Vec<Held> = Vec::new();
-        let mut first = 0;
+        let mut from = 0;
         let (stage, root, out) = (&self.stage, self.root, &mut *self.out);
-        hold_all(stage, root, &jobs, |_, held| {
+        hold_all(stage, root, &all, |_, held| {
             done.push(held);
             let Some((lesson, _)) =
-                lessons.next_if(|(_, p)| scenes(p) == done.len() - first)
+                lessons.next_if(|(_, jobs)| jobs.len() == done.len() - from)
             else {
                 return Ok(());
             };
-            let held = &done[first..];
-            first = done.len();
+            let held = &done[from..];
+            from = done.len();
             let name = screen::fill(&lesson.directory, width);
             writeln!(
                 out,
@@ -252,10 +274,6 @@ impl<W: Write + Send> Demo<'_, W> {
         );
         writeln!(self.out, "{}", styled(DIM, &text))
     }
-}
-
-fn scenes(pages: &[Page]) -> usize {
-    pages.iter().map(|page| page.scenes.len()).sum()
 }
 
 /// Runs all jobs, as many at once as there are processors where the network allows it, and

@@ -141,7 +141,9 @@ pub fn build<'a>(
     packages.sort_unstable();
     packages.dedup();
     // One that is no package of ours is the page's fault, and told with its place.
-    packages.retain(|package| root.join("crates").join(package).is_dir());
+    packages.retain(|package| {
+        *package == "xtask" || root.join("crates").join(package).is_dir()
+    });
     let programs = Programs {
         binaries: binaries()
             .map_err(|error| format!("find the built programs: {error}"))?,

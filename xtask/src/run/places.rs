@@ -62,7 +62,9 @@ pub(crate) fn packages(words: &[String]) -> impl Iterator<Item = &str> {
         words.iter().flat_map(|word| word.split_whitespace()).collect();
     let mut packages = Vec::new();
     for at in 0..words.len() {
-        if words[at..].starts_with(&["cargo", "run"]) {
+        if words[at..].starts_with(&["cargo", "xtask"]) {
+            packages.push("xtask");
+        } else if words[at..].starts_with(&["cargo", "run"]) {
             let mut name = words[at..]
                 .iter()
                 .skip_while(|word| !matches!(**word, "-p" | "--package"));
