@@ -176,6 +176,9 @@ pub struct Return {
     /// What it returned; none where it failed or never came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
+    /// Whether the thread slept in the call, waiting for something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
     /// The name of the error, `ECONNREFUSED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -5,6 +5,7 @@
 //! that a log recorded on Linux is drawn by the same code on any system.
 
 pub mod bytes;
+pub mod draw;
 pub mod event;
 pub mod json;
 pub mod packet;

@@ -14,5 +14,6 @@ fn main() {
     }
     if let Err(e) = s.run() { println!("{e}"); }
     drop(s);
-    flow::json::write(&mut std::io::stdout(), &log.lock().unwrap()).unwrap();
+    //flow::json::write(&mut std::io::stdout(), &log.lock().unwrap()).unwrap();
+    print!("{}", flow::draw::text(&log.lock().unwrap(), &flow::draw::Options::default()));
 }

@@ -278,6 +278,7 @@ impl Session {
     /// Gives the turn to the next thread, if it is time.
     fn next_turn(&mut self) -> bool {
         let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else { return false };
+        self.tracer.mark_waiting(tid);
         let held = self.tracer.threads.get_mut(&tid).and_then(|thread| thread.held.take());
         held.map(|report| self.tracer.work(report)).is_some()
     }

@@ -33,6 +33,8 @@ pub(super) struct Thread {
     pub(super) listening: bool,
     /// Waits until the child of its `vfork(2)` has a program of its own.
     pub(super) in_vfork: bool,
+    /// Other threads were seen at work while it was in its call.
+    pub(super) waited: bool,
     /// Joined while it ran: there is no filter, every call stops.
     attached: bool,
 }
@@ -43,7 +45,6 @@ struct Open {
     id: u64,
     number: i64,
     kind: Kind,
-    name: &'static str,
     args: [u64; 6],
     socket: Option<u64>,
 }
@@ -158,6 +159,7 @@ impl Tracer {
             held: None,
             listening: false,
             in_vfork: false,
+            waited: false,
             attached,
         });
     }
@@ -170,6 +172,10 @@ impl Tracer {
             self.adopt(report.tid);
         }
         if ended || !self.turns.enabled {
+            // All run at once: who stops now ran while the others were in their calls.
+            if !ended && !self.turns.enabled && self.threads.len() > 1 {
+                self.mark_waiting(report.tid);
+            }
             return self.work(report);
         }
         let alone = self.threads.len() == 1;
@@ -201,6 +207,15 @@ impl Tracer {
         let (side, attached) =
             relative.map_or((0, false), |thread| (thread.side, thread.attached));
         self.add_thread(tid, pid, side, attached);
+    }
+
+    /// Marks the threads that sleep in a call while another one runs.
+    pub(super) fn mark_waiting(&mut self, running: i32) {
+        for thread in self.threads.values_mut() {
+            if thread.tid != running && thread.held.is_none() && thread.call.is_some() {
+                thread.waited = true;
+            }
+        }
     }
 
     /// Works on a report and lets the thread go on.
@@ -348,6 +363,7 @@ impl Tracer {
                 time_ns: self.now(),
                 id: open.id,
                 value: None,
+                waited: true,
                 error: Some("EINTR".to_owned()),
                 args: Vec::new(),
                 socket: None,
@@ -400,9 +416,9 @@ impl Tracer {
             source,
         };
         self.emit(Event::Call(call));
-        let (kind, name) = (traced.kind, traced.name);
+        let kind = traced.kind;
         if let Some(thread) = self.threads.get_mut(&tid) {
-            thread.call = Some(Open { id, number, kind, name, args, socket });
+            thread.call = Some(Open { id, number, kind, args, socket });
         }
     }
 
@@ -466,6 +482,7 @@ impl Tracer {
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
+        let waited = std::mem::take(&mut thread.waited);
         let failed = (-4095..0).contains(&value);
         let fd = open.args[0] as i32;
         let decoded = if failed {
@@ -517,12 +534,12 @@ impl Tracer {
             time_ns: self.now(),
             id: open.id,
             value: (!failed).then_some(value),
+            waited,
             error: failed.then(|| names::error(-value)),
             args: decoded.args,
             socket: made,
             data: decoded.data,
         };
-        let _ = open.name;
         self.emit(Event::Return(returned));
     }
 
