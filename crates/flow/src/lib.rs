@@ -8,7 +8,9 @@ pub mod bytes;
 pub mod draw;
 pub mod event;
 pub mod json;
+pub mod keep;
 pub mod packet;
+pub mod pcapng;
 
 #[cfg(target_os = "linux")]
 pub mod trace;

@@ -62,6 +62,7 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
                 None => continue,
             },
             "timeout" if value == "NULL" || value == "-1 ms" => continue,
+            "timeout" | "optval" => rounded(&value),
             _ => value,
         };
         words.push(value);
@@ -70,6 +71,12 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
         words.insert(1.min(words.len()), quoted(data, SHOWN));
     }
     format!("{}({})", bytes::printable(shown_name(call, exact)), words.join(", "))
+}
+
+/// Seconds to a tenth: what is left of a deadline differs in every run.
+fn rounded(value: &str) -> String {
+    let seconds = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok());
+    seconds.map_or_else(|| value.to_owned(), |it| format!("{it:.1} s").replace(".0 s", " s"))
 }
 
 fn is_default_protocol(call: &Call, protocol: &str) -> bool {

@@ -161,7 +161,7 @@ impl Memory {
             (Some(seconds), Some(0)) => format!("{} s", seconds as i64),
             (Some(seconds), Some(part)) => {
                 let seconds = seconds as i64 as f64;
-                format!("{:.3} s", seconds + part as f64 / per_second as f64)
+                format!("{:.6} s", seconds + part as f64 / per_second as f64)
             }
             _ => "…".to_owned(),
         }

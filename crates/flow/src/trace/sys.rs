@@ -136,7 +136,7 @@ pub(super) fn event_message(tid: i32) -> io::Result<u64> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SyscallStop {
     /// At its entry: number and arguments.
-    Entry { number: i64, args: [u64; 6], ip: u64, sp: u64 },
+    Entry { number: i64, args: [u64; 6] },
     /// At its exit: what it returns.
     Exit { value: i64 },
     /// Somewhere else.
@@ -149,17 +149,16 @@ pub(super) fn syscall_info(tid: i32) -> io::Result<SyscallStop> {
     let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::ptrace_syscall_info>();
     ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, size, (&raw mut info) as usize)?;
-    let (ip, sp) = (info.instruction_pointer, info.stack_pointer);
     Ok(match info.op {
         libc::PTRACE_SYSCALL_INFO_ENTRY => {
             // SAFETY: `op` says that the kernel filled this member.
             let entry = unsafe { info.u.entry };
-            SyscallStop::Entry { number: entry.nr as i64, args: entry.args, ip, sp }
+            SyscallStop::Entry { number: entry.nr as i64, args: entry.args }
         }
         libc::PTRACE_SYSCALL_INFO_SECCOMP => {
             // SAFETY: as above.
             let entry = unsafe { info.u.seccomp };
-            SyscallStop::Entry { number: entry.nr as i64, args: entry.args, ip, sp }
+            SyscallStop::Entry { number: entry.nr as i64, args: entry.args }
         }
         libc::PTRACE_SYSCALL_INFO_EXIT => {
             // SAFETY: as above.

@@ -226,7 +226,7 @@ impl Tracer {
             Stop::Killed(signal) => self.on_end(tid, Ended::Killed(signal)),
             Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 match sys::syscall_info(tid) {
-                    Ok(SyscallStop::Entry { number, args, .. }) => {
+                    Ok(SyscallStop::Entry { number, args }) => {
                         self.on_entry(tid, number, args);
                     }
                     Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
