@@ -143,7 +143,11 @@ fn words(text: &str) -> Vec<String> {
     for piece in text.split(' ') {
         let quotes = piece.matches('"').count() - piece.matches("\\\"").count();
         match (&mut open, quotes % 2) {
-            (None, 0) => words.push(piece.to_owned()),
+            // `= 3` is one word.
+            (None, 0) => match words.last_mut() {
+                Some(last) if last == "=" => *last = format!("= {piece}"),
+                _ => words.push(piece.to_owned()),
+            },
             (None, _) => open = Some(piece.to_owned()),
             (Some(quoted), odd) => {
                 quoted.push(' ');

@@ -30,7 +30,7 @@ impl Default for Options {
 }
 
 /// How long everything must be still before sides that wait for nobody are interrupted.
-const STILL: Duration = Duration::from_millis(300);
+const STILL: Duration = Duration::from_millis(100);
 /// How long an interrupted side has to end.
 const GRACE: Duration = Duration::from_secs(2);
 

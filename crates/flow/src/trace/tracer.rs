@@ -95,6 +95,8 @@ pub(super) struct Tracer {
     epolls: std::collections::HashSet<(i32, i32)>,
     /// The latest call on each socket, as a comment on its packets.
     latest: std::collections::HashMap<u64, String>,
+    /// The latest `connect` to each address, the same way.
+    connecting: std::collections::HashMap<String, String>,
 }
 
 impl Tracer {
@@ -114,6 +116,7 @@ impl Tracer {
             births: 0,
             epolls: std::collections::HashSet::new(),
             latest: std::collections::HashMap::new(),
+            connecting: std::collections::HashMap::new(),
         }
     }
 
@@ -189,7 +192,7 @@ impl Tracer {
             return self.work(report);
         }
         if self.turns.current == Some(report.tid) {
-            self.turns.current = None;
+            self.turns.end();
         }
         thread.held = Some(report);
     }
@@ -333,7 +336,7 @@ impl Tracer {
         self.drain();
         let Some(thread) = self.threads.remove(&tid) else { return };
         if self.turns.current == Some(tid) {
-            self.turns.current = None;
+            self.turns.end();
         }
         if thread.pid == tid {
             self.sockets.forget_process(tid);
@@ -400,6 +403,11 @@ impl Tracer {
             if let Some(source) = &source {
                 let file = source.file.rsplit('/').next().unwrap_or_default();
                 comment.push_str(&format!(" at {file}:{}", source.line));
+            }
+            if traced.kind == Kind::Connect
+                && let Some(to) = decoded.args.iter().find(|arg| arg.name == "addr")
+            {
+                self.connecting.insert(to.value.clone(), comment.clone());
             }
             self.latest.insert(inode, comment);
         }
@@ -563,7 +571,10 @@ impl Tracer {
             packet.time_ns = captured.time_ns.saturating_sub(began_ns);
             if let Some(raw) = &mut self.raw_packets {
                 let sender = self.sockets.sender(&packet.from, &packet.to);
-                let comment = sender.and_then(|inode| self.latest.get(&inode));
+                let comment = sender
+                    .and_then(|inode| self.latest.get(&inode))
+                    // The local address of who connects is known only afterwards.
+                    .or_else(|| self.connecting.get(&packet.to));
                 raw(&captured, comment.map_or("", String::as_str));
             }
             (self.sink)(Event::Packet(packet));

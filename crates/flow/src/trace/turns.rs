@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::tracer::Thread;
 
 /// How long one thread's running may keep another waiting.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whose turn it is.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ pub(super) struct Turns {
 impl Turns {
     pub(super) fn new(enabled: bool) -> Turns {
         Turns { enabled, current: None, last: (0, 0), since: Instant::now() }
+    }
+
+    /// The turn of the current thread ends: it stopped where turns end.
+    pub(super) fn end(&mut self) {
+        self.current = None;
+        self.since = Instant::now();
     }
 
     /// The thread whose turn comes now, if it is time.
