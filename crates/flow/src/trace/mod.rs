@@ -13,6 +13,7 @@ mod decode;
 mod filter;
 mod memory;
 mod names;
+mod observer;
 mod session;
 mod sockets;
 mod spawn;
@@ -21,6 +22,7 @@ mod tracer;
 mod turns;
 mod unwind;
 
+pub use observer::Observer;
 pub use session::{Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
 pub use sys::{interrupts, watch_interrupts};
