@@ -302,6 +302,7 @@ impl<'a> Picture<'a> {
         if let Some(state) = right_state {
             self.badge(end + 17.0, y + 4.0, state);
         }
+        self.y += 4.0;
     }
 }
 
