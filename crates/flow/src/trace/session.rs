@@ -325,7 +325,8 @@ impl Session {
             self.last_report = Instant::now();
         }
         self.finish();
-        Ok(())
+        let sides = 0..self.tracer.sides.len();
+        sides.into_iter().find_map(|side| self.failure(side)).map_or(Ok(()), Err)
     }
 
     /// Takes the last packets, and says what was lost.
