@@ -61,10 +61,13 @@ fn live(_: &Cli) -> Result<(), Failure> {
 fn show(path: &std::path::Path, cli: &Cli) -> Result<(), Failure> {
     let shown = path.display();
     let failed = |reason: &dyn std::fmt::Display| {
-        Failure::new(format!("read {shown}: {reason}; is it a log of `flow --format json`?"))
+        Failure::new(format!(
+            "read {shown}: {reason}; is it a log of `flow --format json`?"
+        ))
     };
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    let log = flow::json::read(&mut io::BufReader::new(file)).map_err(|it| failed(&it))?;
+    let log =
+        flow::json::read(&mut io::BufReader::new(file)).map_err(|it| failed(&it))?;
     write_log(&log, cli, true)
 }
 
@@ -88,7 +91,8 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), Failure> {
         Format::Text => bytes = draw::text(log, &options).into_bytes(),
         Format::Svg => bytes = draw::svg(log, &options).into_bytes(),
         Format::Json => {
-            flow::json::write(&mut bytes, log).map_err(|it| Failure::new(it.to_string()))?;
+            flow::json::write(&mut bytes, log)
+                .map_err(|it| Failure::new(it.to_string()))?;
         }
     }
     write_output(&bytes, cli)
@@ -99,6 +103,7 @@ fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), Failure> {
         Some(path) => std::fs::write(path, bytes),
         None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
     };
-    let to = cli.output.as_ref().map_or("standard output".into(), |it| it.to_string_lossy());
+    let to =
+        cli.output.as_ref().map_or("standard output".into(), |it| it.to_string_lossy());
     result.map_err(|error| Failure::new(format!("write the drawing to {to}: {error}")))
 }

@@ -29,7 +29,8 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
         4 => usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
         _ => 40 + usize::from(u16::from_be_bytes([*bytes.get(4)?, *bytes.get(5)?])),
     };
-    let with_port = |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
+    let with_port =
+        |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
     let (protocol, from, to, payload) = match &sliced.transport {
         Some(TransportSlice::Tcp(tcp)) => {
             let protocol = Protocol::Tcp {
@@ -53,7 +54,9 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
             let protocol = Protocol::Icmp { kind: icmp.type_u8(), code: icmp.code_u8() };
             (protocol, from.to_string(), to.to_string(), icmp.payload())
         }
-        Some(TransportSlice::Igmp(_)) | None => (Protocol::Other(number), from.to_string(), to.to_string(), &[][..]),
+        Some(TransportSlice::Igmp(_)) | None => {
+            (Protocol::Other(number), from.to_string(), to.to_string(), &[][..])
+        }
     };
     let before_payload =
         (payload.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
@@ -76,6 +79,7 @@ fn flags(tcp: &etherparse::TcpSlice<'_>) -> String {
         (tcp.ece(), "ECE"),
         (tcp.cwr(), "CWR"),
     ];
-    let set: Vec<&str> = all.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+    let set: Vec<&str> =
+        all.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
     set.join(" ")
 }

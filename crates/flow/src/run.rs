@@ -42,7 +42,9 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
         .programs
         .split(|word| word == "--")
         .filter(|words| !words.is_empty())
-        .map(|words| words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+        .map(|words| {
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        })
         .collect();
     if sides.is_empty() == cli.attach.is_empty() {
         return Err(Failure {
@@ -98,9 +100,8 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
     }
     let ran = session.run();
     drop(session);
-    let sink = Arc::into_inner(sink).map(|sink| {
-        sink.into_inner().unwrap_or_else(PoisonError::into_inner)
-    });
+    let sink = Arc::into_inner(sink)
+        .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
     let drawn = match sink {
         Some(Sink::Keep(keep)) => {
             let log = keep.into_log();
@@ -133,7 +134,9 @@ fn output(cli: &Cli) -> Result<Box<dyn Write + Send>, Failure> {
         None => Ok(Box::new(io::stdout())),
         Some(path) => match File::create(path) {
             Ok(file) => Ok(Box::new(file)),
-            Err(error) => Err(Failure::new(format!("create {}: {error}", path.display()))),
+            Err(error) => {
+                Err(Failure::new(format!("create {}: {error}", path.display())))
+            }
         },
     }
 }
@@ -164,9 +167,8 @@ fn capture(
              module or a sandbox forbids it"
         ));
     } else if let Some(path) = &cli.pcap {
-        let failed = |error: io::Error| {
-            Failure::new(format!("write {}: {error}", path.display()))
-        };
+        let failed =
+            |error: io::Error| Failure::new(format!("write {}: {error}", path.display()));
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);
         pcapng::begin(&mut file).map_err(failed)?;
         session.on_packet(move |packet, comment| {

@@ -164,7 +164,8 @@ impl Capture {
             let start = usize::from(head.tp_net);
             let end = start.saturating_add(head.tp_snaplen as usize);
             if let Some(bytes) = all.get(start..end.min(all.len())) {
-                let time_ns = u64::from(head.tp_sec) * 1_000_000_000 + u64::from(head.tp_nsec);
+                let time_ns =
+                    u64::from(head.tp_sec) * 1_000_000_000 + u64::from(head.tp_nsec);
                 each(CapturedPacket { time_ns, bytes, length: head.tp_len as usize });
             }
             status.store(libc::TP_STATUS_KERNEL, Ordering::Release);

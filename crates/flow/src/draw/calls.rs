@@ -76,7 +76,8 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
 /// Seconds to a tenth: what is left of a deadline differs in every run.
 fn rounded(value: &str) -> String {
     let seconds = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok());
-    seconds.map_or_else(|| value.to_owned(), |it| format!("{it:.1} s").replace(".0 s", " s"))
+    seconds
+        .map_or_else(|| value.to_owned(), |it| format!("{it:.1} s").replace(".0 s", " s"))
 }
 
 fn is_default_protocol(call: &Call, protocol: &str) -> bool {

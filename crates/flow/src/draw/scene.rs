@@ -202,7 +202,8 @@ impl<'a> Builder<'a> {
                     if is_aside(call) {
                         to_nscd.insert(call.id);
                         to_nscd.extend(call.socket.and_then(|it| made_by.get(&it)));
-                    } else if let Some(maker) = call.socket.and_then(|it| made_by.get(&it))
+                    } else if let Some(maker) =
+                        call.socket.and_then(|it| made_by.get(&it))
                         && to_nscd.contains(maker)
                     {
                         to_nscd.insert(call.id);
@@ -277,9 +278,10 @@ impl<'a> Builder<'a> {
             Change::Forked(_) => return,
             Change::Signal(name) => (format!("gets {}", bytes::printable(name)), None),
             Change::Exited(status) => (format!("exits {status}"), first.then_some(false)),
-            Change::Killed(signal) => {
-                (format!("killed by {}", bytes::printable(signal)), first.then_some(false))
-            }
+            Change::Killed(signal) => (
+                format!("killed by {}", bytes::printable(signal)),
+                first.then_some(false),
+            ),
         };
         let text = if text.is_empty() { text } else { format!("{mark}{text}") };
         self.scene.rows.push(Row::Life { column, text, line });
@@ -457,7 +459,9 @@ fn base(path: &str) -> String {
 /// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
 fn unmapped(address: &str) -> String {
     match address.parse::<std::net::SocketAddr>() {
-        Ok(it) => std::net::SocketAddr::new(it.ip().to_canonical(), it.port()).to_string(),
+        Ok(it) => {
+            std::net::SocketAddr::new(it.ip().to_canonical(), it.port()).to_string()
+        }
         Err(_) => address.to_owned(),
     }
 }

@@ -81,7 +81,9 @@ impl<'a> Picture<'a> {
                 Row::Call { column: it, text, source, .. } if *it == column => {
                     Some(width(text) + source.as_ref().map_or(0, |it| width(it) + 3))
                 }
-                Row::Return { column: it, text, .. } if *it == column => Some(width(text)),
+                Row::Return { column: it, text, .. } if *it == column => {
+                    Some(width(text))
+                }
                 _ => None,
             });
             let letters = longest.max().unwrap_or(0).clamp(34, 58);
@@ -140,8 +142,10 @@ impl<'a> Picture<'a> {
 
     fn text(&mut self, x: f64, y: f64, text: &str, class: &str) {
         let text = escape(text);
-        let _ =
-            write!(self.body, "<text class='{class}' x='{x:.1}' y='{y:.1}'>{text}</text>");
+        let _ = write!(
+            self.body,
+            "<text class='{class}' x='{x:.1}' y='{y:.1}'>{text}</text>"
+        );
     }
 
     fn badge(&mut self, x: f64, y: f64, state: &str) {
@@ -252,7 +256,8 @@ impl<'a> Picture<'a> {
             }
         }
         if let Some(state) = state {
-            let used = x + lines.last().map_or(0, |line| width(line)) as f64 * LETTER + 8.0;
+            let used =
+                x + lines.last().map_or(0, |line| width(line)) as f64 * LETTER + 8.0;
             let reserved = if lines.len() == 1 { reserve as f64 * LETTER } else { 0.0 };
             if used + badge_width(state) <= place.end - reserved {
                 self.badge(used, self.y, state);
@@ -265,7 +270,9 @@ impl<'a> Picture<'a> {
     }
 
     fn arrow(&mut self, row: &Row) {
-        let Row::Packet { from, to, label, kind, from_state, to_state } = row else { return };
+        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
+            return;
+        };
         self.y += 30.0;
         let y = self.y - 6.0;
         let rightwards = from < to;
@@ -279,7 +286,8 @@ impl<'a> Picture<'a> {
             PacketKind::Data => "data",
             PacketKind::Error => "error",
         };
-        let (tip, back) = if rightwards { (end, end - 9.0) } else { (start, start + 9.0) };
+        let (tip, back) =
+            if rightwards { (end, end - 9.0) } else { (start, start + 9.0) };
         let mut free = start;
         if let Some(state) = left_state {
             self.badge(start + 10.0, y - 6.0, state);

@@ -201,7 +201,9 @@ impl<'a> Lines<'a> {
     }
 
     fn arrow(&self, row: &Row, out: &mut String) {
-        let Row::Packet { from, to, label, kind, from_state, to_state } = row else { return };
+        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
+            return;
+        };
         let rightwards = from < to;
         let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
         let (left_state, right_state) =
@@ -251,7 +253,9 @@ impl<'a> Lines<'a> {
 
     /// A packet of a side to itself.
     fn own_packet(&self, row: &Row, out: &mut String) {
-        let Row::Packet { from, label, kind, from_state, to_state, .. } = row else { return };
+        let Row::Packet { from, label, kind, from_state, to_state, .. } = row else {
+            return;
+        };
         let ink = if *kind == PacketKind::Data { Ink::Data } else { Ink::Control };
         let mut text = format!("↺ {label}");
         for state in [from_state, to_state].into_iter().flatten() {

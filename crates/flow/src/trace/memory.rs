@@ -100,7 +100,8 @@ impl Memory {
     /// The first bytes of a vector, of which `length` bytes count.
     pub(super) fn vector_data(self, at: u64, count: u64, length: u64) -> Data {
         let pieces = self.vector(at, count);
-        let total = pieces.iter().fold(0, |sum: u64, (_, piece)| sum.saturating_add(*piece));
+        let total =
+            pieces.iter().fold(0, |sum: u64, (_, piece)| sum.saturating_add(*piece));
         let length = length.min(total);
         let mut left = length.min(self.data_bytes as u64);
         let mut bytes = Vec::new();
@@ -136,7 +137,10 @@ impl Memory {
         if at_level(libc::SOL_SOCKET) && is_time && bytes.len() == 16 {
             return self.seconds(at, 1_000_000);
         }
-        if at_level(libc::SOL_SOCKET) && is(libc::SO_ERROR) && ints.len() == 1 && ints[0] != 0
+        if at_level(libc::SOL_SOCKET)
+            && is(libc::SO_ERROR)
+            && ints.len() == 1
+            && ints[0] != 0
         {
             return names::error(i64::from(ints[0]));
         }
@@ -191,7 +195,8 @@ impl Memory {
     pub(super) fn fd_set_descriptors(self, at: u64, limit: u64) -> Vec<i32> {
         let limit = limit.min(1024) as usize;
         let bytes = self.bytes(at, limit.div_ceil(64) * 8);
-        let is_set = |fd: &usize| bytes.get(fd / 8).is_some_and(|b| b >> (fd % 8) & 1 == 1);
+        let is_set =
+            |fd: &usize| bytes.get(fd / 8).is_some_and(|b| b >> (fd % 8) & 1 == 1);
         (0..limit).filter(is_set).map(|fd| fd as i32).collect()
     }
 

@@ -83,10 +83,13 @@ impl TraceError {
 
 /// Why a process cannot be joined, as far as the system tells.
 fn attach_remedy(pid: i32, error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) {
+    if error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(libc::ESRCH)
+    {
         return "there is no such process".to_owned();
     }
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status =
+        std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status
         .lines()
         .find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse::<i32>().ok());
@@ -98,7 +101,9 @@ fn attach_remedy(pid: i32, error: &io::Error) -> String {
         Ok("1") => "kernel.yama.ptrace_scope is 1: start it under flow instead, or \
                     `sudo sysctl kernel.yama.ptrace_scope=0`"
             .to_owned(),
-        Ok("2" | "3") => "kernel.yama.ptrace_scope forbids it: run flow as root".to_owned(),
+        Ok("2" | "3") => {
+            "kernel.yama.ptrace_scope forbids it: run flow as root".to_owned()
+        }
         _ => "it belongs to another user: run flow as that user or as root".to_owned(),
     }
 }
@@ -277,9 +282,12 @@ impl Session {
 
     /// Gives the turn to the next thread, if it is time.
     fn next_turn(&mut self) -> bool {
-        let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else { return false };
+        let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else {
+            return false;
+        };
         self.tracer.mark_waiting(tid);
-        let held = self.tracer.threads.get_mut(&tid).and_then(|thread| thread.held.take());
+        let held =
+            self.tracer.threads.get_mut(&tid).and_then(|thread| thread.held.take());
         held.map(|report| self.tracer.work(report)).is_some()
     }
 
@@ -342,7 +350,8 @@ impl Session {
     fn start_next(&mut self) -> Result<(), TraceError> {
         let before = self.tracer.sides.len().checked_sub(1);
         let late = self.since_ready.elapsed() > self.options.ready_within;
-        if self.waiting.is_empty() || !late && before.is_some_and(|it| !self.is_ready(it)) {
+        if self.waiting.is_empty() || !late && before.is_some_and(|it| !self.is_ready(it))
+        {
             return Ok(());
         }
         if let Some(failure) = before.and_then(|it| self.failure(it)) {

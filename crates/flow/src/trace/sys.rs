@@ -64,8 +64,7 @@ impl Report {
 pub(super) fn wait(block: bool) -> io::Result<Option<Report>> {
     let mut status = 0;
     // `__WNOTHREAD`: children of the library user's other threads are not ours to reap.
-    let flags =
-        libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
+    let flags = libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
     // SAFETY: the status pointer is valid for the call.
     let tid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
     check(tid.into())?;
@@ -226,9 +225,8 @@ pub(super) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
 /// A copy of another process's descriptor (`pidfd_getfd(2)`).
 pub(super) fn borrow_fd(pidfd: &OwnedFd, fd: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.
-    let fd = check(unsafe {
-        libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0)
-    })?;
+    let fd =
+        check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;
     // SAFETY: the descriptor is new and ours.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

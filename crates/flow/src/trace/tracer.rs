@@ -135,7 +135,12 @@ impl Tracer {
     }
 
     /// A new side, with its first process.
-    pub(super) fn add_side(&mut self, name: String, command: Vec<String>, main: i32) -> usize {
+    pub(super) fn add_side(
+        &mut self,
+        name: String,
+        command: Vec<String>,
+        main: i32,
+    ) -> usize {
         let (side, time_ns) = (self.sides.len(), self.now());
         self.emit(Event::Side(Side { time_ns, side, name: name.clone(), command }));
         self.sides.push(SideState {
@@ -242,8 +247,7 @@ impl Tracer {
                 self.go_on(tid, 0);
             }
             Stop::Group(signal) => {
-                let stops =
-                    [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+                let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
                 if stops.contains(&signal) {
                     if let Some(thread) = self.threads.get_mut(&tid) {
                         thread.listening = true;
@@ -282,7 +286,9 @@ impl Tracer {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let (side, pid, attached) = (thread.side, thread.pid, thread.attached);
         match event {
-            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+            libc::PTRACE_EVENT_FORK
+            | libc::PTRACE_EVENT_VFORK
+            | libc::PTRACE_EVENT_CLONE => {
                 thread.in_vfork = event == libc::PTRACE_EVENT_VFORK;
                 let Ok(new) = sys::event_message(tid) else { return };
                 let new = new as i32;
@@ -358,7 +364,8 @@ impl Tracer {
         let Some(traced) = calls::find(number) else { return };
         let (side, pid) = (thread.side, thread.pid);
         if let Some(open) = thread.suspended.take() {
-            if traced.kind == Kind::Restart || (open.number, open.args) == (number, args) {
+            if traced.kind == Kind::Restart || (open.number, open.args) == (number, args)
+            {
                 thread.call = Some(open);
                 return;
             }
@@ -380,7 +387,8 @@ impl Tracer {
         if traced.kind == Kind::IoUring && !self.sides[side].noted_io_uring {
             self.sides[side].noted_io_uring = true;
             let name = &self.sides[side].name;
-            let text = format!("{name} uses io_uring: what it does through it is not seen");
+            let text =
+                format!("{name} uses io_uring: what it does through it is not seen");
             self.note(text);
         }
         let Some(socket) = self.concerns_sockets(tid, pid, traced.kind, &args) else {
@@ -446,9 +454,11 @@ impl Tracer {
         };
         match kind {
             Kind::Socket | Kind::SocketPair => Some(None),
-            Kind::Read | Kind::Write | Kind::ReadVector | Kind::WriteVector | Kind::Close => {
-                Some(Some(socket_of(fd)?))
-            }
+            Kind::Read
+            | Kind::Write
+            | Kind::ReadVector
+            | Kind::WriteVector
+            | Kind::Close => Some(Some(socket_of(fd)?)),
             Kind::Poll => {
                 let fds = self.memory(tid).poll_descriptors(args[0], args[1]);
                 fds.into_iter().any(is_socket).then_some(None)
@@ -462,12 +472,10 @@ impl Tracer {
                 })
                 .then_some(None)
             }
-            Kind::EpollControl => {
-                is_socket(args[2] as i32).then(|| {
-                    self.epolls.insert((pid, fd));
-                    None
-                })
-            }
+            Kind::EpollControl => is_socket(args[2] as i32).then(|| {
+                self.epolls.insert((pid, fd));
+                None
+            }),
             Kind::EpollWait => {
                 let attached = self.threads.get(&tid).is_some_and(|it| it.attached);
                 (attached || self.epolls.contains(&(pid, fd))).then_some(None)

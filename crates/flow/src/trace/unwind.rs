@@ -161,8 +161,14 @@ fn own_line(program: &Loader, address: u64) -> Option<Source> {
 /// Whether a source file is the program's own: not Rust's library, not a crate from a
 /// registry, not the C library.
 fn is_own(file: &str) -> bool {
-    const FOREIGN: &[&str] =
-        &["/rustc/", "/.cargo/registry/", "/.cargo/git/", "/rustlib/src/", "/csu/", "/usr/"];
+    const FOREIGN: &[&str] = &[
+        "/rustc/",
+        "/.cargo/registry/",
+        "/.cargo/git/",
+        "/rustlib/src/",
+        "/csu/",
+        "/usr/",
+    ];
     !FOREIGN.iter().any(|part| file.contains(part)) && !file.starts_with('<')
 }
 
@@ -198,11 +204,9 @@ fn mapped_files(pid: i32) -> Option<Vec<Mapped>> {
         match files.iter_mut().find(|file| file.path == Path::new(path)) {
             Some(file) => file.range.end = file.range.end.max(end),
             // The first mapping of a file is that of its head, at offset 0.
-            None if offset == 0 => files.push(Mapped {
-                path: path.into(),
-                base: start,
-                range: start..end,
-            }),
+            None if offset == 0 => {
+                files.push(Mapped { path: path.into(), base: start, range: start..end })
+            }
             None => {}
         }
     }

@@ -41,7 +41,9 @@ fn drawn(log: &flow::event::Log) -> String {
 
 /// Where a private network is refused the calls are all there is.
 fn has_network(log: &flow::event::Log) -> bool {
-    !log.events.iter().any(|it| matches!(it, Event::Note(it) if it.text.contains("no packets")))
+    !log.events
+        .iter()
+        .any(|it| matches!(it, Event::Note(it) if it.text.contains("no packets")))
 }
 
 fn python_echo() -> Result<(), Failed> {
@@ -205,7 +207,14 @@ fn capture() -> Option<std::path::PathBuf> {
 fn tshark() -> Result<(), Failed> {
     let Some(file) = capture() else { return Ok(()) };
     let run = run(std::process::Command::new("tshark").arg("-r").arg(&file).args([
-        "-T", "fields", "-e", "tcp.flags.str", "-e", "frame.comment", "-e", "tcp.len",
+        "-T",
+        "fields",
+        "-e",
+        "tcp.flags.str",
+        "-e",
+        "frame.comment",
+        "-e",
+        "tcp.len",
     ]));
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     assert!(run.stdout.lines().count() >= 9, "{}", run.stdout);

@@ -4,6 +4,8 @@
 //! A test that needs a program which is not installed is reported as ignored, with the
 //! program's name.
 
+#![allow(clippy::expect_used, reason = "a test fails by panic; this harness is its own")]
+
 #[cfg(target_os = "linux")]
 mod behaviour;
 #[cfg(target_os = "linux")]

@@ -15,9 +15,24 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// The calls that `strace -e trace=network` traces, of those that flow traces.
 const NETWORK: &[&str] = &[
-    "socket", "socketpair", "bind", "listen", "accept", "accept4", "connect", "sendto",
-    "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockname",
-    "getpeername", "setsockopt", "getsockopt",
+    "socket",
+    "socketpair",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "connect",
+    "sendto",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "sendmmsg",
+    "recvmmsg",
+    "shutdown",
+    "getsockname",
+    "getpeername",
+    "setsockopt",
+    "getsockopt",
 ];
 
 /// Compares the calls of one program, thread by thread where there are several: the

@@ -17,7 +17,8 @@ pub(crate) fn trial(
     needs: &[&str],
     test: fn() -> Result<(), Failed>,
 ) -> Trial {
-    let missing: Vec<&str> = needs.iter().copied().filter(|it| find(it).is_none()).collect();
+    let missing: Vec<&str> =
+        needs.iter().copied().filter(|it| find(it).is_none()).collect();
     let trial = Trial::test(name, test);
     if missing.is_empty() {
         trial
