@@ -1,5 +1,7 @@
 //! Drawing recorded logs: the same on every system, and safe with any input.
 
+#![allow(clippy::expect_used, reason = "a test fails by panic")]
+
 use flow::draw::{self, Options};
 use flow::event::{Arg, Call, Event, Log, Note, Return};
 use flow::keep::Keep;

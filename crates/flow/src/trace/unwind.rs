@@ -20,6 +20,13 @@ use crate::event::Source;
 /// Bytes of stack that are looked at, from the innermost frame on.
 const STACK_BYTES: usize = 32 * 1024;
 
+/// Bytes of stack that are read at a time: most calls need no more.
+const STACK_PIECE: usize = 2 * 1024;
+
+/// After so many calls without a single line the program's debug information is not about
+/// its own source (that of Rust's library is in every program), and is not asked again.
+const CALLS_IN_VAIN: u32 = 500;
+
 /// Frames looked at before giving up.
 const FRAMES: usize = 64;
 
@@ -50,6 +57,8 @@ struct Process {
     unwinder: Unwinder<Bytes>,
     cache: Cache,
     lines: HashMap<u64, Option<Source>>,
+    /// Calls without a line so far; none once there was a line.
+    in_vain: Option<u32>,
 }
 
 impl Unwind {
@@ -86,6 +95,7 @@ impl Unwind {
             unwinder: Unwinder::new(),
             cache: Cache::new(),
             lines: HashMap::new(),
+            in_vain: Some(0),
         };
         for mapped in mapped_files(pid)? {
             if mapped.path == path {
@@ -111,13 +121,32 @@ impl Unwind {
 
 impl Process {
     fn source(&mut self, tid: i32) -> Option<Source> {
+        if self.in_vain.is_some_and(|calls| calls > CALLS_IN_VAIN) {
+            return None;
+        }
+        let found = self.look(tid);
+        self.in_vain = match found {
+            Some(_) => None,
+            None => self.in_vain.map(|calls| calls + 1),
+        };
+        found
+    }
+
+    fn look(&mut self, tid: i32) -> Option<Source> {
         let (ip, sp, regs) = arch::unwind_start(tid).ok()?;
-        let mut stack = vec![0; STACK_BYTES];
-        let read = sys::read_memory(tid, sp, &mut stack);
-        stack.truncate(read);
+        let mut stack: Vec<u8> = Vec::with_capacity(STACK_PIECE);
         let mut read_word = |at: u64| {
             let offset = usize::try_from(at.wrapping_sub(sp)).map_err(|_| ())?;
-            let end = offset.checked_add(8).ok_or(())?;
+            let end = offset.checked_add(8).filter(|&end| end <= STACK_BYTES).ok_or(())?;
+            while stack.len() < end {
+                let known = stack.len();
+                stack.resize(known + STACK_PIECE, 0);
+                let read = sys::read_memory(tid, sp + known as u64, &mut stack[known..]);
+                stack.truncate(known + read);
+                if read == 0 {
+                    return Err(());
+                }
+            }
             let word = stack.get(offset..end).ok_or(())?;
             word.try_into().map(u64::from_ne_bytes).map_err(|_| ())
         };
