@@ -18,6 +18,9 @@ mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{PrivateNetwork, enter_user_namespace};
 
+#[cfg(target_os = "linux")]
+pub mod capture;
+
 mod refusal;
 pub use refusal::Refusal;
 

@@ -1,0 +1,114 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Draws what programs say to the kernel, and the kernel to the network.
+///
+/// Give each program after a `--`. The first starts at once, each next one when the one
+/// before listens, has bound its port, or has ended. They run on a network of their own,
+/// where every port is free.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "flow",
+    version,
+    override_usage = "flow [OPTIONS] -- SERVER… [-- CLIENT…]…\n       \
+                      flow [OPTIONS] --attach PID\n       \
+                      flow [OPTIONS] show LOG.json",
+    after_help = "Examples:\n  \
+        flow -- python3 server.py -- python3 client.py\n  \
+        flow --format svg -o echo.svg -- ./server -- ./client\n  \
+        flow --pcap echo.pcapng -- ./server -- ./client\n  \
+        flow show echo.json\n\n\
+        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 the system does not allow \
+        tracing.",
+    args_conflicts_with_subcommands = false,
+    subcommand_precedence_over_arg = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// What is written.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub(crate) format: Format,
+
+    /// Writes to this file instead of standard output.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Whether text is coloured; auto: on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, default_value = "auto", global = true)]
+    pub(crate) color: Color,
+
+    /// Columns of the text [default: 80].
+    #[arg(long, value_name = "COLUMNS", value_parser = parse_width, global = true)]
+    pub(crate) width: Option<usize>,
+
+    /// Shows calls as the kernel got them, with all flags and by their kernel names.
+    #[arg(long, global = true)]
+    pub(crate) exact: bool,
+
+    /// Rows drawn at most; longer conversations are cut in the middle.
+    #[arg(long, value_name = "ROWS", default_value_t = 2000, global = true)]
+    pub(crate) rows: usize,
+
+    /// Writes the packets to this file as well, for Wireshark and tcpdump.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+
+    /// Joins this running process; ^C leaves it again.
+    #[arg(long, value_name = "PID")]
+    pub(crate) attach: Vec<i32>,
+
+    /// Lets all programs run at once; the default is one at a time, in turn, so that the
+    /// same drawing comes out each time.
+    #[arg(long)]
+    pub(crate) free: bool,
+
+    /// Runs on the host's network: calls alone are drawn, unless you are root.
+    #[arg(long)]
+    pub(crate) host_network: bool,
+
+    /// Bytes kept of what a call sends or receives.
+    #[arg(long, value_name = "BYTES", default_value_t = 256)]
+    pub(crate) bytes: usize,
+
+    /// The programs, with a `--` before each.
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(crate) programs: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Draws a recorded log, on any system.
+    Show {
+        /// What `flow --format json` wrote.
+        #[arg(value_name = "LOG.json")]
+        log: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// A drawing in letters.
+    Text,
+    /// The event log, one JSON object a line.
+    Json,
+    /// A picture for a page.
+    Svg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+fn parse_width(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(width @ 40..=1000) => Ok(width),
+        _ => Err("a number from 40 to 1000".to_owned()),
+    }
+}

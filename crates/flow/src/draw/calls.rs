@@ -1,0 +1,160 @@
+//! How a call and its result are written.
+
+use crate::bytes;
+use crate::event::{Arg, Call, Data, Return};
+
+/// Bytes shown of what is sent or received.
+const SHOWN: usize = 48;
+
+/// How a call's line is placed: see the rules in [`super`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Gives something to the kernel: stands at its entry.
+    Entry,
+    /// Takes something: stands at its return.
+    Return,
+    /// `connect`.
+    Both,
+}
+
+pub(super) fn place(name: &str) -> Place {
+    match name {
+        "connect" => Place::Both,
+        "accept" | "accept4" | "recvfrom" | "recvmsg" | "recvmmsg" | "read" | "readv"
+        | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait"
+        | "epoll_pwait2" | "getsockopt" | "getsockname" | "getpeername" | "splice" => {
+            Place::Return
+        }
+        _ => Place::Entry,
+    }
+}
+
+fn arg<'a>(args: &'a [Arg], name: &str) -> Option<&'a str> {
+    args.iter().find(|arg| arg.name == name).map(|arg| arg.value.as_str())
+}
+
+/// The name that a C program uses.
+pub(super) fn shown_name(call: &Call, exact: bool) -> &str {
+    let has = |name| arg(&call.args, name).is_some();
+    match call.name.as_str() {
+        _ if exact => &call.name,
+        "accept4" => "accept",
+        "recvfrom" if !has("src_addr") => "recv",
+        "sendto" if !has("dest_addr") => "send",
+        "pselect6" => "select",
+        "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
+        name => name,
+    }
+}
+
+/// A call with its arguments: `bind(3, 127.0.0.1:12345)`.
+pub(super) fn call(call: &Call, exact: bool) -> String {
+    let mut words = Vec::new();
+    for Arg { name, value } in &call.args {
+        let value = bytes::printable(value);
+        let value = match name.as_str() {
+            _ if exact => value,
+            "level" | "src_addr" => continue,
+            "protocol" if value == "0" || is_default_protocol(call, &value) => continue,
+            "len" | "count" if call.data.is_some() => continue,
+            "flags" | "type" => match without_quiet_flags(&value) {
+                Some(value) => value,
+                None => continue,
+            },
+            "timeout" if value == "NULL" || value == "-1 ms" => continue,
+            "timeout" | "optval" => rounded(&value),
+            _ => value,
+        };
+        words.push(value);
+    }
+    if let Some(data) = &call.data {
+        words.insert(1.min(words.len()), quoted(data, SHOWN));
+    }
+    format!("{}({})", bytes::printable(shown_name(call, exact)), words.join(", "))
+}
+
+/// Seconds to a tenth: what is left of a deadline differs in every run.
+fn rounded(value: &str) -> String {
+    let seconds = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok());
+    seconds
+        .map_or_else(|| value.to_owned(), |it| format!("{it:.1} s").replace(".0 s", " s"))
+}
+
+fn is_default_protocol(call: &Call, protocol: &str) -> bool {
+    let kind = arg(&call.args, "type").unwrap_or("");
+    protocol == "IPPROTO_TCP" && kind.starts_with("SOCK_STREAM")
+        || protocol == "IPPROTO_UDP" && kind.starts_with("SOCK_DGRAM")
+}
+
+fn without_quiet_flags(flags: &str) -> Option<String> {
+    const QUIET: &[&str] = &["0", "SOCK_CLOEXEC", "MSG_NOSIGNAL", "MSG_CMSG_CLOEXEC"];
+    let left: Vec<&str> = flags.split('|').filter(|flag| !QUIET.contains(flag)).collect();
+    (!left.is_empty()).then(|| left.join("|"))
+}
+
+/// A result: `= 16 "Hello TCP Server"`, `= -1 ECONNREFUSED`.
+pub(super) fn result(call: &Call, returned: &Return) -> String {
+    let mut text = match (&returned.error, returned.value) {
+        (Some(error), _) => format!("= -1 {}", bytes::printable(error)),
+        (None, Some(value)) => format!("= {value}"),
+        (None, None) => "= ?".to_owned(),
+    };
+    if let Some(data) = &returned.data
+        && data.length > 0
+    {
+        text.push(' ');
+        text.push_str(&quoted(data, SHOWN));
+    }
+    if returned.data.is_some() && returned.value == Some(0) && is_stream_end(call) {
+        text.push_str(" end of stream");
+    }
+    for Arg { name, value } in &returned.args {
+        let value = bytes::printable(value);
+        match name.as_str() {
+            "addr" | "src_addr" if call.name.starts_with("accept") => {
+                text.push_str(" from ");
+            }
+            "src_addr" => text.push_str(" from "),
+            _ => text.push(' '),
+        }
+        text.push_str(&value);
+    }
+    text
+}
+
+/// Whether 0 bytes mean the end: not where none were asked for.
+fn is_stream_end(call: &Call) -> bool {
+    let asked = arg(&call.args, "len").or_else(|| arg(&call.args, "count"));
+    asked != Some("0") && arg(&call.args, "src_addr").is_none()
+}
+
+/// Bytes in quotes, escaped; long ones cut, with their length.
+pub(super) fn quoted(data: &Data, shown: usize) -> String {
+    let first = &data.bytes[..data.bytes.len().min(shown)];
+    let text = format!("\"{}\"", bytes::escape(first));
+    if first.len() as u64 == data.length {
+        text
+    } else {
+        format!("{text}… {} bytes", grouped(data.length))
+    }
+}
+
+/// A number with commas: `65,507`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The beginning of a packet's bytes, in quotes, without their length.
+pub(super) fn quoted_start(data: &Data) -> String {
+    let first = &data.bytes[..data.bytes.len().min(SHOWN)];
+    let more = if first.len() as u64 == data.length { "" } else { "…" };
+    format!("\"{}\"{more}", bytes::escape(first))
+}

@@ -1,0 +1,69 @@
+//! Draws an event log: as text ([`text`]) and as a picture ([`svg`]).
+//!
+//! # How to read a drawing
+//! Each side has a line of life, time goes down. To the right of a line stand the calls of
+//! that side, between the lines run the packets. A line is dotted while its program waits
+//! in a call; the call's result then stands where the call came back. In brackets stand
+//! the TCP states (RFC 9293 §3.3.2), at the side whose state it is, where they change.
+//! Numbers as `:14` are lines of the file that the column's head names.
+//!
+//! # The order of what is drawn
+//! Everything stands in the order in which it was observed, and that order is one of cause
+//! and effect: the tracer notes a call *before* the kernel gets it, so that a call stands
+//! above the packets it sends; and notes its return *after* all packets that had arrived
+//! by then, so that a packet stands above the call it lets return. Two rules make the
+//! picture quieter without changing any order between cause and effect:
+//!
+//! - A call that did not sleep is one line. If it gives something to the kernel (`send`,
+//!   `close`, `bind`) the line stands at its entry; if it takes something (`recv`,
+//!   `accept`, `getsockopt`), at its return.
+//! - `connect`, and every call that slept, is two lines: one where it was made and one
+//!   where it came back.
+//!
+//! # Why the same run comes out each time
+//! What two programs do at the same moment is ordered by chance. A log recorded *in turn*
+//! (its header says so) leaves less to chance: one thread of all the programs runs at a
+//! time, until one of its socket calls returns or it sleeps; then the next one, in order
+//! of side and of age. That run is a real one, the kernel's packets are real, and any
+//! other order of independent events could have come as well. What still depends on time,
+//! a delayed acknowledgment or a retransmission, is drawn when it came.
+//!
+//! # What is left out
+//! Calls are named as in a C program: `recv` for `recvfrom(2)` without an address,
+//! `accept` for `accept4(2)`. Left out, unless [`Options::exact`] asks for everything: the
+//! flags `SOCK_CLOEXEC` and `MSG_NOSIGNAL`, the protocol where it is the type's own, the
+//! length of what is sent whole, and what the C library asks of `nscd` and the resolver's
+//! netlink socket before the program's own calls. Long logs are cut in the middle; the
+//! drawing says so.
+
+mod calls;
+mod canvas;
+mod scene;
+mod states;
+mod svg;
+mod text;
+
+pub use scene::{Column, PacketKind, Row, Scene};
+pub use svg::svg;
+pub use text::text;
+
+/// How a log is drawn.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Columns of the text, 40 at least.
+    pub width: usize,
+    /// Whether the text is coloured with ANSI sequences.
+    pub color: bool,
+    /// Whether calls stand as the kernel got them, with nothing left out.
+    pub exact: bool,
+    /// Rows drawn at most; longer logs are cut in the middle.
+    pub rows: usize,
+    /// Says that the log was recorded before, and where.
+    pub recording: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { width: 80, color: false, exact: false, rows: 2000, recording: false }
+    }
+}

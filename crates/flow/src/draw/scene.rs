@@ -1,0 +1,496 @@
+//! What a drawing shows, row by row, before it is text or a picture.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Options;
+use super::calls::{self, Place};
+use super::states::{Segment, States};
+use crate::bytes;
+use crate::event::{Call, Change, Event, Log, Packet, Protocol, Return, Source};
+
+/// A drawing's contents.
+#[derive(Debug, Default)]
+pub struct Scene {
+    /// The columns, from left to right.
+    pub columns: Vec<Column>,
+    /// The rows, from top to bottom.
+    pub rows: Vec<Row>,
+    /// Remarks that stand below.
+    pub notes: Vec<String>,
+    /// Whether there were packets to draw.
+    pub has_packets: bool,
+}
+
+/// A side's column.
+#[derive(Debug, Default)]
+pub struct Column {
+    /// What stands at its head.
+    pub name: String,
+    /// The source file that line numbers refer to, where it is one alone.
+    pub file: Option<String>,
+    /// Whether it stands for no traced program.
+    pub is_nobody: bool,
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// A call, or with `waits` the beginning of one.
+    Call {
+        /// The column that it stands in.
+        column: usize,
+        /// `recv(4, 1024)`, where known with its result.
+        text: String,
+        /// Where the program made it: `:14`, or `main.rs:14`.
+        source: Option<String>,
+        /// Its program sleeps from here on, until the row that returns.
+        waits: bool,
+        /// It failed.
+        failed: bool,
+        /// The state that it put its socket into: `LISTEN`.
+        state: Option<&'static str>,
+    },
+    /// A call that waited comes back.
+    Return {
+        /// The column that it stands in.
+        column: usize,
+        /// `recv = 16 "Hello TCP Server"`.
+        text: String,
+        /// It failed.
+        failed: bool,
+    },
+    /// A packet.
+    Packet {
+        /// The sender's column.
+        from: usize,
+        /// The receiver's column.
+        to: usize,
+        /// What it carries.
+        label: String,
+        /// For its colour.
+        kind: PacketKind,
+        /// The sender's new state.
+        from_state: Option<&'static str>,
+        /// The receiver's new state.
+        to_state: Option<&'static str>,
+    },
+    /// A side's program starts, gets a signal or ends.
+    Life {
+        /// The column that it stands in.
+        column: usize,
+        /// `exits 0`.
+        text: String,
+        /// Its column's line begins (`Some(true)`) or ends (`Some(false)`) here.
+        line: Option<bool>,
+    },
+    /// So many rows are left out here.
+    Cut(usize),
+}
+
+/// What a packet is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketKind {
+    /// It opens or closes a connection.
+    Control,
+    /// It acknowledges, no more.
+    Ack,
+    /// It carries data.
+    Data,
+    /// A reset, or an error message.
+    Error,
+}
+
+impl Scene {
+    /// Makes the scene of a log. No log makes it panic, however wrong it is.
+    pub fn new(log: &Log, options: &Options) -> Scene {
+        let mut builder = Builder::new(log, options);
+        for (at, event) in log.events.iter().enumerate() {
+            builder.event(at, event);
+        }
+        builder.finish()
+    }
+}
+
+/// Sides drawn at most; a log may claim any number.
+const SIDES: usize = 16;
+
+struct Builder<'a> {
+    log: &'a Log,
+    options: &'a Options,
+    scene: Scene,
+    /// The column of each side.
+    column_of: HashMap<usize, usize>,
+    nobody: Option<usize>,
+    /// The side that has an address.
+    owners: HashMap<String, usize>,
+    returns: HashMap<u64, &'a Return>,
+    calls: HashMap<u64, &'a Call>,
+    /// Calls that are left out.
+    hidden: HashSet<u64>,
+    /// Calls whose entry was drawn as a row of its own.
+    split: HashSet<u64>,
+    states: States,
+    /// Threads of each side in order of appearance.
+    threads: HashMap<usize, Vec<i32>>,
+    /// The first process of each side.
+    first: HashMap<usize, i32>,
+    /// Processes that make calls which are drawn.
+    callers: HashSet<i32>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(log: &'a Log, options: &'a Options) -> Builder<'a> {
+        let mut builder = Builder {
+            log,
+            options,
+            scene: Scene::default(),
+            column_of: HashMap::new(),
+            nobody: None,
+            owners: HashMap::new(),
+            returns: HashMap::new(),
+            calls: HashMap::new(),
+            hidden: HashSet::new(),
+            split: HashSet::new(),
+            states: States::default(),
+            threads: HashMap::new(),
+            first: HashMap::new(),
+            callers: HashSet::new(),
+        };
+        builder.columns();
+        builder.index();
+        builder
+    }
+
+    /// The first side, which the others come to, stands at the right.
+    fn columns(&mut self) {
+        let mut names: Vec<(usize, String)> = Vec::new();
+        for event in &self.log.events {
+            if let Event::Side(side) = event
+                && names.len() < SIDES
+                && !names.iter().any(|(number, _)| *number == side.side)
+            {
+                names.push((side.side, bytes::printable(&side.name)));
+            }
+        }
+        if names.len() > 1 {
+            names.rotate_left(1);
+        }
+        for (column, (side, name)) in names.into_iter().enumerate() {
+            let file = self.only_file(side);
+            self.scene.columns.push(Column { name, file, is_nobody: false });
+            self.column_of.insert(side, column);
+        }
+    }
+
+    /// The source file of all of a side's calls, if it is one.
+    fn only_file(&self, side: usize) -> Option<String> {
+        let mut files = self.log.events.iter().filter_map(|event| match event {
+            Event::Call(call) if call.side == side => call.source.as_ref(),
+            _ => None,
+        });
+        let first = files.next()?;
+        files.all(|source| source.file == first.file).then(|| base(&first.file))
+    }
+
+    fn index(&mut self) {
+        let mut to_nscd = HashSet::new();
+        let mut made_by: HashMap<u64, u64> = HashMap::new();
+        for event in &self.log.events {
+            match event {
+                Event::Call(call) => {
+                    self.calls.insert(call.id, call);
+                    if is_aside(call) {
+                        to_nscd.insert(call.id);
+                        to_nscd.extend(call.socket.and_then(|it| made_by.get(&it)));
+                    } else if let Some(maker) =
+                        call.socket.and_then(|it| made_by.get(&it))
+                        && to_nscd.contains(maker)
+                    {
+                        to_nscd.insert(call.id);
+                    }
+                }
+                Event::Return(returned) => {
+                    self.returns.insert(returned.id, returned);
+                    if let Some(socket) = returned.socket {
+                        made_by.insert(socket, returned.id);
+                    }
+                }
+                Event::Socket(socket) => {
+                    if let Some(local) = &socket.local {
+                        self.owners.insert(unmapped(local), socket.side);
+                    }
+                }
+                Event::Packet(_) => self.scene.has_packets = true,
+                _ => {}
+            }
+        }
+        if !self.options.exact {
+            self.hidden = to_nscd;
+        }
+        let shown = self.calls.values().filter(|call| !self.hidden.contains(&call.id));
+        self.callers = shown.map(|call| call.pid).collect();
+    }
+
+    fn event(&mut self, at: usize, event: &Event) {
+        match event {
+            Event::Side(_) | Event::Socket(_) => {}
+            Event::Note(note) => self.scene.notes.push(bytes::printable(&note.text)),
+            Event::Process(process) => {
+                let Some(&column) = self.column_of.get(&process.side) else { return };
+                self.life(column, process.side, process.pid, &process.what);
+            }
+            Event::Call(call) if !self.hidden.contains(&call.id) => self.call(at, call),
+            Event::Return(returned) if !self.hidden.contains(&returned.id) => {
+                self.returned(returned);
+            }
+            Event::Call(_) | Event::Return(_) => {}
+            Event::Packet(packet) => self.packet(at, packet),
+        }
+    }
+
+    /// The mark before the calls of a side's second, third, … thread.
+    fn thread_mark(&mut self, side: usize, tid: i32) -> String {
+        let threads = self.threads.entry(side).or_default();
+        let at = threads.iter().position(|known| *known == tid).unwrap_or_else(|| {
+            threads.push(tid);
+            threads.len() - 1
+        });
+        if at == 0 { String::new() } else { format!("({}) ", at + 1) }
+    }
+
+    fn life(&mut self, column: usize, side: usize, pid: i32, what: &Change) {
+        let first = *self.first.entry(side).or_insert(pid) == pid;
+        // Of a side's other processes only those that make socket calls are worth a line.
+        if !first && !self.callers.contains(&pid) {
+            return;
+        }
+        let called = self.threads.get(&side).is_some_and(|all| all.contains(&pid));
+        let mark = if first { String::new() } else { self.thread_mark(side, pid) };
+        let (text, line) = match what {
+            // The first program of a side is what its column's head says.
+            Change::Executed(_) if first && !called => (String::new(), Some(true)),
+            Change::Executed(path) => (format!("runs {}", base(path)), None),
+            Change::Forked(child) if self.callers.contains(child) => {
+                ("forks".to_owned(), None)
+            }
+            // SIGCHLD says that a child changed: nothing of the conversation.
+            Change::Signal(name) if name == "SIGCHLD" => return,
+            Change::Forked(_) => return,
+            Change::Signal(name) => (format!("gets {}", bytes::printable(name)), None),
+            Change::Exited(status) => (format!("exits {status}"), first.then_some(false)),
+            Change::Killed(signal) => (
+                format!("killed by {}", bytes::printable(signal)),
+                first.then_some(false),
+            ),
+        };
+        let text = if text.is_empty() { text } else { format!("{mark}{text}") };
+        self.scene.rows.push(Row::Life { column, text, line });
+    }
+
+    /// Whether a call is drawn as two rows; `at` is the place of its entry in the log.
+    fn is_split(&self, at: usize, call: &Call) -> bool {
+        let Some(returned) = self.returns.get(&call.id) else { return true };
+        // A packet in the middle of `connect` is what it waited for, though not asleep.
+        returned.waited
+            || calls::place(&call.name) == Place::Both
+                && self.log.events[at..]
+                    .iter()
+                    .take_while(|it| !matches!(it, Event::Return(it) if it.id == call.id))
+                    .any(|it| matches!(it, Event::Packet(_)))
+    }
+
+    fn call(&mut self, at: usize, call: &Call) {
+        let Some(&column) = self.column_of.get(&call.side) else { return };
+        if self.is_split(at, call) {
+            self.split.insert(call.id);
+            self.call_row(column, call, None);
+        } else if calls::place(&call.name) != Place::Return {
+            let returned = self.returns.get(&call.id).copied();
+            self.call_row(column, call, returned);
+        }
+    }
+
+    fn call_row(&mut self, column: usize, call: &Call, returned: Option<&Return>) {
+        let mark = self.thread_mark(call.side, call.tid);
+        let mut text = format!("{mark}{}", calls::call(call, self.options.exact));
+        let failed = returned.is_some_and(|it| it.error.is_some());
+        if let Some(returned) = returned {
+            text.push(' ');
+            text.push_str(&calls::result(call, returned));
+        }
+        let listens = call.name == "listen" && returned.is_some() && !failed;
+        self.scene.rows.push(Row::Call {
+            column,
+            text,
+            source: call.source.as_ref().map(|source| self.source(column, source)),
+            waits: returned.is_none(),
+            failed,
+            state: listens.then_some("LISTEN"),
+        });
+    }
+
+    fn source(&self, column: usize, source: &Source) -> String {
+        let has_file = self.scene.columns.get(column).is_some_and(|it| it.file.is_some());
+        let file = if has_file { String::new() } else { base(&source.file) };
+        format!("{file}:{}", source.line)
+    }
+
+    fn returned(&mut self, returned: &Return) {
+        let Some(call) = self.calls.get(&returned.id).copied() else { return };
+        let Some(&column) = self.column_of.get(&call.side) else { return };
+        if self.split.remove(&call.id) {
+            let mark = self.thread_mark(call.side, call.tid);
+            let name = calls::shown_name(call, self.options.exact);
+            let name = bytes::printable(name);
+            let text = format!("{mark}{name} {}", calls::result(call, returned));
+            let failed = returned.error.is_some();
+            self.scene.rows.push(Row::Return { column, text, failed });
+        } else if calls::place(&call.name) == Place::Return {
+            self.call_row(column, call, Some(returned));
+        }
+    }
+
+    fn packet(&mut self, at: usize, packet: &Packet) {
+        let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
+        let (from_side, to_side) = (self.owner(&from), self.owner(&to));
+        if from_side.is_none() && to_side.is_none() {
+            return; // Neighbour discovery and the like: nobody's.
+        }
+        let from_column = self.column_or_nobody(from_side);
+        let to_column = self.column_or_nobody(to_side);
+        let data = (packet.data.length > 0).then(|| {
+            let bytes = if packet.data.length == 1 { "byte" } else { "bytes" };
+            let length = calls::grouped(packet.data.length);
+            format!("{length} {bytes} {}", calls::quoted_start(&packet.data))
+        });
+        let (mut from_state, mut to_state) = (None, None);
+        let (label, kind) = match &packet.protocol {
+            Protocol::Tcp { flags, seq, ack, .. } => {
+                let segment = Segment {
+                    from: &from,
+                    to: &to,
+                    flags,
+                    seq: *seq,
+                    ack: *ack,
+                    length: packet.data.length,
+                };
+                let refused = self.is_refused(at, packet);
+                let changes = self.states.follow(segment, refused);
+                (from_state, to_state) = (changes.sender, changes.receiver);
+                let (mut label, kind) = tcp_label(flags, data);
+                if changes.again {
+                    label.push_str(" again");
+                }
+                (label, kind)
+            }
+            Protocol::Udp => {
+                (data.unwrap_or_else(|| "0 bytes".to_owned()), PacketKind::Data)
+            }
+            Protocol::Icmp { kind: 3, code: 3 } | Protocol::Icmp { kind: 1, code: 4 } => {
+                ("ICMP port unreachable".to_owned(), PacketKind::Error)
+            }
+            Protocol::Icmp { kind, code } => {
+                (format!("ICMP type {kind} code {code}"), PacketKind::Error)
+            }
+            Protocol::Other(number) => {
+                (format!("IP protocol {number}"), PacketKind::Control)
+            }
+        };
+        let (from, to) = (from_column, to_column);
+        self.scene.rows.push(Row::Packet { from, to, label, kind, from_state, to_state });
+    }
+
+    /// Whether the receiver answers a packet with a reset.
+    fn is_refused(&self, at: usize, packet: &Packet) -> bool {
+        let after = self.log.events.get(at + 1..).unwrap_or_default();
+        let answer = after.iter().find_map(|event| match event {
+            Event::Packet(it) if it.from == packet.to && it.to == packet.from => Some(it),
+            _ => None,
+        });
+        answer.is_some_and(|it| match &it.protocol {
+            Protocol::Tcp { flags, .. } => flags.contains("RST"),
+            _ => false,
+        })
+    }
+
+    /// The side that has an address: bound to it, or to its port at every address.
+    fn owner(&self, address: &str) -> Option<usize> {
+        let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+        let any = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+        self.owners
+            .get(address)
+            .or_else(|| any.iter().find_map(|any| self.owners.get(any)))
+            .copied()
+    }
+
+    fn column_or_nobody(&mut self, side: Option<usize>) -> usize {
+        if let Some(column) = side.and_then(|side| self.column_of.get(&side)) {
+            return *column;
+        }
+        *self.nobody.get_or_insert_with(|| {
+            self.scene.columns.push(Column {
+                name: "(no program)".to_owned(),
+                file: None,
+                is_nobody: true,
+            });
+            self.scene.columns.len() - 1
+        })
+    }
+
+    fn finish(mut self) -> Scene {
+        let rows = &mut self.scene.rows;
+        let limit = self.options.rows.max(2);
+        if rows.len() > limit {
+            let left_out = rows.len() - limit;
+            let tail = rows.split_off(rows.len() - limit / 2);
+            rows.truncate(limit - limit / 2);
+            rows.push(Row::Cut(left_out));
+            rows.extend(tail);
+        }
+        self.scene
+    }
+}
+
+/// The last part of a path.
+fn base(path: &str) -> String {
+    bytes::printable(path.rsplit('/').next().unwrap_or(path))
+}
+
+/// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
+fn unmapped(address: &str) -> String {
+    match address.parse::<std::net::SocketAddr>() {
+        Ok(it) => {
+            std::net::SocketAddr::new(it.ip().to_canonical(), it.port()).to_string()
+        }
+        Err(_) => address.to_owned(),
+    }
+}
+
+/// Whether a call is the C library's own: it asks `nscd`, or the kernel about interfaces.
+fn is_aside(call: &Call) -> bool {
+    let has = |name: &str, value: &str| {
+        call.args.iter().any(|arg| arg.name == name && arg.value.contains(value))
+    };
+    call.name == "connect" && has("addr", "/nscd/socket")
+        || call.name == "socket" && has("domain", "AF_NETLINK")
+}
+
+/// What a segment's arrow says.
+fn tcp_label(flags: &str, data: Option<String>) -> (String, PacketKind) {
+    let has = |flag: &str| flags.split(' ').any(|set| set == flag);
+    if has("RST") {
+        return ("RST".to_owned(), PacketKind::Error);
+    }
+    let control = match (has("SYN"), has("FIN"), has("ACK")) {
+        (true, _, true) => Some("SYN ACK"),
+        (true, _, false) => Some("SYN"),
+        (false, true, _) => Some("FIN"),
+        _ => None,
+    };
+    match (control, data) {
+        (Some(control), Some(data)) => (format!("{data} {control}"), PacketKind::Data),
+        (Some(control), None) => (control.to_owned(), PacketKind::Control),
+        (None, Some(data)) => (data, PacketKind::Data),
+        (None, None) => ("ACK".to_owned(), PacketKind::Ack),
+    }
+}

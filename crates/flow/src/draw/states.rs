@@ -1,0 +1,143 @@
+//! The TCP states of both ends, followed from the packets: RFC 9293 §3.3.2.
+
+use std::collections::HashMap;
+
+/// The state of one end of a connection, by its name in the RFC.
+pub(super) type State = &'static str;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    state: State,
+    /// The sequence number after this end's FIN.
+    after_fin: Option<u32>,
+}
+
+/// What a segment changed, and whether it was sent before.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) sender: Option<State>,
+    pub(super) receiver: Option<State>,
+    pub(super) again: bool,
+}
+
+/// A TCP segment, as far as states go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment<'a> {
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) flags: &'a str,
+    pub(super) seq: u32,
+    pub(super) ack: u32,
+    pub(super) length: u64,
+}
+
+impl Segment<'_> {
+    fn has(&self, flag: &str) -> bool {
+        self.flags.split(' ').any(|set| set == flag)
+    }
+}
+
+/// The ends of all connections, by their own and their peer's address.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    ends: HashMap<(String, String), End>,
+    /// How far each end has sent, to know what is sent again.
+    sent: HashMap<(String, String), u32>,
+}
+
+impl States {
+    /// Follows a segment. `refused` says that the next segment of the connection is a
+    /// reset by the receiver: then nobody listens, and a SYN changes nothing there.
+    pub(super) fn follow(&mut self, segment: Segment<'_>, refused: bool) -> Changes {
+        let sender_key = (segment.from.to_owned(), segment.to.to_owned());
+        let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
+        let again = self.is_again(&sender_key, &segment);
+        let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
+        let mut receiver = self.ends.get(&receiver_key).copied().unwrap_or_default();
+        let before = (sender.state, receiver.state);
+        if segment.has("RST") {
+            (sender, receiver) = (End::closed(sender), End::closed(receiver));
+        } else if segment.has("SYN") {
+            if !segment.has("ACK") {
+                sender = End { state: "SYN-SENT", after_fin: None };
+                if !refused && !again {
+                    receiver = End { state: "SYN-RECEIVED", after_fin: None };
+                }
+            } else if receiver.state == "SYN-SENT" {
+                receiver.state = "ESTABLISHED";
+            }
+        } else {
+            receiver.acknowledged(segment.ack);
+            if segment.has("FIN") {
+                sender.after_fin =
+                    Some(segment.seq.wrapping_add(segment.length as u32).wrapping_add(1));
+                sender.state = match sender.state {
+                    "ESTABLISHED" | "SYN-RECEIVED" => "FIN-WAIT-1",
+                    "CLOSE-WAIT" => "LAST-ACK",
+                    other => other,
+                };
+                receiver.state = match receiver.state {
+                    "ESTABLISHED" | "SYN-RECEIVED" => "CLOSE-WAIT",
+                    "FIN-WAIT-1" => "CLOSING",
+                    "FIN-WAIT-2" => "TIME-WAIT",
+                    other => other,
+                };
+            }
+        }
+        let new = |before: State, now: State| (before != now).then_some(now);
+        let changes = Changes {
+            sender: new(before.0, sender.state),
+            receiver: new(before.1, receiver.state),
+            again,
+        };
+        self.ends.insert(sender_key, sender);
+        self.ends.insert(receiver_key, receiver);
+        changes
+    }
+
+    /// Whether all that the segment carries was sent before.
+    fn is_again(&mut self, key: &(String, String), segment: &Segment<'_>) -> bool {
+        let flags = u32::from(segment.has("SYN")) + u32::from(segment.has("FIN"));
+        let length = (segment.length as u32).wrapping_add(flags);
+        if segment.has("RST") {
+            self.sent.remove(key);
+            return false;
+        }
+        if length == 0 {
+            return false;
+        }
+        let end = segment.seq.wrapping_add(length);
+        let again = match self.sent.get(key) {
+            // A SYN with another number begins another connection of the same addresses.
+            Some(sent) if segment.has("SYN") => *sent == end,
+            // Sequence numbers wrap: the sign of the difference says which is later.
+            Some(sent) => end.wrapping_sub(*sent) as i32 <= 0,
+            None => false,
+        };
+        if !again {
+            self.sent.insert(key.clone(), end);
+        }
+        again
+    }
+}
+
+impl End {
+    fn closed(self) -> End {
+        End { state: if self.state.is_empty() { "" } else { "CLOSED" }, after_fin: None }
+    }
+
+    /// The peer says that it has everything up to `ack`.
+    fn acknowledged(&mut self, ack: u32) {
+        if self.state == "SYN-RECEIVED" {
+            self.state = "ESTABLISHED";
+        }
+        if self.after_fin == Some(ack) {
+            self.state = match self.state {
+                "FIN-WAIT-1" => "FIN-WAIT-2",
+                "CLOSING" => "TIME-WAIT",
+                "LAST-ACK" => "CLOSED",
+                other => other,
+            };
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The drawing as a picture. It brings its own background and follows the reader's choice
+//! of light or dark.
+
+use std::fmt::Write as _;
+
+use super::canvas::{cut, width, wrap};
+use super::{Options, PacketKind, Row, Scene};
+use crate::event::Log;
+
+/// The advance of a letter of the text, in pixels: 0.6 of its 13.
+const LETTER: f64 = 7.83;
+const LINE: f64 = 18.0;
+const MARGIN: f64 = 24.0;
+const HEAD: f64 = 58.0;
+
+const STYLE: &str = "\
+.flow{--paper:#fff;--ink:#1f2328;--faint:#6e7781;--line:#afb8c1;--wait:#bf8700;\
+--control:#0969da;--data:#1a7f37;--error:#cf222e;--state:#8250df;--badge:#f5f0ff}\
+@media(prefers-color-scheme:dark){.flow{--paper:#0d1117;--ink:#e6edf3;--faint:#8b949e;\
+--line:#484f58;--wait:#d29922;--control:#58a6ff;--data:#3fb950;--error:#ff7b72;\
+--state:#d2a8ff;--badge:#2a1f45}}\
+.flow text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',\
+monospace;fill:var(--ink);white-space:pre}\
+.flow .paper{fill:var(--paper);stroke:var(--line)}\
+.flow .head{font-weight:700;font-size:15px}\
+.flow .faint{fill:var(--faint)}\
+.flow .life{stroke:var(--line);stroke-width:2}\
+.flow .wait{stroke:var(--wait);stroke-width:2;stroke-dasharray:2 5;stroke-linecap:round}\
+.flow .control{--c:var(--control)}.flow .data{--c:var(--data)}\
+.flow .error{--c:var(--error)}.flow .ack{--c:var(--faint)}\
+.flow .packet line{stroke:var(--c);stroke-width:1.6}\
+.flow .packet path{fill:var(--c)}\
+.flow .packet text{fill:var(--c);text-anchor:middle}\
+.flow .failed{fill:var(--error)}\
+.flow .state rect{fill:var(--badge)}\
+.flow .state text{fill:var(--state);font-size:11px;text-anchor:middle}";
+
+/// Draws a log as an SVG document.
+pub fn svg(log: &Log, options: &Options) -> String {
+    let scene = Scene::new(log, options);
+    let mut notes = scene.notes.clone();
+    if options.recording {
+        notes.push(format!("A recording, made on {}", log.header.system));
+    }
+    Picture::new(&scene).draw(&notes)
+}
+
+/// A column's place, in pixels.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where its line of life stands.
+    at: f64,
+    /// Letters that fit into a line of its text.
+    letters: usize,
+    /// Where its text ends.
+    end: f64,
+    life: Life,
+}
+
+/// A line of life: since where it runs as it does.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    since: Option<f64>,
+    waiting: usize,
+}
+
+struct Picture<'a> {
+    scene: &'a Scene,
+    places: Vec<Place>,
+    y: f64,
+    lives: String,
+    body: String,
+}
+
+impl<'a> Picture<'a> {
+    fn new(scene: &'a Scene) -> Picture<'a> {
+        let mut at = MARGIN + 8.0;
+        let mut places = Vec::new();
+        for (column, head) in scene.columns.iter().enumerate() {
+            let longest = scene.rows.iter().filter_map(|row| match row {
+                Row::Call { column: it, text, source, .. } if *it == column => {
+                    Some(width(text) + source.as_ref().map_or(0, |it| width(it) + 3))
+                }
+                Row::Return { column: it, text, .. } if *it == column => {
+                    Some(width(text))
+                }
+                _ => None,
+            });
+            let letters = longest.max().unwrap_or(0).clamp(34, 58);
+            let end = at + 14.0 + letters as f64 * LETTER;
+            let since = head.is_nobody.then_some(HEAD);
+            let life = Life { since, waiting: 0 };
+            places.push(Place { at, letters, end, life });
+            at = end + 26.0;
+        }
+        Picture { scene, places, y: HEAD, lives: String::new(), body: String::new() }
+    }
+
+    fn draw(mut self, notes: &[String]) -> String {
+        for (column, head) in self.scene.columns.iter().enumerate() {
+            let place = self.places[column];
+            let (name, file) = (escape(&head.name), head.file.as_deref().unwrap_or(""));
+            let _ = write!(
+                self.body,
+                "<text class='head' x='{:.1}' y='38'>{name}</text>\
+                 <text class='faint' x='{:.1}' y='38' text-anchor='end'>{}</text>",
+                place.at - 6.0,
+                place.end,
+                escape(file)
+            );
+        }
+        let scene = self.scene;
+        for row in &scene.rows {
+            self.row(row);
+        }
+        self.y += 10.0;
+        for column in 0..self.places.len() {
+            self.end_segment(column, self.y);
+        }
+        let right = self.places.last().map_or(400.0, |it| it.end) + MARGIN;
+        let letters = ((right - 2.0 * MARGIN) / LETTER) as usize;
+        for line in notes.iter().flat_map(|note| wrap(note, letters, 0)) {
+            self.y += LINE;
+            self.text(MARGIN, self.y, &line, "faint");
+        }
+        let bottom = self.y + MARGIN;
+        let names: Vec<&str> =
+            scene.columns.iter().map(|column| column.name.as_str()).collect();
+        let title = escape(&format!("The conversation of {}", names.join(" and ")));
+        format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' class='flow' role='img' \
+             aria-label='{title}' viewBox='0 0 {right:.0} {bottom:.0}' width='{right:.0}' \
+             height='{bottom:.0}'><title>{title}</title><style>{STYLE}</style>\
+             <rect class='paper' x='.5' y='.5' width='{:.0}' height='{:.0}' rx='8'/>\
+             {}{}</svg>\n",
+            right - 1.0,
+            bottom - 1.0,
+            self.lives,
+            self.body
+        )
+    }
+
+    fn text(&mut self, x: f64, y: f64, text: &str, class: &str) {
+        let text = escape(text);
+        let _ = write!(
+            self.body,
+            "<text class='{class}' x='{x:.1}' y='{y:.1}'>{text}</text>"
+        );
+    }
+
+    fn badge(&mut self, x: f64, y: f64, state: &str) {
+        let wide = badge_width(state);
+        let _ = write!(
+            self.body,
+            "<g class='state'><rect x='{x:.1}' y='{:.1}' width='{wide:.1}' height='16' \
+             rx='8'/><text x='{:.1}' y='{:.1}'>{}</text></g>",
+            y - 12.0,
+            x + wide / 2.0,
+            y,
+            escape(state)
+        );
+    }
+
+    /// The line of life runs from here on, if it did not yet.
+    fn begin(&mut self, column: usize) {
+        self.places[column].life.since.get_or_insert(self.y + 2.0);
+    }
+
+    /// Draws the line of life up to here.
+    fn end_segment(&mut self, column: usize, y: f64) {
+        let place = &mut self.places[column];
+        let Some(since) = place.life.since.take() else { return };
+        let class = if place.life.waiting > 0 { "wait" } else { "life" };
+        let x = place.at;
+        let _ = write!(
+            self.lives,
+            "<line class='{class}' x1='{x:.1}' y1='{since:.1}' x2='{x:.1}' y2='{y:.1}'/>"
+        );
+    }
+
+    fn wait(&mut self, column: usize, more: isize, y: f64) {
+        let life = self.places[column].life;
+        let waiting = life.waiting.saturating_add_signed(more);
+        if (waiting > 0) != (life.waiting > 0) {
+            self.end_segment(column, y);
+            self.places[column].life.since = Some(y);
+        }
+        self.places[column].life.waiting = waiting;
+    }
+
+    fn row(&mut self, row: &Row) {
+        match row {
+            Row::Call { column, text, source, waits, failed, state } => {
+                self.begin(*column);
+                self.in_column(*column, text, *failed, source.as_deref(), *state);
+                if *waits {
+                    self.wait(*column, 1, self.y + 2.0);
+                }
+            }
+            Row::Return { column, text, failed } => {
+                self.wait(*column, -1, self.y + 6.0);
+                self.in_column(*column, text, *failed, None, None);
+            }
+            Row::Packet { from, to, label, from_state, to_state, .. } if from == to => {
+                self.begin(*from);
+                let text = format!("↺ {label}");
+                self.in_column(*from, &text, false, None, to_state.or(*from_state));
+            }
+            Row::Packet { from, to, .. } => {
+                self.begin(*from);
+                self.begin(*to);
+                self.arrow(row);
+            }
+            Row::Life { column, text, line } => {
+                self.begin(*column);
+                if !text.is_empty() {
+                    self.y += LINE;
+                    self.text(self.places[*column].at + 14.0, self.y, text, "faint");
+                }
+                if *line == Some(false) {
+                    self.end_segment(*column, self.y - 4.0);
+                    self.places[*column].life.waiting = 0;
+                }
+            }
+            Row::Cut(rows) => {
+                self.y += 2.0 * LINE;
+                let text = format!("⋯ {rows} rows are left out ⋯");
+                self.text(MARGIN + 22.0, self.y - 4.0, &text, "faint");
+            }
+        }
+    }
+
+    fn in_column(
+        &mut self,
+        column: usize,
+        text: &str,
+        failed: bool,
+        source: Option<&str>,
+        state: Option<&str>,
+    ) {
+        let place = self.places[column];
+        let reserve = source.map_or(0, |source| width(source) + 2);
+        let lines = wrap(text, place.letters, reserve);
+        let x = place.at + 14.0;
+        for (number, line) in lines.iter().enumerate() {
+            self.y += LINE;
+            self.text(x, self.y, line, if failed { "failed" } else { "call" });
+            if let (Some(source), 0) = (source, number) {
+                let _ = write!(
+                    self.body,
+                    "<text class='faint' x='{:.1}' y='{:.1}' text-anchor='end'>{}</text>",
+                    place.end,
+                    self.y,
+                    escape(source)
+                );
+            }
+        }
+        if let Some(state) = state {
+            let used =
+                x + lines.last().map_or(0, |line| width(line)) as f64 * LETTER + 8.0;
+            let reserved = if lines.len() == 1 { reserve as f64 * LETTER } else { 0.0 };
+            if used + badge_width(state) <= place.end - reserved {
+                self.badge(used, self.y, state);
+            } else {
+                self.y += LINE;
+                self.badge(x, self.y, state);
+            }
+        }
+        self.y += 2.0;
+    }
+
+    fn arrow(&mut self, row: &Row) {
+        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
+            return;
+        };
+        self.y += 30.0;
+        let y = self.y - 6.0;
+        let rightwards = from < to;
+        let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
+        let (left_state, right_state) =
+            if rightwards { (from_state, to_state) } else { (to_state, from_state) };
+        let (start, end) = (self.places[left].at + 3.0, self.places[right].at - 3.0);
+        let class = match kind {
+            PacketKind::Control => "control",
+            PacketKind::Ack => "ack",
+            PacketKind::Data => "data",
+            PacketKind::Error => "error",
+        };
+        let (tip, back) =
+            if rightwards { (end, end - 9.0) } else { (start, start + 9.0) };
+        let mut free = start;
+        if let Some(state) = left_state {
+            self.badge(start + 10.0, y - 6.0, state);
+            free += 14.0 + badge_width(state);
+        }
+        let room = ((end - free) / LETTER) as usize;
+        let label = cut(label, room.saturating_sub(2));
+        let half = width(&label) as f64 * LETTER / 2.0;
+        let middle = ((start + end) / 2.0).max(free + half + 4.0);
+        let _ = write!(
+            self.body,
+            "<g class='packet {class}'><line x1='{start:.1}' y1='{y:.1}' x2='{end:.1}' \
+             y2='{y:.1}'/><path d='M{tip:.1} {y:.1}L{back:.1} {:.1}V{:.1}z'/>\
+             <text x='{middle:.1}' y='{:.1}'>{}</text></g>",
+            y - 4.5,
+            y + 4.5,
+            y - 6.0,
+            escape(&label)
+        );
+        if let Some(state) = right_state {
+            self.badge(end + 17.0, y + 4.0, state);
+        }
+        self.y += 4.0;
+    }
+}
+
+fn badge_width(state: &str) -> f64 {
+    state.len() as f64 * 6.7 + 14.0
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\'' => escaped.push_str("&#39;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,266 @@
+//! The drawing as text.
+
+use super::canvas::{Canvas, Ink, cut, width, wrap};
+use super::{Options, PacketKind, Row, Scene};
+use crate::event::Log;
+
+/// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
+pub fn text(log: &Log, options: &Options) -> String {
+    let scene = Scene::new(log, options);
+    let mut out = String::new();
+    let notes = |out: &mut String| {
+        let mut lines: Vec<String> = scene.notes.clone();
+        if options.recording {
+            lines.push(format!("A recording, made on {}", log.header.system));
+        }
+        for line in lines {
+            for part in wrap(&line, options.width.max(40), 0) {
+                out.push_str(&part);
+                out.push('\n');
+            }
+        }
+    };
+    if !scene.columns.is_empty() {
+        Lines::new(&scene, options).draw(&mut out);
+    }
+    notes(&mut out);
+    out
+}
+
+/// Narrowest column.
+const NARROWEST: usize = 20;
+
+struct Lines<'a> {
+    scene: &'a Scene,
+    options: &'a Options,
+    /// Where each line of life stands.
+    at: Vec<usize>,
+    /// Where each column's text ends.
+    end: Vec<usize>,
+    life: Vec<Life>,
+}
+
+/// A line of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    NotYet,
+    Running,
+    /// So many calls wait.
+    Waiting(usize),
+    Over,
+}
+
+impl<'a> Lines<'a> {
+    fn new(scene: &'a Scene, options: &'a Options) -> Lines<'a> {
+        let count = scene.columns.len();
+        let each = (options.width.max(40) / count).max(NARROWEST);
+        let at: Vec<usize> = (0..count).map(|column| column * each).collect();
+        let last = options.width.max(each * count);
+        let end = (0..count)
+            .map(|column| at.get(column + 1).map_or(last, |next| next - 1))
+            .collect();
+        let life = scene
+            .columns
+            .iter()
+            .map(|column| if column.is_nobody { Life::Running } else { Life::NotYet })
+            .collect();
+        Lines { scene, options, at, end, life }
+    }
+
+    fn draw(&mut self, out: &mut String) {
+        let mut head = Canvas::default();
+        for (column, it) in self.scene.columns.iter().enumerate() {
+            let file = it.file.clone().unwrap_or_default();
+            let room = self.end[column] - self.at[column];
+            let name = cut(&it.name, room.saturating_sub(width(&file) + 1));
+            head.put(self.at[column], &name, Ink::Head);
+            head.put(self.end[column] - width(&file), &file, Ink::Faint);
+        }
+        head.finish(self.options.color, out);
+        for row in &self.scene.rows {
+            self.row(row, out);
+        }
+    }
+
+    /// An empty line with the lines of life in it.
+    fn blank(&self) -> Canvas {
+        let mut canvas = Canvas::default();
+        for (at, life) in self.at.iter().zip(&self.life) {
+            match life {
+                Life::Running => canvas.put(*at, "│", Ink::Line),
+                Life::Waiting(_) => canvas.put(*at, "┊", Ink::Wait),
+                Life::NotYet | Life::Over => {}
+            }
+        }
+        canvas
+    }
+
+    fn begin(&mut self, column: usize) {
+        if let Some(life) = self.life.get_mut(column)
+            && *life == Life::NotYet
+        {
+            *life = Life::Running;
+        }
+    }
+
+    fn row(&mut self, row: &Row, out: &mut String) {
+        match row {
+            Row::Call { column, text, source, waits, failed, state } => {
+                self.begin(*column);
+                let ink = if *failed { Ink::Error } else { Ink::Plain };
+                let state = state.map(|state| format!("[{state}]"));
+                self.in_column(*column, text, ink, source.as_deref(), state, out);
+                if *waits {
+                    self.wait(*column, 1);
+                }
+            }
+            Row::Return { column, text, failed } => {
+                self.wait(*column, -1);
+                let ink = if *failed { Ink::Error } else { Ink::Plain };
+                self.in_column(*column, text, ink, None, None, out);
+            }
+            Row::Packet { from, to, .. } if from == to => {
+                self.begin(*from);
+                self.own_packet(row, out);
+            }
+            Row::Packet { from, to, .. } => {
+                self.begin(*from);
+                self.begin(*to);
+                self.arrow(row, out);
+            }
+            Row::Life { column, text, line } => {
+                self.begin(*column);
+                if !text.is_empty() {
+                    let ends = *line == Some(false);
+                    if ends {
+                        self.life[*column] = Life::Over;
+                    }
+                    let mut canvas = self.blank();
+                    let (at, mark) = (self.at[*column], if ends { "╵" } else { "│" });
+                    canvas.put(at, mark, Ink::Line);
+                    let room = self.end[*column] - at - 2;
+                    canvas.put(at + 2, &cut(text, room), Ink::Faint);
+                    canvas.finish(self.options.color, out);
+                }
+            }
+            Row::Cut(rows) => {
+                let mut canvas = self.blank();
+                canvas.put(2, &format!("⋯ {rows} rows are left out ⋯"), Ink::Faint);
+                canvas.finish(self.options.color, out);
+            }
+        }
+    }
+
+    fn wait(&mut self, column: usize, more: isize) {
+        let life = &mut self.life[column];
+        let waiting = match *life {
+            Life::Waiting(waiting) => waiting,
+            Life::Over => return,
+            _ => 0,
+        };
+        *life = match waiting.saturating_add_signed(more) {
+            0 => Life::Running,
+            waiting => Life::Waiting(waiting),
+        };
+    }
+
+    /// A call or its return in its column, on as many lines as it takes.
+    fn in_column(
+        &self,
+        column: usize,
+        text: &str,
+        ink: Ink,
+        source: Option<&str>,
+        state: Option<String>,
+        out: &mut String,
+    ) {
+        let at = self.at[column] + 2;
+        let room = self.end[column] - at;
+        let reserve = source.map_or(0, |source| width(source) + 1);
+        let mut lines = wrap(text, room, reserve);
+        // The state goes behind the text where there is room, else below.
+        let last = lines.len() - 1;
+        let used = width(&lines[last]) + if last == 0 { reserve } else { 0 };
+        let beside = state.as_ref().is_some_and(|it| used + 1 + width(it) <= room);
+        if state.is_some() && !beside {
+            lines.push(String::new());
+        }
+        let count = lines.len();
+        for (number, line) in lines.iter().enumerate() {
+            let mut canvas = self.blank();
+            canvas.put(at, line, ink);
+            if let (Some(state), true) = (&state, number + 1 == count) {
+                let shift = if line.is_empty() { 2 } else { width(line) + 1 };
+                canvas.put(at + shift, state, Ink::State);
+            }
+            if let (Some(source), 0) = (source, number) {
+                canvas.put(self.end[column] - width(source), source, Ink::Faint);
+            }
+            canvas.finish(self.options.color, out);
+        }
+    }
+
+    fn arrow(&self, row: &Row, out: &mut String) {
+        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
+            return;
+        };
+        let rightwards = from < to;
+        let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
+        let (left_state, right_state) =
+            if rightwards { (from_state, to_state) } else { (to_state, from_state) };
+        let (start, end) = (self.at[left], self.at[right]);
+        let ink = match kind {
+            PacketKind::Control => Ink::Control,
+            PacketKind::Ack => Ink::Faint,
+            PacketKind::Data => Ink::Data,
+            PacketKind::Error => Ink::Error,
+        };
+        let mut canvas = self.blank();
+        let shaft: String = std::iter::repeat_n('─', end - start - 1).collect();
+        canvas.put(start + 1, &shaft, ink);
+        for crossed in left + 1..right {
+            if !matches!(self.life[crossed], Life::NotYet | Life::Over) {
+                canvas.put(self.at[crossed], "┼", ink);
+            }
+        }
+        if rightwards {
+            canvas.put(start, "├", ink);
+            canvas.put(end - 1, "▶", ink);
+        } else {
+            canvas.put(start + 1, "◀", ink);
+            canvas.put(end, "┤", ink);
+        }
+        // Inside the shaft: the left end's state, then the label in the middle of the rest.
+        let mut from_at = start + 2;
+        if let Some(state) = left_state {
+            let state = format!("[{state}]");
+            if width(&state) + 8 < end - start {
+                canvas.put(from_at, &state, Ink::State);
+                from_at += width(&state);
+            }
+        }
+        let room = (end - 2).saturating_sub(from_at + 1);
+        let label = format!(" {} ", cut(label, room.saturating_sub(2)));
+        // In the middle of the arrow where that is free, so that labels stand in a column.
+        let middle = (start + end + 1).saturating_sub(width(&label)) / 2;
+        let last = (end - 1).saturating_sub(width(&label));
+        canvas.put(middle.clamp(from_at.min(last), last), &label, ink);
+        if let Some(state) = right_state {
+            canvas.put(end + 2, &format!("[{state}]"), Ink::State);
+        }
+        canvas.finish(self.options.color, out);
+    }
+
+    /// A packet of a side to itself.
+    fn own_packet(&self, row: &Row, out: &mut String) {
+        let Row::Packet { from, label, kind, from_state, to_state, .. } = row else {
+            return;
+        };
+        let ink = if *kind == PacketKind::Data { Ink::Data } else { Ink::Control };
+        let mut text = format!("↺ {label}");
+        for state in [from_state, to_state].into_iter().flatten() {
+            text.push_str(&format!(" [{state}]"));
+        }
+        self.in_column(*from, &text, ink, None, None, out);
+    }
+}

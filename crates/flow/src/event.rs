@@ -1,0 +1,274 @@
+//! The event log: what every drawing is made from.
+//!
+//! A log is what was observed, in the order in which it was observed: programs start and
+//! end, call and return, packets arrive. It says nothing about how it is drawn. Times are
+//! nanoseconds since the log began; a call and its return carry the same `id`.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the log's form that this library writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// A recorded run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Log {
+    /// The first line of the log.
+    pub header: Header,
+    /// What happened, in the order observed.
+    pub events: Vec<Event>,
+}
+
+/// The first line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of the log's form: [`VERSION`].
+    pub flow: u32,
+    /// The system that the run was recorded on, as `uname -srm` prints it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
+    /// Whether the programs ran in turn: see [`crate::draw`].
+    #[serde(default)]
+    pub in_turn: bool,
+    /// Nanoseconds from 1970 to the beginning of the log; 0 if not known.
+    #[serde(default)]
+    pub began_ns: u64,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Header { flow: VERSION, system: String::new(), in_turn: false, began_ns: 0 }
+    }
+}
+
+/// One line of a log after the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A side of the conversation begins.
+    Side(Side),
+    /// A process starts, forks, gets a signal or ends.
+    Process(Process),
+    /// A socket is first seen, or one of its addresses is new.
+    Socket(Socket),
+    /// A call enters the kernel.
+    Call(Call),
+    /// A call comes back from the kernel.
+    Return(Return),
+    /// A packet arrives at the loopback interface.
+    Packet(Packet),
+    /// Something that the reader of the drawing should know.
+    Note(Note),
+}
+
+impl Event {
+    /// When it was observed, in nanoseconds since the log began.
+    pub fn time_ns(&self) -> u64 {
+        match self {
+            Event::Side(e) => e.time_ns,
+            Event::Process(e) => e.time_ns,
+            Event::Socket(e) => e.time_ns,
+            Event::Call(e) => e.time_ns,
+            Event::Return(e) => e.time_ns,
+            Event::Packet(e) => e.time_ns,
+            Event::Note(e) => e.time_ns,
+        }
+    }
+}
+
+/// A program of the conversation, with all the processes that it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// Its number, counted from 0 in order of start.
+    pub side: usize,
+    /// What the drawing calls it.
+    pub name: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+}
+
+/// A change in the life of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// The side that it belongs to.
+    pub side: usize,
+    /// The process.
+    pub pid: i32,
+    /// What happened to it.
+    pub what: Change,
+}
+
+/// What happened to a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It forked: the new process.
+    Forked(i32),
+    /// It replaced its program: the path of the new one.
+    Executed(String),
+    /// A signal is delivered to it, by its name in C form.
+    Signal(String),
+    /// It ended with this exit status.
+    Exited(i32),
+    /// It was ended by a signal, by its name in C form.
+    Killed(String),
+}
+
+/// A socket, known by its inode number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Socket {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// The side that has it open.
+    pub side: usize,
+    /// The inode number, as in `/proc/PID/fd`.
+    pub inode: u64,
+    /// The address family, `AF_INET`.
+    pub family: String,
+    /// The type, `SOCK_STREAM`.
+    pub kind: String,
+    /// The local address, where it has one: `127.0.0.1:12345`, `[::1]:12345`, a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// The peer's address, where it is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+}
+
+/// A system call, at the moment it enters the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// Its number; the [`Return`] has the same.
+    pub id: u64,
+    /// The side that calls.
+    pub side: usize,
+    /// The process that calls.
+    pub pid: i32,
+    /// The thread that calls.
+    pub tid: i32,
+    /// The system call's name as the kernel has it: `recvfrom` where a program says `recv`.
+    pub name: String,
+    /// The arguments known at entry, in order.
+    pub args: Vec<Arg>,
+    /// The inode of the socket that the first argument names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<u64>,
+    /// The bytes that it sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// The line of the program that made the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// A system call's return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// The number of the [`Call`].
+    pub id: u64,
+    /// What it returned; none where it failed or never came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<i64>,
+    /// Whether the thread slept in the call, waiting for something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
+    /// The name of the error, `ECONNREFUSED`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the kernel wrote into the arguments: an address, an option's value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<Arg>,
+    /// The inode of the socket that it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<u64>,
+    /// The bytes that it received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+}
+
+/// An argument by the name that the manual page gives it, with its value in C form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arg {
+    /// `sockfd`, `backlog`.
+    pub name: String,
+    /// `3`, `SOCK_STREAM|SOCK_CLOEXEC`.
+    pub value: String,
+}
+
+/// Bytes that were sent or received, the first of them at least.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// The first bytes.
+    #[serde(with = "crate::bytes::escaped")]
+    pub bytes: Vec<u8>,
+    /// How many there were in all.
+    pub length: u64,
+}
+
+/// A line of a program's source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source {
+    /// The path as the debug information has it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: u32,
+}
+
+/// A packet that arrived at the loopback interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packet {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// The sender: `127.0.0.1:47794`, an address alone where there are no ports.
+    pub from: String,
+    /// The receiver.
+    pub to: String,
+    /// What it carries.
+    pub protocol: Protocol,
+    /// The payload.
+    pub data: Data,
+}
+
+/// What a packet carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// A TCP segment, RFC 9293 §3.1.
+    Tcp {
+        /// The flags that are set, in the RFC's names: `SYN ACK`.
+        flags: String,
+        /// The sequence number.
+        seq: u32,
+        /// The acknowledgment number.
+        ack: u32,
+        /// The window as it stands in the header, not scaled.
+        window: u16,
+    },
+    /// A UDP datagram.
+    Udp,
+    /// An ICMP or ICMPv6 message: type and code.
+    Icmp {
+        /// The type.
+        kind: u8,
+        /// The code.
+        code: u8,
+    },
+    /// Something else: the protocol number.
+    Other(u8),
+}
+
+/// A remark for the reader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// See [`Event::time_ns`].
+    pub time_ns: u64,
+    /// One sentence without a full stop.
+    pub text: String,
+}

@@ -1,0 +1,105 @@
+//! The event log as text: JSON Lines, one object a line, the header first.
+//!
+//! ```text
+//! {"flow":1,"system":"Linux 6.18.0 x86_64","in_turn":true,"began_ns":1764000000000000000}
+//! {"event":"side","time_ns":0,"side":0,"name":"tcp-server","command":["tcp-server"]}
+//! {"event":"call","time_ns":911000,"id":1,"side":0,"pid":7,"tid":7,"name":"listen", …}
+//! {"event":"return","time_ns":912000,"id":1,"value":0}
+//! ```
+//!
+//! Each event's fields are those of its type in [`crate::event`]. Bytes are text with
+//! everything but printable ASCII escaped (`\n`, `\"`, `\\`, `\x1b`), and then escaped once
+//! more as JSON wants it. A reader skips fields that it does not know; it refuses a log whose `flow`
+//! is greater than the version that it was written for.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+
+use crate::event::{Event, Header, Log, VERSION};
+
+/// Writes a whole log.
+///
+/// # Errors
+/// What the writer says.
+pub fn write(to: &mut dyn Write, log: &Log) -> io::Result<()> {
+    write_header(to, &log.header)?;
+    log.events.iter().try_for_each(|event| write_event(to, event))
+}
+
+/// Writes the first line of a log.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_header(to: &mut dyn Write, header: &Header) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, header)?;
+    to.write_all(b"\n")
+}
+
+/// Writes one event, a line.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_event(to: &mut dyn Write, event: &Event) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, event)?;
+    to.write_all(b"\n")
+}
+
+/// Why a log could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The reader failed.
+    Io(io::Error),
+    /// A line is not what the log's form says; lines count from 1.
+    Line(usize, String),
+    /// The log is of a later version than this library knows.
+    Version(u32),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Io(error) => write!(f, "{error}"),
+            ReadError::Line(line, reason) => write!(f, "line {line}: {reason}"),
+            ReadError::Version(found) => write!(
+                f,
+                "it has version {found}, this program knows up to {VERSION}; use a newer one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Reads a whole log, also from a stranger: no input makes it panic.
+///
+/// # Errors
+/// Says which line is wrong, and how.
+pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
+    let mut log = Log::default();
+    let mut line = Vec::new();
+    let mut number = 0;
+    loop {
+        line.clear();
+        if from.read_until(b'\n', &mut line).map_err(ReadError::Io)? == 0 {
+            break;
+        }
+        number += 1;
+        let wrong = |error: serde_json::Error| {
+            ReadError::Line(number, format!("not an event of this log ({error})"))
+        };
+        if number == 1 {
+            log.header = serde_json::from_slice(&line).map_err(|error| {
+                ReadError::Line(1, format!("not the first line of a flow log ({error})"))
+            })?;
+            if log.header.flow > VERSION {
+                return Err(ReadError::Version(log.header.flow));
+            }
+        } else if !line.trim_ascii().is_empty() {
+            log.events.push(serde_json::from_slice(&line).map_err(wrong)?);
+        }
+    }
+    if number == 0 {
+        return Err(ReadError::Line(1, "the log is empty".to_owned()));
+    }
+    Ok(log)
+}

@@ -1,0 +1,109 @@
+//! `flow -- SERVER -- CLIENT`: runs programs and draws what they said to the kernel, and
+//! the kernel to the network.
+
+mod cli;
+#[cfg(target_os = "linux")]
+mod run;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Color, Command, Format};
+use flow::draw;
+use flow::event::Log;
+
+/// Why the program ends without a drawing: a message, and the exit status.
+struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// The attempt failed.
+    fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), status: 1 }
+    }
+
+    /// The system here does not allow it.
+    fn refused(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), status: 77 }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Some(Command::Show { log }) => show(log, &cli),
+        None => live(&cli),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where stderr is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+use run::live;
+
+#[cfg(not(target_os = "linux"))]
+fn live(_: &Cli) -> Result<(), Failure> {
+    Err(Failure::refused(
+        "trace a program: this needs Linux; draw a recorded log with `flow show LOG.json`",
+    ))
+}
+
+/// Draws a recorded log.
+fn show(path: &std::path::Path, cli: &Cli) -> Result<(), Failure> {
+    let shown = path.display();
+    let failed = |reason: &dyn std::fmt::Display| {
+        Failure::new(format!(
+            "read {shown}: {reason}; is it a log of `flow --format json`?"
+        ))
+    };
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let log =
+        flow::json::read(&mut io::BufReader::new(file)).map_err(|it| failed(&it))?;
+    write_log(&log, cli, true)
+}
+
+/// Writes a log in the form asked for.
+fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), Failure> {
+    let terminal = cli.output.is_none() && io::stdout().is_terminal();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let options = draw::Options {
+        width: cli.width.unwrap_or(80),
+        color: match cli.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !no_color,
+        },
+        exact: cli.exact,
+        rows: cli.rows,
+        recording,
+    };
+    let mut bytes = Vec::new();
+    match cli.format {
+        Format::Text => bytes = draw::text(log, &options).into_bytes(),
+        Format::Svg => bytes = draw::svg(log, &options).into_bytes(),
+        Format::Json => {
+            flow::json::write(&mut bytes, log)
+                .map_err(|it| Failure::new(it.to_string()))?;
+        }
+    }
+    write_output(&bytes, cli)
+}
+
+fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), Failure> {
+    let result = match &cli.output {
+        Some(path) => std::fs::write(path, bytes),
+        None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+    };
+    let to =
+        cli.output.as_ref().map_or("standard output".into(), |it| it.to_string_lossy());
+    result.map_err(|error| Failure::new(format!("write the drawing to {to}: {error}")))
+}

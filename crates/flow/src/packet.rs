@@ -1,0 +1,85 @@
+//! What a captured packet says.
+
+use std::net::IpAddr;
+
+use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
+
+use crate::event::{Data, Packet, Protocol};
+
+/// Reads a packet from its IP header on; none where it is no IP. `data_bytes` of the
+/// payload are kept. The packet may be cut: lengths come from its headers.
+pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
+    let sliced = LaxSlicedPacket::from_ip(bytes).ok()?;
+    let (from, to, number): (IpAddr, IpAddr, u8) = match &sliced.net {
+        Some(LaxNetSlice::Ipv4(ip)) => {
+            let header = ip.header();
+            let to = header.destination_addr();
+            (header.source_addr().into(), to.into(), header.protocol().0)
+        }
+        Some(LaxNetSlice::Ipv6(ip)) => {
+            let header = ip.header();
+            let to = header.destination_addr();
+            (header.source_addr().into(), to.into(), header.next_header().0)
+        }
+        _ => return None,
+    };
+    // What the IP header says the packet is long, for a packet that the capture cut. A
+    // length of 0 is a jumbo packet of the kernel's own making.
+    let stated = match bytes.first()? >> 4 {
+        4 => usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
+        _ => 40 + usize::from(u16::from_be_bytes([*bytes.get(4)?, *bytes.get(5)?])),
+    };
+    let with_port =
+        |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
+    let (protocol, from, to, payload) = match &sliced.transport {
+        Some(TransportSlice::Tcp(tcp)) => {
+            let protocol = Protocol::Tcp {
+                flags: flags(tcp),
+                seq: tcp.sequence_number(),
+                ack: tcp.acknowledgment_number(),
+                window: tcp.window_size(),
+            };
+            let from = with_port(from, tcp.source_port());
+            (protocol, from, with_port(to, tcp.destination_port()), tcp.payload())
+        }
+        Some(TransportSlice::Udp(udp)) => {
+            let from = with_port(from, udp.source_port());
+            (Protocol::Udp, from, with_port(to, udp.destination_port()), udp.payload())
+        }
+        Some(TransportSlice::Icmpv4(icmp)) => {
+            let protocol = Protocol::Icmp { kind: icmp.type_u8(), code: icmp.code_u8() };
+            (protocol, from.to_string(), to.to_string(), icmp.payload())
+        }
+        Some(TransportSlice::Icmpv6(icmp)) => {
+            let protocol = Protocol::Icmp { kind: icmp.type_u8(), code: icmp.code_u8() };
+            (protocol, from.to_string(), to.to_string(), icmp.payload())
+        }
+        Some(TransportSlice::Igmp(_)) | None => {
+            (Protocol::Other(number), from.to_string(), to.to_string(), &[][..])
+        }
+    };
+    let before_payload =
+        (payload.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
+    let cut = stated > bytes.len() && !payload.is_empty();
+    let length = if cut { stated - before_payload.min(stated) } else { payload.len() };
+    let shown = &payload[..payload.len().min(data_bytes)];
+    let data = Data { bytes: shown.to_vec(), length: length as u64 };
+    Some(Packet { time_ns: 0, from, to, protocol, data })
+}
+
+/// The flags in the order in which one says them.
+fn flags(tcp: &etherparse::TcpSlice<'_>) -> String {
+    let all = [
+        (tcp.syn(), "SYN"),
+        (tcp.fin(), "FIN"),
+        (tcp.rst(), "RST"),
+        (tcp.psh(), "PSH"),
+        (tcp.ack(), "ACK"),
+        (tcp.urg(), "URG"),
+        (tcp.ece(), "ECE"),
+        (tcp.cwr(), "CWR"),
+    ];
+    let set: Vec<&str> =
+        all.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+    set.join(" ")
+}

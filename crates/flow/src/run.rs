@@ -1,0 +1,186 @@
+//! Runs or joins the programs that the command line names, and draws them.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flow::event::Event;
+use flow::keep::Keep;
+use flow::trace::{self, Options, Program, Session, TraceError};
+use flow::{json, pcapng, side_name};
+use netlab::capture::CaptureSize;
+
+use crate::cli::{Cli, Format};
+use crate::{Failure, write_log};
+
+/// Events kept for a drawing, from the beginning and from the end each.
+const KEPT: usize = 20_000;
+
+/// Where events go: into memory for a drawing, or straight to the output as JSON.
+enum Sink {
+    Keep(Keep),
+    Stream(BufWriter<Box<dyn Write + Send>>, io::Result<()>),
+}
+
+impl Sink {
+    fn push(&mut self, event: Event) {
+        match self {
+            Sink::Keep(keep) => keep.push(event),
+            Sink::Stream(to, result) => {
+                if result.is_ok() {
+                    *result = json::write_event(to, &event);
+                }
+            }
+        }
+    }
+}
+
+/// Runs the programs and draws them.
+pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
+    let sides: Vec<Vec<String>> = cli
+        .programs
+        .split(|word| word == "--")
+        .filter(|words| !words.is_empty())
+        .map(|words| {
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        })
+        .collect();
+    if sides.is_empty() == cli.attach.is_empty() {
+        return Err(Failure {
+            message: "flow: no program; try `flow -- python3 server.py -- python3 \
+                      client.py`, or --help"
+                .to_owned(),
+            status: 2,
+        });
+    }
+    // One side is not in anybody's way, and joined processes are left as they are.
+    let in_turn = !cli.free && cli.attach.is_empty();
+    let options = Options { in_turn, data_bytes: cli.bytes, ..Options::default() };
+
+    // Before the session's first word, while this process has one thread.
+    let private = if cli.host_network || !cli.attach.is_empty() {
+        Err("on the host's network".to_owned())
+    } else {
+        netlab::enter_user_namespace()
+            .and_then(|()| netlab::PrivateNetwork::enter())
+            .map_err(|refusal| refusal.to_string())
+    };
+
+    let header = trace::header(in_turn);
+    let sink = match cli.format {
+        Format::Json => {
+            let mut to = BufWriter::new(output(cli)?);
+            let result = json::write_header(&mut to, &header);
+            Sink::Stream(to, result)
+        }
+        _ => Sink::Keep(Keep::new(header, KEPT)),
+    };
+    let sink = Arc::new(Mutex::new(sink));
+    let into = Arc::clone(&sink);
+    let mut session = Session::new(
+        options,
+        Box::new(move |event| {
+            into.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        }),
+    );
+    capture(cli, &mut session, private)?;
+
+    trace::watch_interrupts();
+    for pid in &cli.attach {
+        session.attach(*pid).map_err(failure)?;
+    }
+    for words in &sides {
+        let mut program = Program::new(words);
+        // What is drawn on standard output must not be mixed with what programs print.
+        if cli.output.is_none() && cli.format != Format::Text {
+            program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
+        }
+        session.add(side_name(words), program);
+    }
+    let ran = session.run();
+    drop(session);
+    let sink = Arc::into_inner(sink)
+        .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let drawn = match sink {
+        Some(Sink::Keep(keep)) => {
+            let log = keep.into_log();
+            let nothing = !log.events.iter().any(|it| matches!(it, Event::Call(_)));
+            match &ran {
+                // Where a side did not start, only what the others did is worth drawing.
+                Err(_) if nothing => Ok(()),
+                _ => write_log(&log, cli, false),
+            }
+        }
+        Some(Sink::Stream(mut to, result)) => result
+            .and_then(|()| to.flush())
+            .map_err(|error| Failure::new(format!("write the log: {error}"))),
+        None => Ok(()),
+    };
+    ran.map_err(failure)?;
+    drawn
+}
+
+fn failure(error: TraceError) -> Failure {
+    if error.is_refusal() {
+        Failure::refused(error.to_string())
+    } else {
+        Failure::new(error.to_string())
+    }
+}
+
+fn output(cli: &Cli) -> Result<Box<dyn Write + Send>, Failure> {
+    match &cli.output {
+        None => Ok(Box::new(io::stdout())),
+        Some(path) => match File::create(path) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => {
+                Err(Failure::new(format!("create {}: {error}", path.display())))
+            }
+        },
+    }
+}
+
+/// Begins the capture, or says why there are no packets.
+fn capture(
+    cli: &Cli,
+    session: &mut Session,
+    private: Result<netlab::PrivateNetwork, String>,
+) -> Result<(), Failure> {
+    if let Err(reason) = &private {
+        // On the host's network the packets of strangers would be in the picture.
+        session.note(format!("Calls alone, no packets: {reason}"));
+        return match &cli.pcap {
+            Some(_) => Err(Failure::refused(format!(
+                "capture packets: there is no private network ({reason})"
+            ))),
+            None => Ok(()),
+        };
+    }
+    let size = match cli.pcap {
+        Some(_) => CaptureSize::whole_packets(),
+        None => CaptureSize::default(),
+    };
+    if let Err(error) = session.capture(size) {
+        session.note(format!(
+            "Calls alone, no packets: the kernel refuses AF_PACKET ({error}); a security \
+             module or a sandbox forbids it"
+        ));
+    } else if let Some(path) = &cli.pcap {
+        let failed =
+            |error: io::Error| Failure::new(format!("write {}: {error}", path.display()));
+        let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+        pcapng::begin(&mut file).map_err(failed)?;
+        session.on_packet(move |packet, comment| {
+            // A full disk ends the capture file, not the run.
+            let _ = pcapng::write(
+                &mut file,
+                packet.time_ns,
+                packet.bytes,
+                packet.length,
+                comment,
+            );
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Which system calls are traced, and what their arguments are.
+
+use libc::c_long;
+
+/// The kind of a call, which says how its arguments are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Socket,
+    SocketPair,
+    Bind,
+    Listen,
+    Accept,
+    Connect,
+    Name,
+    Send,
+    Receive,
+    SendMessage,
+    ReceiveMessage,
+    SendMessages,
+    ReceiveMessages,
+    Read,
+    Write,
+    ReadVector,
+    WriteVector,
+    Shutdown,
+    Close,
+    SetOption,
+    GetOption,
+    Poll,
+    Select,
+    EpollWait,
+    EpollControl,
+    SendFile,
+    Splice,
+    Restart,
+    IoUring,
+}
+
+/// A traced system call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traced {
+    pub(super) number: c_long,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+macro_rules! table {
+    ($($(#[$cfg:meta])* $number:ident $name:literal $kind:ident),* $(,)?) => {
+        /// Every traced call. The filter tests them in this order: the frequent ones first.
+        pub(super) const TRACED: &[Traced] = &[
+            $($(#[$cfg])* Traced { number: libc::$number, name: $name, kind: Kind::$kind }),*
+        ];
+    };
+}
+
+table! {
+    SYS_sendto "sendto" Send,
+    SYS_recvfrom "recvfrom" Receive,
+    SYS_read "read" Read,
+    SYS_write "write" Write,
+    SYS_sendmsg "sendmsg" SendMessage,
+    SYS_recvmsg "recvmsg" ReceiveMessage,
+    SYS_readv "readv" ReadVector,
+    SYS_writev "writev" WriteVector,
+    SYS_sendmmsg "sendmmsg" SendMessages,
+    SYS_recvmmsg "recvmmsg" ReceiveMessages,
+    SYS_close "close" Close,
+    SYS_socket "socket" Socket,
+    SYS_socketpair "socketpair" SocketPair,
+    SYS_bind "bind" Bind,
+    SYS_listen "listen" Listen,
+    SYS_accept "accept" Accept,
+    SYS_accept4 "accept4" Accept,
+    SYS_connect "connect" Connect,
+    SYS_getsockname "getsockname" Name,
+    SYS_getpeername "getpeername" Name,
+    SYS_setsockopt "setsockopt" SetOption,
+    SYS_getsockopt "getsockopt" GetOption,
+    SYS_shutdown "shutdown" Shutdown,
+    #[cfg(target_arch = "x86_64")]
+    SYS_poll "poll" Poll,
+    SYS_ppoll "ppoll" Poll,
+    #[cfg(target_arch = "x86_64")]
+    SYS_select "select" Select,
+    SYS_pselect6 "pselect6" Select,
+    #[cfg(target_arch = "x86_64")]
+    SYS_epoll_wait "epoll_wait" EpollWait,
+    SYS_epoll_pwait "epoll_pwait" EpollWait,
+    SYS_epoll_pwait2 "epoll_pwait2" EpollWait,
+    SYS_epoll_ctl "epoll_ctl" EpollControl,
+    SYS_sendfile "sendfile" SendFile,
+    SYS_splice "splice" Splice,
+    // A call that a signal interrupted goes on under this name.
+    SYS_restart_syscall "restart_syscall" Restart,
+    // Not drawn, but the reader must know that its traffic is not seen.
+    SYS_io_uring_setup "io_uring_setup" IoUring,
+}
+
+/// The traced call of this number.
+pub(super) fn find(number: i64) -> Option<&'static Traced> {
+    TRACED.iter().find(|traced| traced.number == number)
+}

@@ -1,0 +1,240 @@
+//! Reads a call's arguments out of the program: what it gives to the kernel at the entry,
+//! what the kernel gave to it at the exit.
+
+use super::calls::Kind;
+use super::memory::{self, Memory};
+use super::names;
+use crate::event::{Arg, Data};
+
+/// What is known of a call at its entry, or more at its exit.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) args: Vec<Arg>,
+    pub(super) data: Option<Data>,
+}
+
+impl Decoded {
+    fn add(&mut self, name: &str, value: impl ToString) -> &mut Self {
+        self.args.push(Arg { name: name.to_owned(), value: value.to_string() });
+        self
+    }
+}
+
+/// The value as the C `int` that it is.
+fn int(word: u64) -> i64 {
+    i64::from(word as u32 as i32)
+}
+
+/// Decodes a call at its entry.
+pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
+    let mut it = Decoded::default();
+    let fd = int(args[0]);
+    match kind {
+        Kind::Socket | Kind::SocketPair => {
+            it.add("domain", names::family(int(args[0])))
+                .add("type", names::kind(int(args[1])))
+                .add("protocol", names::protocol(int(args[0]), int(args[2])));
+        }
+        Kind::Bind | Kind::Connect => {
+            it.add("sockfd", fd).add("addr", memory.address_or_null(args[1], args[2]));
+        }
+        Kind::Listen => {
+            it.add("sockfd", fd).add("backlog", int(args[1]));
+        }
+        Kind::Accept => {
+            it.add("sockfd", fd);
+            if args[3] != 0 {
+                // accept(2) has no fourth argument; `tracer` clears it.
+                it.add("flags", names::socket_flags(int(args[3])));
+            }
+        }
+        Kind::Name => {
+            it.add("sockfd", fd);
+        }
+        Kind::Send => {
+            it.data = Some(memory.data(args[1], args[2]));
+            it.add("sockfd", fd)
+                .add("len", args[2])
+                .add("flags", names::message_flags(int(args[3])));
+            if args[4] != 0 {
+                it.add("dest_addr", memory.address_or_null(args[4], args[5]));
+            }
+        }
+        Kind::Receive => {
+            it.add("sockfd", fd)
+                .add("len", args[2])
+                .add("flags", names::message_flags(int(args[3])));
+            if args[4] != 0 {
+                it.add("src_addr", "…");
+            }
+        }
+        Kind::SendMessage => {
+            let message = memory.message(args[1]);
+            it.data = Some(memory.vector_data(message.iov, message.iov_count, u64::MAX));
+            it.add("sockfd", fd).add("flags", names::message_flags(int(args[2])));
+            if message.name != 0 {
+                let to = memory.address_or_null(message.name, message.name_length);
+                it.add("dest_addr", to);
+            }
+        }
+        Kind::ReceiveMessage => {
+            let message = memory.message(args[1]);
+            it.add("sockfd", fd)
+                .add("len", memory.vector_length(message.iov, message.iov_count))
+                .add("flags", names::message_flags(int(args[2])));
+            if message.name != 0 {
+                it.add("src_addr", "…");
+            }
+        }
+        Kind::SendMessages | Kind::ReceiveMessages => {
+            it.add("sockfd", fd)
+                .add("vlen", args[2])
+                .add("flags", names::message_flags(int(args[3])));
+            if kind == Kind::SendMessages {
+                let message = memory.message(args[1]);
+                it.data =
+                    Some(memory.vector_data(message.iov, message.iov_count, u64::MAX));
+            }
+        }
+        Kind::Read => {
+            it.add("fd", fd).add("count", args[2]);
+        }
+        Kind::Write => {
+            it.data = Some(memory.data(args[1], args[2]));
+            it.add("fd", fd).add("count", args[2]);
+        }
+        Kind::ReadVector => {
+            it.add("fd", fd).add("count", memory.vector_length(args[1], args[2]));
+        }
+        Kind::WriteVector => {
+            it.data = Some(memory.vector_data(args[1], args[2], u64::MAX));
+            it.add("fd", fd).add("count", memory.vector_length(args[1], args[2]));
+        }
+        Kind::Shutdown => {
+            it.add("sockfd", fd).add("how", names::shutdown_how(int(args[1])));
+        }
+        Kind::Close => {
+            it.add("fd", fd);
+        }
+        Kind::SetOption => {
+            let (level, name) = (int(args[1]), int(args[2]));
+            it.add("sockfd", fd)
+                .add("level", names::level(level))
+                .add("optname", names::option(level, name))
+                .add("optval", memory.option_value(level, name, args[3], args[4]));
+        }
+        Kind::GetOption => {
+            let (level, name) = (int(args[1]), int(args[2]));
+            it.add("sockfd", fd)
+                .add("level", names::level(level))
+                .add("optname", names::option(level, name));
+        }
+        Kind::Poll => {
+            it.add("fds", memory.poll_list(args[0], args[1], false));
+        }
+        Kind::Select => {
+            it.add("nfds", int(args[0]));
+            for (name, set) in [("readfds", args[1]), ("writefds", args[2])] {
+                it.add(name, memory.fd_set(set, args[0]));
+            }
+        }
+        Kind::EpollWait => {
+            it.add("epfd", fd).add("maxevents", int(args[2]));
+        }
+        Kind::EpollControl => {
+            it.add("epfd", fd)
+                .add("op", names::epoll_operation(int(args[1])))
+                .add("fd", int(args[2]));
+            if let Some(events) = memory.word(args[3]) {
+                it.add("events", names::epoll_events(i64::from(events)));
+            }
+        }
+        Kind::SendFile => {
+            it.add("out_fd", fd).add("in_fd", int(args[1])).add("count", args[3]);
+        }
+        Kind::Splice => {
+            it.add("fd_in", fd).add("fd_out", int(args[2])).add("len", args[4]);
+        }
+        Kind::Restart | Kind::IoUring => {}
+    }
+    it
+}
+
+/// The timeout of a waiting call. The kernel may write to it, so it is read at the entry.
+pub(super) fn timeout(memory: Memory, name: &str, args: &[u64; 6]) -> Option<Arg> {
+    let value = match name {
+        "poll" => format!("{} ms", int(args[2])),
+        "epoll_wait" | "epoll_pwait" => format!("{} ms", int(args[3])),
+        "ppoll" => memory.seconds(args[2], 1_000_000_000),
+        "select" => memory.seconds(args[4], 1_000_000),
+        "pselect6" => memory.seconds(args[4], 1_000_000_000),
+        "epoll_pwait2" => memory.seconds(args[3], 1_000_000_000),
+        _ => return None,
+    };
+    Some(Arg { name: "timeout".to_owned(), value })
+}
+
+/// Decodes what a call that succeeded with `value` wrote for the program.
+pub(super) fn exit(memory: Memory, kind: Kind, args: &[u64; 6], value: i64) -> Decoded {
+    let mut it = Decoded::default();
+    let length = value as u64;
+    match kind {
+        Kind::SocketPair => {
+            if let (Some(a), Some(b)) = (memory.word(args[3]), memory.word(args[3] + 4)) {
+                it.add("sv", format!("[{a}, {b}]"));
+            }
+        }
+        Kind::Accept | Kind::Name if args[1] != 0 => {
+            if let Some(address) = memory.address_with_length(args[1], args[2]) {
+                it.add("addr", address);
+            }
+        }
+        Kind::Receive => {
+            it.data = Some(memory.data(args[1], length));
+            if args[4] != 0
+                && let Some(address) = memory.address_with_length(args[4], args[5])
+            {
+                it.add("src_addr", address);
+            }
+        }
+        Kind::Read => it.data = Some(memory.data(args[1], length)),
+        Kind::ReadVector => it.data = Some(memory.vector_data(args[1], args[2], length)),
+        Kind::ReceiveMessage => {
+            let message = memory.message(args[1]);
+            it.data = Some(memory.vector_data(message.iov, message.iov_count, length));
+            if message.name != 0
+                && let Some(address) = memory.address(message.name, message.name_length)
+            {
+                it.add("src_addr", address);
+            }
+        }
+        Kind::ReceiveMessages if value > 0 => {
+            let message = memory.message(args[1]);
+            let first = memory.word(args[1].wrapping_add(memory::MESSAGE_HEADER_BYTES));
+            let length = u64::from(first.unwrap_or(0));
+            it.data = Some(memory.vector_data(message.iov, message.iov_count, length));
+        }
+        Kind::GetOption => {
+            if let Some(length) = memory.word(args[4]) {
+                let (level, name) = (int(args[1]), int(args[2]));
+                let value = memory.option_value(level, name, args[3], u64::from(length));
+                it.add("optval", value);
+            }
+        }
+        Kind::Poll => {
+            it.add("revents", memory.poll_list(args[0], args[1], true));
+        }
+        Kind::Select => {
+            for (name, set) in [("readfds", args[1]), ("writefds", args[2])] {
+                if set != 0 {
+                    it.add(name, memory.fd_set(set, args[0]));
+                }
+            }
+        }
+        Kind::EpollWait => {
+            it.add("events", memory.epoll_list(args[1], value));
+        }
+        _ => {}
+    }
+    it
+}

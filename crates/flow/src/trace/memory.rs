@@ -1,0 +1,230 @@
+//! The structures of the kernel's interface, read from a stopped program's memory.
+
+use super::{address, names, sys};
+use crate::event::Data;
+
+/// Bytes of a `struct msghdr`; in `struct mmsghdr` the length follows.
+pub(super) const MESSAGE_HEADER_BYTES: u64 = 56;
+
+/// Descriptors shown of a long list.
+const LIST_SHOWN: u64 = 16;
+
+/// The memory of a thread that is stopped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    pub(super) tid: i32,
+    /// Bytes kept of what is sent or received, at most.
+    pub(super) data_bytes: usize,
+}
+
+/// The parts of a `struct msghdr` that are read.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    pub(super) name: u64,
+    pub(super) name_length: u64,
+    pub(super) iov: u64,
+    pub(super) iov_count: u64,
+}
+
+impl Memory {
+    fn bytes(self, at: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let read = if at == 0 { 0 } else { sys::read_memory(self.tid, at, &mut bytes) };
+        bytes.truncate(read);
+        bytes
+    }
+
+    fn array<const N: usize>(self, at: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        (at != 0 && sys::read_memory(self.tid, at, &mut bytes) == N).then_some(bytes)
+    }
+
+    /// A 32-bit word.
+    pub(super) fn word(self, at: u64) -> Option<u32> {
+        self.array(at).map(u32::from_ne_bytes)
+    }
+
+    fn long(self, at: u64) -> Option<u64> {
+        self.array(at).map(u64::from_ne_bytes)
+    }
+
+    /// A buffer's first bytes and its length.
+    pub(super) fn data(self, at: u64, length: u64) -> Data {
+        let shown = length.min(self.data_bytes as u64) as usize;
+        Data { bytes: self.bytes(at, shown), length }
+    }
+
+    /// An address of the length given.
+    pub(super) fn address(self, at: u64, length: u64) -> Option<String> {
+        address::text(&self.bytes(at, length.min(128) as usize))
+    }
+
+    pub(super) fn address_or_null(self, at: u64, length: u64) -> String {
+        match at {
+            0 => "NULL".to_owned(),
+            _ => self.address(at, length).unwrap_or_else(|| "…".to_owned()),
+        }
+    }
+
+    /// An address whose length the kernel wrote, too.
+    pub(super) fn address_with_length(self, at: u64, length_at: u64) -> Option<String> {
+        self.address(at, u64::from(self.word(length_at)?))
+    }
+
+    /// A `struct msghdr`.
+    pub(super) fn message(self, at: u64) -> Message {
+        let read = || {
+            Some(Message {
+                name: self.long(at)?,
+                name_length: u64::from(self.word(at.wrapping_add(8))?),
+                iov: self.long(at.wrapping_add(16))?,
+                iov_count: self.long(at.wrapping_add(24))?,
+            })
+        };
+        read().unwrap_or_default()
+    }
+
+    /// The pieces of a vector, the first thousand at most.
+    fn vector(self, at: u64, count: u64) -> Vec<(u64, u64)> {
+        let bytes = self.bytes(at, count.min(1024) as usize * 16);
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect()
+    }
+
+    /// How many bytes a vector holds.
+    pub(super) fn vector_length(self, at: u64, count: u64) -> u64 {
+        let pieces = self.vector(at, count);
+        pieces.iter().fold(0, |sum: u64, (_, length)| sum.saturating_add(*length))
+    }
+
+    /// The first bytes of a vector, of which `length` bytes count.
+    pub(super) fn vector_data(self, at: u64, count: u64, length: u64) -> Data {
+        let pieces = self.vector(at, count);
+        let total =
+            pieces.iter().fold(0, |sum: u64, (_, piece)| sum.saturating_add(*piece));
+        let length = length.min(total);
+        let mut left = length.min(self.data_bytes as u64);
+        let mut bytes = Vec::new();
+        for (base, piece) in pieces {
+            let take = piece.min(left);
+            if take > 0 {
+                bytes.extend(self.bytes(base, take as usize));
+                left -= take;
+            }
+        }
+        Data { bytes, length }
+    }
+
+    /// An option's value in C form.
+    pub(super) fn option_value(
+        self,
+        level: i64,
+        name: i64,
+        at: u64,
+        length: u64,
+    ) -> String {
+        let at_level = |it: i32| level == i64::from(it);
+        let is = |it: i32| name == i64::from(it);
+        let bytes = self.bytes(at, length.min(64) as usize);
+        let ints: Vec<i32> = bytes
+            .chunks_exact(4)
+            .map(|word| word.try_into().map_or(0, i32::from_ne_bytes))
+            .collect();
+        if at_level(libc::SOL_SOCKET) && is(libc::SO_LINGER) && ints.len() == 2 {
+            return format!("{{l_onoff={}, l_linger={}}}", ints[0], ints[1]);
+        }
+        let is_time = is(libc::SO_RCVTIMEO) || is(libc::SO_SNDTIMEO);
+        if at_level(libc::SOL_SOCKET) && is_time && bytes.len() == 16 {
+            return self.seconds(at, 1_000_000);
+        }
+        if at_level(libc::SOL_SOCKET)
+            && is(libc::SO_ERROR)
+            && ints.len() == 1
+            && ints[0] != 0
+        {
+            return names::error(i64::from(ints[0]));
+        }
+        let membership = is(libc::IP_ADD_MEMBERSHIP) || is(libc::IP_DROP_MEMBERSHIP);
+        if at_level(libc::IPPROTO_IP) && membership && bytes.len() >= 8 {
+            let v4 = |at: usize| bytes[at..at + 4].iter().map(u8::to_string);
+            let dotted = |at| v4(at).collect::<Vec<_>>().join(".");
+            return format!("{{{}, {}}}", dotted(0), dotted(4));
+        }
+        match (ints.as_slice(), bytes.as_slice()) {
+            (_, []) => if at == 0 { "NULL" } else { "…" }.to_owned(),
+            ([int], [_, _, _, _]) => int.to_string(),
+            (_, bytes) if length <= 64 => format!("\"{}\"", crate::bytes::escape(bytes)),
+            _ => format!("… {length} bytes"),
+        }
+    }
+
+    /// A `struct timespec` or `timeval` in seconds; `per_second` says which.
+    pub(super) fn seconds(self, at: u64, per_second: u64) -> String {
+        match (self.long(at), self.long(at.wrapping_add(8))) {
+            _ if at == 0 => "NULL".to_owned(),
+            (Some(seconds), Some(0)) => format!("{} s", seconds as i64),
+            (Some(seconds), Some(part)) => {
+                let seconds = seconds as i64 as f64;
+                format!("{:.6} s", seconds + part as f64 / per_second as f64)
+            }
+            _ => "…".to_owned(),
+        }
+    }
+
+    /// The descriptors of a `struct pollfd` list, with what is asked or what came.
+    pub(super) fn poll_list(self, at: u64, count: u64, came: bool) -> String {
+        let bytes = self.bytes(at, count.min(1024) as usize * 8);
+        let entries = bytes.chunks_exact(8).filter_map(|entry| {
+            let fd = i32::from_ne_bytes(entry[..4].try_into().ok()?);
+            let half = if came { &entry[6..8] } else { &entry[4..6] };
+            let events = u16::from_ne_bytes(half.try_into().ok()?);
+            let shown = !came || events != 0;
+            shown.then(|| format!("{fd} {}", names::poll_events(i64::from(events))))
+        });
+        list(entries)
+    }
+
+    /// The descriptors of a `struct pollfd` list.
+    pub(super) fn poll_descriptors(self, at: u64, count: u64) -> Vec<i32> {
+        let bytes = self.bytes(at, count.min(1024) as usize * 8);
+        let fd = |entry: &[u8]| entry[..4].try_into().map_or(-1, i32::from_ne_bytes);
+        bytes.chunks_exact(8).map(fd).collect()
+    }
+
+    /// The descriptors of an `fd_set` below `limit`.
+    pub(super) fn fd_set_descriptors(self, at: u64, limit: u64) -> Vec<i32> {
+        let limit = limit.min(1024) as usize;
+        let bytes = self.bytes(at, limit.div_ceil(64) * 8);
+        let is_set =
+            |fd: &usize| bytes.get(fd / 8).is_some_and(|b| b >> (fd % 8) & 1 == 1);
+        (0..limit).filter(is_set).map(|fd| fd as i32).collect()
+    }
+
+    /// The same as text.
+    pub(super) fn fd_set(self, at: u64, limit: u64) -> String {
+        if at == 0 {
+            return "NULL".to_owned();
+        }
+        list(self.fd_set_descriptors(at, limit).into_iter().map(|fd| fd.to_string()))
+    }
+
+    /// What came of a `struct epoll_event` list.
+    pub(super) fn epoll_list(self, at: u64, count: i64) -> String {
+        let entry_bytes = size_of::<libc::epoll_event>();
+        let count = usize::try_from(count).unwrap_or(0).min(1024);
+        let bytes = self.bytes(at, count * entry_bytes);
+        list(bytes.chunks_exact(entry_bytes).map(|entry| {
+            let events = entry[..4].try_into().map_or(0, u32::from_ne_bytes);
+            names::epoll_events(i64::from(events))
+        }))
+    }
+}
+
+fn list(entries: impl Iterator<Item = String>) -> String {
+    let mut all: Vec<String> = entries.take(LIST_SHOWN as usize + 1).collect();
+    if all.len() > LIST_SHOWN as usize {
+        all.pop();
+        all.push("…".to_owned());
+    }
+    format!("[{}]", all.join(", "))
+}

@@ -1,0 +1,50 @@
+//! Runs programs, or joins running ones, and writes down their socket calls and packets.
+//!
+//! The kernel stops a traced thread at each socket call (a seccomp filter spares all other
+//! calls the stop), and the tracer reads the call's arguments and results out of the
+//! program's memory. A traced program's children and threads are traced as well. What a
+//! program does through io_uring is not seen; and since the filter demands
+//! `no_new_privs`, a setuid program gains nothing under it.
+
+mod address;
+mod arch;
+mod calls;
+mod decode;
+mod filter;
+mod memory;
+mod names;
+mod observer;
+mod session;
+mod sockets;
+mod spawn;
+mod sys;
+mod tracer;
+mod turns;
+mod unwind;
+
+pub use observer::Observer;
+pub use session::{Options, Session, TraceError};
+pub use spawn::{Program, SpawnError};
+pub use sys::{interrupts, watch_interrupts};
+pub use tracer::Ended;
+
+use crate::event::Header;
+
+/// The first line of a log of a run on this system that begins now.
+pub fn header(in_turn: bool) -> Header {
+    let read = |name: &str| {
+        let path = format!("/proc/sys/kernel/{name}");
+        std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    };
+    Header {
+        system: format!(
+            "{} {} {}",
+            read("ostype"),
+            read("osrelease"),
+            std::env::consts::ARCH
+        ),
+        in_turn,
+        began_ns: sys::now_ns(),
+        ..Header::default()
+    }
+}

@@ -1,0 +1,118 @@
+//! Which descriptors are sockets, and what is known of each.
+//!
+//! `/proc/PID/fd/N` says at every call whether the descriptor is a socket, so duplicates
+//! and inheritance need no book-keeping. The rest is asked of the socket itself, through
+//! a copy of the descriptor that is closed before the program goes on; where that is
+//! forbidden (`pidfd_getfd(2)`), the addresses stay unknown.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use super::{address, names, sys};
+use crate::event;
+
+/// What a descriptor refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Socket(u64),
+    Epoll,
+    Other,
+}
+
+/// What the descriptor `fd` of a thread refers to.
+pub(super) fn target(tid: i32, fd: i32) -> Target {
+    let Ok(link) = std::fs::read_link(format!("/proc/{tid}/fd/{fd}")) else {
+        return Target::Other;
+    };
+    let link = link.to_string_lossy();
+    if let Some(inode) = link.strip_prefix("socket:[").and_then(|it| it.strip_suffix(']'))
+        && let Ok(inode) = inode.parse()
+    {
+        return Target::Socket(inode);
+    }
+    if link == "anon_inode:[eventpoll]" { Target::Epoll } else { Target::Other }
+}
+
+/// The sockets seen so far, by inode number.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    known: HashMap<u64, event::Socket>,
+    /// A handle to each process, by process id.
+    processes: HashMap<i32, Option<OwnedFd>>,
+}
+
+impl Sockets {
+    /// Whether both addresses of the socket are known, or it was asked already and cannot
+    /// have changed without a call that asks again.
+    pub(super) fn knows(&self, inode: u64) -> bool {
+        self.known.contains_key(&inode)
+    }
+
+    /// Whether the socket has no local address yet.
+    pub(super) fn is_unbound(&self, inode: u64) -> bool {
+        self.known
+            .get(&inode)
+            .is_some_and(|socket| socket.local.as_deref().is_none_or(address::is_unbound))
+    }
+
+    /// What is known of a socket.
+    pub(super) fn get(&self, inode: u64) -> Option<&event::Socket> {
+        self.known.get(&inode)
+    }
+
+    /// Asks the socket for its type and addresses. Returns what is known now if it is news.
+    pub(super) fn ask(
+        &mut self,
+        pid: i32,
+        fd: i32,
+        inode: u64,
+        side: usize,
+    ) -> Option<event::Socket> {
+        let handle =
+            self.processes.entry(pid).or_insert_with(|| sys::pidfd(pid).ok()).as_ref()?;
+        let copy = sys::borrow_fd(handle, fd).ok()?;
+        let option = |name| sys::socket_option(&copy, name).map_or(-1, i64::from);
+        let address = |peer| {
+            let bytes = sys::socket_address(&copy, peer).ok()?;
+            address::text(&bytes)
+        };
+        let local = address(false).filter(|text| !address::is_unbound(text));
+        let seen = event::Socket {
+            time_ns: 0,
+            side,
+            inode,
+            family: names::family(option(libc::SO_DOMAIN)),
+            kind: names::kind(option(libc::SO_TYPE)),
+            local,
+            peer: address(true),
+        };
+        if self.known.get(&inode) == Some(&seen) {
+            return None;
+        }
+        self.known.insert(inode, seen.clone());
+        Some(seen)
+    }
+
+    /// Forgets a process that ended.
+    pub(super) fn forget_process(&mut self, pid: i32) {
+        self.processes.remove(&pid);
+    }
+
+    /// Forgets a socket that was closed: its inode number may come again. Where another
+    /// descriptor still refers to it, the next call asks anew.
+    pub(super) fn forget(&mut self, inode: u64) {
+        self.known.remove(&inode);
+    }
+}
+
+impl Sockets {
+    /// The socket that sends from one address to another.
+    pub(super) fn sender(&self, from: &str, to: &str) -> Option<u64> {
+        let is = |address: &Option<String>, text: &str| address.as_deref() == Some(text);
+        let local = || self.known.values().filter(|socket| is(&socket.local, from));
+        local()
+            .find(|socket| is(&socket.peer, to))
+            .or_else(|| local().find(|socket| socket.peer.is_none()))
+            .map(|socket| socket.inode)
+    }
+}

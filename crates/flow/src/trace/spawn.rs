@@ -1,0 +1,277 @@
+//! Starts a program under the tracer: own fork, because the filter must be laid between
+//! the moment the tracer has the child and the program's first instruction.
+#![allow(unsafe_code)] // fork(2) and what the child does before execve(2).
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{filter, sys};
+
+/// A program to start.
+#[derive(Debug, Default)]
+pub struct Program {
+    /// The program: a path, or a name to look for on `PATH`.
+    pub program: OsString,
+    /// Its arguments, without the program's own name.
+    pub args: Vec<OsString>,
+    /// Where it runs; none: where we do.
+    pub directory: Option<PathBuf>,
+    /// Variables set on top of our environment.
+    pub variables: Vec<(OsString, OsString)>,
+    /// Its standard input; none: ours.
+    pub stdin: Option<OwnedFd>,
+    /// Its standard output; none: ours.
+    pub stdout: Option<OwnedFd>,
+    /// Its standard error; none: ours.
+    pub stderr: Option<OwnedFd>,
+    /// Whether it gets a process group of its own, so that a terminal's `^C` misses it.
+    pub own_group: bool,
+}
+
+impl Program {
+    /// A program by its command line, the program first.
+    pub fn new<I: IntoIterator<Item = S>, S: Into<OsString>>(command: I) -> Program {
+        let mut words = command.into_iter().map(Into::into);
+        Program {
+            program: words.next().unwrap_or_default(),
+            args: words.collect(),
+            ..Program::default()
+        }
+    }
+
+    /// The command line as text.
+    pub(super) fn words(&self) -> Vec<String> {
+        std::iter::once(&self.program)
+            .chain(&self.args)
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// Looks the program up on `PATH`, as a shell does.
+    fn path(&self) -> io::Result<PathBuf> {
+        let asked = Path::new(&self.program);
+        if asked.components().count() != 1 {
+            return Ok(asked.to_owned());
+        }
+        let set = self.variables.iter().rev().find(|(name, _)| name == "PATH");
+        let path = match set {
+            Some((_, path)) => path.clone(),
+            None => std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
+        };
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(asked))
+            .find(|candidate| is_executable(candidate))
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+    }
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Why a program did not start.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// The program itself: not found, not executable.
+    Program(io::Error),
+    /// The kernel refuses tracing.
+    Trace(io::Error),
+    /// Something else.
+    Other(io::Error),
+}
+
+/// Starts the program, traced by the calling thread; its process id. It has reached
+/// `execve(2)`, which the tracer sees as its first event.
+pub(super) fn spawn(program: &Program) -> Result<i32, SpawnError> {
+    let path = program.path().map_err(SpawnError::Program)?;
+    let prepared = Prepared::new(program, &path).map_err(SpawnError::Program)?;
+    let (go_read, go_write) = pipe().map_err(SpawnError::Other)?;
+    let (failure_read, failure_write) = pipe().map_err(SpawnError::Other)?;
+
+    // SAFETY: the child calls only async-signal-safe functions (see `Prepared::child`), so
+    // the locks of other threads, copied in whatever state, are never touched.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(SpawnError::Other(io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        prepared.child(
+            go_read.as_raw_fd(),
+            go_write.as_raw_fd(),
+            failure_write.as_raw_fd(),
+        );
+    }
+    drop((go_read, failure_write));
+
+    if let Err(error) = sys::seize(pid, true) {
+        sys::kill(pid, libc::SIGKILL);
+        reap(pid);
+        return Err(SpawnError::Trace(error));
+    }
+    // Closing the pipe lets the child go on: it is traced now.
+    drop(go_write);
+
+    // The filter stops the child's own writes too, so the failure comes as two bytes in
+    // the pipe only after the tracer let it go on: read it without waiting here. What the
+    // child reports before `execve` succeeded is found by `failure` below.
+    FAILURES.with_borrow_mut(|failures| failures.push((pid, failure_read)));
+    Ok(pid)
+}
+
+thread_local! {
+    /// The pipes on which children that have not yet reached their program report why.
+    static FAILURES: std::cell::RefCell<Vec<(i32, OwnedFd)>> =
+        const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// After a child's first event or end: why it did not reach its program, if it did not.
+pub(super) fn failure(pid: i32) -> Option<SpawnError> {
+    let found = FAILURES.with_borrow_mut(|failures| {
+        let at = failures.iter().position(|(child, _)| *child == pid)?;
+        Some(failures.swap_remove(at).1)
+    })?;
+    let mut report = Vec::new();
+    std::fs::File::from(found).read_to_end(&mut report).ok()?;
+    let [step, errno @ ..] = report.as_slice() else { return None };
+    let error = io::Error::from_raw_os_error(i32::from_ne_bytes(errno.try_into().ok()?));
+    Some(match *step {
+        STEP_FILTER => SpawnError::Trace(error),
+        STEP_EXEC => SpawnError::Program(error),
+        _ => SpawnError::Other(error),
+    })
+}
+
+fn reap(pid: i32) {
+    let mut status = 0;
+    // SAFETY: the status pointer is valid for the call.
+    unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: room for the two descriptors.
+    sys::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
+    // SAFETY: both descriptors are new and ours.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+const STEP_FILTER: u8 = 1;
+const STEP_EXEC: u8 = 2;
+const STEP_SETUP: u8 = 3;
+
+/// Everything that the child needs, allocated before the fork.
+struct Prepared {
+    path: CString,
+    directory: Option<CString>,
+    /// Owners of what the pointer arrays point to.
+    _texts: Vec<CString>,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    stdio: [Option<RawFd>; 3],
+    filter: Vec<libc::sock_filter>,
+    own_group: bool,
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+impl Prepared {
+    fn new(program: &Program, path: &Path) -> io::Result<Prepared> {
+        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os()
+            .filter(|(name, _)| !program.variables.iter().any(|(set, _)| set == name))
+            .collect();
+        environment.extend(program.variables.iter().cloned());
+        let mut texts = Vec::new();
+        let mut pointers = |text: CString| {
+            let pointer = text.as_ptr();
+            texts.push(text);
+            pointer
+        };
+        let mut argv = vec![pointers(c_string(&program.program)?)];
+        for arg in &program.args {
+            argv.push(pointers(c_string(arg)?));
+        }
+        argv.push(std::ptr::null());
+        let mut envp = Vec::new();
+        for (mut name, value) in environment {
+            name.push("=");
+            name.push(value);
+            envp.push(pointers(c_string(&name)?));
+        }
+        envp.push(std::ptr::null());
+        let directory = program.directory.as_ref();
+        Ok(Prepared {
+            path: c_string(path.as_os_str())?,
+            directory: directory.map(|path| c_string(path.as_os_str())).transpose()?,
+            _texts: texts,
+            argv,
+            envp,
+            stdio: [&program.stdin, &program.stdout, &program.stderr]
+                .map(|fd| fd.as_ref().map(AsRawFd::as_raw_fd)),
+            filter: filter::program(),
+            own_group: program.own_group,
+        })
+    }
+
+    /// What the child does: waits for the tracer, becomes a process like any other, lays
+    /// the filter, runs the program. It reports a failed step and ends.
+    fn child(&self, go: RawFd, go_write: RawFd, failure: RawFd) -> ! {
+        // SAFETY: only async-signal-safe calls, on memory prepared before the fork; the
+        // process is single-threaded from here on.
+        unsafe {
+            let fail = |step: u8| -> ! {
+                let errno = (*libc::__errno_location()).to_ne_bytes();
+                let report = [step, errno[0], errno[1], errno[2], errno[3]];
+                libc::write(failure, report.as_ptr().cast(), report.len());
+                libc::_exit(127)
+            };
+            // Our own copy of the pipe's other end was made by the fork: close it, or the
+            // end that the tracer drops is never the last one.
+            libc::close(go_write);
+            let mut byte = 0_u8;
+            libc::read(go, (&raw mut byte).cast(), 1);
+            // Rust ignores SIGPIPE and may block signals; programs expect neither.
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+            if self.own_group {
+                libc::setpgid(0, 0);
+            }
+            for (to, from) in self.stdio.iter().enumerate() {
+                if let Some(from) = from
+                    && libc::dup2(*from, to as RawFd) < 0
+                {
+                    fail(STEP_SETUP);
+                }
+            }
+            if let Some(directory) = &self.directory
+                && libc::chdir(directory.as_ptr()) < 0
+            {
+                fail(STEP_SETUP);
+            }
+            let program = libc::sock_fprog {
+                len: self.filter.len() as u16,
+                filter: self.filter.as_ptr().cast_mut(),
+            };
+            // Without privileges a filter demands `no_new_privs`.
+            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+                || libc::prctl(
+                    libc::PR_SET_SECCOMP,
+                    libc::SECCOMP_MODE_FILTER,
+                    &raw const program,
+                ) < 0
+            {
+                fail(STEP_FILTER);
+            }
+            libc::execve(self.path.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr());
+            fail(STEP_EXEC)
+        }
+    }
+}

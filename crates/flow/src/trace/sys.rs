@@ -1,0 +1,308 @@
+//! The kernel's tracing calls, each behind a safe function: `ptrace(2)`, `waitpid(2)`,
+//! `process_vm_readv(2)`, `pidfd_getfd(2)`.
+#![allow(unsafe_code)] // None of these calls has a safe form in std.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// The result of a call that returns -1 on failure.
+pub(super) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A report of `waitpid(2)`: the thread and its raw status.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Report {
+    pub(super) tid: i32,
+    pub(super) status: i32,
+}
+
+/// What a report of `waitpid(2)` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It ended with this exit status.
+    Exited(i32),
+    /// It was ended by this signal.
+    Killed(i32),
+    /// `PTRACE_O_TRACESYSGOOD`: at the entry or the exit of a system call.
+    Syscall,
+    /// A `PTRACE_EVENT_*` other than `STOP`.
+    Event(i32),
+    /// `PTRACE_EVENT_STOP`: a new thread's first stop, a group-stop, or a stop asked for.
+    /// Carries the signal.
+    Group(i32),
+    /// A signal waits to be delivered.
+    Signal(i32),
+}
+
+impl Report {
+    pub(super) fn stop(self) -> Stop {
+        let status = self.status;
+        if libc::WIFEXITED(status) {
+            return Stop::Exited(libc::WEXITSTATUS(status));
+        }
+        if libc::WIFSIGNALED(status) {
+            return Stop::Killed(libc::WTERMSIG(status));
+        }
+        let signal = libc::WSTOPSIG(status);
+        match status >> 16 {
+            0 if signal == libc::SIGTRAP | 0x80 => Stop::Syscall,
+            0 => Stop::Signal(signal),
+            libc::PTRACE_EVENT_STOP => Stop::Group(signal),
+            event => Stop::Event(event),
+        }
+    }
+}
+
+/// Waits for a stop or an end of one of *this thread's* tracees and children. Without
+/// `block` it answers at once, with none where there is nothing to report.
+///
+/// `nix`'s form of this call fails on real-time signals, hence the raw one.
+///
+/// # Errors
+/// `ECHILD` when there is nobody to wait for, `EINTR` on a signal.
+pub(super) fn wait(block: bool) -> io::Result<Option<Report>> {
+    let mut status = 0;
+    // `__WNOTHREAD`: children of the library user's other threads are not ours to reap.
+    let flags = libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
+    // SAFETY: the status pointer is valid for the call.
+    let tid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+    check(tid.into())?;
+    Ok((tid != 0).then_some(Report { tid, status }))
+}
+
+/// The options that every tracee gets.
+fn options(exec: bool) -> libc::c_int {
+    libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACEVFORKDONE
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACEEXIT
+        | libc::PTRACE_O_TRACESECCOMP
+        // A program that we started must not outlive us, one that we joined must.
+        | if exec { libc::PTRACE_O_EXITKILL } else { 0 }
+}
+
+/// Begins to trace a thread without stopping it (`PTRACE_SEIZE`).
+///
+/// # Errors
+/// `EPERM` where another tracer, Yama or a security module forbids it.
+pub(super) fn seize(tid: i32, ours: bool) -> io::Result<()> {
+    ptrace(libc::PTRACE_SEIZE, tid, 0, options(ours) as usize)
+}
+
+/// Stops a seized thread.
+pub(super) fn interrupt(tid: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0)
+}
+
+/// How a stopped thread goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// Until the next event.
+    Go,
+    /// Until the current system call's exit, or the next one's entry.
+    ToSyscall,
+    /// In a group-stop: stays stopped, but reports `SIGCONT`.
+    Listen,
+    /// On its own from now on.
+    Detach,
+}
+
+/// Lets a stopped thread go on, with a signal to deliver or 0. A thread that is gone by
+/// now (`ESRCH`: it was killed) is no error.
+pub(super) fn resume(tid: i32, how: Resume, signal: i32) {
+    let request = match how {
+        Resume::Go => libc::PTRACE_CONT,
+        Resume::ToSyscall => libc::PTRACE_SYSCALL,
+        Resume::Listen => libc::PTRACE_LISTEN,
+        Resume::Detach => libc::PTRACE_DETACH,
+    };
+    // A failure means that the thread is no longer stopped: its end is reported by `wait`.
+    let _ = ptrace(request, tid, 0, signal as usize);
+}
+
+/// The message of an event stop: the new thread's id, the exit status.
+pub(super) fn event_message(tid: i32) -> io::Result<u64> {
+    let mut message: libc::c_ulong = 0;
+    ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, (&raw mut message) as usize)?;
+    Ok(message)
+}
+
+/// Where in a system call a thread is stopped.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SyscallStop {
+    /// At its entry: number and arguments.
+    Entry { number: i64, args: [u64; 6] },
+    /// At its exit: what it returns.
+    Exit { value: i64 },
+    /// Somewhere else.
+    None,
+}
+
+/// Asks where in a system call a stopped thread is (`PTRACE_GET_SYSCALL_INFO`).
+pub(super) fn syscall_info(tid: i32) -> io::Result<SyscallStop> {
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::ptrace_syscall_info>();
+    ptrace(libc::PTRACE_GET_SYSCALL_INFO, tid, size, (&raw mut info) as usize)?;
+    Ok(match info.op {
+        libc::PTRACE_SYSCALL_INFO_ENTRY => {
+            // SAFETY: `op` says that the kernel filled this member.
+            let entry = unsafe { info.u.entry };
+            SyscallStop::Entry { number: entry.nr as i64, args: entry.args }
+        }
+        libc::PTRACE_SYSCALL_INFO_SECCOMP => {
+            // SAFETY: as above.
+            let entry = unsafe { info.u.seccomp };
+            SyscallStop::Entry { number: entry.nr as i64, args: entry.args }
+        }
+        libc::PTRACE_SYSCALL_INFO_EXIT => {
+            // SAFETY: as above.
+            let exit = unsafe { info.u.exit };
+            SyscallStop::Exit { value: exit.sval }
+        }
+        _ => SyscallStop::None,
+    })
+}
+
+/// The general registers, as many as the buffer holds (`NT_PRSTATUS`).
+pub(super) fn registers<T: Copy>(tid: i32, mut zeroed: T) -> io::Result<T> {
+    let mut vector =
+        libc::iovec { iov_base: (&raw mut zeroed).cast(), iov_len: size_of::<T>() };
+    let (set, vector_at) = (libc::NT_PRSTATUS as usize, (&raw mut vector) as usize);
+    ptrace(libc::PTRACE_GETREGSET, tid, set, vector_at)?;
+    Ok(zeroed)
+}
+
+/// Every request above has integers or pointers to live local values as its arguments.
+fn ptrace(
+    request: libc::c_uint,
+    tid: i32,
+    address: usize,
+    data: usize,
+) -> io::Result<()> {
+    // SAFETY: the callers above pass what each request asks for, see ptrace(2).
+    check(unsafe { libc::ptrace(request, tid, address, data) }).map(|_| ())
+}
+
+/// Reads a process's memory into `to`; the number of bytes read, fewer at a hole.
+pub(super) fn read_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
+    const PAGE: u64 = 4096;
+    const PIECES: usize = 17;
+    // The call does not split a piece, so each piece lies within one page.
+    // SAFETY: all zeroes is a valid iovec.
+    let mut pieces: [libc::iovec; PIECES] = unsafe { std::mem::zeroed() };
+    let (mut count, mut at, mut left) = (0, address, to.len() as u64);
+    while left > 0 && count < PIECES {
+        let length = left.min(PAGE - at % PAGE);
+        pieces[count] = libc::iovec {
+            iov_base: std::ptr::without_provenance_mut(at as usize),
+            iov_len: length as usize,
+        };
+        let Some(next) = at.checked_add(length) else { break };
+        (count, at, left) = (count + 1, next, left - length);
+    }
+    let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+    // SAFETY: the local buffer is ours and as long as said; the remote addresses are only
+    // ever read by the kernel, which checks them.
+    let read = unsafe {
+        libc::process_vm_readv(tid, &raw const local, 1, pieces.as_ptr(), count as u64, 0)
+    };
+    usize::try_from(read).unwrap_or(0)
+}
+
+/// A descriptor for a process (`pidfd_open(2)`).
+pub(super) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the descriptor is new and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// A copy of another process's descriptor (`pidfd_getfd(2)`).
+pub(super) fn borrow_fd(pidfd: &OwnedFd, fd: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd =
+        check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;
+    // SAFETY: the descriptor is new and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// An integer option of a socket, `SO_TYPE`.
+pub(super) fn socket_option(socket: &OwnedFd, name: i32) -> io::Result<i32> {
+    let mut value = 0_i32;
+    let mut length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the value is an int and the length says so.
+    check(libc::c_long::from(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    }))?;
+    Ok(value)
+}
+
+/// The bytes of a socket's local address (`getsockname(2)`) or peer address.
+pub(super) fn socket_address(socket: &OwnedFd, peer: bool) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0_u8; 128];
+    let mut length = bytes.len() as libc::socklen_t;
+    let (address, fd) = (bytes.as_mut_ptr().cast(), socket.as_raw_fd());
+    // SAFETY: the buffer is as long as said.
+    check(libc::c_long::from(unsafe {
+        if peer {
+            libc::getpeername(fd, address, &raw mut length)
+        } else {
+            libc::getsockname(fd, address, &raw mut length)
+        }
+    }))?;
+    bytes.truncate(length as usize);
+    Ok(bytes)
+}
+
+/// Sends a signal to a process; one that is gone is no error.
+pub(super) fn kill(pid: i32, signal: i32) {
+    // SAFETY: no pointers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Nanoseconds since 1970 by the clock that stamps packets.
+pub(super) fn now_ns() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// How often SIGINT came since [`watch_interrupts`].
+static INTERRUPTS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+/// How often SIGINT came since [`watch_interrupts`].
+pub fn interrupts() -> u32 {
+    INTERRUPTS.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// From now on SIGINT does not end this process but is counted, and a session that waits
+/// looks at the count: the programs get the terminal's `^C` too, and end by it.
+pub fn watch_interrupts() {
+    extern "C" fn count(_: libc::c_int) {
+        INTERRUPTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // One that comes just before `wait` blocks would be overlooked: ring again.
+        // SAFETY: alarm(2) is async-signal-safe.
+        unsafe { libc::alarm(1) };
+    }
+    extern "C" fn ring(_: libc::c_int) {}
+    // SAFETY: both handlers do nothing but what is async-signal-safe; without SA_RESTART
+    // they make `wait` return EINTR.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
+        action.sa_sigaction = ring as *const () as usize;
+        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+    }
+}

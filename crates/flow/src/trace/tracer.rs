@@ -1,0 +1,626 @@
+//! The tracer: follows threads from stop to stop and writes down what they do.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use netlab::capture::Capture;
+
+use super::calls::{self, Kind};
+use super::memory::Memory;
+use super::sockets::{self, Sockets, Target};
+use super::sys::{self, Report, Resume, Stop, SyscallStop};
+use super::turns::Turns;
+use super::unwind::Unwind;
+use super::{decode, names, spawn};
+use crate::event::{Call, Change, Event, Note, Process, Return, Side};
+use crate::packet;
+
+/// A thread that is traced.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) tid: i32,
+    pub(super) pid: i32,
+    pub(super) side: usize,
+    /// Counts up: the order in which threads came.
+    pub(super) birth: u64,
+    /// The call that it is in.
+    call: Option<Open>,
+    /// A call that a signal interrupted and that may go on.
+    suspended: Option<Open>,
+    /// A stop that waits for the thread's turn.
+    pub(super) held: Option<Report>,
+    /// Stopped by a stop signal, as untraced programs are.
+    pub(super) listening: bool,
+    /// Waits until the child of its `vfork(2)` has a program of its own.
+    pub(super) in_vfork: bool,
+    /// Other threads were seen at work while it was in its call.
+    pub(super) waited: bool,
+    /// Joined while it ran: there is no filter, every call stops.
+    attached: bool,
+}
+
+/// A call between its entry and its exit.
+#[derive(Debug, Clone)]
+struct Open {
+    id: u64,
+    number: i64,
+    kind: Kind,
+    args: [u64; 6],
+    socket: Option<u64>,
+}
+
+/// What the tracer knows of a side.
+#[derive(Debug)]
+pub(super) struct SideState {
+    pub(super) name: String,
+    /// Its first process.
+    pub(super) main: i32,
+    /// It listens, or has bound a datagram socket.
+    pub(super) listens: bool,
+    /// How its first process ended: exit status or signal.
+    pub(super) ended: Option<Ended>,
+    /// Why its program did not run.
+    pub(super) failure: Option<spawn::SpawnError>,
+    noted_io_uring: bool,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// What becomes of the captured packets besides their events.
+pub(super) type RawPackets =
+    Box<dyn FnMut(&netlab::capture::CapturedPacket<'_>, &str) + Send>;
+
+/// Follows threads and writes their events.
+pub(super) struct Tracer {
+    pub(super) threads: BTreeMap<i32, Thread>,
+    pub(super) sides: Vec<SideState>,
+    pub(super) turns: Turns,
+    pub(super) capture: Option<Capture>,
+    pub(super) raw_packets: Option<RawPackets>,
+    pub(super) data_bytes: usize,
+    pub(super) began_ns: u64,
+    sink: Box<dyn FnMut(Event) + Send>,
+    sockets: Sockets,
+    unwind: Unwind,
+    next_id: u64,
+    births: u64,
+    /// Sides and descriptors of `epoll(7)` instances that watch sockets.
+    epolls: std::collections::HashSet<(i32, i32)>,
+    /// The latest call on each socket, as a comment on its packets.
+    latest: std::collections::HashMap<u64, String>,
+    /// The latest `connect` to each address, the same way.
+    connecting: std::collections::HashMap<String, String>,
+}
+
+impl Tracer {
+    pub(super) fn new(sink: Box<dyn FnMut(Event) + Send>, in_turn: bool) -> Tracer {
+        Tracer {
+            threads: BTreeMap::new(),
+            sides: Vec::new(),
+            turns: Turns::new(in_turn),
+            capture: None,
+            raw_packets: None,
+            data_bytes: 256,
+            began_ns: sys::now_ns(),
+            sink,
+            sockets: Sockets::default(),
+            unwind: Unwind::default(),
+            next_id: 1,
+            births: 0,
+            epolls: std::collections::HashSet::new(),
+            latest: std::collections::HashMap::new(),
+            connecting: std::collections::HashMap::new(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        sys::now_ns().saturating_sub(self.began_ns)
+    }
+
+    fn emit(&mut self, event: Event) {
+        (self.sink)(event);
+    }
+
+    /// Writes a remark into the log.
+    pub(super) fn note(&mut self, text: String) {
+        let time_ns = self.now();
+        self.emit(Event::Note(Note { time_ns, text }));
+    }
+
+    /// A new side, with its first process.
+    pub(super) fn add_side(
+        &mut self,
+        name: String,
+        command: Vec<String>,
+        main: i32,
+    ) -> usize {
+        let (side, time_ns) = (self.sides.len(), self.now());
+        self.emit(Event::Side(Side { time_ns, side, name: name.clone(), command }));
+        self.sides.push(SideState {
+            name,
+            main,
+            listens: false,
+            ended: None,
+            failure: None,
+            noted_io_uring: false,
+        });
+        side
+    }
+
+    pub(super) fn add_thread(&mut self, tid: i32, pid: i32, side: usize, attached: bool) {
+        self.births += 1;
+        let birth = self.births;
+        self.threads.entry(tid).or_insert(Thread {
+            tid,
+            pid,
+            side,
+            birth,
+            call: None,
+            suspended: None,
+            held: None,
+            listening: false,
+            in_vfork: false,
+            waited: false,
+            attached,
+        });
+    }
+
+    /// Takes a report: works on it at once, or holds it until the thread's turn comes.
+    pub(super) fn handle(&mut self, report: Report) {
+        let stop = report.stop();
+        let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
+        if !self.threads.contains_key(&report.tid) && !ended {
+            self.adopt(report.tid);
+        }
+        if ended || !self.turns.enabled {
+            // All run at once: who stops now ran while the others were in their calls.
+            if !ended && !self.turns.enabled && self.threads.len() > 1 {
+                self.mark_waiting(report.tid);
+            }
+            return self.work(report);
+        }
+        let alone = self.threads.len() == 1;
+        let Some(thread) = self.threads.get_mut(&report.tid) else {
+            return self.work(report);
+        };
+        // A turn ends where a socket call returns.
+        let returns = stop == Stop::Syscall && thread.call.is_some();
+        if alone || (self.turns.current == Some(report.tid) && !returns) {
+            self.turns.current = Some(report.tid);
+            return self.work(report);
+        }
+        if self.turns.current == Some(report.tid) {
+            self.turns.end();
+        }
+        thread.held = Some(report);
+    }
+
+    /// A thread that stopped before its parent told of it: finds out whose it is.
+    fn adopt(&mut self, tid: i32) {
+        let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
+        let status = status.unwrap_or_default();
+        let field = |name: &str| -> Option<i32> {
+            status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        };
+        let pid = field("Tgid:").unwrap_or(tid);
+        let known = |pid: i32| self.threads.values().find(|thread| thread.pid == pid);
+        let relative = known(pid).or_else(|| known(field("PPid:")?));
+        let (side, attached) =
+            relative.map_or((0, false), |thread| (thread.side, thread.attached));
+        self.add_thread(tid, pid, side, attached);
+    }
+
+    /// Marks the threads that sleep in a call while another one runs.
+    pub(super) fn mark_waiting(&mut self, running: i32) {
+        for thread in self.threads.values_mut() {
+            if thread.tid != running && thread.held.is_none() && thread.call.is_some() {
+                thread.waited = true;
+            }
+        }
+    }
+
+    /// Works on a report and lets the thread go on.
+    pub(super) fn work(&mut self, report: Report) {
+        let tid = report.tid;
+        match report.stop() {
+            Stop::Exited(status) => self.on_end(tid, Ended::Exited(status)),
+            Stop::Killed(signal) => self.on_end(tid, Ended::Killed(signal)),
+            Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
+                match sys::syscall_info(tid) {
+                    Ok(SyscallStop::Entry { number, args }) => {
+                        self.on_entry(tid, number, args);
+                    }
+                    Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
+                    Ok(SyscallStop::None) | Err(_) => {}
+                }
+                self.go_on(tid, 0);
+            }
+            Stop::Event(event) => {
+                self.on_event(tid, event);
+                self.go_on(tid, 0);
+            }
+            Stop::Group(signal) => {
+                let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+                if stops.contains(&signal) {
+                    if let Some(thread) = self.threads.get_mut(&tid) {
+                        thread.listening = true;
+                    }
+                    sys::resume(tid, Resume::Listen, 0);
+                } else {
+                    if let Some(thread) = self.threads.get_mut(&tid) {
+                        thread.listening = false;
+                    }
+                    self.go_on(tid, 0);
+                }
+            }
+            Stop::Signal(signal) => {
+                if let Some(thread) = self.threads.get(&tid) {
+                    let (side, pid) = (thread.side, thread.pid);
+                    self.process(side, pid, Change::Signal(names::signal(signal)));
+                }
+                self.go_on(tid, signal);
+            }
+        }
+    }
+
+    fn go_on(&self, tid: i32, signal: i32) {
+        let thread = self.threads.get(&tid);
+        let to_syscall = thread.is_some_and(|it| it.attached || it.call.is_some());
+        let how = if to_syscall { Resume::ToSyscall } else { Resume::Go };
+        sys::resume(tid, how, signal);
+    }
+
+    fn process(&mut self, side: usize, pid: i32, what: Change) {
+        let time_ns = self.now();
+        self.emit(Event::Process(Process { time_ns, side, pid, what }));
+    }
+
+    fn on_event(&mut self, tid: i32, event: i32) {
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        let (side, pid, attached) = (thread.side, thread.pid, thread.attached);
+        match event {
+            libc::PTRACE_EVENT_FORK
+            | libc::PTRACE_EVENT_VFORK
+            | libc::PTRACE_EVENT_CLONE => {
+                thread.in_vfork = event == libc::PTRACE_EVENT_VFORK;
+                let Ok(new) = sys::event_message(tid) else { return };
+                let new = new as i32;
+                // A new thread is a directory of its process's; a new process is not.
+                let is_thread =
+                    std::path::Path::new(&format!("/proc/{pid}/task/{new}")).exists();
+                self.add_thread(new, if is_thread { pid } else { new }, side, attached);
+                if !is_thread {
+                    self.process(side, pid, Change::Forked(new));
+                }
+            }
+            libc::PTRACE_EVENT_VFORK_DONE => thread.in_vfork = false,
+            libc::PTRACE_EVENT_EXEC => self.on_exec(tid, pid, side),
+            libc::PTRACE_EVENT_EXIT => {
+                let status = sys::event_message(tid).unwrap_or(0) as i32;
+                // Only what the whole process ends with is worth a line.
+                if tid == pid {
+                    self.drain();
+                    let what = if libc::WIFSIGNALED(status) {
+                        Change::Killed(names::signal(libc::WTERMSIG(status)))
+                    } else {
+                        Change::Exited(libc::WEXITSTATUS(status))
+                    };
+                    self.process(side, pid, what);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_exec(&mut self, tid: i32, pid: i32, side: usize) {
+        // All other threads are gone, and the one that is left has the process's id.
+        self.threads.retain(|_, thread| thread.pid != pid || thread.tid == tid);
+        if let Some(thread) = self.threads.get_mut(&tid) {
+            (thread.call, thread.suspended) = (None, None);
+        }
+        self.unwind.forget(pid);
+        // Closes the pipe on which the child would have told why it could not.
+        let _ = spawn::failure(pid);
+        let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return };
+        let shown = path.to_string_lossy().into_owned();
+        self.process(side, pid, Change::Executed(shown.clone()));
+        if is_32_bit(pid) {
+            self.note(format!(
+                "{shown}: 32-bit code; its calls are not shown; build it for 64 bits"
+            ));
+        }
+    }
+
+    fn on_end(&mut self, tid: i32, ended: Ended) {
+        self.drain();
+        let Some(thread) = self.threads.remove(&tid) else { return };
+        if self.turns.current == Some(tid) {
+            self.turns.end();
+        }
+        if thread.pid == tid {
+            self.sockets.forget_process(tid);
+            self.unwind.forget(tid);
+        }
+        let side = &mut self.sides[thread.side];
+        if side.main == tid {
+            side.ended = Some(ended);
+            side.failure = spawn::failure(tid);
+        }
+    }
+
+    fn memory(&self, tid: i32) -> Memory {
+        Memory { tid, data_bytes: self.data_bytes }
+    }
+
+    fn on_entry(&mut self, tid: i32, number: i64, mut args: [u64; 6]) {
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        let Some(traced) = calls::find(number) else { return };
+        let (side, pid) = (thread.side, thread.pid);
+        if let Some(open) = thread.suspended.take() {
+            if traced.kind == Kind::Restart || (open.number, open.args) == (number, args)
+            {
+                thread.call = Some(open);
+                return;
+            }
+            let returned = Return {
+                time_ns: self.now(),
+                id: open.id,
+                value: None,
+                waited: true,
+                error: Some("EINTR".to_owned()),
+                args: Vec::new(),
+                socket: None,
+                data: None,
+            };
+            self.emit(Event::Return(returned));
+        }
+        if traced.name == "accept" {
+            args[3] = 0;
+        }
+        if traced.kind == Kind::IoUring && !self.sides[side].noted_io_uring {
+            self.sides[side].noted_io_uring = true;
+            let name = &self.sides[side].name;
+            let text =
+                format!("{name} uses io_uring: what it does through it is not seen");
+            self.note(text);
+        }
+        let Some(socket) = self.concerns_sockets(tid, pid, traced.kind, &args) else {
+            return;
+        };
+        if let Some(inode) = socket
+            && !self.sockets.knows(inode)
+        {
+            self.ask(side, pid, args[0] as i32, inode);
+        }
+        let memory = self.memory(tid);
+        let mut decoded = decode::entry(memory, traced.kind, &args);
+        decoded.args.extend(decode::timeout(memory, traced.name, &args));
+        let source = self.unwind.source(pid, tid);
+        self.drain();
+        let id = self.next_id;
+        self.next_id += 1;
+        if let (Some(inode), true) = (socket, self.raw_packets.is_some()) {
+            let mut comment = format!("{}: {}", self.sides[side].name, traced.name);
+            if let Some(source) = &source {
+                let file = source.file.rsplit('/').next().unwrap_or_default();
+                comment.push_str(&format!(" at {file}:{}", source.line));
+            }
+            if traced.kind == Kind::Connect
+                && let Some(to) = decoded.args.iter().find(|arg| arg.name == "addr")
+            {
+                self.connecting.insert(to.value.clone(), comment.clone());
+            }
+            self.latest.insert(inode, comment);
+        }
+        let call = Call {
+            time_ns: self.now(),
+            id,
+            side,
+            pid,
+            tid,
+            name: traced.name.to_owned(),
+            args: decoded.args,
+            socket,
+            data: decoded.data,
+            source,
+        };
+        self.emit(Event::Call(call));
+        let kind = traced.kind;
+        if let Some(thread) = self.threads.get_mut(&tid) {
+            thread.call = Some(Open { id, number, kind, args, socket });
+        }
+    }
+
+    /// Whether a call is about sockets; if so, the one that it names.
+    fn concerns_sockets(
+        &mut self,
+        tid: i32,
+        pid: i32,
+        kind: Kind,
+        args: &[u64; 6],
+    ) -> Option<Option<u64>> {
+        let fd = args[0] as i32;
+        let is_socket = |fd: i32| matches!(sockets::target(tid, fd), Target::Socket(_));
+        let socket_of = |fd: i32| match sockets::target(tid, fd) {
+            Target::Socket(inode) => Some(inode),
+            _ => None,
+        };
+        match kind {
+            Kind::Socket | Kind::SocketPair => Some(None),
+            Kind::Read
+            | Kind::Write
+            | Kind::ReadVector
+            | Kind::WriteVector
+            | Kind::Close => Some(Some(socket_of(fd)?)),
+            Kind::Poll => {
+                let fds = self.memory(tid).poll_descriptors(args[0], args[1]);
+                fds.into_iter().any(is_socket).then_some(None)
+            }
+            Kind::Select => {
+                let memory = self.memory(tid);
+                let mut sets = args[1..4].iter();
+                sets.any(|&set| {
+                    let fds = memory.fd_set_descriptors(set, args[0]);
+                    set != 0 && fds.into_iter().any(is_socket)
+                })
+                .then_some(None)
+            }
+            Kind::EpollControl => is_socket(args[2] as i32).then(|| {
+                self.epolls.insert((pid, fd));
+                None
+            }),
+            Kind::EpollWait => {
+                let attached = self.threads.get(&tid).is_some_and(|it| it.attached);
+                (attached || self.epolls.contains(&(pid, fd))).then_some(None)
+            }
+            Kind::SendFile => {
+                socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
+            }
+            Kind::Splice => socket_of(fd).or_else(|| socket_of(args[2] as i32)).map(Some),
+            Kind::Restart | Kind::IoUring => None,
+            _ => Some(socket_of(fd)),
+        }
+    }
+
+    fn on_exit(&mut self, tid: i32, value: i64) {
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        let Some(open) = thread.call.take() else { return };
+        // A signal came: whether the call goes on is seen at the next entry.
+        if matches!(-value, 512 | 513 | 514 | 516) {
+            thread.suspended = Some(open);
+            return;
+        }
+        let (side, pid) = (thread.side, thread.pid);
+        let waited = std::mem::take(&mut thread.waited);
+        let failed = (-4095..0).contains(&value);
+        let fd = open.args[0] as i32;
+        let decoded = if failed {
+            decode::Decoded::default()
+        } else {
+            decode::exit(self.memory(tid), open.kind, &open.args, value)
+        };
+        self.drain();
+        let mut made = None;
+        match open.kind {
+            Kind::Socket | Kind::Accept if !failed => {
+                let fd = value as i32;
+                if let Target::Socket(inode) = sockets::target(tid, fd) {
+                    made = Some(inode);
+                    self.sockets.forget(inode);
+                    self.ask(side, pid, fd, inode);
+                }
+            }
+            Kind::Bind | Kind::Connect | Kind::Listen => {
+                if let Some(inode) = open.socket {
+                    self.ask(side, pid, fd, inode);
+                }
+            }
+            Kind::Send | Kind::SendMessage | Kind::SendMessages | Kind::Write => {
+                if let Some(inode) = open.socket
+                    && self.sockets.is_unbound(inode)
+                {
+                    self.ask(side, pid, fd, inode);
+                }
+            }
+            Kind::Close if !failed => {
+                if let Some(inode) = open.socket {
+                    self.sockets.forget(inode);
+                }
+            }
+            _ => {}
+        }
+        let of_datagrams = || {
+            let socket = self.sockets.get(open.socket?)?;
+            Some(socket.kind == "SOCK_DGRAM" && !socket.family.contains("NETLINK"))
+        };
+        if !failed
+            && (open.kind == Kind::Listen
+                || open.kind == Kind::Bind && of_datagrams() == Some(true))
+        {
+            self.sides[side].listens = true;
+        }
+        let returned = Return {
+            time_ns: self.now(),
+            id: open.id,
+            value: (!failed).then_some(value),
+            waited,
+            error: failed.then(|| names::error(-value)),
+            args: decoded.args,
+            socket: made,
+            data: decoded.data,
+        };
+        self.emit(Event::Return(returned));
+    }
+
+    /// Asks a socket for its addresses and tells what is new.
+    fn ask(&mut self, side: usize, pid: i32, fd: i32, inode: u64) {
+        if let Some(mut seen) = self.sockets.ask(pid, fd, inode, side) {
+            seen.time_ns = self.now();
+            self.emit(Event::Socket(seen));
+        }
+    }
+
+    /// Takes the packets that arrived so far into the log: all of them were sent before
+    /// the stop that is being worked on.
+    pub(super) fn drain(&mut self) {
+        let Some(mut capture) = self.capture.take() else { return };
+        let began_ns = self.began_ns;
+        capture.drain(|captured| {
+            let Some(mut packet) = packet::parse(captured.bytes, self.data_bytes) else {
+                return;
+            };
+            packet.time_ns = captured.time_ns.saturating_sub(began_ns);
+            if let Some(raw) = &mut self.raw_packets {
+                let sender = self.sockets.sender(&packet.from, &packet.to);
+                let comment = sender
+                    .and_then(|inode| self.latest.get(&inode))
+                    // The local address of who connects is known only afterwards.
+                    .or_else(|| self.connecting.get(&packet.to));
+                raw(&captured, comment.map_or("", String::as_str));
+            }
+            (self.sink)(Event::Packet(packet));
+        });
+        self.capture = Some(capture);
+    }
+
+    /// Seizes a running process with all its threads.
+    ///
+    /// # Errors
+    /// `EPERM` where the kernel forbids it, `ESRCH` where there is no such process.
+    pub(super) fn attach(&mut self, pid: i32, side: usize) -> io::Result<()> {
+        let mut news = true;
+        // Threads may come while we look: look until there are no new ones.
+        while std::mem::take(&mut news) {
+            for entry in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+                let name = entry?.file_name();
+                let Some(tid) = name.to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                if !self.threads.contains_key(&tid) {
+                    sys::seize(tid, false)?;
+                    self.add_thread(tid, pid, side, true);
+                    sys::interrupt(tid)?;
+                    news = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a process runs 32-bit code.
+fn is_32_bit(pid: i32) -> bool {
+    use std::io::Read as _;
+    let mut head = [0_u8; 5];
+    let read = std::fs::File::open(format!("/proc/{pid}/exe"))
+        .and_then(|mut file| file.read_exact(&mut head));
+    // EI_CLASS: ELFCLASS32 is 1.
+    read.is_ok() && head[4] == 1
+}

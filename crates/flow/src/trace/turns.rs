@@ -1,0 +1,78 @@
+//! One thread at a time.
+//!
+//! Left to themselves, two programs run at once, and who closes first or whose call
+//! returns first is chance. In turn, one thread of all the sides runs until one of its
+//! socket calls returns or until it sleeps; then comes the next one that can run, in order
+//! of side and age. Every such run is one that could have happened by chance; that one
+//! happens each time.
+//!
+//! A turn passes on only when nobody else is on their way: each other thread is stopped or
+//! asleep. A thread that computes for long keeps the others waiting for [`PATIENCE`] at
+//! most.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::tracer::Thread;
+
+/// How long one thread's running may keep another waiting.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub(super) struct Turns {
+    pub(super) enabled: bool,
+    pub(super) current: Option<i32>,
+    last: (usize, u64),
+    since: Instant,
+}
+
+impl Turns {
+    pub(super) fn new(enabled: bool) -> Turns {
+        Turns { enabled, current: None, last: (0, 0), since: Instant::now() }
+    }
+
+    /// The turn of the current thread ends: it stopped where turns end.
+    pub(super) fn end(&mut self) {
+        self.current = None;
+        self.since = Instant::now();
+    }
+
+    /// The thread whose turn comes now, if it is time.
+    pub(super) fn next(&mut self, threads: &BTreeMap<i32, Thread>) -> Option<i32> {
+        let held = || threads.values().filter(|thread| thread.held.is_some());
+        held().next()?;
+        if self.since.elapsed() < PATIENCE && !threads.values().all(is_quiet) {
+            return None;
+        }
+        let key = |thread: &&Thread| (thread.side, thread.birth);
+        let next = held()
+            .filter(|thread| key(thread) > self.last)
+            .min_by_key(key)
+            .or_else(|| held().min_by_key(key))?;
+        self.last = (next.side, next.birth);
+        self.current = Some(next.tid);
+        self.since = Instant::now();
+        Some(next.tid)
+    }
+}
+
+/// Whether a thread is stopped, asleep or gone: it does nothing before something else does.
+pub(super) fn is_quiet(thread: &Thread) -> bool {
+    if thread.held.is_some() || thread.listening {
+        return true;
+    }
+    match state(thread.tid) {
+        Some(b'S' | b'Z' | b'X') | None => true,
+        Some(b'D') => thread.in_vfork,
+        _ => false,
+    }
+}
+
+/// The state letter of a thread, from `/proc/TID/stat`.
+fn state(tid: i32) -> Option<u8> {
+    let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
+    // The name, in parentheses, may itself hold any byte: look for the last `)`.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    stat.get(end + 2).copied()
+}

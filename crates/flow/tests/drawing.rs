@@ -1,0 +1,141 @@
+//! Drawing recorded logs: the same on every system, and safe with any input.
+
+#![allow(clippy::expect_used, reason = "a test fails by panic")]
+
+use flow::draw::{self, Options};
+use flow::event::{Arg, Call, Event, Log, Note, Return};
+use flow::keep::Keep;
+use flow::{bytes, json};
+
+const RECORDED: &str = include_str!("data/tcp-echo.json");
+
+fn recorded() -> Log {
+    json::read(&mut RECORDED.as_bytes()).expect("the recorded log")
+}
+
+#[test]
+fn recorded_echo_is_drawn_as_it_was() {
+    let drawn = draw::text(&recorded(), &Options::default());
+    assert_eq!(drawn, include_str!("data/tcp-echo.txt"));
+}
+
+#[test]
+fn no_line_is_wider_than_asked() {
+    for width in [40, 60, 80, 133] {
+        let drawn = draw::text(&recorded(), &Options { width, ..Options::default() });
+        let widest = drawn.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(width), "{drawn}");
+    }
+}
+
+#[test]
+fn log_is_written_as_it_was_read() {
+    let mut written = Vec::new();
+    json::write(&mut written, &recorded()).expect("write into memory");
+    assert_eq!(String::from_utf8(written).expect("UTF-8"), RECORDED);
+}
+
+#[test]
+fn a_later_version_is_refused() {
+    let error = json::read(&mut &b"{\"flow\":2}\n"[..]).expect_err("version 2");
+    assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+/// A small generator of numbers, the same in each run (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below.max(1) as u64) as usize
+    }
+}
+
+/// Reads and draws; nothing more is asked than that it comes back.
+fn digest(input: &[u8]) {
+    if let Ok(log) = json::read(&mut &*input) {
+        let _ = draw::text(&log, &Options { width: 40, ..Options::default() });
+        let _ = draw::svg(&log, &Options { exact: true, ..Options::default() });
+    }
+}
+
+#[test]
+fn arbitrary_bytes_make_no_panic() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..2000 {
+        let length = numbers.next(300);
+        let input: Vec<u8> = (0..length).map(|_| numbers.next(256) as u8).collect();
+        digest(&input);
+        flow::packet::parse(&input, 64);
+    }
+}
+
+#[test]
+fn damaged_logs_make_no_panic() {
+    let mut numbers = Numbers(42);
+    let lines: Vec<&str> = RECORDED.lines().collect();
+    for _ in 0..2000 {
+        let mut damaged: Vec<&str> = lines.clone();
+        // Lines lost, doubled, swapped; then bytes changed, mostly digits into digits.
+        for _ in 0..numbers.next(6) {
+            let (a, b) = (numbers.next(damaged.len()), numbers.next(damaged.len()));
+            match numbers.next(3) {
+                0 => drop(damaged.remove(a)),
+                1 => damaged.swap(a, b),
+                _ => damaged.insert(a, damaged[b]),
+            }
+        }
+        let mut input = damaged.join("\n").into_bytes();
+        for _ in 0..numbers.next(20) {
+            let at = numbers.next(input.len());
+            input[at] = match input[at] {
+                b'0'..=b'9' => b'0' + numbers.next(10) as u8,
+                _ if numbers.next(4) == 0 => numbers.next(256) as u8,
+                same => same,
+            };
+        }
+        digest(&input);
+    }
+}
+
+#[test]
+fn bytes_come_back_from_their_text() {
+    let all: Vec<u8> = (0..=255).collect();
+    assert_eq!(bytes::unescape(&bytes::escape(&all)), Some(all));
+}
+
+#[test]
+fn a_strangers_log_cannot_obey_the_terminal() {
+    let mut log = recorded();
+    let arg = Arg { name: "addr".to_owned(), value: "\x1b]0;owned\x07".to_owned() };
+    for event in &mut log.events {
+        match event {
+            Event::Call(Call { name, args, .. }) => {
+                name.push('\x1b');
+                args.push(arg.clone());
+            }
+            Event::Return(Return { args, .. }) => args.push(arg.clone()),
+            Event::Side(side) => side.name.push('\x1b'),
+            _ => {}
+        }
+    }
+    for drawn in [
+        draw::text(&log, &Options::default()),
+        draw::svg(&log, &Options { exact: true, ..Options::default() }),
+    ] {
+        assert!(!drawn.contains('\x1b'), "{drawn:?}");
+    }
+}
+
+#[test]
+fn a_million_events_stay_few_in_memory() {
+    let mut keep = Keep::new(flow::event::Header::default(), 100);
+    for time_ns in 0..1_000_000 {
+        keep.push(Event::Note(Note { time_ns, text: String::new() }));
+    }
+    let log = keep.into_log();
+    assert_eq!(log.events.len(), 201);
+    assert!(draw::text(&log, &Options::default()).contains("999800 events"));
+}

@@ -1,0 +1,312 @@
+//! A traced program behaves as an untraced one.
+
+use std::process::{Command, Stdio};
+
+use flow::event::{Change, Event};
+use libtest_mimic::{Failed, Trial};
+
+use crate::tool::{self, Run, flow, log, run, trial, until};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("same_output_and_exit_status", &["python3"], same_output),
+        trial("dies_by_a_signal", &[], dies_by_a_signal),
+        trial("signals_are_delivered_real_time_ones_too", &["python3"], signals),
+        trial("stopped_and_continued", &[], stopped_and_continued),
+        trial("a_signal_interrupts_a_call", &["python3"], interrupted_call),
+        trial("closes_its_descriptors", &["python3"], closes_descriptors),
+        trial("forks_and_threads_are_followed", &["python3"], forks_and_threads),
+        trial("exec_from_a_thread", &["python3"], exec_from_a_thread),
+        trial("killed_with_the_tracer", &["python3"], killed_with_the_tracer),
+        trial("already_traced", &["strace", "sleep"], already_traced),
+        trial("joins_and_leaves_a_running_program", &["python3"], joins_and_leaves),
+        trial("thirty_two_bit_code", &[], thirty_two_bit),
+        trial("no_such_program", &[], no_such_program),
+        trial("no_such_process", &[], no_such_process),
+        trial("wrong_command_line", &[], wrong_command_line),
+        trial("an_ordinary_user", &["setpriv", "python3"], ordinary_user),
+    ]
+}
+
+fn shell(script: &str) -> Run {
+    run(&mut flow(&["--", "sh", "-c", script]))
+}
+
+/// What the drawing says of how the programs ended.
+fn says(run: &Run, what: &str) -> Result<(), Failed> {
+    if run.stdout.contains(what) {
+        Ok(())
+    } else {
+        Err(format!("nothing of {what:?} in:\n{}{}", run.stdout, run.stderr).into())
+    }
+}
+
+fn same_output() -> Result<(), Failed> {
+    let script = "import sys, os; print(sys.argv, os.getcwd(), sorted(os.environ) == \
+                  sorted(dict(os.environ))); print('err', file=sys.stderr); sys.exit(7)";
+    let python = tool::python();
+    let words = [python.as_str(), "-c", script, "a b", ""];
+    let plain = run(Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()));
+    let mut args = vec!["--"];
+    args.extend(words);
+    let traced = run(&mut flow(&args));
+    assert!(traced.stdout.starts_with(&plain.stdout), "{}", traced.stdout);
+    assert_eq!(traced.stderr, plain.stderr);
+    assert_eq!(plain.status, Some(7));
+    says(&traced, "exits 7")
+}
+
+fn dies_by_a_signal() -> Result<(), Failed> {
+    says(&shell("kill -SEGV $$"), "killed by SIGSEGV")?;
+    says(&shell("kill -KILL $$"), "killed by SIGKILL")
+}
+
+fn signals() -> Result<(), Failed> {
+    let script = "import os, signal\n\
+        for number in (signal.SIGUSR1, signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX):\n\
+        \x20 signal.signal(number, lambda n, _: print('got', n, flush=True))\n\
+        \x20 os.kill(os.getpid(), number)\n";
+    let run = run(&mut flow(&["--", &tool::python(), "-c", script]));
+    for number in [10, 34, 39, 64] {
+        says(&run, &format!("got {number}\n"))?;
+    }
+    says(&run, "gets SIGRTMIN+5")
+}
+
+fn stopped_and_continued() -> Result<(), Failed> {
+    // Only a stop that is a real one lets the other shell's `kill -CONT` be needed.
+    let script = "(while ! grep -q '^State:.[Tt]' /proc/$$/status; do :; done; \
+                  kill -CONT $$) & kill -STOP $$; wait; echo went on";
+    says(&shell(script), "went on")
+}
+
+fn interrupted_call() -> Result<(), Failed> {
+    // An interval timer interrupts accept(2), which Python then calls again.
+    let script = "import signal, socket\n\
+        class Enough(Exception): pass\n\
+        times = []\n\
+        def tick(*_):\n\
+        \x20 times.append(1)\n\
+        \x20 if len(times) == 3: raise Enough\n\
+        signal.signal(signal.SIGALRM, tick)\n\
+        listener = socket.create_server(('127.0.0.1', 0))\n\
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)\n\
+        try: listener.accept()\n\
+        except Enough: print('enough', flush=True)\n";
+    let run = run(&mut flow(&["--", &tool::python(), "-c", script]));
+    says(&run, "enough\n")?;
+    says(&run, "accept = -1 EINTR")
+}
+
+fn closes_descriptors() -> Result<(), Failed> {
+    let script = "import os, socket; a = socket.socket(); os.closerange(0, 1000); \
+                  b = socket.socket(); assert b.fileno() == 0; b.close()";
+    let log = log(&[], &[&[&tool::python(), "-c", script]]);
+    assert_eq!(tool::calls(&log, 0)[..2], ["socket", "socket"]);
+    Ok(())
+}
+
+fn forks_and_threads() -> Result<(), Failed> {
+    let script = "import os, socket, threading\n\
+        def pair(): a, b = socket.socketpair(); a.sendall(b'x'); assert b.recv(1) == b'x'\n\
+        for _ in range(20):\n\
+        \x20 if os.fork() == 0: pair(); os._exit(0)\n\
+        threads = [threading.Thread(target=pair) for _ in range(20)]\n\
+        [it.start() for it in threads]; [it.join() for it in threads]\n\
+        while True:\n\
+        \x20 try: os.wait()\n\
+        \x20 except ChildProcessError: break\n";
+    for free in [&[][..], &["--free"]] {
+        let log = log(free, &[&[&tool::python(), "-c", script]]);
+        let received = log.events.iter().filter(
+            |it| matches!(it, Event::Return(it) if it.data.as_ref().is_some_and(|it| it.bytes == b"x")),
+        );
+        assert_eq!(received.count(), 40);
+        let exited = log.events.iter().filter(
+            |it| matches!(it, Event::Process(it) if it.what == Change::Exited(0)),
+        );
+        assert_eq!(exited.count(), 21);
+    }
+    Ok(())
+}
+
+fn exec_from_a_thread() -> Result<(), Failed> {
+    let script = "import os, threading, time\n\
+        threading.Thread(target=lambda: os.execlp('sh', 'sh', '-c', 'echo new')).start()\n\
+        threading.Event().wait()\n";
+    let run = run(&mut flow(&["--", &tool::python(), "-c", script]));
+    says(&run, "new\n")?;
+    says(&run, "exits 0")
+}
+
+fn killed_with_the_tracer() -> Result<(), Failed> {
+    let script = "import os, socket; listener = socket.create_server(('127.0.0.1', 0)); \
+                  print(os.getpid(), flush=True); listener.accept()";
+    // On the host's network, so that the process ids are those of this test's own view.
+    let python = tool::python();
+    let mut command = flow(&["--host-network", "--", &python, "-c", script]);
+    let mut tracer = command.stdout(Stdio::piped()).spawn().expect("start flow");
+    let mut out = std::io::BufReader::new(tracer.stdout.take().expect("its output"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).expect("the process id");
+    let traced = format!("/proc/{}/stat", line.trim());
+    assert!(std::fs::exists(&traced).expect("look for it"));
+    tracer.kill().expect("kill flow");
+    tracer.wait().expect("wait for flow");
+    until("the traced program is gone", || match std::fs::read_to_string(&traced) {
+        // A zombie waits for init, or whoever adopts it here.
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")),
+        Err(_) => true,
+    });
+    Ok(())
+}
+
+fn already_traced() -> Result<(), Failed> {
+    let trace = tool::scratch("strace.out");
+    let mut strace = Command::new("strace")
+        .args(["-o", trace.to_str().expect("UTF-8"), "sleep", "1000"])
+        .spawn()
+        .expect("start strace");
+    let children = format!("/proc/{0}/task/{0}/children", strace.id());
+    let mut sleep = String::new();
+    until("strace traces it", || {
+        sleep = std::fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
+        let status = std::fs::read_to_string(format!("/proc/{sleep}/status"));
+        // strace first tries itself on a child of its own.
+        let tracer = format!("TracerPid:\t{}\n", strace.id());
+        status.is_ok_and(|it| it.contains("Name:\tsleep\n") && it.contains(&tracer))
+    });
+    let run = run(&mut flow(&["--attach", &sleep]));
+    // SIGKILL to strace lets its child go on: end that first.
+    Command::new("kill").args(["-9", &sleep]).status().expect("kill");
+    strace.wait().expect("wait for strace");
+    assert_eq!(run.status, Some(77), "{}", run.stderr);
+    assert!(run.stderr.contains("traces it already"), "{}", run.stderr);
+    Ok(())
+}
+
+fn joins_and_leaves() -> Result<(), Failed> {
+    let script = "import os, socket, sys\n\
+        listener = socket.create_server(('127.0.0.1', 0))\n\
+        print(listener.getsockname()[1], flush=True)\n\
+        while True:\n\
+        \x20 connection, _ = listener.accept()\n\
+        \x20 data = connection.recv(100)\n\
+        \x20 connection.sendall(data); connection.close()\n\
+        \x20 if data == b'end': break\n";
+    let mut server = Command::new(tool::python())
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start the server");
+    let mut out = std::io::BufReader::new(server.stdout.take().expect("its output"));
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut out, &mut port).expect("the port");
+    let address = format!("127.0.0.1:{}", port.trim());
+    let exchange = |message: &[u8]| {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&address).expect("connect");
+        stream.write_all(message).expect("send");
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).expect("receive");
+        assert_eq!(reply, message);
+    };
+    let tracer = flow(&["--attach", &server.id().to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start flow");
+    let status = format!("/proc/{}/status", server.id());
+    let traced = |yes: bool| {
+        let status = std::fs::read_to_string(&status).expect("its status");
+        status.contains("TracerPid:\t0\n") != yes
+    };
+    until("it is joined", || traced(true));
+    exchange(b"joined");
+    Command::new("kill").args(["-INT", &tracer.id().to_string()]).status().expect("kill");
+    let run = tool::finish(tracer);
+    assert!(traced(false));
+    exchange(b"end");
+    assert!(server.wait().expect("wait for the server").success());
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    says(&run, "recv(4, 100) = 6 \"joined\"")
+        .or_else(|_| says(&run, "recv = 6 \"joined\""))
+}
+
+fn thirty_two_bit() -> Result<(), Failed> {
+    use std::os::unix::fs::PermissionsExt as _;
+    // ELF for i386: exit(3). mov eax, 1; mov ebx, 3; int 0x80.
+    let code = [0xb8, 1, 0, 0, 0, 0xbb, 3, 0, 0, 0, 0xcd, 0x80];
+    let base = 0x0804_8000_u32;
+    let length = 84 + code.len() as u32;
+    let mut bytes =
+        b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0\x01\0\0\0".to_vec();
+    for word in [base + 84, 52, 0, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for half in [52_u16, 32, 1, 0, 0, 0] {
+        bytes.extend(half.to_le_bytes());
+    }
+    for word in [1, 0, base, base, length, length, 5, 0x1000] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(code);
+    let file = tool::scratch("32-bit");
+    std::fs::write(&file, bytes).expect("write the program");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&file, mode).expect("make it executable");
+    let run = run(&mut flow(&["--", file.to_str().expect("UTF-8")]));
+    if run.status == Some(1) && run.stderr.contains("Exec format error") {
+        return Ok(()); // This kernel runs no 32-bit code, and flow says that.
+    }
+    says(&run, "exits 3")?;
+    says(&run, "32-bit code")
+}
+
+fn no_such_program() -> Result<(), Failed> {
+    for program in ["no-such-program", "./no/such/program"] {
+        let run = run(&mut flow(&["--", program]));
+        assert_eq!(run.status, Some(1));
+        assert!(run.stderr.starts_with("run "), "{}", run.stderr);
+        assert!(run.stderr.contains("is it installed"), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1);
+    }
+    Ok(())
+}
+
+fn no_such_process() -> Result<(), Failed> {
+    let run = run(&mut flow(&["--attach", "99999999"]));
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("there is no such process"), "{}", run.stderr);
+    Ok(())
+}
+
+fn wrong_command_line() -> Result<(), Failed> {
+    for args in [&[][..], &["--width", "3", "--", "true"], &["--no-such-option"]] {
+        assert_eq!(run(&mut flow(args)).status, Some(2), "{args:?}");
+    }
+    Ok(())
+}
+
+fn ordinary_user() -> Result<(), Failed> {
+    let me = std::fs::read_to_string("/proc/self/status").expect("my status");
+    if !me.contains("Uid:\t0\t") {
+        return Ok(()); // Then every other test is this test.
+    }
+    // Where neither the program nor Python may be read by others, there is nothing to see.
+    let program = tool::scratch("flow");
+    let shared = std::env::temp_dir().join(program.file_name().expect("a name"));
+    std::fs::copy(env!("CARGO_BIN_EXE_flow"), &shared).expect("copy flow");
+    let script =
+        "socket=__import__('socket'); a,b=socket.socketpair(); a.send(b'as nobody')";
+    let python = ["/usr/bin/python3", "python3"];
+    let python = python.iter().find(|it| std::path::Path::new(it).exists());
+    let run = run(Command::new("setpriv")
+        .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"])
+        .arg(&shared)
+        .args(["--", python.unwrap_or(&"python3"), "-c", script])
+        .current_dir("/")
+        .stdin(Stdio::null()));
+    std::fs::remove_file(&shared).expect("remove the copy");
+    says(&run, "as nobody")
+}

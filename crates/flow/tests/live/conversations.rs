@@ -1,0 +1,231 @@
+//! What is drawn of programs that nobody here wrote.
+
+use flow::draw;
+use flow::event::{Event, Protocol};
+use libtest_mimic::{Failed, Trial};
+
+use crate::tool::{self, find, flow, log, run, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("python_echo_with_packets", &["python3"], python_echo),
+        trial("python_asyncio", &["python3"], asyncio),
+        trial("python_socketserver_with_threads", &["python3"], socketserver),
+        trial("python_http_server_and_client", &["python3"], http),
+        trial("netcat_both_ways", &["nc"], netcat),
+        trial("socat_forks_and_executes", &["socat"], socat),
+        trial("node", &["node"], node),
+        trial("refused_is_drawn_with_its_reset", &["python3"], refused),
+        trial("sendfile_and_splice", &["python3"], sendfile),
+        trial("the_same_drawing_each_time", &["python3"], same_each_time),
+        trial("pcapng_is_read_by_tshark", &["python3", "tshark"], tshark),
+        trial("pcapng_is_read_by_tcpdump", &["python3", "tcpdump"], tcpdump),
+    ]
+}
+
+const SERVER: &str = "import socket\n\
+    listener = socket.create_server(('127.0.0.1', 12345))\n\
+    connection, _ = listener.accept()\n\
+    data = connection.recv(1024)\n\
+    connection.sendall(b'Echo: ' + data)\n\
+    connection.close(); listener.close()\n";
+const CLIENT: &str = "import socket\n\
+    connection = socket.create_connection(('127.0.0.1', 12345))\n\
+    connection.sendall(b'Hello')\n\
+    assert connection.recv(1024) == b'Echo: Hello'\n\
+    connection.close()\n";
+
+fn drawn(log: &flow::event::Log) -> String {
+    draw::text(log, &draw::Options::default())
+}
+
+/// Where a private network is refused the calls are all there is.
+fn has_network(log: &flow::event::Log) -> bool {
+    !log.events
+        .iter()
+        .any(|it| matches!(it, Event::Note(it) if it.text.contains("no packets")))
+}
+
+fn python_echo() -> Result<(), Failed> {
+    let python = tool::python();
+    let log = log(&[], &[&[&python, "-c", SERVER], &[&python, "-c", CLIENT]]);
+    let calls = tool::calls(&log, 0);
+    for name in ["socket", "bind", "listen", "accept4", "recvfrom", "sendto", "close"] {
+        assert!(calls.iter().any(|it| it == name), "{name} in {calls:?}");
+    }
+    if has_network(&log) {
+        let flags: Vec<&str> = log
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Packet(packet) => match &packet.protocol {
+                    Protocol::Tcp { flags, .. } => Some(flags.as_str()),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect();
+        assert_eq!(flags[..4], ["SYN", "SYN ACK", "ACK", "PSH ACK"]);
+    }
+    Ok(())
+}
+
+fn asyncio() -> Result<(), Failed> {
+    let script = "import asyncio\n\
+        async def serve(r, w): w.write(await r.readline()); await w.drain(); w.close()\n\
+        async def main():\n\
+        \x20 server = await asyncio.start_server(serve, '127.0.0.1', 12345)\n\
+        \x20 r, w = await asyncio.open_connection('127.0.0.1', 12345)\n\
+        \x20 w.write(b'over asyncio\\n'); assert await r.readline() == b'over asyncio\\n'\n\
+        \x20 w.close(); server.close()\n\
+        asyncio.run(main())\n";
+    let drawn = drawn(&log(&[], &[&[&tool::python(), "-c", script]]));
+    for piece in ["epoll_ctl", "epoll_wait", "over asyncio", "exits 0"] {
+        assert!(drawn.contains(piece), "{piece} in\n{drawn}");
+    }
+    Ok(())
+}
+
+fn socketserver() -> Result<(), Failed> {
+    let server = "import socketserver\n\
+        class Echo(socketserver.StreamRequestHandler):\n\
+        \x20 def handle(self): self.wfile.write(self.rfile.readline())\n\
+        socketserver.ThreadingTCPServer.allow_reuse_address = True\n\
+        with socketserver.ThreadingTCPServer(('127.0.0.1', 12345), Echo) as server:\n\
+        \x20 server.handle_request(); server.handle_request()\n";
+    let client = "import socket\n\
+        for _ in range(2):\n\
+        \x20 with socket.create_connection(('127.0.0.1', 12345)) as c:\n\
+        \x20\x20 c.sendall(b'line\\n'); assert c.recv(10) == b'line\\n'\n";
+    let python = tool::python();
+    let drawn = drawn(&log(&[], &[&[&python, "-c", server], &[&python, "-c", client]]));
+    assert!(drawn.contains("(2) "), "a second thread in\n{drawn}");
+    assert_eq!(drawn.matches("exits 0").count(), 2, "{drawn}");
+    Ok(())
+}
+
+fn http() -> Result<(), Failed> {
+    let server = "import http.server\n\
+        class Hello(http.server.BaseHTTPRequestHandler):\n\
+        \x20 def do_GET(self):\n\
+        \x20\x20 self.send_response(200); self.end_headers(); self.wfile.write(b'hello')\n\
+        \x20 def log_message(self, *_): pass\n\
+        http.server.HTTPServer(('127.0.0.1', 8000), Hello).handle_request()\n";
+    let client = "import urllib.request\n\
+        assert urllib.request.urlopen('http://127.0.0.1:8000/').read() == b'hello'\n";
+    let python = tool::python();
+    let drawn = drawn(&log(&[], &[&[&python, "-c", server], &[&python, "-c", client]]));
+    assert!(drawn.contains("GET / HTTP/1.1"), "{drawn}");
+    assert_eq!(drawn.matches("exits 0").count(), 2, "{drawn}");
+    Ok(())
+}
+
+fn netcat() -> Result<(), Failed> {
+    let client = "printf over-netcat | nc -N 127.0.0.1 12345";
+    let log = log(&[], &[&["nc", "-l", "12345"], &["sh", "-c", client]]);
+    assert!(drawn(&log).contains("\"over-netcat\""), "{}", drawn(&log));
+    Ok(())
+}
+
+fn socat() -> Result<(), Failed> {
+    let server = ["socat", "TCP-LISTEN:12345,reuseaddr", "EXEC:cat"];
+    let client = "printf over-socat | socat - TCP:127.0.0.1:12345";
+    let log = log(&[], &[&server, &["sh", "-c", client]]);
+    assert!(drawn(&log).contains("runs cat"), "{}", drawn(&log));
+    assert!(drawn(&log).contains("10 bytes \"over-socat\""), "{}", drawn(&log));
+    Ok(())
+}
+
+fn node() -> Result<(), Failed> {
+    let script = "const net = require('net');\n\
+        const server = net.createServer(c => c.pipe(c)).listen(12345, '127.0.0.1', () => {\n\
+        const c = net.connect(12345, '127.0.0.1', () => c.end('over node'));\n\
+        c.on('data', () => server.close()); });\n";
+    let node = find("node").expect("node");
+    let log = log(&[], &[&[node.to_str().expect("UTF-8"), "-e", script]]);
+    assert!(drawn(&log).contains("over node"), "{}", drawn(&log));
+    Ok(())
+}
+
+fn refused() -> Result<(), Failed> {
+    let script = "import socket\n\
+        try: socket.create_connection(('127.0.0.1', 9))\n\
+        except ConnectionRefusedError: pass\n";
+    let log = log(&[], &[&[&tool::python(), "-c", script]]);
+    let drawn = drawn(&log);
+    assert!(drawn.contains("= -1 ECONNREFUSED"), "{drawn}");
+    assert!(!has_network(&log) || drawn.contains(" RST "), "{drawn}");
+    assert!(!has_network(&log) || drawn.contains("(no program)"), "{drawn}");
+    Ok(())
+}
+
+fn sendfile() -> Result<(), Failed> {
+    let script = "import os, socket\n\
+        a, b = socket.socketpair()\n\
+        file = os.open('/proc/self/exe', os.O_RDONLY)\n\
+        assert os.sendfile(a.fileno(), file, 0, 100) == 100\n\
+        r, w = os.pipe()\n\
+        assert os.splice(b.fileno(), w, 100) == 100\n";
+    let calls = tool::calls(&log(&[], &[&[&tool::python(), "-c", script]]), 0);
+    assert!(calls.iter().any(|it| it == "sendfile"), "{calls:?}");
+    assert!(calls.iter().any(|it| it == "splice"), "{calls:?}");
+    Ok(())
+}
+
+fn same_each_time() -> Result<(), Failed> {
+    let python = tool::python();
+    let draw_once = || {
+        let log = log(&[], &[&[&python, "-c", SERVER], &[&python, "-c", CLIENT]]);
+        // The client's port is the kernel's choice.
+        let port = log.events.iter().find_map(|event| match event {
+            Event::Socket(socket) if socket.side == 1 => {
+                socket.local.as_ref()?.rsplit_once(':').map(|(_, port)| port.to_owned())
+            }
+            _ => None,
+        });
+        drawn(&log).replace(&format!(":{}", port.unwrap_or_default()), ":EPHEMERAL")
+    };
+    let first = draw_once();
+    for _ in 0..5 {
+        assert_eq!(draw_once(), first);
+    }
+    Ok(())
+}
+
+fn capture() -> Option<std::path::PathBuf> {
+    let file = tool::scratch("echo.pcapng");
+    let name = file.to_str().expect("UTF-8");
+    let python = tool::python();
+    let run = run(&mut flow(&[
+        "--pcap", name, "--", &python, "-c", SERVER, "--", &python, "-c", CLIENT,
+    ]));
+    // 77: there is no private network here, which another test reports.
+    assert!(matches!(run.status, Some(0 | 77)), "{}", run.stderr);
+    (run.status == Some(0)).then_some(file)
+}
+
+fn tshark() -> Result<(), Failed> {
+    let Some(file) = capture() else { return Ok(()) };
+    let run = run(std::process::Command::new("tshark").arg("-r").arg(&file).args([
+        "-T",
+        "fields",
+        "-e",
+        "tcp.flags.str",
+        "-e",
+        "frame.comment",
+        "-e",
+        "tcp.len",
+    ]));
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.stdout.lines().count() >= 9, "{}", run.stdout);
+    assert!(run.stdout.contains("sendto"), "a comment in {}", run.stdout);
+    Ok(())
+}
+
+fn tcpdump() -> Result<(), Failed> {
+    let Some(file) = capture() else { return Ok(()) };
+    let run = run(std::process::Command::new("tcpdump").args(["-n", "-r"]).arg(&file));
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("127.0.0.1.12345: Flags [S]"), "{}", run.stdout);
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Runs `flow` and reads what it says.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flow::event::{Event, Log};
+use libtest_mimic::{Failed, Trial};
+
+/// How long a run may take on a loaded machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A test that runs where all the programs that it needs are installed.
+pub(crate) fn trial(
+    name: &str,
+    needs: &[&str],
+    test: fn() -> Result<(), Failed>,
+) -> Trial {
+    let missing: Vec<&str> =
+        needs.iter().copied().filter(|it| find(it).is_none()).collect();
+    let trial = Trial::test(name, test);
+    if missing.is_empty() {
+        trial
+    } else {
+        trial.with_kind(format!("needs {}", missing.join(", "))).with_ignored_flag(true)
+    }
+}
+
+/// A program on PATH.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|it| it.join(program)).find(|it| it.is_file())
+}
+
+/// Python itself, not a script that looks for it.
+pub(crate) fn python() -> String {
+    let script = "import sys; print(sys.executable)";
+    let out = Command::new("python3").args(["-c", script]).output().expect("run python3");
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+/// How a run ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn flow(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flow"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end, within the deadline.
+pub(crate) fn run(command: &mut Command) -> Run {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    finish(child.expect("start a program"))
+}
+
+/// Reads a child's output and waits for it, within the deadline.
+pub(crate) fn finish(mut child: Child) -> Run {
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(pipe) = &mut err {
+            pipe.read_to_end(&mut text).expect("read stderr");
+        }
+        text
+    });
+    let watched = child.id();
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if is_done.recv_timeout(DEADLINE).is_err() {
+            let _ = Command::new("kill").args(["-9", &watched.to_string()]).status();
+        }
+    });
+    let mut stdout = Vec::new();
+    if let Some(pipe) = &mut out {
+        pipe.read_to_end(&mut stdout).expect("read stdout");
+    }
+    let status = child.wait().expect("wait for the program").code();
+    let _ = done.send(());
+    watchdog.join().expect("watchdog");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Run { status, stdout: text(stdout), stderr: text(reader.join().expect("reader")) }
+}
+
+/// The log of a run of the sides, each a program with its arguments.
+pub(crate) fn log(options: &[&str], sides: &[&[&str]]) -> Log {
+    let file = scratch("log.json");
+    let name = file.to_str().expect("a path in UTF-8");
+    let mut args = vec!["--format", "json", "-o", name];
+    args.extend(options);
+    for side in sides {
+        args.push("--");
+        args.extend(*side);
+    }
+    let run = run(&mut flow(&args));
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    read(&file)
+}
+
+pub(crate) fn read(file: &Path) -> Log {
+    let text = std::fs::read(file).expect("read the log");
+    flow::json::read(&mut text.as_slice()).expect("a log")
+}
+
+/// A file of this test run's own.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    directory.join(format!("{}-{count}-{name}", std::process::id()))
+}
+
+/// The names of the calls of one side, in order, with their results.
+pub(crate) fn calls(log: &Log, side: usize) -> Vec<String> {
+    let of_side = log.events.iter().filter_map(|event| match event {
+        Event::Call(call) if call.side == side => Some(call),
+        _ => None,
+    });
+    of_side.map(|call| call.name.clone()).collect()
+}
+
+/// Looks until something is so, within the deadline.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
