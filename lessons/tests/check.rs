@@ -1,8 +1,8 @@
 //! Holds every page against a run of it, and both against the snapshots beside the page.
 //!
 //! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
-//! and `tidy`, for what no run can show. A scene whose programs are not installed is
-//! reported as ignored, with the program's name.
+//! `README`, for the transcript in it; and `tidy`, for what no run can show. A scene whose
+//! programs are not installed is reported as ignored, with the program's name.
 //!
 //! The variable `LESSONS_NETWORK=host` makes the runs use the host's loopback, one at a
 //! time, instead of a private network each.
@@ -42,7 +42,11 @@ fn trials() -> Result<Vec<Trial>, String> {
         })?;
         course.push((lesson, pages));
     }
-    let programs = house::build(&root, course.iter().flat_map(|(_, pages)| pages))?;
+    let readme = house::page(&root, &root.join("README.md")).map_err(|faults| {
+        faults.iter().map(|fault| format!("{fault}\n")).collect::<String>()
+    })?;
+    let pages = course.iter().flat_map(|(_, pages)| pages).chain([&readme]);
+    let programs = house::build(&root, pages)?;
     // This process still has one thread, as a network of its own demands.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
     let network = xtask::choose_network(host, |refusal| {
@@ -54,6 +58,13 @@ fn trials() -> Result<Vec<Trial>, String> {
         let root = root.clone();
         move || agree(&root)
     })];
+    // It shows a private network, and a run on the host's waits for this one's end.
+    if network == Network::Private {
+        let (root, stage) = (root.clone(), Arc::clone(&stage));
+        trials.push(Trial::test("README", move || {
+            readme.scenes.iter().try_for_each(|scene| hold(&root, &stage, &readme, scene))
+        }));
+    }
     for (lesson, pages) in course {
         for page in pages.into_iter().map(Arc::new) {
             for at in 0..page.scenes.len() {
@@ -104,16 +115,22 @@ fn trial(
     .with_kind(skip.unwrap_or_default())
 }
 
+/// The page against the run.
+fn hold(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), Failed> {
+    let held = stage.hold(root, page, scene, &mut |_| {});
+    if matches!(held.verdict, Verdict::Matches) {
+        return Ok(());
+    }
+    let network = match stage.network {
+        Network::Private => "",
+        Network::Host => "(on the host's network) ",
+    };
+    Err(format!("{network}{}", held.explain()).into())
+}
+
 /// The page against the run, then both against the snapshots.
 fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), Failed> {
-    let held = stage.hold(root, page, scene, &mut |_| {});
-    if !matches!(held.verdict, Verdict::Matches) {
-        let network = match stage.network {
-            Network::Private => "",
-            Network::Host => "(on the host's network) ",
-        };
-        return Err(format!("{network}{}", held.explain()).into());
-    }
+    hold(root, stage, page, scene)?;
     let on_page: Vec<Vec<String>> =
         scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
     let mut failures = String::new();

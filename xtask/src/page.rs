@@ -100,8 +100,8 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// Languages of blocks that are prose when no file is named.
-const PROSE: [&str; 9] =
-    ["", "text", "rust", "python", "c", "toml", "json", "markdown", "diff"];
+const PROSE: &[&str] =
+    &["", "text", "rust", "python", "c", "toml", "json", "markdown", "diff", "sh"];
 
 impl Page {
     /// Reads the blocks of `text`, which stands at `path` (relative to the checkout).

@@ -7,7 +7,7 @@
 //! known without waiting for the end of the pipe, which a grandchild may hold open.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use netlab::process::{self, Signal};
+
+use super::reading::Reading;
 
 /// What a command tells the run.
 #[derive(Debug)]
@@ -39,15 +41,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts `program` in `folder` with one more variable; its news goes through `tell`, from other threads.
+    /// Starts `program` in `folder` with one more variable. What it prints is read by
+    /// `reading`, and its news sent as `tell` puts it.
     pub(super) fn start<T: Send + 'static>(
         program: &Path,
         arguments: &[String],
         folder: &Path,
         (name, value): (&str, &str),
         most_bytes: usize,
-        sender: &Sender<T>,
-        tell: impl Fn(News) -> T + Clone + Send + 'static,
+        (reading, sender): (&Reading, &Sender<T>),
+        tell: impl Fn(News) -> T + Send + 'static,
     ) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(program);
@@ -74,13 +77,17 @@ impl Running {
         drop(command);
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
-        let token = RandomState::new().hash_one(pid).to_ne_bytes();
+        let mut token = RandomState::new().hash_one(pid).to_ne_bytes();
+        // What ends like the beginning of a mark is held until more has come. A line ends
+        // with a line feed: that one must not be it.
+        token[0] = 0;
         let marker = Marker { writer, token };
 
-        let (sending, telling) = (sender.clone(), tell.clone());
-        thread::spawn(move || {
-            read(reader, token, most_bytes, |news| sending.send(telling(news)).is_ok());
-        });
+        let sender = sender.clone();
+        let mut hearing = Hearing::new(token, most_bytes);
+        reading.add(reader, move |bytes| {
+            hearing.hear(bytes, |news| sender.send(tell(news)).is_ok())
+        })?;
         let (waiting, mut last) = (Arc::clone(&child), marker.try_clone()?);
         thread::spawn(move || {
             wait(pid, &waiting);
@@ -174,39 +181,31 @@ impl Marker {
     }
 }
 
-/// Tells what comes out of the pipe until it ends or nobody listens.
-fn read(
-    mut reader: PipeReader,
-    token: [u8; TOKEN_BYTES],
-    most_bytes: usize,
-    tell: impl Fn(News) -> bool,
-) {
-    let mut splitter = Splitter { token, held: Vec::new() };
-    let mut left = most_bytes;
-    let mut flooded = false;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return,
-        };
-        for news in splitter.split(&buffer[..count]) {
-            let heard = match news {
-                News::Output(mut bytes) if !flooded => {
-                    flooded = bytes.len() > left;
-                    bytes.truncate(left);
-                    left -= bytes.len();
-                    tell(News::Output(bytes)) && (!flooded || tell(News::Flood))
-                }
-                News::Output(_) => true,
-                other => tell(other),
-            };
-            if !heard {
-                return;
+/// Makes news of what comes out of the pipe.
+struct Hearing {
+    splitter: Splitter,
+    left: usize,
+    flooded: bool,
+}
+
+impl Hearing {
+    fn new(token: [u8; TOKEN_BYTES], most_bytes: usize) -> Hearing {
+        let splitter = Splitter { token, held: Vec::new() };
+        Hearing { splitter, left: most_bytes, flooded: false }
+    }
+
+    /// Whether `tell`, which says whether somebody listens, still wants more.
+    fn hear(&mut self, bytes: &[u8], tell: impl Fn(News) -> bool) -> bool {
+        self.splitter.split(bytes).into_iter().all(|news| match news {
+            News::Output(mut bytes) if !self.flooded => {
+                self.flooded = bytes.len() > self.left;
+                bytes.truncate(self.left);
+                self.left -= bytes.len();
+                tell(News::Output(bytes)) && (!self.flooded || tell(News::Flood))
             }
-        }
+            News::Output(_) => true,
+            other => tell(other),
+        })
     }
 }
 
@@ -285,17 +284,15 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_once_and_what_follows_is_dropped() {
-        let (reader, mut writer) = io::pipe().unwrap();
-        let writing = thread::spawn(move || {
-            let _ = writer.write_all(&[b'x'; 1000]);
-            Marker { writer, token: *b"12345678" }.write(Mark::Exit);
-        });
         let told = Mutex::new(Vec::new());
-        read(reader, *b"12345678", 300, |news| {
-            told.lock().unwrap().push(news);
-            true
-        });
-        writing.join().unwrap();
+        let mut hearing = Hearing::new(*b"12345678", 300);
+        let stream = [&[b'x'; 1000][..], b"12345678X"].concat();
+        for piece in stream.chunks(70) {
+            assert!(hearing.hear(piece, |news| {
+                told.lock().unwrap().push(news);
+                true
+            }));
+        }
         let told = told.into_inner().unwrap();
         let kept =
             |news: &News| if let News::Output(bytes) = news { bytes.len() } else { 0 };

@@ -8,6 +8,7 @@
 
 mod command;
 pub(crate) mod places;
+mod reading;
 
 use std::fmt;
 use std::io;
@@ -22,6 +23,7 @@ use netlab::process::{self, Signal};
 use netlab::sockets;
 
 use self::command::{News, Running};
+use self::reading::Reading;
 use crate::bytes::shown;
 use crate::page::{Scene, Step, Terminal};
 use crate::transcript;
@@ -147,6 +149,7 @@ pub fn run(
             setting,
             network,
             live: scene.terminals.iter().map(Live::new).collect(),
+            reading: Reading::start()?,
             sender,
             receiver,
             show,
@@ -179,6 +182,7 @@ struct Run<'a> {
     setting: Setting<'a>,
     network: Option<PrivateNetwork>,
     live: Vec<Live<'a>>,
+    reading: Reading,
     sender: Sender<Event>,
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
@@ -325,7 +329,7 @@ impl Run<'_> {
             self.setting.folder,
             (RUN, &self.id),
             self.setting.limits.output_bytes,
-            &self.sender,
+            (&self.reading, &self.sender),
             move |news| Event::News { terminal, step: number, news },
         )
         .map_err(|error| {
