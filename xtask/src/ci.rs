@@ -110,6 +110,7 @@ fn stale_snapshots(root: &Path) -> Result<bool, Error> {
         text.lines().filter_map(|line| Path::new(line).canonicalize().ok()).collect();
     let mut stale = Vec::new();
     snapshots(&root.join("crates"), &mut stale);
+    snapshots(&root.join("xtask"), &mut stale);
     stale.retain(|file| file.canonicalize().is_ok_and(|file| !used.contains(&file)));
     for file in &stale {
         let file = file.strip_prefix(root).unwrap_or(file);

@@ -20,6 +20,16 @@ const FIRST: &str = "tcp-echo";
 
 /// What `demo` was asked.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask demo                         the first run: a TCP echo server and its client
+  cargo xtask demo udp-echo                another lesson
+  cargo xtask demo tcp-echo --scenes       and what goes wrong, and with Python
+  cargo xtask demo tcp-echo/rust-python    one scene, as it comes
+  cargo xtask demo --all                   every lesson, a line each
+
+Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; 77 all skipped, for want
+of a program.")]
 pub struct Options {
     /// Lesson by number, folder or name (2, 02-tcp-echo, tcp-echo); LESSON/SCENE for one scene
     #[arg(conflicts_with = "all")]
@@ -176,13 +186,13 @@ impl<W: Write + Send> Demo<'_, W> {
                 directory = lesson.directory,
             )?;
         } else if !self.scenes && only.is_none() && jobs.len() > 1 {
-            let (page, scene) = jobs[1];
+            let (_, scene) = jobs[1];
             writeln!(
                 self.out,
                 "\n{} more scenes on this lesson's pages: cargo xtask demo {name} --scenes, or \
-                 one of them: cargo xtask demo '{name}/{}'",
+                 one of them: cargo xtask demo {name}/{}",
                 jobs.len() - 1,
-                title(page, scene),
+                scene.name,
             )?;
         }
         Ok(Ok(ended(&all)))

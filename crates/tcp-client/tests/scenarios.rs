@@ -42,38 +42,6 @@ fn one_message_one_reply() {
 }
 
 #[test]
-fn server_in_python() {
-    let Some(mut server) = testkit::python("lessons/02-tcp-echo/server.py") else {
-        return testkit::skip("server_in_python", "no python3");
-    };
-    let mut server = Program::start(server.arg("0"));
-    let port = server.port();
-    let program = Program::start(&mut client(&["--port", &port.to_string()]));
-    program.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
-    let connected = server.line();
-    assert!(connected.starts_with("Connected by ('127.0.0.1', "), "{connected}");
-    let transcript = format!(
-        "Server is listening on port {port}...\n{connected}\nReceived: Hello TCP Server\n"
-    );
-    server.finish().expect(0, &transcript, "");
-}
-
-#[test]
-fn python_to_python() {
-    let Some(mut server) = testkit::python("lessons/02-tcp-echo/server.py") else {
-        return testkit::skip("python_to_python", "no python3");
-    };
-    let mut server = Program::start(server.arg("0"));
-    let port = server.port();
-    let client = testkit::python("lessons/02-tcp-echo/client.py");
-    let client = Program::start(client.expect("python3").arg(port.to_string()));
-    client.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
-    let finished = server.finish();
-    assert!(finished.stdout.ends_with("\nReceived: Hello TCP Server\n"), "{finished:?}");
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
 fn nobody_listens() {
     // Bound and not listening: the port is held, so that no other test can listen there.
     let kind = socket2::Type::STREAM;

@@ -44,32 +44,6 @@ fn one_client_one_message_one_reply() {
 }
 
 #[test]
-fn client_of_this_workspace() {
-    let Some(client) = testkit::sibling(SERVER, "tcp-client") else {
-        return testkit::skip("client_of_this_workspace", "tcp-client is not built");
-    };
-    let (program, port) = start();
-    let client = Program::start(Command::new(client).args(["--port", &port.to_string()]));
-    client.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
-    let finished = program.finish();
-    assert!(finished.stdout.ends_with("\nReceived: Hello TCP Server\n"), "{finished:?}");
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
-fn client_in_python() {
-    let Some(mut client) = testkit::python("lessons/02-tcp-echo/client.py") else {
-        return testkit::skip("client_in_python", "no python3");
-    };
-    let (program, port) = start();
-    let client = Program::start(client.arg(port.to_string()));
-    client.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
-    let finished = program.finish();
-    assert!(finished.stdout.ends_with("\nReceived: Hello TCP Server\n"), "{finished:?}");
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
 fn port_is_already_in_use() {
     let (_listener, port) = testkit::listen();
     let program = Program::start(&mut server(&["--port", &port.to_string()]));

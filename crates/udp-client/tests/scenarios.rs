@@ -43,40 +43,6 @@ fn one_datagram_one_reply() {
 }
 
 #[test]
-fn server_in_python() {
-    let Some(mut server) = testkit::python("lessons/03-udp-echo/server.py") else {
-        return testkit::skip("server_in_python", "no python3");
-    };
-    let mut server = Program::start(server.arg("0"));
-    let port = server.port();
-    let program = Program::start(&mut patient(port, "Hello UDP Server"));
-    program.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
-    let received = server.line();
-    assert!(received.starts_with("Received from ('127.0.0.1', "), "{received}");
-    assert!(received.ends_with("): Hello UDP Server"), "{received}");
-}
-
-#[test]
-fn python_to_python() {
-    let Some(mut server) = testkit::python("lessons/03-udp-echo/server.py") else {
-        return testkit::skip("python_to_python", "no python3");
-    };
-    let mut server = Program::start(server.arg("0"));
-    let port = server.port();
-    let client = testkit::python("lessons/03-udp-echo/client.py");
-    let client = Program::start(client.expect("python3").arg(port.to_string()));
-    client.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
-    assert!(server.line().ends_with("): Hello UDP Server"));
-    // The server goes on until Ctrl-C, which is no error.
-    #[cfg(unix)]
-    {
-        server.signal(testkit::SIGINT);
-        let finished = server.finish();
-        finished.expect(0, &finished.stdout, "");
-    }
-}
-
-#[test]
 fn datagram_is_empty_and_so_is_the_reply() {
     let (server, port) = testkit::datagram_socket();
     let program = Program::start(&mut patient(port, ""));

@@ -81,34 +81,6 @@ fn two_clients_take_turns() {
 }
 
 #[test]
-fn client_of_this_workspace() {
-    let Some(path) = testkit::sibling(SERVER, "udp-client") else {
-        return testkit::skip("client_of_this_workspace", "udp-client is not built");
-    };
-    let (program, port) = start(1);
-    let mut command = Command::new(path);
-    command.args(["--timeout-ms", "60000", "--port", &port.to_string()]);
-    let client = Program::start(&mut command);
-    client.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
-    let finished = program.finish();
-    assert!(finished.stdout.ends_with("): Hello UDP Server\n"), "{finished:?}");
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
-fn client_in_python() {
-    let Some(mut client) = testkit::python("lessons/03-udp-echo/client.py") else {
-        return testkit::skip("client_in_python", "no python3");
-    };
-    let (program, port) = start(1);
-    let client = Program::start(client.arg(port.to_string()));
-    client.finish().expect(0, "Server says: Echo: Hello UDP Server\n", "");
-    let finished = program.finish();
-    assert!(finished.stdout.ends_with("): Hello UDP Server\n"), "{finished:?}");
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
 fn datagram_is_empty() {
     let (program, port) = start(2);
     let (client, client_port) = client(port);
