@@ -4,7 +4,7 @@
 //! Nothing here waits by the clock. A terminal is ready when its process listens or has
 //! bound (seen in the kernel's socket tables) and has come to rest, when it has printed the
 //! first line that the page expects, or when it has exited. What must be looked at again
-//! is looked at every [`TICK`]; every wait ends at a deadline with a message.
+//! is looked at every half millisecond; every wait ends at a deadline with a message.
 
 mod command;
 pub(crate) mod places;

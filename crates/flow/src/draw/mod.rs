@@ -1,4 +1,4 @@
-//! Draws an event log: as text ([`text`]) and as a picture ([`svg`]).
+//! Draws an event log: as text ([`text()`]) and as a picture ([`svg()`]).
 //!
 //! # How to read a drawing
 //! Each side has a line of life, time goes down. To the right of a line stand the calls of
