@@ -5,7 +5,9 @@
     reason = "prctl(2), waitid(2) and kill(2) have no safe form in std"
 )]
 
+#[cfg(unix)]
 use std::io;
+#[cfg(unix)]
 use std::process::Command;
 
 /// How a process is asked or made to end.

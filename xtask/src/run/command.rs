@@ -14,7 +14,9 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use netlab::process::{self, Signal};
+#[cfg(unix)]
+use netlab::process;
+use netlab::process::Signal;
 
 use super::reading::Reading;
 
