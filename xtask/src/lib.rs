@@ -7,6 +7,7 @@
 pub mod bytes;
 pub mod house;
 pub mod interrupt;
+mod markdown;
 pub mod page;
 pub mod run;
 pub mod snapshot;

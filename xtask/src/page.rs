@@ -15,7 +15,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+use crate::markdown::{self, Block};
 
 /// A page, with all its blocks in order.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Page {
             quotations: Vec::new(),
         };
         let mut faults = Vec::new();
-        for block in blocks(text) {
+        for block in markdown::blocks(text) {
             let line = block.line;
             if let Err((line, message)) = page.add(block) {
                 faults.push(Fault { path: path.to_owned(), line, message });
@@ -131,7 +131,7 @@ impl Page {
         self.scenes.iter().find(|scene| scene.name == name)
     }
 
-    fn add(&mut self, block: Block) -> Result<(), (usize, String)> {
+    fn add(&mut self, block: Block<'_>) -> Result<(), (usize, String)> {
         let fence_line = block.line;
         let at_fence = |message: String| (fence_line, message);
         let words: Vec<&str> = block.info.split_whitespace().collect();
@@ -158,7 +158,7 @@ impl Page {
         if !block.closed {
             return Err(at_fence("the block is never closed: end it with ```".into()));
         }
-        if block.nested {
+        if !block.first_column {
             return Err(at_fence(
                 "the block stands in a list or a quotation: move it to the first column"
                     .into(),
@@ -182,7 +182,7 @@ impl Page {
         &mut self,
         name: &str,
         lines: Vec<String>,
-        block: &Block,
+        block: &Block<'_>,
     ) -> Result<(), (usize, String)> {
         let (scene, name) = name.split_once('/').unwrap_or(("", name));
         let allowed = |c: char| {
@@ -223,64 +223,6 @@ impl Page {
 enum Meaning<'a> {
     Terminal(&'a str),
     Quotation(&'a str),
-}
-
-/// A fenced block as it stands, without a meaning yet.
-struct Block {
-    info: String,
-    content: String,
-    /// Of the content, in bytes of the page.
-    range: Range<usize>,
-    /// Of the opening fence.
-    line: usize,
-    closed: bool,
-    nested: bool,
-}
-
-fn blocks(text: &str) -> Vec<Block> {
-    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for (event, range) in Parser::new(text).into_offset_iter() {
-        match event {
-            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let block = text[range.clone()].trim_end();
-                let column =
-                    range.start - text[..range.start].rfind('\n').map_or(0, |i| i + 1);
-                open = Some(Block {
-                    info: info.trim().to_owned(),
-                    content: String::new(),
-                    range: range.end..range.end,
-                    line: line_of(range.start),
-                    closed: is_closed(block),
-                    nested: column > 0,
-                });
-            }
-            Event::Text(part) => {
-                if let Some(block) = &mut open {
-                    if block.content.is_empty() {
-                        block.range = range.clone();
-                    }
-                    block.range.end = range.end;
-                    block.content.push_str(&part);
-                }
-            }
-            Event::End(TagEnd::CodeBlock) => blocks.extend(open.take()),
-            _ => {}
-        }
-    }
-    blocks
-}
-
-/// A fence is closed by a line of the same characters, at least as many.
-fn is_closed(block: &str) -> bool {
-    let mut lines = block.lines();
-    let (Some(first), Some(last)) = (lines.next(), lines.next_back()) else {
-        return false;
-    };
-    let Some(mark) = first.trim_start().chars().next() else { return false };
-    let length = |line: &str| line.trim().chars().take_while(|c| *c == mark).count();
-    length(last) >= length(first) && last.trim().chars().all(|c| c == mark)
 }
 
 fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, String)> {

@@ -11,9 +11,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pulldown_cmark::{Event, Parser, Tag};
-
 use crate::house;
+use crate::markdown;
 use crate::page::{Fault, Page, Quotation};
 use crate::snapshot;
 use crate::{Ended, Error};
@@ -134,21 +133,15 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
 fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
     let folder = root.join(path.parent().unwrap_or(Path::new("")));
     let mut faults = Vec::new();
-    for (event, range) in Parser::new(text).into_offset_iter() {
-        let Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) =
-            event
-        else {
-            continue;
-        };
-        let file = dest_url.split(['#', '?']).next().unwrap_or_default();
-        if file.is_empty() || dest_url.contains("://") || dest_url.starts_with("mailto:")
-        {
+    for (line, link) in markdown::links(text) {
+        let file = link.split(['#', '?']).next().unwrap_or_default();
+        if file.is_empty() || link.contains("://") || link.starts_with("mailto:") {
             continue;
         }
         if !folder.join(file).exists() {
             faults.push(Fault {
                 path: path.to_owned(),
-                line: text[..range.start].matches('\n').count() + 1,
+                line,
                 message: format!("the link to {file} leads nowhere"),
             });
         }

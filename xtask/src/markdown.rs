@@ -1,0 +1,209 @@
+//! What a page's Markdown is read for: its fenced blocks, and where its links lead.
+//!
+//! A Markdown parser would be a third of the first build of `cargo xtask demo`. Blocks and
+//! links are lines and brackets, so they are read here, and the tests hold every page of
+//! the checkout, and what is odd, against such a parser (`pulldown-cmark`).
+
+use std::ops::Range;
+
+/// A fenced block as it stands, without a meaning yet (`CommonMark` §4.5).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Block<'a> {
+    /// What stands behind the opening fence.
+    pub(crate) info: &'a str,
+    /// The lines between the fences.
+    pub(crate) content: &'a str,
+    /// Where these stand, in bytes of the page.
+    pub(crate) range: Range<usize>,
+    /// The line of the opening fence, from 1.
+    pub(crate) line: usize,
+    /// Whether there is a closing fence.
+    pub(crate) closed: bool,
+    /// Whether the fence begins in the first column: in a list or a quotation it does not.
+    pub(crate) first_column: bool,
+}
+
+/// The fenced blocks of `text`, in order.
+pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    // The opening fence of the block that is open.
+    let mut open: Option<&str> = None;
+    let mut start = 0;
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let end = start + line.len();
+        match (open, fence(line)) {
+            (None, Some((marks, info))) => {
+                open = Some(marks);
+                blocks.push(Block {
+                    info,
+                    content: "",
+                    range: end..end,
+                    line: number,
+                    closed: false,
+                    first_column: line.starts_with(marks),
+                });
+            }
+            (Some(opening), Some((marks, ""))) if marks.starts_with(opening) => {
+                open = None;
+                if let Some(block) = blocks.last_mut() {
+                    block.closed = true;
+                }
+            }
+            (Some(_), _) => {
+                if let Some(block) = blocks.last_mut() {
+                    block.range.end = end;
+                    block.content = &text[block.range.clone()];
+                }
+            }
+            (None, None) => {}
+        }
+        start = end;
+    }
+    blocks
+}
+
+/// The marks of a fence, three or more, and what stands behind them; before them may stand
+/// the marks of a list or a quotation.
+fn fence(line: &str) -> Option<(&str, &str)> {
+    let nesting =
+        |c: char| c.is_whitespace() || c.is_ascii_digit() || ">-*+.)".contains(c);
+    let line = line.trim_start_matches(nesting).trim_end();
+    let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
+    let (marks, info) = line.split_at(line.len() - line.trim_start_matches(mark).len());
+    // With a backtick behind them they are the beginning of code within a sentence.
+    (marks.len() >= 3 && !(mark == '`' && info.contains('`')))
+        .then(|| (marks, info.trim()))
+}
+
+/// Where the links and images outside of code lead, each with its line, from 1.
+pub(crate) fn links(text: &str) -> Vec<(usize, &str)> {
+    let blocks = blocks(text);
+    let mut start = 0;
+    let mut links = Vec::new();
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        if !blocks.iter().any(|block| block.range.contains(&start)) {
+            // Every second piece between backticks is code; a link may hold one.
+            let mut rest = line;
+            while let Some(at) = rest.find(['`', ']']) {
+                let (mark, behind) = rest[at..].split_at(1);
+                rest = behind;
+                if mark == "`" {
+                    let length = 1 + rest.len() - rest.trim_start_matches('`').len();
+                    let marks = "`".repeat(length);
+                    rest = &rest[length - 1..];
+                    rest = rest.split_once(&marks).map_or(rest, |(_, behind)| behind);
+                } else if let Some((target, behind)) =
+                    rest.strip_prefix('(').and_then(|rest| rest.split_once(')'))
+                {
+                    links.push((number, target));
+                    rest = behind;
+                }
+            }
+        }
+        start += line.len();
+    }
+    links
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+    use super::*;
+
+    /// Information, content and line of each fenced block; line and target of each link.
+    type Seen = (Vec<(String, String, usize)>, Vec<(usize, String)>);
+
+    fn ours(text: &str) -> Seen {
+        let blocks = blocks(text).into_iter();
+        let blocks = blocks.map(|b| (b.info.to_owned(), b.content.to_owned(), b.line));
+        let links = links(text).into_iter();
+        (blocks.collect(), links.map(|(line, link)| (line, link.to_owned())).collect())
+    }
+
+    fn theirs(text: &str) -> Seen {
+        let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+        let (mut blocks, mut links) = (Vec::new(), Vec::new());
+        let mut open = false;
+        for (event, range) in Parser::new(text).into_offset_iter() {
+            match event {
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                    open = true;
+                    let info = info.trim().to_owned();
+                    blocks.push((info, String::new(), line_of(range.start)));
+                }
+                Event::Text(part) if open => blocks.last_mut().unwrap().1 += &part,
+                Event::End(TagEnd::CodeBlock) => open = false,
+                Event::Start(
+                    Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. },
+                ) => {
+                    // Ours is told at the line where the target stands.
+                    let target = text[range.start..].find(&format!("]({dest_url}"));
+                    let at = range.start + target.unwrap_or_default();
+                    links.push((line_of(at), dest_url.into_string()));
+                }
+                _ => {}
+            }
+        }
+        (blocks, links)
+    }
+
+    fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if path.is_dir() && name != "target" && name != ".git" && name != "my" {
+                pages(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_page_reads_as_a_markdown_parser_reads_it() {
+        let mut found = Vec::new();
+        pages(&crate::house::root(), &mut found);
+        assert!(found.len() >= 5, "{found:?}");
+        for page in found {
+            let text = std::fs::read_to_string(&page).unwrap();
+            assert_eq!(ours(&text), theirs(&text), "{}", page.display());
+        }
+    }
+
+    #[test]
+    fn what_is_odd_reads_so_as_well() {
+        for text in [
+            "",
+            "```",
+            "```text\n",
+            "```text\nnever closed\n\n",
+            "````text\n```\nin it\n```\n````\n",
+            "~~~ text\n```\n~~~\n",
+            "```text\n~~~\n```\nbehind\n",
+            "```text\na\n``` not closed\nb\n```   \n",
+            "``` `code` ``` in a sentence\n",
+            "`a` and ```` ```console x ```` and [b](c.md)\n",
+            "[`a]` b](c.md) and ![d](e.png \n) `[f](g)` [h](i#j)\n",
+            "[over two\nlines](k.md)\n",
+            "```text\n[no](link)\n```\n[a](link)\n",
+        ] {
+            let (ours, theirs) = (ours(text), theirs(text));
+            assert_eq!(ours.0, theirs.0, "{text:?}");
+            let odd = text.contains("e.png");
+            assert!(odd || ours.1 == theirs.1, "{text:?}: {ours:?}, {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn a_fence_off_the_first_column_and_one_unclosed_are_told() {
+        let text = "- ```text\n  a\n  ```\n\n  ```text\n  b\n  ```\n\n```text\nc\n";
+        let told: Vec<_> = blocks(text)
+            .iter()
+            .map(|block| (block.line, block.closed, block.first_column))
+            .collect();
+        assert_eq!(told, [(1, true, false), (5, true, false), (9, false, true)]);
+    }
+}
