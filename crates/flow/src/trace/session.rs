@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use netlab::capture::{Capture, CaptureSize, CapturedPacket};
 
 use super::spawn::{self, Program, SpawnError};
-use super::tracer::{Ended, Tracer};
+use super::tracer::{Ended, Thread, Tracer};
 use super::{sys, turns};
 use crate::event::Event;
 
@@ -29,7 +29,10 @@ impl Default for Options {
     }
 }
 
-/// How long everything must be still before sides that wait for nobody are interrupted.
+/// How long everything must be still before sides that wait for nobody are interrupted:
+/// where all of them are in calls that only a peer can end, and where they may wait for
+/// something else, a clock perhaps.
+const STILL_IN_CALLS: Duration = Duration::from_millis(5);
 const STILL: Duration = Duration::from_millis(100);
 /// How long an interrupted side has to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -282,13 +285,16 @@ impl Session {
 
     /// Gives the turn to the next thread, if it is time.
     fn next_turn(&mut self) -> bool {
+        if !self.tracer.turns.may_pass(&self.tracer.threads) {
+            return false;
+        }
+        self.tracer.write_down_return();
         let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else {
             return false;
         };
         self.tracer.mark_waiting(tid);
-        let held =
-            self.tracer.threads.get_mut(&tid).and_then(|thread| thread.held.take());
-        held.map(|report| self.tracer.work(report)).is_some()
+        self.tracer.let_go(tid);
+        true
     }
 
     /// Runs until every side has ended.
@@ -378,8 +384,11 @@ impl Session {
         if !ending {
             return false;
         }
-        let still = self.last_report.elapsed() > STILL
-            && self.tracer.threads.values().all(turns::is_quiet);
+        let threads = || self.tracer.threads.values();
+        let in_calls = threads().all(Thread::waits_for_peer);
+        let still_for = if in_calls { STILL_IN_CALLS } else { STILL };
+        let still = self.last_report.elapsed() > still_for
+            && threads().all(|it| it.held.is_none() && turns::is_quiet(it));
         match self.interrupted {
             None if still => {
                 self.interrupted = Some(Instant::now());

@@ -29,6 +29,8 @@ pub(super) struct Thread {
     suspended: Option<Open>,
     /// A stop that waits for the thread's turn.
     pub(super) held: Option<Report>,
+    /// That stop is the return of a call, and is written down already.
+    is_written: bool,
     /// Stopped by a stop signal, as untraced programs are.
     pub(super) listening: bool,
     /// Waits until the child of its `vfork(2)` has a program of its own.
@@ -37,6 +39,23 @@ pub(super) struct Thread {
     pub(super) waited: bool,
     /// Joined while it ran: there is no filter, every call stops.
     attached: bool,
+}
+
+impl Thread {
+    /// Whether it is in a call that ends only when a peer does something: one that has no
+    /// timeout of its own.
+    pub(super) fn waits_for_peer(&self) -> bool {
+        let forever = |timeout: u64| (timeout as i32) < 0;
+        self.call.as_ref().is_some_and(|open| match open.kind {
+            Kind::Accept | Kind::Receive | Kind::ReceiveMessage => true,
+            Kind::Read | Kind::ReadVector => true,
+            Kind::Poll => open.number != libc::SYS_ppoll && forever(open.args[2]),
+            Kind::EpollWait => {
+                open.number != libc::SYS_epoll_pwait2 && forever(open.args[3])
+            }
+            _ => false,
+        })
+    }
 }
 
 /// A call between its entry and its exit.
@@ -165,6 +184,7 @@ impl Tracer {
             call: None,
             suspended: None,
             held: None,
+            is_written: false,
             listening: false,
             in_vfork: false,
             waited: false,
@@ -198,8 +218,32 @@ impl Tracer {
         }
         if self.turns.current == Some(report.tid) {
             self.turns.end();
+            self.turns.returned = Some(report.tid);
         }
         thread.held = Some(report);
+    }
+
+    /// Writes down the return that ended the last turn. It waited until everyone else had
+    /// come to rest, so that what the call set off is written down before it; and it does
+    /// not wait for its thread's next turn, when others will have done more.
+    pub(super) fn write_down_return(&mut self) {
+        let Some(tid) = self.turns.returned.take() else { return };
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        if thread.held.is_some() && !thread.is_written {
+            thread.is_written = true;
+            self.on_syscall(tid);
+        }
+    }
+
+    /// Lets a thread go on whose turn has come.
+    pub(super) fn let_go(&mut self, tid: i32) {
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        let Some(report) = thread.held.take() else { return };
+        if std::mem::take(&mut thread.is_written) {
+            self.go_on(tid, 0);
+        } else {
+            self.work(report);
+        }
     }
 
     /// A thread that stopped before its parent told of it: finds out whose it is.
@@ -233,13 +277,7 @@ impl Tracer {
             Stop::Exited(status) => self.on_end(tid, Ended::Exited(status)),
             Stop::Killed(signal) => self.on_end(tid, Ended::Killed(signal)),
             Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
-                match sys::syscall_info(tid) {
-                    Ok(SyscallStop::Entry { number, args }) => {
-                        self.on_entry(tid, number, args);
-                    }
-                    Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
-                    Ok(SyscallStop::None) | Err(_) => {}
-                }
+                self.on_syscall(tid);
                 self.go_on(tid, 0);
             }
             Stop::Event(event) => {
@@ -267,6 +305,15 @@ impl Tracer {
                 }
                 self.go_on(tid, signal);
             }
+        }
+    }
+
+    /// A thread stopped at the entry of a call, or at its return.
+    fn on_syscall(&mut self, tid: i32) {
+        match sys::syscall_info(tid) {
+            Ok(SyscallStop::Entry { number, args }) => self.on_entry(tid, number, args),
+            Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
+            Ok(SyscallStop::None) | Err(_) => {}
         }
     }
 

@@ -23,13 +23,21 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) struct Turns {
     pub(super) enabled: bool,
     pub(super) current: Option<i32>,
+    /// The thread whose call's return ended the last turn and is not written down yet.
+    pub(super) returned: Option<i32>,
     last: (usize, u64),
     since: Instant,
 }
 
 impl Turns {
     pub(super) fn new(enabled: bool) -> Turns {
-        Turns { enabled, current: None, last: (0, 0), since: Instant::now() }
+        Turns {
+            enabled,
+            current: None,
+            returned: None,
+            last: (0, 0),
+            since: Instant::now(),
+        }
     }
 
     /// The turn of the current thread ends: it stopped where turns end.
@@ -38,13 +46,16 @@ impl Turns {
         self.since = Instant::now();
     }
 
-    /// The thread whose turn comes now, if it is time.
+    /// Whether it is time for the next turn: somebody waits for it, and nobody else is on
+    /// their way.
+    pub(super) fn may_pass(&self, threads: &BTreeMap<i32, Thread>) -> bool {
+        threads.values().any(|thread| thread.held.is_some())
+            && (self.since.elapsed() >= PATIENCE || threads.values().all(is_quiet))
+    }
+
+    /// The thread whose turn comes now.
     pub(super) fn next(&mut self, threads: &BTreeMap<i32, Thread>) -> Option<i32> {
         let held = || threads.values().filter(|thread| thread.held.is_some());
-        held().next()?;
-        if self.since.elapsed() < PATIENCE && !threads.values().all(is_quiet) {
-            return None;
-        }
         let key = |thread: &&Thread| (thread.side, thread.birth);
         let next = held()
             .filter(|thread| key(thread) > self.last)
