@@ -57,6 +57,18 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
 
+    /// Writes the event log to this file as well, for `flow show`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+
+    /// Runs the programs in this folder.
+    #[arg(short = 'C', long, value_name = "FOLDER")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Throws away what the programs print.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
     /// Joins this running process; ^C leaves it again.
     #[arg(long, value_name = "PID")]
     pub(crate) attach: Vec<i32>,

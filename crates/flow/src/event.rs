@@ -23,7 +23,7 @@ pub struct Log {
 pub struct Header {
     /// The version of the log's form: [`VERSION`].
     pub flow: u32,
-    /// The system that the run was recorded on, as `uname -srm` prints it.
+    /// The system that the run was recorded on, `Linux 6.18 x86_64`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub system: String,
     /// Whether the programs ran in turn: see [`crate::draw`].

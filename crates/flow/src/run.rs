@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::event::Event;
+use flow::event::{Event, Header, Log};
 use flow::keep::Keep;
 use flow::trace::{self, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
@@ -17,22 +18,56 @@ use crate::{Failure, write_log};
 /// Events kept for a drawing, from the beginning and from the end each.
 const KEPT: usize = 20_000;
 
-/// Where events go: into memory for a drawing, or straight to the output as JSON.
-enum Sink {
-    Keep(Keep),
-    Stream(BufWriter<Box<dyn Write + Send>>, io::Result<()>),
+/// Where events go: into memory for a drawing, to a file as the log, or both.
+struct Sink {
+    keep: Option<Keep>,
+    log: Option<LogFile>,
+}
+
+struct LogFile {
+    to: BufWriter<Box<dyn Write + Send>>,
+    /// The first failure; after it nothing more is written.
+    result: io::Result<()>,
 }
 
 impl Sink {
+    fn new(cli: &Cli, header: Header) -> Result<Sink, Failure> {
+        let to: Option<Box<dyn Write + Send>> = match (&cli.log, cli.format) {
+            (Some(path), _) => Some(create(path)?),
+            (None, Format::Json) => Some(match &cli.output {
+                Some(path) => create(path)?,
+                None => Box::new(io::stdout()),
+            }),
+            (None, _) => None,
+        };
+        let log = to.map(|to| {
+            let mut to = BufWriter::new(to);
+            let result = json::write_header(&mut to, &header);
+            LogFile { to, result }
+        });
+        let keep = (cli.format != Format::Json).then(|| Keep::new(header, KEPT));
+        Ok(Sink { keep, log })
+    }
+
     fn push(&mut self, event: Event) {
-        match self {
-            Sink::Keep(keep) => keep.push(event),
-            Sink::Stream(to, result) => {
-                if result.is_ok() {
-                    *result = json::write_event(to, &event);
-                }
-            }
+        if let Some(LogFile { to, result }) = &mut self.log
+            && result.is_ok()
+        {
+            *result = json::write_event(to, &event);
         }
+        if let Some(keep) = &mut self.keep {
+            keep.push(event);
+        }
+    }
+
+    /// Ends the log's file; what was kept for a drawing.
+    fn finish(self) -> Result<Option<Log>, Failure> {
+        if let Some(LogFile { mut to, result }) = self.log {
+            result
+                .and_then(|()| to.flush())
+                .map_err(|error| Failure::new(format!("write the log: {error}")))?;
+        }
+        Ok(self.keep.map(Keep::into_log))
     }
 }
 
@@ -54,6 +89,13 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
             status: 2,
         });
     }
+    if cli.log.is_some() && cli.format == Format::Json {
+        return Err(Failure {
+            message: "flow: --log and --format json both write the log; give one of them"
+                .to_owned(),
+            status: 2,
+        });
+    }
     // One side is not in anybody's way, and joined processes are left as they are.
     let in_turn = !cli.free && cli.attach.is_empty();
     let options = Options { in_turn, data_bytes: cli.bytes, ..Options::default() };
@@ -67,16 +109,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
             .map_err(|refusal| refusal.to_string())
     };
 
-    let header = trace::header(in_turn);
-    let sink = match cli.format {
-        Format::Json => {
-            let mut to = BufWriter::new(output(cli)?);
-            let result = json::write_header(&mut to, &header);
-            Sink::Stream(to, result)
-        }
-        _ => Sink::Keep(Keep::new(header, KEPT)),
-    };
-    let sink = Arc::new(Mutex::new(sink));
+    let sink = Arc::new(Mutex::new(Sink::new(cli, trace::header(in_turn))?));
     let into = Arc::clone(&sink);
     let mut session = Session::new(
         options,
@@ -92,8 +125,12 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
     }
     for words in &sides {
         let mut program = Program::new(words);
-        // What is drawn on standard output must not be mixed with what programs print.
-        if cli.output.is_none() && cli.format != Format::Text {
+        program.directory = cli.directory.clone();
+        if cli.quiet {
+            program.stdout = nowhere()?;
+            program.stderr = nowhere()?;
+        } else if cli.output.is_none() && cli.format != Format::Text {
+            // What is drawn on standard output must not be mixed with what programs print.
             program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
         }
         session.add(side_name(words), program);
@@ -102,23 +139,27 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
     drop(session);
     let sink = Arc::into_inner(sink)
         .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let drawn = match sink {
-        Some(Sink::Keep(keep)) => {
-            let log = keep.into_log();
-            let nothing = !log.events.iter().any(|it| matches!(it, Event::Call(_)));
-            match &ran {
-                // Where a side did not start, only what the others did is worth drawing.
-                Err(_) if nothing => Ok(()),
-                _ => write_log(&log, cli, false),
-            }
+    let kept = sink.map_or(Ok(None), Sink::finish);
+    let drawn = kept.and_then(|log| match log {
+        // Where a side did not start, only what the others did is worth drawing.
+        Some(log) if ran.is_ok() || log.events.iter().any(is_call) => {
+            write_log(&log, cli, false)
         }
-        Some(Sink::Stream(mut to, result)) => result
-            .and_then(|()| to.flush())
-            .map_err(|error| Failure::new(format!("write the log: {error}"))),
-        None => Ok(()),
-    };
+        _ => Ok(()),
+    });
     ran.map_err(failure)?;
     drawn
+}
+
+fn is_call(event: &Event) -> bool {
+    matches!(event, Event::Call(_))
+}
+
+fn nowhere() -> Result<Option<OwnedFd>, Failure> {
+    let opened = File::options().write(true).open("/dev/null");
+    opened
+        .map(|file| Some(file.into()))
+        .map_err(|error| Failure::new(format!("open /dev/null: {error}")))
 }
 
 fn failure(error: TraceError) -> Failure {
@@ -129,15 +170,10 @@ fn failure(error: TraceError) -> Failure {
     }
 }
 
-fn output(cli: &Cli) -> Result<Box<dyn Write + Send>, Failure> {
-    match &cli.output {
-        None => Ok(Box::new(io::stdout())),
-        Some(path) => match File::create(path) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) => {
-                Err(Failure::new(format!("create {}: {error}", path.display())))
-            }
-        },
+fn create(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
+    match File::create(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(Failure::new(format!("create {}: {error}", path.display()))),
     }
 }
 

@@ -367,6 +367,7 @@ impl<'a> Builder<'a> {
         let (label, kind) = match &packet.protocol {
             Protocol::Tcp { flags, seq, ack, .. } => {
                 let segment = Segment {
+                    time_ns: packet.time_ns,
                     from: &from,
                     to: &to,
                     flags,
@@ -380,6 +381,9 @@ impl<'a> Builder<'a> {
                 let (mut label, kind) = tcp_label(flags, data);
                 if changes.again {
                     label.push_str(" again");
+                }
+                if changes.delayed {
+                    label.push_str(" delayed");
                 }
                 (label, kind)
             }
@@ -395,6 +399,20 @@ impl<'a> Builder<'a> {
             Protocol::Other(number) => {
                 (format!("IP protocol {number}"), PacketKind::Control)
             }
+        };
+        let label = match (port(&from), port(&to)) {
+            // In one column there is no arrow to say whose packet it is, and whose state.
+            (Some(from), Some(to)) if from_column == to_column => {
+                let state = |state: Option<_>| {
+                    state.map_or_else(String::new, |state| format!(" [{state}]"))
+                };
+                format!(
+                    "{label} from port {from}{} to port {to}{}",
+                    state(from_state.take()),
+                    state(to_state.take())
+                )
+            }
+            _ => label,
         };
         let (from, to) = (from_column, to_column);
         self.scene.rows.push(Row::Packet { from, to, label, kind, from_state, to_state });
@@ -449,6 +467,11 @@ impl<'a> Builder<'a> {
         }
         self.scene
     }
+}
+
+/// The port of an address that has one.
+fn port(address: &str) -> Option<u16> {
+    address.parse().ok().map(|address: std::net::SocketAddr| address.port())
 }
 
 /// The last part of a path.

@@ -12,17 +12,20 @@ struct End {
     after_fin: Option<u32>,
 }
 
-/// What a segment changed, and whether it was sent before.
+/// What a segment changed, and whether a timer had to do with it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     pub(super) sender: Option<State>,
     pub(super) receiver: Option<State>,
     pub(super) again: bool,
+    /// It acknowledges, no more, and the kernel kept it back until a timer went off.
+    pub(super) delayed: bool,
 }
 
 /// A TCP segment, as far as states go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<'a> {
+    pub(super) time_ns: u64,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) flags: &'a str,
@@ -41,9 +44,20 @@ impl Segment<'_> {
 #[derive(Debug, Default)]
 pub(super) struct States {
     ends: HashMap<(String, String), End>,
-    /// How far each end has sent, to know what is sent again.
-    sent: HashMap<(String, String), u32>,
+    /// How far each end has sent, and when, to know what is sent again.
+    sent: HashMap<(String, String), Sent>,
 }
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    /// The sequence number after it.
+    end: u32,
+    time_ns: u64,
+    is_acknowledged: bool,
+}
+
+/// The shortest time for which Linux delays an acknowledgment is 40 ms (`TCP_DELACK_MIN`).
+const DELAYED_NS: u64 = 38_000_000;
 
 impl States {
     /// Follows a segment. `refused` says that the next segment of the connection is a
@@ -52,6 +66,7 @@ impl States {
         let sender_key = (segment.from.to_owned(), segment.to.to_owned());
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
         let again = self.is_again(&sender_key, &segment);
+        let delayed = self.is_delayed(&receiver_key, &segment);
         let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
         let mut receiver = self.ends.get(&receiver_key).copied().unwrap_or_default();
         let before = (sender.state, receiver.state);
@@ -89,6 +104,7 @@ impl States {
             sender: new(before.0, sender.state),
             receiver: new(before.1, receiver.state),
             again,
+            delayed,
         };
         self.ends.insert(sender_key, sender);
         self.ends.insert(receiver_key, receiver);
@@ -109,15 +125,29 @@ impl States {
         let end = segment.seq.wrapping_add(length);
         let again = match self.sent.get(key) {
             // A SYN with another number begins another connection of the same addresses.
-            Some(sent) if segment.has("SYN") => *sent == end,
+            Some(sent) if segment.has("SYN") => sent.end == end,
             // Sequence numbers wrap: the sign of the difference says which is later.
-            Some(sent) => end.wrapping_sub(*sent) as i32 <= 0,
+            Some(sent) => end.wrapping_sub(sent.end) as i32 <= 0,
             None => false,
         };
         if !again {
-            self.sent.insert(key.clone(), end);
+            let sent = Sent { end, time_ns: segment.time_ns, is_acknowledged: false };
+            self.sent.insert(key.clone(), sent);
         }
         again
+    }
+
+    /// Whether the segment is an acknowledgment alone that comes long after what it
+    /// acknowledges: all that the peer has sent so far.
+    fn is_delayed(&mut self, peer: &(String, String), segment: &Segment<'_>) -> bool {
+        let Some(sent) = self.sent.get_mut(peer) else { return false };
+        if sent.end != segment.ack || sent.is_acknowledged {
+            return false;
+        }
+        sent.is_acknowledged = true;
+        segment.flags == "ACK"
+            && segment.length == 0
+            && segment.time_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
     }
 }
 

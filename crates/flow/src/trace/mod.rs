@@ -36,11 +36,13 @@ pub fn header(in_turn: bool) -> Header {
         let path = format!("/proc/sys/kernel/{name}");
         std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
     };
+    let release = read("osrelease");
+    let release: Vec<&str> = release.split(['.', '-']).take(2).collect();
     Header {
         system: format!(
             "{} {} {}",
             read("ostype"),
-            read("osrelease"),
+            release.join("."),
             std::env::consts::ARCH
         ),
         in_turn,
