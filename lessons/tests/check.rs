@@ -1,6 +1,7 @@
 //! Holds every page against a run of it, and both against the snapshots beside the page.
 //!
 //! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
+//! two a drawing: `02-tcp-echo/flow` for a run, `02-tcp-echo/flow.json` for the recording;
 //! `README`, for the transcript in it; and `tidy`, for what no run can show. A scene whose
 //! programs are not installed is reported as ignored, with the program's name.
 //!
@@ -15,10 +16,10 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::house::{self, Lesson};
-use xtask::page::{Page, Scene};
+use xtask::page::{Flow, Page, Scene};
 use xtask::run::Network;
-use xtask::verdict::{Stage, Verdict};
-use xtask::{snapshot, tidy};
+use xtask::verdict::{Held, Stage, Verdict};
+use xtask::{flow, snapshot, tidy};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -46,7 +47,7 @@ fn trials() -> Result<Vec<Trial>, String> {
         faults.iter().map(|fault| format!("{fault}\n")).collect::<String>()
     })?;
     let pages = course.iter().flat_map(|(_, pages)| pages).chain([&readme]);
-    let programs = house::build(&root, pages)?;
+    let programs = house::build_with(&root, pages, &["flow"])?;
     // This process still has one thread, as a network of its own demands.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
     let network = xtask::choose_network(host, |refusal| {
@@ -65,8 +66,13 @@ fn trials() -> Result<Vec<Trial>, String> {
             readme.scenes.iter().try_for_each(|scene| hold(&root, &stage, &readme, scene))
         }));
     }
+    let refusal = flow::refusal(&stage.programs, stage.network);
     for (lesson, pages) in course {
         for page in pages.into_iter().map(Arc::new) {
+            for at in 0..page.flows.len() {
+                let page = Arc::clone(&page);
+                trials.extend(flow_trials(&root, &stage, &lesson, page, at, &refusal));
+            }
             for at in 0..page.scenes.len() {
                 trials.push(trial(&root, &stage, &lesson, Arc::clone(&page), at));
             }
@@ -91,21 +97,8 @@ fn trial(
     at: usize,
 ) -> Trial {
     let scene = &page.scenes[at];
-    let mut name = lesson.directory.clone();
-    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let parts = [if stem == "README" { "" } else { stem }, &scene.name];
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    if !parts.is_empty() {
-        name += &format!("/{}", parts.join("."));
-    }
-    let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-    let missing = scene
-        .terminals
-        .iter()
-        .flat_map(|terminal| &terminal.steps)
-        .filter_map(|step| stage.programs.resolve(&step.words, &folder).err())
-        .find(|missing| missing.is_not_installed());
-    let skip = missing.map(|missing| format!("skipped, {missing}"));
+    let name = trial_name(lesson, &page, &scene.name);
+    let skip = missing(root, stage, &page, scene);
     let (root, stage) = (root.to_owned(), Arc::clone(stage));
     Trial::test(name, {
         let page = Arc::clone(&page);
@@ -113,6 +106,79 @@ fn trial(
     })
     .with_ignored_flag(skip.is_some())
     .with_kind(skip.unwrap_or_default())
+}
+
+/// `02-tcp-echo`, with the page's name where it is another than README, and with a word.
+fn trial_name(lesson: &Lesson, page: &Page, word: &str) -> String {
+    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let parts = [if stem == "README" { "" } else { stem }, word];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let slash = if parts.is_empty() { "" } else { "/" };
+    format!("{}{slash}{}", lesson.directory, parts.join("."))
+}
+
+/// Why a scene cannot run here: a program that is not installed.
+fn missing(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Option<String> {
+    let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
+    let missing = scene
+        .terminals
+        .iter()
+        .flat_map(|terminal| &terminal.steps)
+        .filter_map(|step| stage.programs.resolve(&step.words, &folder).err())
+        .find(|missing| missing.is_not_installed());
+    missing.map(|missing| format!("skipped, {missing}"))
+}
+
+/// The tests of a drawing: its run where the system lets it be traced, and its recording.
+fn flow_trials(
+    root: &Path,
+    stage: &Arc<Stage>,
+    lesson: &Lesson,
+    page: Arc<Page>,
+    at: usize,
+    refusal: &Option<String>,
+) -> [Trial; 2] {
+    let drawing = &page.flows[at];
+    let name = match &drawing.scene[..] {
+        "" => "flow".to_owned(),
+        scene => format!("{scene}.flow"),
+    };
+    let name = trial_name(lesson, &page, &name);
+    let skip = match refusal {
+        Some(why) => Some(format!("skipped, {why}")),
+        None => page
+            .scene(&drawing.scene)
+            .and_then(|scene| missing(root, stage, &page, scene)),
+    };
+    let explain = |verdict: Verdict| {
+        let held = Held { verdict, outcome: None };
+        if held.is_good() { Ok(()) } else { Err(Failed::from(held.explain())) }
+    };
+    let live = Trial::test(name.clone(), {
+        let (root, stage, page) = (root.to_owned(), Arc::clone(stage), Arc::clone(&page));
+        move || match flow::hold(&stage, &root, &page, &page.flows[at]).0 {
+            // Whether it can run was asked before: nothing may be left out in silence.
+            Verdict::Skipped(why) => Err(format!("the run was refused: {why}").into()),
+            verdict => explain(verdict),
+        }
+    });
+    let recorded = Trial::test(format!("{name}.json"), {
+        let (root, stage) = (root.to_owned(), Arc::clone(stage));
+        move || {
+            let drawing = &page.flows[at];
+            explain(flow::hold_recording(&stage.programs, &root, &page, drawing))?;
+            accept_flow(&root, &page, drawing)
+        }
+    });
+    let ignored = skip.is_some();
+    [live.with_ignored_flag(ignored).with_kind(skip.unwrap_or_default()), recorded]
+}
+
+/// A drawing against its snapshot.
+fn accept_flow(root: &Path, page: &Page, drawing: &Flow) -> Result<(), Failed> {
+    let name = snapshot::flow_name(page, &drawing.scene);
+    let content = snapshot::contents(std::slice::from_ref(&drawing.lines)).concat();
+    accept(root, page, &name, "the flow", drawing.line, &content).map_err(Failed::from)
 }
 
 /// The page against the run.
@@ -136,31 +202,40 @@ fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), F
     let mut failures = String::new();
     for (terminal, content) in scene.terminals.iter().zip(snapshot::contents(&on_page)) {
         let name = snapshot::name(page, scene, terminal);
-        let mut settings = insta::Settings::clone_current();
-        settings
-            .set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.set_description(format!(
-            "terminal {} of {}",
-            terminal.name,
-            page.path.display()
-        ));
-        let compared = settings.bind(|| {
-            let compare = || insta::assert_snapshot!(name.as_str(), content);
-            catch_unwind(AssertUnwindSafe(compare))
-        });
-        if compared.is_err() {
-            let line = terminal.line + first_difference(root, page, &name, &content);
-            failures += &format!(
-                "{}:{line}: terminal {} differs from its snapshot {name}.snap; accept it with \
-                 `cargo insta review` if the page is right\n",
-                page.path.display(),
-                terminal.name,
-            );
+        let what = format!("terminal {}", terminal.name);
+        if let Err(failure) = accept(root, page, &name, &what, terminal.line, &content) {
+            failures += &failure;
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+}
+
+/// What stands on a page, from line `line` on, against its snapshot.
+fn accept(
+    root: &Path,
+    page: &Page,
+    name: &str,
+    what: &str,
+    line: usize,
+    content: &str,
+) -> Result<(), String> {
+    let path = page.path.display();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(format!("{what} of {path}"));
+    let compared = settings.bind(|| {
+        let compare = || insta::assert_snapshot!(name, content);
+        catch_unwind(AssertUnwindSafe(compare))
+    });
+    compared.map_err(|_| {
+        let line = line + first_difference(root, page, name, content);
+        format!(
+            "{path}:{line}: {what} differs from its snapshot {name}.snap; accept it with \
+             `cargo insta review` if the page is right\n"
+        )
+    })
 }
 
 /// The index of the first line in which the snapshot file differs from `content`.

@@ -16,7 +16,7 @@ use crate::verdict::{Held, Stage, Verdict};
 use crate::{Ended, Error};
 
 /// The lesson that is shown when none is named: the document's own.
-const FIRST: &str = "tcp-echo";
+pub(crate) const FIRST: &str = "tcp-echo";
 
 /// What `demo` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -106,9 +106,9 @@ struct Demo<'a, W> {
 }
 
 /// A scene with its place.
-type Job<'a> = (&'a Page, &'a Scene);
+pub(crate) type Job<'a> = (&'a Page, &'a Scene);
 
-fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
+pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
     pages
         .iter()
         .flat_map(|page| page.scenes.iter().map(move |scene| (page, scene)))
@@ -122,6 +122,24 @@ fn title(page: &Page, scene: &Scene) -> String {
     if stem == "README" { main.to_owned() } else { format!("{stem}: {main}") }
 }
 
+/// The place of the scene that a user's word means.
+pub(crate) fn find(
+    lesson: &Lesson,
+    jobs: &[Job<'_>],
+    word: &str,
+) -> Result<usize, Error> {
+    let is = |(page, scene): &Job<'_>| scene.name == word || title(page, scene) == word;
+    jobs.iter().position(is).ok_or_else(|| {
+        let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
+        Error(format!(
+            "find scene `{}` of {}: no such scene; there are: {}",
+            crate::bytes::shown(word.as_bytes()),
+            lesson.directory,
+            names.join(", ")
+        ))
+    })
+}
+
 impl<W: Write + Send> Demo<'_, W> {
     /// One lesson: its first scene as it comes, the others a line each.
     fn lesson(
@@ -132,23 +150,9 @@ impl<W: Write + Send> Demo<'_, W> {
         default: bool,
     ) -> io::Result<Result<Ended, Error>> {
         let jobs = jobs(pages);
-        let first = match only {
-            None => 0,
-            Some(name) => {
-                let found = jobs.iter().position(|(page, scene)| {
-                    scene.name == name || title(page, scene) == name
-                });
-                let Some(found) = found else {
-                    let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
-                    return Ok(Err(Error(format!(
-                        "find scene `{}` of {}: no such scene; there are: {}",
-                        crate::bytes::shown(name.as_bytes()),
-                        lesson.directory,
-                        names.join(", ")
-                    ))));
-                };
-                found
-            }
+        let first = match only.map(|word| find(lesson, &jobs, word)).transpose() {
+            Ok(first) => first.unwrap_or(0),
+            Err(error) => return Ok(Err(error)),
         };
         let Some((page, scene)) = jobs.get(first) else {
             writeln!(self.out, "{}: nothing on this page runs", lesson.directory)?;

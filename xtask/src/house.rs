@@ -131,12 +131,25 @@ pub fn build<'a>(
     root: &Path,
     pages: impl IntoIterator<Item = &'a Page>,
 ) -> Result<Programs, String> {
+    build_with(root, pages, &[])
+}
+
+/// The same, and the packages `more`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with<'a>(
+    root: &Path,
+    pages: impl IntoIterator<Item = &'a Page>,
+    more: &[&'a str],
+) -> Result<Programs, String> {
     let mut packages: Vec<&str> = pages
         .into_iter()
         .flat_map(|page| &page.scenes)
         .flat_map(|scene| &scene.terminals)
         .flat_map(|terminal| &terminal.steps)
         .flat_map(|step| places::packages(&step.words))
+        .chain(more.iter().copied())
         .collect();
     packages.sort_unstable();
     packages.dedup();

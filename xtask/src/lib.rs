@@ -17,6 +17,7 @@ pub mod verdict;
 pub mod bench;
 pub mod ci;
 pub mod demo;
+pub mod flow;
 pub mod new_lesson;
 mod screen;
 pub mod tidy;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use xtask::{Ended, bench, ci, demo, new_lesson, tidy, update};
+use xtask::{Ended, bench, ci, demo, flow, new_lesson, tidy, update};
 
 /// Runs what the lessons say, and holds it against what they show.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ struct Arguments {
 enum Task {
     /// Run a lesson's terminals as its page says, and compare; alone: the TCP echo
     Demo(demo::Options),
+    /// Draw the calls and packets of a lesson's run, or of programs of your own
+    Flow(flow::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
     /// Check that quotations, tables, snapshots and files agree
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
+        Task::Flow(options) => flow::flow(&options),
         Task::Update(options) => update::update(&options),
         Task::Tidy => tidy::tidy(),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),

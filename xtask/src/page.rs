@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `console NAME` | a terminal of the page's main scene |
 //! | `console SCENE/NAME` | a terminal of another scene |
+//! | `flow`, `flow SCENE` | calls and packets of a scene's run, as `cargo xtask flow` draws them |
 //! | `LANGUAGE PATH` | a quotation of the file at PATH |
 //! | `LANGUAGE`, nothing | prose |
 //!
@@ -28,6 +29,8 @@ pub struct Page {
     pub scenes: Vec<Scene>,
     /// What it quotes from other files.
     pub quotations: Vec<Quotation>,
+    /// The drawings of its scenes' runs.
+    pub flows: Vec<Flow>,
 }
 
 /// Terminals that run together.
@@ -80,6 +83,19 @@ pub struct Quotation {
     pub line: usize,
 }
 
+/// The drawing of a scene's run: its calls and its packets.
+#[derive(Debug)]
+pub struct Flow {
+    /// The scene's name; the main scene's is empty.
+    pub scene: String,
+    /// The block's lines.
+    pub lines: Vec<String>,
+    /// The number of the first of those lines.
+    pub line: usize,
+    /// Where those lines stand in [`Page::text`], in bytes.
+    pub range: Range<usize>,
+}
+
 /// A fault of a page, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -114,6 +130,7 @@ impl Page {
             text: text.to_owned(),
             scenes: Vec::new(),
             quotations: Vec::new(),
+            flows: Vec::new(),
         };
         let mut faults = Vec::new();
         for block in markdown::blocks(text) {
@@ -122,6 +139,19 @@ impl Page {
                 faults.push(Fault { path: path.to_owned(), line, message });
             }
             debug_assert!(line > 0);
+        }
+        for flow in page.flows.iter().filter(|flow| page.scene(&flow.scene).is_none()) {
+            let fence = if flow.scene.is_empty() {
+                "its main scene".into()
+            } else {
+                format!("a scene `{}`", flow.scene)
+            };
+            let message = format!(
+                "the page has no terminal of {fence} whose run could be drawn; a block `flow \
+                 SCENE` names a scene of its page"
+            );
+            let line = flow.line - 1;
+            faults.push(Fault { path: path.to_owned(), line, message });
         }
         if faults.is_empty() { Ok(page) } else { Err(faults) }
     }
@@ -145,11 +175,13 @@ impl Page {
                 ));
             }
             ["console", name] => Meaning::Terminal(name),
+            ["flow"] => Meaning::Flow(""),
+            ["flow", scene] => Meaning::Flow(scene),
             [language, file] if PROSE.contains(&language) => Meaning::Quotation(file),
             _ => {
                 return Err(at_fence(format!(
                     "unknown block `{}`; known are `console TERMINAL`, `console \
-                     SCENE/TERMINAL`, `LANGUAGE PATH` and plain prose in one of: {}",
+                     SCENE/TERMINAL`, `flow`, `flow SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
                     block.info,
                     PROSE[1..].join(", "),
                 )));
@@ -175,6 +207,17 @@ impl Page {
                 self.quotations.push(Quotation { file, lines, line });
                 Ok(())
             }
+            Meaning::Flow(scene) => {
+                if let Some(other) = self.flows.iter().find(|it| it.scene == scene) {
+                    return Err(at_fence(format!(
+                        "the flow of this scene stands on line {} already",
+                        other.line - 1
+                    )));
+                }
+                let (scene, line) = (scene.to_owned(), fence_line + 1);
+                self.flows.push(Flow { scene, lines, line, range: block.range.clone() });
+                Ok(())
+            }
         }
     }
 
@@ -196,6 +239,11 @@ impl Page {
                      digits and dashes"
                 ),
             ));
+        }
+        if name == "flow" {
+            let message = "no terminal is called `flow`: its snapshot's name is taken by \
+                           the drawing's";
+            return Err((block.line, message.into()));
         }
         let steps = steps(&lines, block.line + 1)?;
         let index = self.scenes.iter().position(|other| other.name == scene);
@@ -223,6 +271,7 @@ impl Page {
 enum Meaning<'a> {
     Terminal(&'a str),
     Quotation(&'a str),
+    Flow(&'a str),
 }
 
 fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, String)> {
@@ -293,9 +342,12 @@ mod tests {
         let page = parse(
             "# T\n\n```console server\n$ serve --port 1\nready\n^C\nbye\n```\n\n\
              ```console server2\n$ a 'b c'\n$ d\n[exit status 1]\n```\n\n\
-             ```console busy/server\n$ e\n```\n\n```rust src/x.rs\nfn x() {}\n```\n",
+             ```console busy/server\n$ e\n```\n\n```rust src/x.rs\nfn x() {}\n```\n\n\
+             ```flow busy\na │\n```\n",
         )
         .unwrap();
+        assert_eq!((page.flows[0].scene.as_str(), page.flows[0].line), ("busy", 25));
+        assert_eq!(&page.text[page.flows[0].range.clone()], "a │\n");
         assert_eq!(page.scenes.len(), 2);
         let server = &page.scenes[0].terminals[0];
         assert_eq!((server.name.as_str(), server.line), ("server", 4));
@@ -344,6 +396,13 @@ mod tests {
                 "page.md:5: terminal `a`",
             ),
             ("```bash\nls\n```\n", "page.md:1: unknown block `bash`"),
+            ("```console flow\n$ a\n```\n", "page.md:1: no terminal is called `flow`"),
+            ("```flow\na\n```\n", "page.md:1: the page has no terminal of its main"),
+            ("```flow x\na\n```\n", "page.md:1: the page has no terminal of a scene `x`"),
+            (
+                "```console a\n$ a\n```\n\n```flow\na\n```\n\n```flow\nb\n```\n",
+                "page.md:9: the flow of this scene stands on line 5",
+            ),
         ] {
             let faults = fault(text);
             assert!(faults.starts_with(expected), "{text:?} gave {faults}");

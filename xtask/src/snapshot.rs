@@ -1,4 +1,5 @@
-//! The snapshots of a page: a file a terminal, with placeholders for what varies.
+//! The snapshots of a page: a file a terminal and a file a drawing, with placeholders for
+//! what varies.
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +9,35 @@ use crate::transcript::Renaming;
 /// The name of a terminal's snapshot, without `.snap`: `server`, or `busy.server` for
 /// scene `busy`, with `pairings.` before it for a page `pairings.md`.
 pub fn name(page: &Page, scene: &Scene, terminal: &Terminal) -> String {
+    join(page, &scene.name, &terminal.name)
+}
+
+/// The name of a drawing's snapshot, without `.snap`, and of the recorded log beside it,
+/// without `.json`: `flow`, or `busy.flow` for scene `busy`.
+pub fn flow_name(page: &Page, scene: &str) -> String {
+    join(page, scene, "flow")
+}
+
+fn join(page: &Page, scene: &str, last: &str) -> String {
     let page = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let parts = [if page == "README" { "" } else { page }, &scene.name, &terminal.name];
+    let parts = [if page == "README" { "" } else { page }, scene, last];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(".")
 }
 
-/// The snapshots that the scenes of `page` have, relative to the checkout.
+/// The snapshots and the recorded logs that the scenes of `page` have, relative to the
+/// checkout.
 pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
     let folder = page.path.parent().unwrap_or(Path::new(""));
-    page.scenes.iter().flat_map(move |scene| {
+    let terminals = page.scenes.iter().flat_map(move |scene| {
         let name = |terminal| format!("{}.snap", name(page, scene, terminal));
         scene.terminals.iter().map(move |terminal| folder.join(name(terminal)))
-    })
+    });
+    let flows = page.flows.iter().flat_map(move |flow| {
+        let name = flow_name(page, &flow.scene);
+        ["snap", "json"].map(|ending| folder.join(format!("{name}.{ending}")))
+    });
+    terminals.chain(flows)
 }
 
 /// What the snapshots of a scene hold: a text a terminal.

@@ -149,19 +149,24 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
     faults
 }
 
-/// Snapshots in a lesson's folder that belong to no terminal of its pages.
+/// Snapshots and recorded logs in a lesson's folder that belong to no block of its pages.
 fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Fault> {
     let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.extension().is_some_and(|e| e == "snap"))
+        .filter(|file| {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            name.ends_with(".snap") || name == "flow.json" || name.ends_with(".flow.json")
+        })
         .map(|file| file.strip_prefix(root).unwrap_or(&file).to_owned())
         .filter(|file| !wanted.contains(file))
         .map(|path| Fault {
             path,
             line: 1,
-            message: "this snapshot belongs to no terminal of its page: delete it".into(),
+            message:
+                "this snapshot belongs to no terminal or drawing of its page: delete it"
+                    .into(),
         })
         .collect()
 }
@@ -241,7 +246,7 @@ mod tests {
         let faults = checkout.page("# One\n\nsee [two](../03-three/) and [a](#here)\n");
         for expected in [
             "lessons/01-one/README.md:3: the link to ../03-three/ leads nowhere",
-            "lessons/01-one/old.snap:1: this snapshot belongs to no terminal",
+            "lessons/01-one/old.snap:1: this snapshot belongs to no terminal or drawing",
             "README.md:1: no link to lessons/02-two/",
             "lessons/README.md:1: no link to lessons/02-two/",
         ] {

@@ -1,15 +1,17 @@
-//! `update`: rewrites the transcripts on the pages from a run, where they differ after the
-//! renaming of what varies. A maintainer's tool: it refuses to run in CI.
+//! `update`: rewrites the transcripts and the drawings on the pages from a run, where they
+//! differ after the renaming of what varies, and records what was drawn. A maintainer's tool: it refuses to run in CI.
 
 use std::env;
 use std::fs;
 use std::io::{self, Write};
+use std::ops::Range;
+use std::path::Path;
 
 use crate::house;
-use crate::page::Page;
-use crate::transcript;
-use crate::verdict::{Stage, Verdict};
+use crate::page::{Flow, Page};
+use crate::verdict::{Held, Stage, Verdict};
 use crate::{Ended, Error};
+use crate::{flow, transcript};
 
 /// What `update` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,7 +40,9 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
     for lesson in lessons {
         pages.extend(lesson.pages(&root)?);
     }
-    let programs = house::build(&root, &pages)?;
+    let drawn = pages.iter().any(|page| !page.flows.is_empty());
+    let more: &[&str] = if drawn { &["flow"] } else { &[] };
+    let programs = house::build_with(&root, &pages, more)?;
     let network = crate::choose_network(false, |refusal| {
         let _ = writeln!(io::stderr(), "note: {refusal}");
     })?;
@@ -66,11 +70,7 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
 }
 
 /// The page's text with the transcripts of a run, and what stood in the way.
-fn rewritten(
-    stage: &Stage,
-    root: &std::path::Path,
-    page: &Page,
-) -> (String, Vec<String>) {
+fn rewritten(stage: &Stage, root: &Path, page: &Page) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let mut problems = Vec::new();
     for scene in &page.scenes {
@@ -96,6 +96,12 @@ fn rewritten(
             _ => problems.push(held.explain().trim_end().to_owned()),
         }
     }
+    for flow in &page.flows {
+        match flow_edit(stage, root, page, flow) {
+            Ok(edit) => edits.extend(edit),
+            Err(problem) => problems.push(problem),
+        }
+    }
     // From the end, so that the places of what is still to come stay right.
     edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
     let mut text = page.text.clone();
@@ -103,4 +109,39 @@ fn rewritten(
         text.replace_range(range, &lines);
     }
     (text, problems)
+}
+
+/// What changes in a page's drawing; its recorded log is written where it is another.
+fn flow_edit(
+    stage: &Stage,
+    root: &Path,
+    page: &Page,
+    drawing: &Flow,
+) -> Result<Option<(Range<usize>, String)>, String> {
+    let path = page.path.display();
+    let left = |why: &str| {
+        format!("{path}: the flow of scene `{}` is left as it is: {why}", drawing.scene)
+    };
+    if let Some(why) = flow::refusal(&stage.programs, stage.network) {
+        return Err(left(&why));
+    }
+    let (verdict, drawn) = flow::hold(stage, root, page, drawing);
+    let Some(drawn) = drawn else {
+        return Err(match &verdict {
+            Verdict::Skipped(why) => left(why),
+            _ => Held { verdict, outcome: None }.explain().trim_end().to_owned(),
+        });
+    };
+    let recorded = flow::hold_recording(&stage.programs, root, page, drawing);
+    let same = matches!(verdict, Verdict::Matches);
+    if !same || !matches!(recorded, Verdict::Matches) {
+        flow::write_recording(root, page, drawing, &drawn)
+            .map_err(|error| left(&format!("write its recorded log: {error}")))?;
+    }
+    let words = transcript::in_the_words_of(
+        std::slice::from_ref(&drawing.lines),
+        std::slice::from_ref(&drawn.lines),
+    );
+    let lines = || words.concat().join("\n") + "\n";
+    Ok((!same).then(|| (drawing.range.clone(), lines())))
 }

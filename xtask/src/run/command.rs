@@ -33,6 +33,19 @@ pub(super) enum News {
     Exited,
 }
 
+/// Sets aside what would change a program's words: colours, translations, the debugging of
+/// this runner; and Python's habit of holding lines back from a pipe.
+pub(crate) fn lay_environment(command: &mut Command) {
+    command
+        .env("NO_COLOR", "1")
+        .env("TERM", "dumb")
+        .env("LC_ALL", "C.UTF-8")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("COLUMNS");
+}
+
 /// A command that was started. Dropping it kills its process group and reaps it.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -62,16 +75,8 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer.try_clone()?)
-            .env(name, value)
-            // What would change a program's words: colours, translations, the debugging
-            // of this runner; and Python's habit of holding lines back from a pipe.
-            .env("NO_COLOR", "1")
-            .env("TERM", "dumb")
-            .env("LC_ALL", "C.UTF-8")
-            .env("PYTHONUNBUFFERED", "1")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env_remove("RUST_BACKTRACE")
-            .env_remove("COLUMNS");
+            .env(name, value);
+        lay_environment(&mut command);
         #[cfg(unix)]
         process::isolate(&mut command);
         let child = command.spawn()?;

@@ -28,6 +28,7 @@ use crate::bytes::shown;
 use crate::page::{Scene, Step, Terminal};
 use crate::transcript;
 
+pub(crate) use command::lay_environment;
 pub use places::{Missing, Programs};
 
 /// How often what sends no event (a socket that begins to listen) is looked at.
