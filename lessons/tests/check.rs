@@ -3,7 +3,8 @@
 //! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
 //! two a drawing: `02-tcp-echo/flow` for a run, `02-tcp-echo/flow.json` for the recording;
 //! `README`, for the transcript in it; and `tidy`, for what no run can show. A scene whose
-//! programs are not installed is reported as ignored, with the program's name.
+//! programs are not installed is reported as ignored, with the program's name; so is one
+//! that needs IPv6 where there is none.
 //!
 //! The variable `LESSONS_NETWORK=host` makes the runs use the host's loopback, one at a
 //! time, instead of a private network each.
@@ -117,16 +118,10 @@ fn trial_name(lesson: &Lesson, page: &Page, word: &str) -> String {
     format!("{}{slash}{}", lesson.directory, parts.join("."))
 }
 
-/// Why a scene cannot run here: a program that is not installed.
+/// Why a scene cannot run here: what this machine lacks.
 fn missing(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Option<String> {
     let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-    let missing = scene
-        .terminals
-        .iter()
-        .flat_map(|terminal| &terminal.steps)
-        .filter_map(|step| stage.programs.resolve(&step.words, &folder).err())
-        .find(|missing| missing.is_not_installed());
-    missing.map(|missing| format!("skipped, {missing}"))
+    stage.lacks(scene, &folder).map(|why| format!("skipped, {why}"))
 }
 
 /// The tests of a drawing: its run where the system lets it be traced, and its recording.

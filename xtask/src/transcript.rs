@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::net::Ipv6Addr;
 
 use similar::{ChangeTag, TextDiff};
 
@@ -187,6 +188,12 @@ pub(crate) fn documented_ports(line: &str) -> Vec<u16> {
     ports
 }
 
+/// Whether a line has an IPv6 address that is written short: `::1`, `[::]:80`, `fe80::1`.
+pub(crate) fn names_ipv6(line: &str) -> bool {
+    let mut words = line.split(|c: char| c.is_whitespace() || "[]()',\"".contains(c));
+    words.any(|word| word.contains("::") && word.parse::<Ipv6Addr>().is_ok())
+}
+
 fn variables(line: &str) -> Vec<Variable> {
     let mut variables = Vec::new();
     let bytes = line.as_bytes();
@@ -324,6 +331,19 @@ mod tests {
             ("$ serve --port 0", vec![]),
         ] {
             assert_eq!(documented_ports(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_seen_where_it_stands() {
+        for line in
+            ["$ nc ::1 80", "on [::]:80", "('::1', 47794, 0, 0)", "::ffff:127.0.0.1"]
+        {
+            assert!(names_ipv6(line), "{line}");
+        }
+        for line in ["std::net::TcpStream", "at 12:34:56", "127.0.0.1:80", "x::1", ":::"]
+        {
+            assert!(!names_ipv6(line), "{line}");
         }
     }
 

@@ -90,6 +90,22 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// What this machine lacks of that which `scene`, run in `folder`, needs: a program, or
+    /// IPv6 where a line names an address of it.
+    pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
+        let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
+        let missing = steps.find_map(|step| {
+            let missing = self.programs.resolve(&step.words, folder).err()?;
+            missing.is_not_installed().then(|| missing.to_string())
+        });
+        let mut lines = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
+        missing.or_else(|| {
+            let ipv6 = lines.any(|line| transcript::names_ipv6(line));
+            let why = || "the loopback interface has no IPv6 address, ::1".to_owned();
+            (ipv6 && !self.network.has_ipv6()).then(why)
+        })
+    }
+
     /// Runs `scene` of `page` and compares. Each line is told to `show` as it comes.
     pub fn hold(
         &self,
@@ -105,16 +121,12 @@ impl Stage {
         };
         let first_line = scene.terminals.first().map_or(1, |terminal| terminal.line);
         let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
+        if let Some(why) = self.lacks(scene, &folder) {
+            return Held { verdict: Verdict::Skipped(why), outcome: None };
+        }
         for step in scene.terminals.iter().flat_map(|terminal| &terminal.steps) {
-            match self.programs.resolve(&step.words, &folder) {
-                Ok(_) => {}
-                Err(missing) if missing.is_not_installed() => {
-                    return Held {
-                        verdict: Verdict::Skipped(missing.to_string()),
-                        outcome: None,
-                    };
-                }
-                Err(missing) => return stopped(step.line, missing.to_string(), None),
+            if let Err(missing) = self.programs.resolve(&step.words, &folder) {
+                return stopped(step.line, missing.to_string(), None);
             }
         }
         // One run at a time on the host: the lock is released when the file is closed.

@@ -54,6 +54,7 @@ const COMMANDS: &[(&str, fn())] = &[
     ("ctrl_c_in_the_middle_leaves_no_process", ctrl_c_in_the_middle_leaves_no_process),
     ("killed_in_the_middle_leaves_no_process", killed_in_the_middle_leaves_no_process),
     ("a_read_only_checkout", a_read_only_checkout),
+    ("a_scene_that_names_ipv6_needs_it", a_scene_that_names_ipv6_needs_it),
     ("no_terminal", no_terminal),
     ("a_closed_standard_output", a_closed_standard_output),
     ("a_stranger_on_the_port_of_the_host", a_stranger_on_the_port_of_the_host),
@@ -452,6 +453,24 @@ fn a_read_only_checkout() {
     }
     assert_eq!(status, Some(0), "{out}{err}");
     assert!(out.contains("✓"), "{out}");
+}
+
+/// A network whose loopback is down has no address at all.
+fn a_scene_that_names_ipv6_needs_it() {
+    let checkout = Checkout::new("```console one\n$ echo ::1\n::1\n```\n");
+    let mut command = Command::new("unshare");
+    checkout.prepare(&mut command);
+    command.args(["--user", "--map-root-user", "--net", env!("CARGO_BIN_EXE_xtask")]);
+    command.args(["demo", "1", "--host-network"]);
+    let (status, out, err) = match command.output() {
+        Ok(_) => outcome(&mut command),
+        Err(_) => return skip("unshare is not installed"),
+    };
+    if err.contains("unshare") {
+        return skip(&format!("no network of one's own here: {}", err.trim()));
+    }
+    assert!(out.contains("skipped: the loopback interface has no IPv6 address, ::1"));
+    assert_eq!(status, Some(77), "{out}{err}");
 }
 
 #[allow(clippy::print_stderr, reason = "a skip must be seen")]

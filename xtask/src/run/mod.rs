@@ -12,6 +12,7 @@ mod reading;
 
 use std::fmt;
 use std::io;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,6 +74,22 @@ pub enum Network {
     Private,
     /// The host's loopback: one run at a time.
     Host,
+}
+
+impl Network {
+    /// Whether the loopback interface has `::1` there. A kernel may be without IPv6, and a
+    /// container's network often is.
+    pub fn has_ipv6(self) -> bool {
+        let has_it = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        match self {
+            Network::Host => has_it(),
+            // A network belongs to a thread; this one is gone with its own.
+            Network::Private => std::thread::scope(|scope| {
+                let look = || PrivateNetwork::enter().is_ok_and(|_network| has_it());
+                scope.spawn(look).join().unwrap_or(false)
+            }),
+        }
+    }
 }
 
 /// A line as a terminal shows it, told as it comes.
