@@ -93,6 +93,7 @@ fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
         ErrorKind::WouldBlock => ("EAGAIN", "nothing came in time"),
         // std has no kind for these: the number tells, and it differs by system.
         _ => match error.raw_os_error()? {
+            EAFNOSUPPORT => ("EAFNOSUPPORT", "address family not supported"),
             EMFILE => ("EMFILE", "too many open files"),
             EMSGSIZE => ("EMSGSIZE", "message too long"),
             _ => return None,
@@ -100,6 +101,11 @@ fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
     })
 }
 
+const EAFNOSUPPORT: i32 = match () {
+    () if cfg!(windows) => 10047,
+    () if cfg!(target_os = "linux") => 97,
+    () => 47,
+};
 const EMFILE: i32 = if cfg!(windows) { 10024 } else { 24 };
 const EMSGSIZE: i32 = match () {
     () if cfg!(windows) => 10040,
@@ -129,6 +135,7 @@ fn advice(call: &str, errno: &str) -> &'static str {
         ("write", "EPIPE") => "whoever read this output is gone",
         ("write", "ENOSPC") => "make room, or write elsewhere",
         ("resolve", _) => "is the name right? 127.0.0.1 needs no look-up",
+        ("socket", "EAFNOSUPPORT") => "does this machine have IPv6?",
         (_, "EMFILE") => "see ulimit -n",
         _ => "",
     }
@@ -191,6 +198,10 @@ mod tests {
         for (number, words) in [
             (EMSGSIZE, "message too long (EMSGSIZE)"),
             (EMFILE, "too many open files (EMFILE); see ulimit -n"),
+            (
+                EAFNOSUPPORT,
+                "address family not supported (EAFNOSUPPORT); does this machine have IPv6?",
+            ),
         ] {
             let error = io::Error::from_raw_os_error(number);
             assert_eq!(line("socket", "UDP", error), format!("socket UDP: {words}"));
