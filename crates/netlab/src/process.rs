@@ -5,10 +5,13 @@
     reason = "prctl(2), waitid(2) and kill(2) have no safe form in std"
 )]
 
+use std::fs::File;
 #[cfg(unix)]
 use std::io;
+use std::io::Read;
 #[cfg(unix)]
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// How a process is asked or made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +179,32 @@ pub fn sleeps(pid: u32) -> Option<bool> {
 /// Whether process `pid` was started with `NAME=VALUE` in its environment
 /// (`/proc/PID/environ`). What was started for a run can be told from all else by it.
 pub fn has_variable(pid: u32, variable: &str) -> bool {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    // In the middle of execve(2) a process has no variables; one that is dead has none
+    // either, and one that was started with none is soon given up.
+    let start = Instant::now();
+    let mut environment = environment(pid);
+    while environment.is_empty()
+        && start.elapsed() < EXEC
+        && stat(pid).is_some_and(|stat| stat.state != 'Z')
+    {
+        std::thread::yield_now();
+        environment = self::environment(pid);
+    }
     environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+}
+
+/// Far more than a process spends in the middle of execve(2).
+const EXEC: Duration = Duration::from_secs(1);
+
+/// The whole in one read(2): between two, execve(2) may have thrown away what the second
+/// would read.
+fn environment(pid: u32) -> Vec<u8> {
+    let mut bytes = vec![0; 1 << 20];
+    let length = File::open(format!("/proc/{pid}/environ"))
+        .and_then(|mut file| file.read(&mut bytes))
+        .unwrap_or(0);
+    bytes.truncate(length);
+    bytes
 }
 
 /// The name of process `pid` as the kernel has it (`/proc/PID/comm`, at most 15 bytes).
