@@ -120,6 +120,9 @@ fn advice(call: &str, errno: &str) -> &'static str {
             "no interface of this machine has it; try --host localhost"
         }
         ("bind", "EACCES") => "a port this low is for root; try --port 12345",
+        ("connect", "EADDRNOTAVAIL") => {
+            "we have no address or no port to come from; is it IPv6, and is that up here?"
+        }
         ("connect", "ECONNREFUSED") => "nobody listens there; start the server first",
         ("connect", "ETIMEDOUT") => {
             "nobody answers; is the host up, or a firewall between?"
