@@ -15,6 +15,7 @@ pub mod transcript;
 pub mod verdict;
 
 pub mod bench;
+pub mod check;
 pub mod ci;
 pub mod demo;
 pub mod flow;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use xtask::{Ended, bench, ci, demo, flow, new_lesson, tidy, update};
+use xtask::{Ended, bench, check, ci, demo, flow, new_lesson, tidy, update};
 
 /// Runs what the lessons say, and holds it against what they show.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Task {
     Demo(demo::Options),
     /// Draw the calls and packets of a lesson's run, or of programs of your own
     Flow(flow::Options),
+    /// Test your own program, in any language, against what a lesson asks
+    Check(check::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
     /// Check that quotations, tables, snapshots and files agree
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(options) => flow::flow(&options),
+        Task::Check(options) => return handed_over(check::check(&[], &options)),
         Task::Update(options) => update::update(&options),
         Task::Tidy => tidy::tidy(),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),
@@ -61,4 +64,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The exit status of a program that did the work.
+fn handed_over(status: Result<ExitCode, xtask::Error>) -> ExitCode {
+    status.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "{error}");
+        ExitCode::FAILURE
+    })
 }

@@ -21,6 +21,9 @@ pub use elsewhere::{PrivateNetwork, enter_user_namespace};
 #[cfg(target_os = "linux")]
 pub mod capture;
 
+#[cfg(target_os = "linux")]
+pub mod fence;
+
 mod refusal;
 pub use refusal::Refusal;
 

@@ -22,6 +22,10 @@ pub enum Signal {
     Terminate,
     /// `SIGKILL`: the end, which no program can refuse.
     Kill,
+    /// `SIGSTOP`: to stand still until [`Signal::Continue`].
+    Stop,
+    /// `SIGCONT`: to go on.
+    Continue,
 }
 
 /// Makes `command` start in a process group of its own, and die with the thread that
@@ -109,6 +113,8 @@ fn number(signal: Signal) -> libc::c_int {
         Signal::Interrupt => libc::SIGINT,
         Signal::Terminate => libc::SIGTERM,
         Signal::Kill => libc::SIGKILL,
+        Signal::Stop => libc::SIGSTOP,
+        Signal::Continue => libc::SIGCONT,
     }
 }
 
@@ -174,6 +180,36 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     });
     let first = states.next()?;
     Some(first == 'S' && states.all(|state| state == 'S'))
+}
+
+/// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks.
+pub fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let mut states = threads.filter_map(|thread| {
+        let path = thread.ok()?.path().join("stat");
+        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+    });
+    states.next() == Some('T') && states.all(|state| state == 'T')
+}
+
+/// Whether `pid` has ended: it is gone, or waits to be reaped.
+pub fn has_ended(pid: u32) -> bool {
+    stat(pid).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Bytes of `pid` in memory (the resident set, `/proc/PID/statm`); 0 if it is gone.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * PAGE_BYTES
+}
+
+/// The size of a page where Linux runs most; what reads it here only bounds.
+const PAGE_BYTES: u64 = 4096;
+
+/// The number of threads of `pid`, 0 if it is gone.
+pub fn threads(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().count()
 }
 
 /// Whether process `pid` was started with `NAME=VALUE` in its environment

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::process;
 
@@ -15,7 +16,7 @@ mod borrowed;
 
 /// The transport of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
+pub enum Transport {
     /// A TCP socket in state LISTEN.
     TcpListener,
     /// A UDP socket that is bound.
@@ -25,7 +26,8 @@ enum Transport {
 /// A TCP listener, or a bound UDP socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Open {
-    port: u16,
+    address: SocketAddr,
+    transport: Transport,
     inode: u64,
 }
 
@@ -46,12 +48,31 @@ fn ready(pid: u32) -> bool {
         && table(&pid.to_string()).iter().any(|socket| held.contains(&socket.inode))
 }
 
+/// Where process `pid` and its descendants wait for somebody: their TCP listeners and
+/// their bound UDP sockets.
+pub fn family_waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
+    process::family(pid).into_iter().flat_map(waits).collect()
+}
+
+fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
+    #[cfg(target_os = "linux")]
+    if let Some(waits) = borrowed::waits_at(pid) {
+        return waits;
+    }
+    let held: HashSet<u64> = socket_inodes(pid).collect();
+    let open = if held.is_empty() { Vec::new() } else { table(&pid.to_string()) };
+    open.into_iter()
+        .filter(|socket| held.contains(&socket.inode))
+        .map(|socket| (socket.transport, socket.address))
+        .collect()
+}
+
 /// The process of this user that holds `port` on the calling thread's network, if one can
 /// be seen: its id.
 pub fn holder(port: u16) -> Option<u32> {
     let inodes: HashSet<u64> = table("thread-self")
         .into_iter()
-        .filter(|socket| socket.port == port)
+        .filter(|socket| socket.address.port() == port)
         .map(|socket| socket.inode)
         .collect();
     fs::read_dir("/proc")
@@ -86,8 +107,24 @@ fn row(line: &str, transport: Transport) -> Option<Open> {
     if transport == Transport::TcpListener && state != LISTEN {
         return None;
     }
-    let port = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
-    Some(Open { port, inode: fields.nth(5)?.parse().ok()? })
+    let (host, port) = local.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let address = SocketAddr::new(host_address(host)?, port);
+    Some(Open { address, transport, inode: fields.nth(5)?.parse().ok()? })
+}
+
+/// `0100007F` is 127.0.0.1: words of 32 bits in this machine's order, in hexadecimal.
+fn host_address(host: &str) -> Option<IpAddr> {
+    let words = host.as_bytes().chunks(8).map(|word| {
+        let word = <&[u8; 8]>::try_from(word).ok()?;
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    });
+    let bytes = words.collect::<Option<Vec<_>>>()?.concat();
+    match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(bytes) => Some(bytes.into()),
+        Err(_) => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
+    }
 }
 
 fn socket_inodes(pid: u32) -> impl Iterator<Item = u64> {
@@ -107,7 +144,7 @@ mod tests {
     #[test]
     fn a_listener_is_a_row() {
         let socket = row(LISTENER, Transport::TcpListener).unwrap();
-        assert_eq!((socket.port, socket.inode), (12345, 4711));
+        assert_eq!((socket.address.port(), socket.inode), (12345, 4711));
     }
 
     #[test]
@@ -116,6 +153,26 @@ mod tests {
         assert!(row(&connection, Transport::TcpListener).is_none());
         let header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when";
         assert!(row(header, Transport::Udp).is_none());
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn an_address_is_words_in_the_machines_order() {
+        assert_eq!(host_address("0100007F"), Some([127, 0, 0, 1].into()));
+        let loopback = host_address("00000000000000000000000001000000");
+        assert_eq!(loopback, Some(std::net::Ipv6Addr::LOCALHOST.into()));
+        assert_eq!(host_address("0100"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_waits_at_its_listeners_and_datagram_sockets() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = std::net::UdpSocket::bind("[::1]:0").unwrap();
+        let waits = family_waits(std::process::id());
+        let tcp = (Transport::TcpListener, listener.local_addr().unwrap());
+        let udp = (Transport::Udp, socket.local_addr().unwrap());
+        assert!(waits.contains(&tcp) && waits.contains(&udp), "{waits:?}");
     }
 
     #[cfg(target_os = "linux")]

@@ -6,14 +6,47 @@
 
 use std::fs;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use super::Transport;
 
 /// Whether process `pid` has a socket that listens, or a datagram socket with a name.
 /// `None` where the system does not let one look.
 pub(super) fn ready(pid: u32) -> Option<bool> {
+    let found = look(pid, |socket| waits(socket).then_some(()));
+    found.map(|found| found.is_some())
+}
+
+/// Where process `pid` waits: its listeners and its datagram sockets that have a port.
+/// `None` where the system does not let one look.
+pub(super) fn waits_at(pid: u32) -> Option<Vec<(Transport, SocketAddr)>> {
+    let mut all = Vec::new();
+    look(pid, |socket| {
+        if waits(socket)
+            && let Some(address) = internet_name(socket)
+        {
+            let transport = match option(socket, libc::SO_TYPE) {
+                Some(libc::SOCK_DGRAM) => Transport::Udp,
+                _ => Transport::TcpListener,
+            };
+            all.push((transport, address));
+        }
+        None::<()>
+    })?;
+    Some(all)
+}
+
+/// Borrows the sockets of `pid` one by one until `found` finds what it looks for. The
+/// outer `None` is where the system does not let one look.
+#[expect(
+    clippy::option_option,
+    reason = "not allowed to look is not: looked, and found nothing"
+)]
+fn look<T>(pid: u32, mut found: impl FnMut(&OwnedFd) -> Option<T>) -> Option<Option<T>> {
     let mut numbers = socket_numbers(pid).peekable();
     if numbers.peek().is_none() {
-        return Some(false);
+        return Some(None);
     }
     // SAFETY: pidfd_open takes two numbers.
     let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok()?;
@@ -23,15 +56,22 @@ pub(super) fn ready(pid: u32) -> Option<bool> {
             libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0)
         };
         match owned(copy) {
-            Ok(socket) if waits(&socket) => return Some(true),
-            Ok(_) => {}
+            Ok(socket) => match found(&socket) {
+                None => {}
+                found => return Some(found),
+            },
             // Closed since, or the process is gone: that socket waits for nobody.
             Err(error)
                 if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ESRCH)) => {}
             Err(_) => return None,
         }
     }
-    Some(false)
+    Some(None)
+}
+
+/// The address of a socket of IPv4 or IPv6, asked through a copy (getsockname(2)).
+fn internet_name(socket: &OwnedFd) -> Option<SocketAddr> {
+    TcpListener::from(socket.try_clone().ok()?).local_addr().ok()
 }
 
 /// The descriptors of `pid` that are sockets.
@@ -101,7 +141,7 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::net::{TcpStream, UdpSocket};
 
     /// The tests share their process's descriptors, so each asks its own socket.
     fn waiting(socket: impl Into<OwnedFd>) -> bool {

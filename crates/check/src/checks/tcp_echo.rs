@@ -1,0 +1,217 @@
+//! Lesson 2: a server that serves one client, one message.
+
+use std::sync::Arc;
+
+use netlab::sockets::Transport;
+
+use super::{page, statement};
+use crate::outcome::{Outcome, fault};
+use crate::patience::Patience;
+use crate::stage::Stage;
+use crate::stranger::{Stranger, quoted};
+use crate::task::{Role, Task, must, should};
+
+pub(super) const TASK: Task = Task {
+    name: "tcp-echo",
+    lesson: 2,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("tcp-echo"),
+    checks: &[
+        must(
+            "it listens for TCP clients on its port",
+            "bind(2) and listen(2) were not called, or with another port than PORT",
+            page::TCP,
+            listens,
+        ),
+        must(
+            "it answers `Hello TCP Server` with `Echo: Hello TCP Server`, to the byte",
+            "the six bytes `Echo: ` are missing or differ, or a newline was added",
+            page::TCP,
+            answers,
+        ),
+        must(
+            "after the reply it ends the stream",
+            "close(2) or shutdown(2) is not called, or more than the reply is sent",
+            page::TCP,
+            ends_the_stream,
+        ),
+        must(
+            "it sends bytes back as they came, also such as are no UTF-8",
+            "the message is decoded as text on the way; keep it as bytes",
+            page::TCP,
+            keeps_bytes,
+        ),
+        must(
+            "it echoes a message of 1024 bytes whole",
+            "the buffer of recv(2) is too small, or one send(2) was not seen to the end",
+            page::TCP,
+            long_message,
+        ),
+        must(
+            "it echoes a message of one byte",
+            "it waits for more than has come: recv(2) returns what is there",
+            page::TCP,
+            short_message,
+        ),
+        must(
+            "it ends with status 0 when its client is served",
+            "it waits for another client, or for the client to close",
+            page::TCP,
+            ends_well,
+        ),
+        must(
+            "when the client closes without a word, it ends with another status and says why",
+            "recv(2) gave 0, the end of the stream, and was taken for a message",
+            page::TCP,
+            silent_client,
+        ),
+        must(
+            "when the client resets the connection, it ends by itself with another status, \
+             and says why",
+            "an error of recv(2) is not handled, or a signal (SIGPIPE) ended the program",
+            page::TCP,
+            client_resets,
+        ),
+        must(
+            "it can be started again at once on the same port",
+            "SO_REUSEADDR is not set before bind(2): the old connection holds the port in \
+             TIME-WAIT",
+            page::TCP,
+            starts_again,
+        ),
+        must(
+            "where the port is busy, it ends with another status and says why",
+            "the error of bind(2) is not looked at, or SO_REUSEPORT shares the port",
+            page::TCP,
+            busy_port,
+        ),
+        should(
+            "it listens on 127.0.0.1 alone",
+            "it is bound to 0.0.0.0 or ::, where the whole network can connect",
+            page::TCP,
+            loopback_alone,
+        ),
+        should(
+            "it prints no byte that a terminal would obey",
+            "what came from the network is printed raw; escape control characters",
+            page::TCP,
+            prints_safely,
+        ),
+    ],
+};
+
+fn listens(stage: &mut Stage<'_>) -> Outcome {
+    stage.tcp_server().map(drop)
+}
+
+/// Sends `message` and waits for its echo.
+fn echo(stage: &mut Stage<'_>, message: &[u8]) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(message)?;
+    client.expect(&[b"Echo: ", message].concat())
+}
+
+fn answers(stage: &mut Stage<'_>) -> Outcome {
+    echo(stage, b"Hello TCP Server")
+}
+
+fn ends_the_stream(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hello")?;
+    // Whatever the reply is: the other checks ask for it.
+    client.expect_bytes(5)?;
+    let rest = client.read_to_end(100)?;
+    if rest.len() > 6 {
+        return fault("the end of the stream after the reply", quoted(&rest));
+    }
+    Ok(())
+}
+
+fn keeps_bytes(stage: &mut Stage<'_>) -> Outcome {
+    echo(stage, b"red \x1b[31m \xff\xfe \0 \xc3\x28\r\n")
+}
+
+fn long_message(stage: &mut Stage<'_>) -> Outcome {
+    let message: Vec<u8> = (0..1024).map(|at| b'a' + (at % 23) as u8).collect();
+    echo(stage, &message)
+}
+
+fn short_message(stage: &mut Stage<'_>) -> Outcome {
+    echo(stage, b"x")
+}
+
+fn ends_well(stage: &mut Stage<'_>) -> Outcome {
+    let server = serve_one(stage)?;
+    server.expect_success()
+}
+
+/// A server that has served its client, which is still there.
+fn serve_one(stage: &mut Stage<'_>) -> Outcome<Arc<Stranger>> {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hello")?;
+    client.expect_bytes(5)?;
+    client.drain()?;
+    client.close();
+    Ok(server)
+}
+
+fn silent_client(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.finish_sending()?;
+    client.expect_closed()?;
+    server.expect_failure()
+}
+
+fn client_resets(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let client = stage.connect(&server)?;
+    client.settle();
+    client.reset()?;
+    server.expect_failure()
+}
+
+fn starts_again(stage: &mut Stage<'_>) -> Outcome {
+    let first = stage.tcp_server()?;
+    let mut client = stage.connect(&first)?;
+    client.send(b"Hello")?;
+    client.expect_bytes(5)?;
+    client.drain()?;
+    // The server closed first: its end of the connection stays in TIME-WAIT.
+    client.close();
+    first.wait_end(Patience::new(&first))?;
+    let second = stage.tcp_server()?;
+    stage.connect(&second).map(drop)
+}
+
+fn busy_port(stage: &mut Stage<'_>) -> Outcome {
+    let _first = stage.tcp_server()?;
+    let second = stage.start()?;
+    second.expect_failure()
+}
+
+fn loopback_alone(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let waits = server.waits_at(Transport::TcpListener);
+    match waits.iter().find(|address| !address.ip().is_loopback()) {
+        None => Ok(()),
+        Some(address) => fault("a listener on 127.0.0.1", format!("one on {address}")),
+    }
+}
+
+fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"\x1b[31mred\x07")?;
+    client.expect_bytes(8)?;
+    client.settle();
+    let printed = [server.stdout(), server.stderr()].concat();
+    match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+        true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,162 @@
+//! Lesson 2: a client that sends one message and shows the reply.
+
+use super::{page, statement};
+use crate::outcome::{Outcome, fault};
+use crate::stage::Stage;
+use crate::stranger::quoted;
+use crate::talk::Connection;
+use crate::task::{Role, Task, must, should};
+
+pub(super) const TASK: Task = Task {
+    name: "tcp-echo-client",
+    lesson: 2,
+    optional: false,
+    role: Role::TcpClient,
+    statement: statement!("tcp-echo-client"),
+    checks: &[
+        must(
+            "it connects and sends `Hello TCP Server`, to the byte, and nothing more",
+            "a newline was added, or the text differs",
+            page::TCP,
+            sends,
+        ),
+        must(
+            "it prints `Server says: ` and the reply, and ends with status 0",
+            "the words differ, or an exit status other than 0 is left",
+            page::TCP,
+            prints,
+        ),
+        must(
+            "it waits for a reply that comes in pieces until it is whole",
+            "one recv(2) was taken for the whole reply",
+            page::TCP,
+            reply_in_pieces,
+        ),
+        must(
+            "it ends when the reply is whole, though the server keeps the connection open",
+            "it reads to the end of the stream, and the server does not end it",
+            page::TCP,
+            server_stays,
+        ),
+        must(
+            "when the server closes in the middle of the reply, it ends with another status \
+             and says why",
+            "recv(2) gave 0, the end of the stream, and was not looked at",
+            page::TCP,
+            half_a_reply,
+        ),
+        must(
+            "when the server resets the connection, it ends by itself with another status, \
+             and says why",
+            "an error of recv(2) is not handled",
+            page::TCP,
+            server_resets,
+        ),
+        must(
+            "where nobody listens, it ends with another status and says why",
+            "the error of connect(2), ECONNREFUSED, is not looked at, or it tries for ever",
+            page::TCP,
+            nobody,
+        ),
+        must(
+            "it keeps its side of the stream open until the reply has come",
+            "shutdown(2) before the reply: this server would take it for the client's end",
+            page::TCP,
+            stays_open,
+        ),
+        should(
+            "it prints no byte that a terminal would obey",
+            "what came from the network is printed raw; escape control characters",
+            page::TCP,
+            prints_safely,
+        ),
+    ],
+};
+
+const MESSAGE: &[u8] = b"Hello TCP Server";
+const REPLY: &[u8] = b"Echo: Hello TCP Server";
+const LINE: &[u8] = b"Server says: Echo: Hello TCP Server";
+
+/// The server's side of a connection on which the message has come.
+fn asked(
+    stage: &mut Stage<'_>,
+) -> Outcome<(std::sync::Arc<crate::stranger::Stranger>, Connection)> {
+    let mut listener = stage.listen()?;
+    let client = stage.start()?;
+    let mut server = listener.accept(&client)?;
+    // How long the message is, another check asks.
+    server.expect_bytes(MESSAGE.len())?;
+    Ok((client, server))
+}
+
+fn sends(stage: &mut Stage<'_>) -> Outcome {
+    let mut listener = stage.listen()?;
+    let client = stage.start()?;
+    let mut server = listener.accept(&client)?;
+    server.expect(MESSAGE)?;
+    // Bytes are what is asked for here, not whether the stream stays open.
+    server.send_if_it_can(REPLY);
+    server.finish_sending()?;
+    let more = server.read_to_end(1000)?;
+    match more.is_empty() {
+        true => Ok(()),
+        false => fault("nothing after the message", quoted(&more)),
+    }
+}
+
+fn prints(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(REPLY)?;
+    server.finish_sending()?;
+    client.expect_success()?;
+    client.expect_line(LINE)
+}
+
+fn reply_in_pieces(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send_in_pieces([&REPLY[..1], &REPLY[1..9]])?;
+    server.send_if_it_can(&REPLY[9..]);
+    server.finish_sending()?;
+    client.expect_line(LINE)
+}
+
+fn server_stays(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(REPLY)?;
+    client.wait_end(crate::patience::Patience::new(&client)).map(drop)
+}
+
+fn half_a_reply(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(&REPLY[..9])?;
+    server.close();
+    client.expect_failure()
+}
+
+fn server_resets(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server) = asked(stage)?;
+    server.settle();
+    server.reset()?;
+    client.expect_failure()
+}
+
+fn nobody(stage: &mut Stage<'_>) -> Outcome {
+    stage.start()?.expect_failure()
+}
+
+fn stays_open(stage: &mut Stage<'_>) -> Outcome {
+    let (_client, mut server) = asked(stage)?;
+    server.expect_open()
+}
+
+fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(b"Echo: \x1b[31mred\x07 Server!")?;
+    server.finish_sending()?;
+    client.wait_end(crate::patience::Patience::new(&client))?;
+    let printed = [client.stdout(), client.stderr()].concat();
+    match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+        true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,283 @@
+//! Lesson 3: a server that sends every datagram back.
+
+use netlab::process::Signal;
+use netlab::sockets::Transport;
+
+use super::{page, statement};
+use crate::outcome::{Outcome, fault};
+use crate::patience::Patience;
+use crate::stage::Stage;
+use crate::stranger::quoted;
+use crate::task::{Role, Task, must, should};
+
+pub(super) const TASK: Task = Task {
+    name: "udp-echo",
+    lesson: 3,
+    optional: false,
+    role: Role::UdpServer,
+    statement: statement!("udp-echo"),
+    checks: &[
+        must(
+            "it waits for datagrams on its port",
+            "bind(2) was not called, or with another port than PORT, or on a TCP socket",
+            page::UDP,
+            waits,
+        ),
+        must(
+            "it answers `Hello UDP Server` with one datagram `Echo: Hello UDP Server`",
+            "the six bytes `Echo: ` are missing or differ, or a newline was added",
+            page::UDP,
+            answers,
+        ),
+        must(
+            "the reply comes from the address that the datagram was sent to",
+            "the reply is sent from a second socket, which has a port of its own",
+            page::UDP,
+            from_its_port,
+        ),
+        must(
+            "it sends bytes back as they came, also such as are no UTF-8",
+            "the message is decoded as text on the way; keep it as bytes",
+            page::UDP,
+            keeps_bytes,
+        ),
+        must(
+            "an empty datagram is answered with `Echo: `, and the server goes on",
+            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            page::UDP,
+            empty,
+        ),
+        must(
+            "a datagram of 8,000 bytes comes back whole",
+            "the buffer of recvfrom(2) is too small: the rest of a datagram is lost",
+            page::UDP,
+            long,
+        ),
+        must(
+            "the largest datagram that can be echoed, 65,501 bytes, comes back whole",
+            "the buffer of recvfrom(2) is smaller than the largest datagram, 65,507 bytes",
+            page::UDP,
+            largest,
+        ),
+        must(
+            "a datagram whose echo would be too long does not end the server",
+            "the error of sendto(2), EMSGSIZE, ends the program",
+            page::UDP,
+            too_long,
+        ),
+        must(
+            "it serves two clients by turns",
+            "the socket was connected to the first client, and drops what others send",
+            page::UDP,
+            two_clients,
+        ),
+        must(
+            "a client that is gone before its reply does not end the server",
+            "an error that says that nobody is there (ECONNREFUSED) ends the program",
+            page::UDP,
+            client_gone,
+        ),
+        must(
+            "forty datagrams in a row are answered, each once and in order",
+            "some are taken and not answered, or answered twice",
+            page::UDP,
+            burst,
+        ),
+        must(
+            "Ctrl-C (SIGINT) ends it",
+            "SIGINT is caught or ignored, and the loop goes on",
+            page::UDP,
+            interrupt,
+        ),
+        must(
+            "where the port is busy, it ends with another status and says why",
+            "the error of bind(2) is not looked at, or SO_REUSEPORT shares the port",
+            page::UDP,
+            busy_port,
+        ),
+        should(
+            "it waits on 127.0.0.1 alone",
+            "it is bound to 0.0.0.0 or ::, where the whole network can send",
+            page::UDP,
+            loopback_alone,
+        ),
+        should(
+            "it prints no byte that a terminal would obey",
+            "what came from the network is printed raw; escape control characters",
+            page::UDP,
+            prints_safely,
+        ),
+    ],
+};
+
+fn waits(stage: &mut Stage<'_>) -> Outcome {
+    stage.udp_server().map(drop)
+}
+
+/// Whether the message stands in the reply. What stands around it, other checks ask.
+fn carries(reply: &[u8], message: &[u8]) -> bool {
+    reply.windows(message.len()).any(|window| window == message)
+}
+
+fn answers(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(b"Hello UDP Server")?;
+    let (bytes, _) = client.expect_any()?;
+    if bytes != b"Echo: Hello UDP Server" {
+        return fault("\"Echo: Hello UDP Server\"", quoted(&bytes));
+    }
+    client.expect_silence()
+}
+
+fn from_its_port(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(b"Hello")?;
+    let (_, sender) = client.expect_any()?;
+    match server.address()? {
+        address if address == sender => Ok(()),
+        address => fault(format!("a reply from {address}"), format!("one from {sender}")),
+    }
+}
+
+fn keeps_bytes(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(b"red \x1b[31m \xff\xfe \0 \xc3\x28")?;
+    let (bytes, _) = client.expect_any()?;
+    match carries(&bytes, b"red \x1b[31m \xff\xfe \0 \xc3\x28") {
+        true => Ok(()),
+        false => fault("the bytes that were sent, after `Echo: `", quoted(&bytes)),
+    }
+}
+
+fn empty(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(b"")?;
+    let (bytes, _) = client.expect_any()?;
+    if bytes != b"Echo: " {
+        return fault("\"Echo: \"", quoted(&bytes));
+    }
+    goes_on(&client)
+}
+
+/// The server answers another datagram.
+fn goes_on(client: &crate::talk::Datagrams) -> Outcome {
+    client.send(b"still there?")?;
+    client.expect_any().map(drop)
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| b'a' + (at % 23) as u8).collect()
+}
+
+fn long(stage: &mut Stage<'_>) -> Outcome {
+    whole(stage, 8000)
+}
+
+fn largest(stage: &mut Stage<'_>) -> Outcome {
+    whole(stage, 65_501)
+}
+
+fn whole(stage: &mut Stage<'_>, length: usize) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(&pattern(length))?;
+    let (bytes, _) = client.expect_any()?;
+    match carries(&bytes, &pattern(length)) {
+        true => Ok(()),
+        false => fault(
+            format!("{} bytes", length + 6),
+            format!("{} bytes: {}", bytes.len(), quoted(&bytes)),
+        ),
+    }
+}
+
+fn too_long(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(&pattern(65_507))?;
+    client.settle_and_discard()?;
+    goes_on(&client)
+}
+
+fn two_clients(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let first = stage.datagrams(&server)?;
+    let second = stage.datagrams(&server)?;
+    for (client, word) in
+        [(&first, "one"), (&second, "two"), (&first, "three"), (&second, "four")]
+    {
+        client.send(word.as_bytes())?;
+        let (bytes, _) = client.expect_any()?;
+        if !carries(&bytes, word.as_bytes()) {
+            return fault(quoted(format!("Echo: {word}").as_bytes()), quoted(&bytes));
+        }
+    }
+    Ok(())
+}
+
+fn client_gone(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    server.freeze()?;
+    for _ in 0..3 {
+        let gone = stage.datagrams(&server)?;
+        gone.send(b"and gone")?;
+    }
+    server.thaw();
+    let client = stage.datagrams(&server)?;
+    client.settle_and_discard()?;
+    goes_on(&client)
+}
+
+fn burst(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    for number in 0..40 {
+        client.send(format!("number {number}").as_bytes())?;
+    }
+    for number in 0..40 {
+        let (bytes, _) = client.expect_any()?;
+        let wanted = format!("number {number}");
+        if !carries(&bytes, wanted.as_bytes()) {
+            return fault(quoted(format!("Echo: {wanted}").as_bytes()), quoted(&bytes));
+        }
+    }
+    client.expect_silence()
+}
+
+fn interrupt(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    crate::talk::settle(&server);
+    server.signal(Signal::Interrupt);
+    server.wait_end(Patience::new(&server)).map(drop)
+}
+
+fn busy_port(stage: &mut Stage<'_>) -> Outcome {
+    let _first = stage.udp_server()?;
+    stage.start()?.expect_failure()
+}
+
+fn loopback_alone(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let waits = server.waits_at(Transport::Udp);
+    match waits.iter().find(|address| !address.ip().is_loopback()) {
+        None => Ok(()),
+        Some(address) => fault("a socket on 127.0.0.1", format!("one on {address}")),
+    }
+}
+
+fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.udp_server()?;
+    let client = stage.datagrams(&server)?;
+    client.send(b"\x1b[31mred\x07")?;
+    client.expect_any()?;
+    crate::talk::settle(&server);
+    let printed = [server.stdout(), server.stderr()].concat();
+    match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+        true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
+        false => Ok(()),
+    }
+}

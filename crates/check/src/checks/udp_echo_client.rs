@@ -1,0 +1,142 @@
+//! Lesson 3: a client that sends one datagram and waits a second for the reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{page, statement};
+use crate::outcome::{Outcome, fault};
+use crate::stage::Stage;
+use crate::stranger::{Stranger, quoted};
+use crate::talk::Datagrams;
+use crate::task::{Role, Task, must, should};
+
+pub(super) const TASK: Task = Task {
+    name: "udp-echo-client",
+    lesson: 3,
+    optional: false,
+    role: Role::UdpClient,
+    statement: statement!("udp-echo-client"),
+    checks: &[
+        must(
+            "it sends one datagram `Hello UDP Server`, to the byte",
+            "a newline was added, or the text differs, or it was sent twice",
+            page::UDP,
+            sends,
+        ),
+        must(
+            "it prints `Server says: ` and the reply, and ends with status 0",
+            "the words differ, or an exit status other than 0 is left",
+            page::UDP,
+            prints,
+        ),
+        must(
+            "where no reply comes, it gives up within two seconds, ends with another status \
+             and says why",
+            "there is no timeout: a datagram that is lost is lost in silence",
+            page::UDP,
+            no_reply,
+        ),
+        must(
+            "where nobody has the port, it ends with another status and says why",
+            "an error is not looked at, or there is no timeout",
+            page::UDP,
+            nobody,
+        ),
+        must(
+            "it takes no third party's datagram for the reply",
+            "the sender that recvfrom(2) gives is not compared, nor the socket connected",
+            page::UDP,
+            third_party,
+        ),
+        must(
+            "a reply of 8,000 bytes is printed whole",
+            "the buffer of recvfrom(2) is too small: the rest of a datagram is lost",
+            page::UDP,
+            long_reply,
+        ),
+        must(
+            "an empty reply is a reply",
+            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            page::UDP,
+            empty_reply,
+        ),
+        should(
+            "it prints no byte that a terminal would obey",
+            "what came from the network is printed raw; escape control characters",
+            page::UDP,
+            prints_safely,
+        ),
+    ],
+};
+
+/// A second for the reply, and a second for a busy machine.
+const GIVES_UP: Duration = Duration::from_millis(2000);
+
+/// The client, the server's socket, and the client's address.
+fn asked(
+    stage: &mut Stage<'_>,
+) -> Outcome<(Arc<Stranger>, Datagrams, std::net::SocketAddr)> {
+    let (client, server) = stage.start_udp_client()?;
+    let (_, address) = server.expect_any()?;
+    Ok((client, server, address))
+}
+
+fn sends(stage: &mut Stage<'_>) -> Outcome {
+    let (_client, server) = stage.start_udp_client()?;
+    let (bytes, address) = server.expect_any()?;
+    if bytes != b"Hello UDP Server" {
+        return fault("\"Hello UDP Server\"", quoted(&bytes));
+    }
+    server.expect_silence()?;
+    server.send_to(b"Echo: Hello UDP Server", address)?;
+    server.expect_silence()
+}
+
+fn prints(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server, address) = asked(stage)?;
+    server.send_to(b"Echo: Hello UDP Server", address)?;
+    client.expect_success()?;
+    client.expect_line(b"Server says: Echo: Hello UDP Server")
+}
+
+fn no_reply(stage: &mut Stage<'_>) -> Outcome {
+    let (client, _server, _) = asked(stage)?;
+    client.expect_failure_within(GIVES_UP)
+}
+
+fn nobody(stage: &mut Stage<'_>) -> Outcome {
+    stage.start()?.expect_failure_within(GIVES_UP)
+}
+
+fn third_party(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server, address) = asked(stage)?;
+    let stranger = stage.datagrams(&client)?;
+    stranger.send_to(b"Echo: I am not your server", address)?;
+    stranger.settle();
+    server.send_to(b"Echo: I am your server", address)?;
+    client.expect_line(b"Server says: Echo: I am your server")
+}
+
+fn long_reply(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server, address) = asked(stage)?;
+    let reply: Vec<u8> = (0..8000).map(|at| b'a' + (at % 23) as u8).collect();
+    server.send_to(&reply, address)?;
+    client.expect_line(&[b"Server says: ", reply.as_slice()].concat())
+}
+
+fn empty_reply(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server, address) = asked(stage)?;
+    server.send_to(b"", address)?;
+    client.expect_line(b"Server says: ")
+}
+
+fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server, address) = asked(stage)?;
+    server.send_to(b"\x1b[31mred\x07", address)?;
+    client.wait_end(crate::patience::Patience::with_deadline(&client, GIVES_UP))?;
+    let printed = [client.stdout(), client.stderr()].concat();
+    match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+        true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
+        false => Ok(()),
+    }
+}

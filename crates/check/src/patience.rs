@@ -1,0 +1,87 @@
+//! How long the checker waits for the program.
+//!
+//! Not by the clock alone: it waits as long as the program works, and gives up soon after
+//! it has come to rest. So a right program is never cut short on a busy machine, and a
+//! program that waits for something that will not come is not waited for long.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::stranger::Stranger;
+
+/// Between two looks at the program.
+const LOOK: Duration = Duration::from_millis(10);
+/// A program that was seen at rest so many times in a row does nothing more by itself.
+const RESTS: u32 = 50;
+/// For a silence: so many.
+const SHORT_RESTS: u32 = 6;
+/// A program that is busy and gets nowhere is given up after this.
+const LATE: Duration = Duration::from_secs(10);
+/// Between two questions whether something has come, where the kernel sends no event.
+const TICK: Duration = Duration::from_micros(500);
+
+/// Why a wait was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GaveUp {
+    /// The program waits for something itself.
+    Rests,
+    /// It has ended.
+    Ended,
+    /// It is busy, and nothing came for long.
+    Late,
+}
+
+/// The patience of one wait.
+#[derive(Debug)]
+pub struct Patience<'a> {
+    program: &'a Stranger,
+    until: Instant,
+    looked: Instant,
+    rests: u32,
+    enough: u32,
+}
+
+impl<'a> Patience<'a> {
+    /// For something that the program shall do.
+    pub fn new(program: &'a Stranger) -> Self {
+        let now = Instant::now();
+        Patience { program, until: now + LATE, looked: now, rests: 0, enough: RESTS }
+    }
+
+    /// For something that the program shall not do.
+    pub fn for_silence(program: &'a Stranger) -> Self {
+        Patience { enough: SHORT_RESTS, ..Patience::new(program) }
+    }
+
+    /// For something that may take the program a time of its own, such as a timeout.
+    pub fn with_deadline(program: &'a Stranger, within: Duration) -> Self {
+        let until = Instant::now() + within;
+        Patience { until, enough: u32::MAX, ..Patience::new(program) }
+    }
+
+    /// Whether the deadline is over, whatever the program does.
+    pub fn late(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// Looks at the program, if it is time; says when to give up.
+    pub fn tick(&mut self) -> Option<GaveUp> {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            // Looks that come late, since this process did not run, count once.
+            self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
+            if self.program.is_over() && self.rests >= 2 {
+                return Some(GaveUp::Ended);
+            }
+            if self.rests >= self.enough {
+                return Some(GaveUp::Rests);
+            }
+        }
+        self.late().then_some(GaveUp::Late)
+    }
+
+    /// Lets some time go by before the next question.
+    pub fn nap(&self) {
+        thread::park_timeout(TICK);
+    }
+}

@@ -1,0 +1,175 @@
+//! Runs the checks of a task, each with a fresh program on a network of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use netlab::PrivateNetwork;
+
+use crate::outcome::{Fault, Outcome, Stop};
+use crate::stage::{DOCUMENTED_PORT, Stage};
+use crate::stranger::{Limits, Recipe};
+use crate::task::{Check, Level, Task};
+use crate::timeline::{Entry, Timeline};
+
+/// Which network the programs run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A network namespace for each check.
+    Private,
+    /// The host's loopback: one check at a time, on a port that is free.
+    Host,
+}
+
+/// How the checks are run.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// How to start the program.
+    pub recipe: Recipe,
+    /// What it may use.
+    pub limits: Limits,
+    /// Where.
+    pub network: Network,
+    /// How many checks at a time, on private networks.
+    pub jobs: usize,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// `tcp-echo/3`.
+    pub id: String,
+    /// The check.
+    pub check: Check,
+    /// How it ended.
+    pub result: Result<(), Stop>,
+    /// What happened.
+    pub entries: Vec<Entry>,
+    /// What can be said about the program at the end, where the check failed.
+    pub condition: Option<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Verdict {
+    /// Whether the program did as asked.
+    pub fn passed(&self) -> bool {
+        self.result.is_ok()
+    }
+
+    /// The fault, if the program has one.
+    pub fn fault(&self) -> Option<&Fault> {
+        match &self.result {
+            Err(Stop::Fault(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether a binding check found a fault.
+    pub fn failed(&self, strict: bool) -> bool {
+        self.fault().is_some() && (strict || self.check.level == Level::Must)
+    }
+}
+
+/// Runs the checks with these numbers (from 1) and gives their verdicts in order, each to
+/// `tell` as soon as it and all before it are known.
+pub fn run(
+    task: &Task,
+    numbers: &[usize],
+    setting: &Setting,
+    mut tell: impl FnMut(&Verdict),
+) -> Vec<Verdict> {
+    let jobs = match setting.network {
+        Network::Private => setting.jobs.clamp(1, numbers.len().max(1)),
+        Network::Host => 1,
+    };
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let done = Mutex::new(());
+    let mut verdicts: Vec<Option<Verdict>> = numbers.iter().map(|_| None).collect();
+    let mut told = 0;
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, next, done) = (sender.clone(), &next, &done);
+            scope.spawn(move || {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(number) = numbers.get(place) else { break };
+                    // A network belongs to a thread: one thread for each check.
+                    let verdict = thread::scope(|scope| {
+                        scope.spawn(|| judge(task, *number, setting)).join()
+                    });
+                    let _one = done.lock();
+                    if let Ok(verdict) = verdict {
+                        let _ = sender.send((place, verdict));
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (place, verdict) in receiver {
+            verdicts[place] = Some(verdict);
+            while let Some(Some(verdict)) = verdicts.get(told) {
+                tell(verdict);
+                told += 1;
+            }
+        }
+    });
+    verdicts.into_iter().flatten().collect()
+}
+
+/// Runs one check.
+fn judge(task: &Task, number: usize, setting: &Setting) -> Verdict {
+    let began = Instant::now();
+    let check = task.checks[number - 1];
+    let timeline = Timeline::default();
+    let mut condition = None;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let port = match setting.network {
+            Network::Private => {
+                PrivateNetwork::enter()
+                    .map_err(|refusal| Stop::Broken(refusal.to_string()))?;
+                // So that a program may take the port that the RFC names.
+                let file = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+                let _ = std::fs::write(file, "0");
+                DOCUMENTED_PORT
+            }
+            Network::Host => free_port()?,
+        };
+        let mut stage =
+            Stage::new(&setting.recipe, port, setting.limits, timeline.clone());
+        let result = (check.run)(&mut stage);
+        if result.is_err() {
+            condition = stage.condition();
+        }
+        stage.clear();
+        result
+    }));
+    let result = result.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or(panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+        Err(Stop::Broken(format!("panic: {}", words.unwrap_or_default())))
+    });
+    Verdict {
+        id: format!("{}/{number}", task.name),
+        check,
+        result,
+        entries: timeline.entries(),
+        condition,
+        elapsed: began.elapsed(),
+    }
+}
+
+/// A port of the host's loopback that is free for TCP and for UDP.
+fn free_port() -> Outcome<u16> {
+    for _ in 0..100 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Stop::Broken("find a free port: none of a hundred was".into()))
+}

@@ -1,0 +1,525 @@
+//! The checker's side of a conversation: clients, servers and datagram sockets that send,
+//! and wait for what must come.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::outcome::{Outcome, Stop, fault};
+use crate::patience::{GaveUp, Patience};
+use crate::stranger::{Stranger, quoted};
+use crate::timeline::{Bytes, Timeline, What};
+
+/// How long a receive waits before the program is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A TCP connection with the program.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    name: String,
+    program: Arc<Stranger>,
+    timeline: Timeline,
+}
+
+/// What a receive gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Bytes(usize),
+    End,
+    Reset,
+    Nothing(GaveUp),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: TcpStream,
+        name: &str,
+        program: &Arc<Stranger>,
+        timeline: &Timeline,
+    ) -> Outcome<Self> {
+        stream.set_read_timeout(Some(LOOK))?;
+        stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+        // What is sent at once arrives at once: a check decides where a stream is cut.
+        stream.set_nodelay(true)?;
+        let (program, timeline) = (Arc::clone(program), timeline.clone());
+        Ok(Connection { stream, name: name.to_owned(), program, timeline })
+    }
+
+    /// Our own address.
+    pub fn local(&self) -> Outcome<SocketAddr> {
+        Ok(self.stream.local_addr()?)
+    }
+
+    /// The program's address.
+    pub fn peer(&self) -> Outcome<SocketAddr> {
+        Ok(self.stream.peer_addr()?)
+    }
+
+    /// Sends all of `bytes` with one call.
+    pub fn send(&mut self, bytes: &[u8]) -> Outcome {
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        match self.stream.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => fault(
+                format!("the program takes {}", quoted(bytes)),
+                format!("send: {error}; {}", self.program.condition()),
+            ),
+        }
+    }
+
+    /// Sends the pieces one after another, each when the program has taken the one before
+    /// and waits for more: so it cannot get two with one `recv`.
+    pub fn send_in_pieces<'a>(
+        &mut self,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Outcome {
+        for piece in pieces {
+            self.send(piece)?;
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Sends bytes that the program may refuse to take.
+    pub fn send_if_it_can(&mut self, bytes: &[u8]) {
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        if let Err(error) = self.stream.write_all(bytes) {
+            self.timeline.does(&self.name, format!("cannot: {error}"));
+        }
+    }
+
+    /// Waits until the program has done what it does about all that was sent.
+    pub fn settle(&self) {
+        settle(&self.program);
+    }
+
+    fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &mut Patience<'_>,
+    ) -> Outcome<Came> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.timeline.does(&self.name, "gets the end of the stream");
+                    return Ok(Came::End);
+                }
+                Ok(length) => {
+                    self.timeline
+                        .add(&self.name, What::Gets(Bytes::of(&buffer[..length])));
+                    return Ok(Came::Bytes(length));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if let Some(why) = patience.tick() {
+                            return Ok(Came::Nothing(why));
+                        }
+                    }
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                        self.timeline.does(&self.name, "gets a reset");
+                        return Ok(Came::Reset);
+                    }
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// Receives until `most` bytes are there, or no more come: the bytes, and why it ended.
+    fn collect(&mut self, most: usize) -> Outcome<(Vec<u8>, Option<Came>)> {
+        let program = Arc::clone(&self.program);
+        let mut bytes = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        while bytes.len() < most {
+            let room = buffer.len().min(most - bytes.len());
+            match self.receive(&mut buffer[..room], &mut Patience::new(&program))? {
+                Came::Bytes(length) => bytes.extend_from_slice(&buffer[..length]),
+                other => return Ok((bytes, Some(other))),
+            }
+        }
+        Ok((bytes, None))
+    }
+
+    /// Waits for exactly these bytes. More may follow: [`Connection::expect_end`] and
+    /// [`Connection::expect_silence`] tell.
+    pub fn expect(&mut self, wanted: &[u8]) -> Outcome {
+        let (bytes, end) = self.collect(wanted.len())?;
+        if bytes == wanted {
+            return Ok(());
+        }
+        let end = end.map_or(String::new(), |end| format!(", then {}", self.words(end)));
+        fault(quoted(wanted), format!("{}{end}", difference(wanted, &bytes)))
+    }
+
+    /// Waits for exactly so many bytes, and gives them.
+    pub fn expect_bytes(&mut self, count: usize) -> Outcome<Vec<u8>> {
+        let (bytes, end) = self.collect(count)?;
+        match end {
+            None => Ok(bytes),
+            Some(end) => fault(
+                format!("{count} bytes"),
+                format!("{}, then {}", quoted(&bytes), self.words(end)),
+            ),
+        }
+    }
+
+    /// Waits for the end of the stream, and for nothing before it.
+    pub fn expect_end(&mut self) -> Outcome {
+        match self.collect(1 << 20)? {
+            (bytes, Some(Came::End)) if bytes.is_empty() => Ok(()),
+            (bytes, end) if bytes.is_empty() => fault(
+                "the end of the stream",
+                end.map_or(String::new(), |end| self.words(end)),
+            ),
+            (bytes, _) => {
+                fault("the end of the stream", format!("more bytes: {}", quoted(&bytes)))
+            }
+        }
+    }
+
+    /// Waits until the program has closed, whether with an end of stream or with a reset.
+    pub fn expect_closed(&mut self) -> Outcome {
+        match self.collect(1 << 20)? {
+            (bytes, Some(Came::End | Came::Reset)) if bytes.is_empty() => Ok(()),
+            (bytes, end) => fault(
+                "the connection closed, and nothing before that",
+                match end {
+                    Some(end) if bytes.is_empty() => self.words(end),
+                    _ => format!("bytes: {}", quoted(&bytes)),
+                },
+            ),
+        }
+    }
+
+    /// Receives all until the end of the stream, at most `most` bytes.
+    pub fn read_to_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
+        match self.collect(most)? {
+            (bytes, Some(Came::End)) => Ok(bytes),
+            (bytes, end) => {
+                let end = end.map_or("more bytes than that".into(), |it| self.words(it));
+                fault("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+            }
+        }
+    }
+
+    /// Sees that nothing comes until the program has come to rest.
+    pub fn expect_silence(&mut self) -> Outcome {
+        let program = Arc::clone(&self.program);
+        let mut buffer = [0; 1024];
+        match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
+            Came::Nothing(_) => Ok(()),
+            Came::Bytes(length) => fault(
+                "nothing yet: the connection stays open and silent",
+                quoted(&buffer[..length]),
+            ),
+            other => fault(
+                "nothing yet: the connection stays open and silent",
+                self.words(other),
+            ),
+        }
+    }
+
+    /// Sees that the program does not end its stream until it has come to rest. What it
+    /// sends meanwhile is thrown away.
+    pub fn expect_open(&mut self) -> Outcome {
+        let program = Arc::clone(&self.program);
+        let mut buffer = [0; 1024];
+        loop {
+            match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
+                Came::Nothing(_) => return Ok(()),
+                Came::Bytes(_) => {}
+                other => return fault("the stream stays open", self.words(other)),
+            }
+        }
+    }
+
+    /// Receives and throws away all until the program has closed, in whatever way, or has
+    /// come to rest.
+    pub fn drain(&mut self) -> Outcome {
+        self.collect(usize::MAX).map(drop)
+    }
+
+    /// Sends `bytes` and receives what comes back at the same time, until it is `wanted`.
+    pub fn exchange(&mut self, bytes: &[u8], wanted: &[u8]) -> Outcome {
+        let mut writer = self.stream.try_clone()?;
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        thread::scope(|scope| {
+            let sending = scope.spawn(move || writer.write_all(bytes));
+            let result = self.expect(wanted);
+            if result.is_err() {
+                // So that the sender does not wait for a program that does not read.
+                let _ = self.stream.shutdown(Shutdown::Both);
+            }
+            let sent = sending.join().unwrap_or(Ok(()));
+            result?;
+            match sent {
+                Ok(()) => Ok(()),
+                Err(error) => fault(
+                    format!("the program takes all {} bytes", bytes.len()),
+                    format!("send: {error}; {}", self.program.condition()),
+                ),
+            }
+        })
+    }
+
+    /// Says that we send nothing more (half-close): `shutdown(SHUT_WR)`.
+    pub fn finish_sending(&mut self) -> Outcome {
+        self.timeline.does(&self.name, "ends its stream (half-close)");
+        match self.stream.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() != ErrorKind::NotConnected => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes. With all received that is an end of stream.
+    pub fn close(self) {
+        self.timeline.does(&self.name, "closes");
+    }
+
+    /// Closes with a reset (RST) in place of an end of stream: `SO_LINGER` of zero.
+    pub fn reset(self) -> Outcome {
+        self.timeline.does(&self.name, "resets the connection");
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
+        Ok(())
+    }
+
+    fn words(&self, came: Came) -> String {
+        match came {
+            Came::Bytes(length) => format!("{length} bytes"),
+            Came::End => "the end of the stream".into(),
+            Came::Reset => "a reset of the connection".into(),
+            Came::Nothing(why) => nothing(why, &self.program),
+        }
+    }
+}
+
+fn nothing(why: GaveUp, program: &Stranger) -> String {
+    match why {
+        GaveUp::Rests | GaveUp::Ended => format!("nothing; {}", program.condition()),
+        GaveUp::Late => format!("nothing for long; {}", program.condition()),
+    }
+}
+
+/// Waits until the program has come to rest.
+pub fn settle(program: &Stranger) {
+    let mut patience = Patience::for_silence(program);
+    while patience.tick().is_none() {
+        patience.nap();
+    }
+}
+
+/// What came, and where it begins to differ from what was wanted, if that is not in sight.
+fn difference(wanted: &[u8], came: &[u8]) -> String {
+    if came.is_empty() {
+        return "no byte".into();
+    }
+    let at = wanted.iter().zip(came).take_while(|(a, b)| a == b).count();
+    let same = match at {
+        at if at == came.len() => format!(" (right, but {} of {})", at, wanted.len()),
+        at if at > 40 => format!(
+            " (byte {at} is {} in place of {})",
+            quoted(&came[at..][..1]),
+            quoted(&wanted[at..][..1])
+        ),
+        _ => String::new(),
+    };
+    format!("{}{same}", quoted(came))
+}
+
+/// A TCP listener that plays the server for a client under test.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    timeline: Timeline,
+    accepted: usize,
+}
+
+impl Listener {
+    /// Listens at `address` with this backlog.
+    pub(crate) fn new(
+        address: SocketAddr,
+        backlog: i32,
+        timeline: &Timeline,
+    ) -> Outcome<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog)?;
+        // SO_RCVTIMEO holds for accept as well (socket(7)).
+        socket.set_read_timeout(Some(LOOK))?;
+        let timeline = timeline.clone();
+        timeline.does("server", format!("listens at {address}"));
+        Ok(Listener { listener: socket.into(), timeline, accepted: 0 })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Outcome<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// The next connection of the program.
+    pub fn accept(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+        match self.wait(&mut Patience::new(program))? {
+            Some(stream) => {
+                self.accepted += 1;
+                let name = match self.accepted {
+                    1 => "server".to_owned(),
+                    number => format!("server {number}"),
+                };
+                self.timeline.does(&name, format!("accepts {}", stream.peer_addr()?));
+                Connection::new(stream, &name, program, &self.timeline)
+            }
+            None => fault(
+                format!("the program connects to {}", self.address()?),
+                program.condition(),
+            ),
+        }
+    }
+
+    /// Sees that the program does not connect (again) until it has come to rest.
+    pub fn expect_nobody(&mut self, program: &Arc<Stranger>) -> Outcome {
+        match self.wait(&mut Patience::for_silence(program))? {
+            None => Ok(()),
+            Some(_) => fault(
+                format!("no connection to {}", self.address()?),
+                "the program connected",
+            ),
+        }
+    }
+
+    fn wait(&self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return Ok(Some(stream)),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if patience.tick().is_some() {
+                            return Ok(None);
+                        }
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+}
+
+/// A UDP socket of ours.
+#[derive(Debug)]
+pub struct Datagrams {
+    socket: UdpSocket,
+    name: String,
+    program: Arc<Stranger>,
+    timeline: Timeline,
+}
+
+impl Datagrams {
+    /// At `port` of 127.0.0.1; 0 for any.
+    pub(crate) fn open(port: u16) -> Outcome<UdpSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+        socket.set_read_timeout(Some(LOOK))?;
+        // Room for the largest datagrams, several of them.
+        SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
+        Ok(socket)
+    }
+
+    pub(crate) fn new(
+        socket: UdpSocket,
+        name: &str,
+        program: &Arc<Stranger>,
+        timeline: &Timeline,
+    ) -> Self {
+        let (program, timeline) = (Arc::clone(program), timeline.clone());
+        Datagrams { socket, name: name.to_owned(), program, timeline }
+    }
+
+    /// Our own address.
+    pub fn local(&self) -> Outcome<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// Sends one datagram to the server under test.
+    pub fn send(&self, bytes: &[u8]) -> Outcome {
+        self.send_to(bytes, self.program.address()?)
+    }
+
+    /// Sends one datagram to `address`.
+    pub fn send_to(&self, bytes: &[u8], address: SocketAddr) -> Outcome {
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        match self.socket.send_to(bytes, address) {
+            Ok(_) => Ok(()),
+            // The answer to an earlier datagram: nobody was there.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next datagram and its sender, if one comes.
+    fn receive(
+        &self,
+        patience: &mut Patience<'_>,
+    ) -> Outcome<Result<(Vec<u8>, SocketAddr), GaveUp>> {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, sender)) => {
+                    buffer.truncate(length);
+                    self.timeline.add(&self.name, What::Gets(Bytes::of(&buffer)));
+                    return Ok(Ok((buffer, sender)));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if let Some(why) = patience.tick() {
+                            return Ok(Err(why));
+                        }
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionRefused => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// Waits until the program has come to rest, and throws away what it sent.
+    pub fn settle_and_discard(&self) -> Outcome {
+        while self.receive(&mut Patience::for_silence(&self.program))?.is_ok() {}
+        Ok(())
+    }
+
+    /// Waits until the program has come to rest.
+    pub fn settle(&self) {
+        settle(&self.program);
+    }
+
+    /// The next datagram, whatever it is, and its sender.
+    pub fn expect_any(&self) -> Outcome<(Vec<u8>, SocketAddr)> {
+        match self.receive(&mut Patience::new(&self.program))? {
+            Ok(datagram) => Ok(datagram),
+            Err(why) => fault("a datagram", nothing(why, &self.program)),
+        }
+    }
+
+    /// Sees that no datagram comes until the program has come to rest.
+    pub fn expect_silence(&self) -> Outcome {
+        match self.receive(&mut Patience::for_silence(&self.program))? {
+            Err(_) => Ok(()),
+            Ok((bytes, _)) => fault("no datagram", quoted(&bytes)),
+        }
+    }
+}
+
+/// A stop that is the checker's own, for what should not be.
+pub fn broken<T>(message: impl Into<String>) -> Outcome<T> {
+    Err(Stop::Broken(message.into()))
+}

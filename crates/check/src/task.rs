@@ -1,0 +1,136 @@
+//! A task: what a program shall do, and the checks that see whether it does.
+
+use crate::outcome::Outcome;
+use crate::stage::Stage;
+
+/// How binding a check is, as in RFC 2119.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Without it the task is not done.
+    Must,
+    /// There may be reasons to do otherwise; it is told, and the task is done all the same.
+    Should,
+}
+
+impl Level {
+    /// The word of RFC 2119.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+        }
+    }
+}
+
+/// One question to the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// How binding.
+    pub level: Level,
+    /// What is asked, as a sentence about "it", the program.
+    pub asks: &'static str,
+    /// What most likely is wrong where it fails.
+    pub cause: &'static str,
+    /// The page to read, from the root of the checkout.
+    pub page: &'static str,
+    /// Asks.
+    pub run: fn(&mut Stage<'_>) -> Outcome,
+}
+
+/// A check that the task stands or falls with.
+pub(crate) const fn must(
+    asks: &'static str,
+    cause: &'static str,
+    page: &'static str,
+    run: fn(&mut Stage<'_>) -> Outcome,
+) -> Check {
+    Check { level: Level::Must, asks, cause, page, run }
+}
+
+/// A check that a good program passes.
+pub(crate) const fn should(
+    asks: &'static str,
+    cause: &'static str,
+    page: &'static str,
+    run: fn(&mut Stage<'_>) -> Outcome,
+) -> Check {
+    Check { level: Level::Should, asks, cause, page, run }
+}
+
+/// What kind of program a task asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It listens, and the checker plays the clients.
+    TcpServer,
+    /// It connects, and the checker plays the server.
+    TcpClient,
+    /// It waits for datagrams.
+    UdpServer,
+    /// It sends datagrams.
+    UdpClient,
+}
+
+/// A program to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// The lesson that it belongs to.
+    pub lesson: u32,
+    /// Whether the course goes on without it.
+    pub optional: bool,
+    /// The kind of program.
+    pub role: Role,
+    /// What is asked, without gaps, in Markdown.
+    pub statement: &'static str,
+    /// The checks. Their numbers, from 1, are their places here: new ones go to the end.
+    pub checks: &'static [Check],
+}
+
+impl Task {
+    /// The first line of the statement without its mark.
+    pub fn title(&self) -> &'static str {
+        let line = self.statement.lines().next().unwrap_or_default();
+        line.trim_start_matches(['#', ' '])
+    }
+
+    /// The name of its folder for a learner's own work: `07-framing`.
+    pub fn folder(&self) -> String {
+        format!("{:02}-{}", self.lesson, self.name)
+    }
+}
+
+/// All tasks, in the order of the course.
+pub fn all() -> Vec<Task> {
+    crate::checks::TASKS.to_vec()
+}
+
+/// The task that a user's word means: its name, its folder or, where that is one alone, its
+/// lesson's number.
+///
+/// # Errors
+/// A message that lists the right words.
+pub fn find(word: &str) -> Result<Task, String> {
+    let tasks = all();
+    if let Some(task) = tasks.iter().find(|it| it.name == word || it.folder() == word) {
+        return Ok(*task);
+    }
+    let number: Option<u32> = word.parse().ok();
+    let mut of_lesson =
+        tasks.iter().filter(|it| Some(it.lesson) == number && !it.optional);
+    match (of_lesson.next(), of_lesson.next()) {
+        (Some(task), None) => Ok(*task),
+        (Some(first), Some(second)) => Err(format!(
+            "find task `{word}`: the lesson has {} and {}; name one of them",
+            first.name, second.name
+        )),
+        _ => {
+            let names: Vec<&str> = tasks.iter().map(|task| task.name).collect();
+            let word = common::Escaped(word.as_bytes());
+            Err(format!(
+                "find task `{word}`: no such task; there are: {}",
+                names.join(", ")
+            ))
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What happened during a check, in order: what the checker's side sent and got, what the
+//! program printed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// Bytes of a message that are kept to be shown.
+const KEPT_BYTES: usize = 128;
+/// Entries kept: a program that chatters shall not fill the memory.
+const KEPT_ENTRIES: usize = 2000;
+
+/// One line of the time line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Microseconds since the check began.
+    pub at_us: u64,
+    /// Who: `client 1`, `server`, `program`.
+    pub who: String,
+    /// What was done.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What one side did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum What {
+    /// Something without bytes: it connects, it gets the end of the stream.
+    Does {
+        /// In words.
+        text: String,
+    },
+    /// It sends bytes.
+    Sends(Bytes),
+    /// It gets bytes.
+    Gets(Bytes),
+    /// The program prints a line, on `stdout` or `stderr`.
+    Prints {
+        /// Where.
+        stream: &'static str,
+        /// What, escaped.
+        text: String,
+    },
+}
+
+/// Bytes on the wire: the first of them, escaped, and how many there were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// The first bytes, as [`common::Escaped`] shows them.
+    pub text: String,
+    /// The number of all.
+    pub length: usize,
+}
+
+impl Bytes {
+    /// Keeps what is to be shown of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let head = &bytes[..bytes.len().min(KEPT_BYTES)];
+        Bytes { text: common::Escaped(head).to_string(), length: bytes.len() }
+    }
+}
+
+/// The time line of a check, shared by all that take part in it.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    began: Instant,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Timeline { began: Instant::now(), entries: Arc::default() }
+    }
+}
+
+impl Timeline {
+    /// Adds what happened just now.
+    pub fn add(&self, who: &str, what: What) {
+        let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut entries = self.lock();
+        // Many small sends or receipts one after another are one line.
+        if let Some(last) = entries.last_mut()
+            && last.who == who
+            && last.what.absorb(&what)
+        {
+            return;
+        }
+        if entries.len() < KEPT_ENTRIES {
+            entries.push(Entry { at_us, who: who.to_owned(), what });
+        }
+    }
+
+    /// Adds something without bytes.
+    pub fn does(&self, who: &str, text: impl Into<String>) {
+        self.add(who, What::Does { text: text.into() });
+    }
+
+    /// All entries so far.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl What {
+    /// Takes `next` in, if both are of one kind and carry few bytes or too many.
+    fn absorb(&mut self, next: &What) -> bool {
+        let (mine, more) = match (self, next) {
+            (What::Sends(mine), What::Sends(more)) => (mine, more),
+            (What::Gets(mine), What::Gets(more)) => (mine, more),
+            _ => return false,
+        };
+        if mine.length < KEPT_BYTES && more.length > 1 {
+            return false;
+        }
+        if mine.length < KEPT_BYTES {
+            mine.text.push_str(&more.text);
+        }
+        mine.length += more.length;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_bytes_one_after_another_are_one_line() {
+        let line = Timeline::default();
+        for byte in [b"H", b"i"] {
+            line.add("client 1", What::Sends(Bytes::of(byte)));
+        }
+        line.add("client 1", What::Gets(Bytes::of(b"Hi")));
+        let entries = line.entries();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0].what, What::Sends(Bytes { text: "Hi".into(), length: 2 }));
+    }
+
+    #[test]
+    fn a_flood_of_entries_is_cut() {
+        let line = Timeline::default();
+        for number in 0..3 * KEPT_ENTRIES {
+            line.does("client 1", number.to_string());
+        }
+        assert_eq!(line.entries().len(), KEPT_ENTRIES);
+    }
+}

@@ -1,0 +1,216 @@
+//! The checker is checked: every mutant of the zoo must be caught by exactly the checks that
+//! its line in `zoo/mutants.txt` names, every check must catch one, and programs that are
+//! right, in Rust and in Python, must pass all.
+//!
+//! `ZOO_TIMES=50` runs it all so many times.
+
+#![cfg(target_os = "linux")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use check::run::{Network, Setting, run};
+use check::stranger::{Limits, Recipe};
+use check::task::{self, Task};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const MUTANTS: &str = include_str!("../zoo/mutants.txt");
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Most of a check is waiting: more at a time than there are processors.
+    arguments.test_threads.get_or_insert(6);
+    if let Err(refusal) = netlab::enter_user_namespace() {
+        let _ = writeln!(std::io::stderr(), "skipped: the zoo: {refusal}");
+        return ExitCode::SUCCESS;
+    }
+    netlab::process::adopt_orphans();
+    let table = match table() {
+        Ok(table) => Arc::new(table),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "zoo/mutants.txt: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut trials = vec![
+        Trial::test("every check catches a mutant", {
+            let table = Arc::clone(&table);
+            move || every_check_catches(&table)
+        }),
+        Trial::test("pages and statements are there", pages_are_there),
+    ];
+    let times = std::env::var("ZOO_TIMES").ok().and_then(|it| it.parse().ok());
+    for time in 1..=times.unwrap_or(1) {
+        for task in task::all() {
+            for (name, command) in right_programs(&task) {
+                let name = named(&task, &name, time);
+                trials.push(Trial::test(name, move || judge(&task, &command, &[])));
+            }
+        }
+        for place in 0..table.len() {
+            let table = Arc::clone(&table);
+            let (task, flaw, _) = &table[place];
+            let name = named(task, flaw, time);
+            trials.push(Trial::test(name, move || {
+                let (task, flaw, wanted) = &table[place];
+                judge(task, &zoo(task, flaw), wanted)
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn named(task: &Task, name: &str, time: usize) -> String {
+    match time {
+        1 => format!("{}: {name}", task.name),
+        time => format!("{}: {name} ({time})", task.name),
+    }
+}
+
+/// `TASK FLAW: NUMBERS`, a line each; `#` begins a comment.
+fn table() -> Result<Vec<(Task, String, Vec<usize>)>, String> {
+    let mut table = Vec::new();
+    for line in MUTANTS.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let wrong = || format!("`{line}` is not `TASK FLAW: NUMBERS`");
+        let (name, numbers) = line.split_once(':').ok_or_else(wrong)?;
+        let (task, flaw) = name.split_once(' ').ok_or_else(wrong)?;
+        let task = task::find(task)?;
+        let numbers = numbers.split_whitespace().map(str::parse);
+        let numbers = numbers.collect::<Result<Vec<usize>, _>>().map_err(|_| wrong())?;
+        table.push((task, flaw.to_owned(), numbers));
+    }
+    Ok(table)
+}
+
+/// Each check fails a mutant that is not simply dead: one that passes the first check.
+fn every_check_catches(table: &[(Task, String, Vec<usize>)]) -> Result<(), Failed> {
+    let mut caught: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (task, _, numbers) in table {
+        let alive = !numbers.contains(&1) || numbers.len() < task.checks.len();
+        if alive || numbers == &[1] {
+            caught.entry(task.name).or_default().extend(numbers);
+        } else {
+            caught.entry(task.name).or_default().insert(1);
+        }
+    }
+    let mut missing = Vec::new();
+    for task in task::all() {
+        for number in 1..=task.checks.len() {
+            if !caught.get(task.name).is_some_and(|set| set.contains(&number)) {
+                missing.push(format!("{}/{number}", task.name));
+            }
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(format!("no mutant for {}", missing.join(", ")).into()),
+    }
+}
+
+fn pages_are_there() -> Result<(), Failed> {
+    for task in task::all() {
+        for check in task.checks {
+            if !root().join(check.page).is_file() {
+                return Err(format!("{}: {} is not there", task.name, check.page).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Failed> {
+    let setting = Setting {
+        recipe: Recipe {
+            guard: env!("CARGO_BIN_EXE_check").into(),
+            command: command.to_vec(),
+            folder: root(),
+            pass: Vec::new(),
+            namespaces: true,
+        },
+        limits: Limits::default(),
+        network: Network::Private,
+        jobs: 3,
+    };
+    let all: Vec<usize> = (1..=task.checks.len()).collect();
+    let mut report = Vec::new();
+    let mut human = check::report::Human::new(&mut report, true);
+    let verdicts = run(task, &all, &setting, |verdict| {
+        let _ = human.tell(verdict);
+    });
+    let failed: Vec<usize> = all
+        .iter()
+        .zip(&verdicts)
+        .filter(|(_, it)| !it.passed())
+        .map(|(n, _)| *n)
+        .collect();
+    let broken = verdicts.iter().any(|it| it.fault().is_none() && !it.passed());
+    if failed == wanted && !broken {
+        return Ok(());
+    }
+    let report = String::from_utf8_lossy(&report).into_owned();
+    Err(format!("failed {failed:?}, must fail {wanted:?}\n{report}").into())
+}
+
+/// The zoo's own program, a lesson's programs, and the Python beside its page.
+fn right_programs(task: &Task) -> Vec<(String, Vec<OsString>)> {
+    let mut programs = vec![("right, zoo".to_owned(), zoo(task, "none"))];
+    let lesson = match task.name {
+        "tcp-echo" => Some(("tcp-server", "02-tcp-echo/server.py")),
+        "tcp-echo-client" => Some(("tcp-client", "02-tcp-echo/client.py")),
+        "udp-echo" => Some(("udp-server", "03-udp-echo/server.py")),
+        "udp-echo-client" => Some(("udp-client", "03-udp-echo/client.py")),
+        _ => None,
+    };
+    if let Some((name, script)) = lesson {
+        let binary = Path::new(env!("CARGO_BIN_EXE_check")).with_file_name(name);
+        match binary.is_file() {
+            true => programs.push((format!("right, {name}"), vec![binary.into()])),
+            false => skip(task, &format!("{name} is not built: cargo build")),
+        }
+        push_python(&mut programs, task, &root().join("lessons").join(script));
+    }
+    programs
+}
+
+fn push_python(programs: &mut Vec<(String, Vec<OsString>)>, task: &Task, script: &Path) {
+    match python() {
+        Some(python) => {
+            let name = script.file_name().unwrap_or_default().to_string_lossy();
+            programs.push((format!("right, {name}"), vec![python, script.into()]));
+        }
+        None => skip(task, "python3 is not installed"),
+    }
+}
+
+/// The interpreter itself: a shim before it would cost more than it does.
+fn python() -> Option<OsString> {
+    static PYTHON: std::sync::LazyLock<Option<OsString>> =
+        std::sync::LazyLock::new(|| {
+            let mut asks = std::process::Command::new("python3");
+            let output =
+                asks.args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
+            let path = String::from_utf8(output.stdout).ok()?;
+            output.status.success().then(|| path.trim().into())
+        });
+    PYTHON.clone()
+}
+
+fn skip(task: &Task, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {}: {why}", task.name);
+}
+
+fn zoo(task: &Task, flaw: &str) -> Vec<OsString> {
+    vec![env!("CARGO_BIN_EXE_zoo").into(), task.name.into(), flaw.into()]
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

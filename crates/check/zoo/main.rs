@@ -1,0 +1,116 @@
+//! The zoo: programs that do what a task asks, and the same programs wrong in one way each.
+//! `zoo TASK FLAW` runs one; the flaw `none` is the right program.
+//!
+//! The checks are held against it: `mutants.txt` says which of them must catch which flaw.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "some flaws are in the printing"
+)]
+
+mod tcp_echo;
+mod tcp_echo_client;
+mod udp_echo;
+mod udp_echo_client;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::ExitCode;
+
+use socket2::{Domain, Socket, Type};
+
+/// What is wrong with this run.
+#[derive(Debug, Clone)]
+struct Flaw(String);
+
+impl Flaw {
+    /// Whether it is this one.
+    fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let flaw = Flaw(arguments.next().unwrap_or_default());
+    let result = match task.as_str() {
+        "tcp-echo" => tcp_echo::run(&flaw),
+        "tcp-echo-client" => tcp_echo_client::run(&flaw),
+        "udp-echo" => udp_echo::run(&flaw),
+        "udp-echo-client" => udp_echo_client::run(&flaw),
+        _ => Err(io::Error::other(format!("no such task: {task}"))),
+    };
+    match result {
+        Ok(()) if flaw.is("exit-1") => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if flaw.is("exit-0") => ExitCode::SUCCESS,
+        Err(_) if flaw.is("speechless") => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{task}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The port of the environment, or the documented one.
+fn port() -> u16 {
+    let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
+    port.unwrap_or(12345)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A TCP listener, with the flaws that all servers share.
+fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
+    let port = if flaw.is("wrong-port") { port() + 1 } else { port() };
+    let address = match flaw.is("everywhere") {
+        true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        false => loopback(port),
+    };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if !flaw.is("no-reuse") {
+        socket.set_reuse_address(true)?;
+    }
+    if flaw.is("reuse-port") {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    let backlog = if flaw.is("backlog-1") { 1 } else { 128 };
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A bound UDP socket, with the flaws that all servers share.
+fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
+    let port = if flaw.is("wrong-port") { port() + 1 } else { port() };
+    let address = match flaw.is("everywhere") {
+        true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        false => loopback(port),
+    };
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    if flaw.is("reuse-port") {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Closes with a reset.
+fn reset(stream: TcpStream) -> io::Result<()> {
+    let socket = Socket::from(stream);
+    socket.set_linger(Some(std::time::Duration::ZERO))
+}
+
+/// Lets a flaw of impatience wait for nothing.
+fn for_ever() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    common::Escaped(bytes).to_string()
+}

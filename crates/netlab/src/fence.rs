@@ -1,0 +1,295 @@
+//! A fence around a program that nobody here wrote: namespaces and limits that hold it, and
+//! a process of ours between it and us.
+//!
+//! The program that fences ([`run`]) is started by the one that watches, as the first of a
+//! process group. It takes a user, a process and a mount namespace, and forks: the child
+//! is the first process of the namespace, its *keeper*. The keeper limits itself, starts
+//! the stranger, which inherits the limits, and reports through its own standard input
+//! ([`Report`]). When the keeper dies, the kernel kills all that is left in the namespace,
+//! however fast it forks; and the keeper dies with the one that watches.
+//!
+//! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `setrlimit(2)`, `prctl(2)`.
+#![allow(
+    unsafe_code,
+    reason = "unshare, fork, mount, prctl and waitid have no safe form"
+)]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+
+/// What the stranger may use. Each holds for each of its processes, but for `processes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory that it may write to, in bytes (`RLIMIT_DATA`). Address space that is only
+    /// reserved, as Go and Java do, does not count.
+    pub memory_bytes: u64,
+    /// Seconds on a processor (`RLIMIT_CPU`).
+    pub cpu_s: u64,
+    /// Open files and sockets (`RLIMIT_NOFILE`).
+    pub open_files: u64,
+    /// Processes and threads of all of it (`RLIMIT_NPROC`; the kernel exempts root).
+    pub processes: u64,
+    /// The largest file that it may write, in bytes (`RLIMIT_FSIZE`).
+    pub file_bytes: u64,
+}
+
+impl Limits {
+    /// As one word for the command line of [`run`].
+    pub fn to_word(&self) -> String {
+        let Limits { memory_bytes, cpu_s, open_files, processes, file_bytes } = self;
+        format!("{memory_bytes},{cpu_s},{open_files},{processes},{file_bytes}")
+    }
+
+    fn from_word(word: &str) -> Option<Limits> {
+        let numbers: Vec<u64> =
+            word.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [memory_bytes, cpu_s, open_files, processes, file_bytes] = numbers[..] else {
+            return None;
+        };
+        Some(Limits { memory_bytes, cpu_s, open_files, processes, file_bytes })
+    }
+}
+
+/// What the keeper tells, a line each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// The stranger runs.
+    Started,
+    /// It cannot be started: the `errno`.
+    NotStarted(i32),
+    /// It ended with this exit status.
+    Exited(i32),
+    /// A signal ended it.
+    Killed(i32),
+    /// The kernel refused the namespaces: the `errno`.
+    Refused(i32),
+}
+
+impl Report {
+    /// Reads one line of the keeper.
+    pub fn parse(line: &str) -> Option<Report> {
+        let (word, number) = line.split_once(' ')?;
+        let number = number.parse().ok()?;
+        Some(match word {
+            "started" => Report::Started,
+            "not-started" => Report::NotStarted(number),
+            "exited" => Report::Exited(number),
+            "killed" => Report::Killed(number),
+            "refused" => Report::Refused(number),
+            _ => return None,
+        })
+    }
+
+    fn tell(self) {
+        let (word, number) = match self {
+            Report::Started => ("started", 0),
+            Report::NotStarted(errno) => ("not-started", errno),
+            Report::Exited(status) => ("exited", status),
+            Report::Killed(signal) => ("killed", signal),
+            Report::Refused(errno) => ("refused", errno),
+        };
+        let line = format!("{word} {number}\n");
+        // SAFETY: writes from a live buffer of that length to descriptor 0, the pipe that
+        // the one who watches gave us as standard input. When it is gone, so are we soon.
+        unsafe { libc::write(0, line.as_ptr().cast(), line.len()) };
+    }
+}
+
+/// The whole of the fencing program: `namespaces|group LIMITS PROGRAM ARGUMENTS…`, with the
+/// writing end of a pipe as standard input. The stranger's standard output and error are
+/// this program's, its standard input is empty, its environment this program's.
+///
+/// With `group` in place of `namespaces` there are no namespaces: for a system that
+/// refuses them. Then the one who watches must end the descendants one by one.
+///
+/// Call it first in `main`, while the process has one thread.
+pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let namespaces = arguments.next().is_some_and(|word| word == "namespaces");
+    let limits = arguments.next().and_then(|word| Limits::from_word(word.to_str()?));
+    let (Some(limits), Some(program)) = (limits, arguments.next()) else {
+        return ExitCode::from(2);
+    };
+    if namespaces {
+        if let Err(error) = enter() {
+            Report::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
+            return ExitCode::FAILURE;
+        }
+        die_with_parent();
+        // SAFETY: the process has one thread, so the child may use all it inherits.
+        match unsafe { libc::fork() } {
+            0 => {}
+            child => {
+                close_output();
+                let status = std::ptr::null_mut();
+                // SAFETY: a null status is allowed; no pointer besides.
+                while child > 0 && unsafe { libc::waitpid(child, status, 0) } < 0 {
+                    if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                        break;
+                    }
+                }
+                return ExitCode::SUCCESS;
+            }
+        }
+        die_with_parent();
+        // Where /proc is masked, as in a container, the old one stays: its processes can
+        // be seen there, but neither read nor signalled from this namespace.
+        let _ = own_proc();
+    }
+    keep(&limits, &program, arguments)
+}
+
+/// Takes the namespaces. Inside, the stranger is user 1000: an ordinary one, that has no
+/// capability once it runs.
+fn enter() -> io::Result<()> {
+    // SAFETY: these two take nothing and cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    // SAFETY: takes flags alone.
+    check(unsafe {
+        libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNS)
+    })?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("1000 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("1000 {gid} 1"))
+}
+
+fn die_with_parent() {
+    // SAFETY: takes two numbers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
+}
+
+fn own_proc() -> io::Result<()> {
+    let nothing = std::ptr::null();
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: all strings are NUL-terminated and live through the call; null is allowed
+    // for what a change of propagation does not need (mount(2)).
+    check(unsafe {
+        libc::mount(nothing, c"/".as_ptr(), nothing, private, nothing.cast())
+    })?;
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let proc = c"proc".as_ptr();
+    // SAFETY: as above.
+    check(unsafe { libc::mount(proc, c"/proc".as_ptr(), proc, flags, nothing.cast()) })
+}
+
+/// Starts the stranger, says how it ended, and reaps what falls to this process.
+fn keep(
+    limits: &Limits,
+    program: &OsString,
+    arguments: impl Iterator<Item = OsString>,
+) -> ExitCode {
+    set_limits(limits);
+    // SAFETY: both take numbers alone. Without new privileges a setuid program gains none.
+    unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as libc::c_ulong, 0, 0, 0);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong);
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).process_group(0);
+    let stranger = match command.spawn() {
+        Ok(stranger) => stranger,
+        Err(error) => {
+            let _ = io::stderr().flush();
+            Report::NotStarted(error.raw_os_error().unwrap_or(libc::ENOENT)).tell();
+            return ExitCode::FAILURE;
+        }
+    };
+    close_output();
+    Report::Started.tell();
+    let stranger = stranger.id().cast_signed();
+    loop {
+        // SAFETY: zeros are a valid siginfo_t, which waitid fills before it is read.
+        let (result, info) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOWAIT;
+            (libc::waitid(libc::P_ALL, 0, &raw mut info, options), info)
+        };
+        if result < 0 {
+            continue;
+        }
+        // SAFETY: waitid filled the fields for a child.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        if pid == stranger {
+            match info.si_code {
+                libc::CLD_EXITED => Report::Exited(status).tell(),
+                _ => Report::Killed(status).tell(),
+            }
+            break;
+        }
+        // SAFETY: a null status is allowed.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    }
+    // The stranger is not reaped, so that its id stays its own until we are killed; what it
+    // left behind lives on until then.
+    loop {
+        // SAFETY: takes nothing.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Only the stranger shall hold its output open.
+fn close_output() {
+    // SAFETY: closes two descriptors that nothing here uses any more.
+    unsafe {
+        libc::close(1);
+        libc::close(2);
+    }
+}
+
+fn set_limits(limits: &Limits) {
+    let mut all = vec![
+        (libc::RLIMIT_DATA, limits.memory_bytes),
+        (libc::RLIMIT_CPU, limits.cpu_s),
+        (libc::RLIMIT_NOFILE, limits.open_files),
+        (libc::RLIMIT_FSIZE, limits.file_bytes),
+        (libc::RLIMIT_CORE, 0),
+    ];
+    all.push((libc::RLIMIT_NPROC, limits.processes));
+    for (resource, most) in all {
+        let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: both calls get a live rlimit of ours. A limit that is lower already
+        // stays; a kernel that lacks one leaves the others.
+        unsafe {
+            if libc::getrlimit(resource, &raw mut now) == 0 {
+                let most = most.min(now.rlim_max);
+                let new = libc::rlimit { rlim_cur: most, rlim_max: most };
+                libc::setrlimit(resource, &raw const new);
+            }
+        }
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_survive_the_command_line() {
+        let limits = Limits {
+            memory_bytes: 1 << 29,
+            cpu_s: 10,
+            open_files: 256,
+            processes: 512,
+            file_bytes: 1 << 26,
+        };
+        assert_eq!(Limits::from_word(&limits.to_word()), Some(limits));
+        for word in ["", "1,2,3,4", "1,2,3,4,x", "1,2,3,4,5,6"] {
+            assert_eq!(Limits::from_word(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_a_word_and_a_number() {
+        assert_eq!(Report::parse("exited 3"), Some(Report::Exited(3)));
+        assert_eq!(Report::parse("killed 9"), Some(Report::Killed(9)));
+        for line in ["", "exited", "exited x", "danced 1"] {
+            assert_eq!(Report::parse(line), None, "{line}");
+        }
+    }
+}

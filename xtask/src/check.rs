@@ -1,0 +1,42 @@
+//! `check`: hands over to the checker, which is a program of its own, so that this one
+//! stays quick to build.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::Error;
+use crate::house;
+
+/// What the checker gets to hear: all words after `check`.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Options {
+    /// What `cargo xtask check --help` tells
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<OsString>,
+}
+
+/// Builds the checker and runs it, with the words before its own: its exit status is ours.
+///
+/// # Errors
+/// It cannot be built or started.
+pub fn check(before: &[&str], options: &Options) -> Result<ExitCode, Error> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "-p", "check", "--bin", "check"]);
+    build.current_dir(house::root()).stdin(Stdio::null());
+    let built = build.status().map_err(Error::io("build the checker"))?;
+    if !built.success() {
+        let reason = "cargo could not; mend what it says above";
+        return Err(Error::new(format!("build the checker: {reason}")));
+    }
+    let own = env::current_exe().map_err(Error::io("find this program's own file"))?;
+    let checker = own.with_file_name(format!("check{}", env::consts::EXE_SUFFIX));
+    let mut command = Command::new(&checker);
+    command.args(before).args(&options.arguments);
+    let status = command.status().map_err(Error::io("start the checker"))?;
+    // A signal ended it: what a shell would say.
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130);
+    Ok(ExitCode::from(code))
+}
