@@ -461,13 +461,15 @@ impl Stranger {
 
     /// Waits until a line of its standard output is `line`.
     pub fn expect_line(&self, line: &[u8]) -> Outcome {
+        let printed = || self.stdout().split(|byte| *byte == b'\n').any(|it| it == line);
         let mut patience = Patience::new(self);
-        loop {
-            let stdout = self.stdout();
-            if stdout.split(|byte| *byte == b'\n').any(|it| it == line) {
-                return Ok(());
-            }
-            if patience.tick().is_some() && self.stdout() == stdout {
+        while !printed() {
+            if patience.tick().is_some() {
+                // It may have ended with words that are still on their way.
+                if self.drained().is_some() && printed() {
+                    break;
+                }
+                let stdout = self.stdout();
                 let wanted = format!("the line {} on standard output", quoted(line));
                 let came = match stdout.is_empty() {
                     true => "it printed nothing there".to_owned(),
@@ -477,6 +479,7 @@ impl Stranger {
             }
             patience.nap();
         }
+        Ok(())
     }
 
     /// What can be said about the program now, for a report.
