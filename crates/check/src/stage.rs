@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netlab::sockets::Transport;
+use socket2::{Domain, Socket, Type};
 
 use crate::outcome::{Outcome, fault};
 use crate::patience::{GaveUp, Patience};
@@ -122,16 +123,25 @@ impl<'a> Stage<'a> {
 
     /// A client that connects to the server under test.
     pub fn connect(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
-        self.connect_from(program, 0)
+        self.connect_as(program, Own::default())
     }
 
-    /// A client with this port of its own; 0 for any.
+    /// A client with this port of its own.
     pub fn connect_from(
         &mut self,
         program: &Arc<Stranger>,
         port: u16,
     ) -> Outcome<Connection> {
-        match self.try_connect(program, port)? {
+        self.connect_as(program, Own { port, ..Own::default() })
+    }
+
+    /// A client whose kernel keeps little for it: 16 KiB that it has not read.
+    pub fn connect_narrow(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+        self.connect_as(program, Own { narrow: true, ..Own::default() })
+    }
+
+    fn connect_as(&mut self, program: &Arc<Stranger>, own: Own) -> Outcome<Connection> {
+        match self.try_connect(program, own)? {
             Ok(connection) => Ok(connection),
             Err(error) => fault(
                 format!("a connection to {}", program.address()?),
@@ -142,7 +152,7 @@ impl<'a> Stage<'a> {
 
     /// Sees that nobody can connect any more.
     pub fn expect_refusal(&mut self, program: &Arc<Stranger>) -> Outcome {
-        match self.try_connect(program, 0)? {
+        match self.try_connect(program, Own::default())? {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
             Err(error) => fault("connection refused", format!("connect: {error}")),
             Ok(_) => fault("connection refused", "the connection was taken"),
@@ -152,13 +162,13 @@ impl<'a> Stage<'a> {
     fn try_connect(
         &mut self,
         program: &Arc<Stranger>,
-        port: u16,
+        own: Own,
     ) -> Outcome<std::io::Result<Connection>> {
         let address = program.address()?;
         self.clients += 1;
         let name = format!("client {}", self.clients);
         self.timeline.does(&name, format!("connects to {address}"));
-        match open(address, port) {
+        match open(address, own) {
             Ok(stream) => {
                 Ok(Ok(Connection::new(stream, &name, program, &self.timeline)?))
             }
@@ -212,12 +222,22 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A TCP connection from `port` of this host.
-fn open(address: SocketAddr, port: u16) -> std::io::Result<TcpStream> {
-    use socket2::{Domain, Socket, Type};
+/// What is particular about a client of ours.
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    /// Its port; 0 for any.
+    port: u16,
+    narrow: bool,
+}
+
+fn open(address: SocketAddr, own: Own) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if port != 0 {
-        socket.bind(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port).into())?;
+    if own.narrow {
+        // Before connect(2): the window is offered with the first segment.
+        socket.set_recv_buffer_size(16 * 1024)?;
+    }
+    if own.port != 0 {
+        socket.bind(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), own.port).into())?;
     }
     socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
     Ok(socket.into())

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -245,12 +246,106 @@ impl Connection {
         self.collect(usize::MAX).map(drop)
     }
 
-    /// Sends `bytes` and receives what comes back at the same time, until it is `wanted`.
+    /// Receives and throws away all until the end of the stream.
+    pub fn drain_to_end(&mut self) -> Outcome {
+        match self.collect(usize::MAX)? {
+            (_, Some(Came::End)) => Ok(()),
+            (_, end) => fault(
+                "the end of the stream",
+                end.map_or(String::new(), |end| self.words(end)),
+            ),
+        }
+    }
+
+    /// Sends so many bytes, as fast as the program takes them.
+    pub fn send_all(&mut self, count: usize) -> Outcome {
+        let sent = self.push(count)?;
+        match sent {
+            sent if sent == count => Ok(()),
+            sent => fault(
+                format!("the program takes {count} bytes"),
+                format!("it took {sent}, then no more; {}", self.program.condition()),
+            ),
+        }
+    }
+
+    /// Sends until the program takes no more. It may take all for ever: then it is enough
+    /// after 64 MiB.
+    pub fn send_until_full(&mut self) -> Outcome {
+        let sent = self.push(64 << 20)?;
+        self.timeline
+            .does(&self.name, format!("could send {sent} bytes, and reads none"));
+        Ok(())
+    }
+
+    /// Sends until `most` bytes are taken, or none for as long as patience lasts.
+    fn push(&mut self, most: usize) -> Outcome<usize> {
+        let program = Arc::clone(&self.program);
+        let bytes = vec![b'x'; 64 * 1024];
+        self.timeline.does(&self.name, format!("begins to send {most} bytes"));
+        self.stream.set_write_timeout(Some(LOOK))?;
+        let mut sent = 0;
+        let mut patience = Patience::new(&program);
+        while sent < most {
+            match self.stream.write(&bytes[..bytes.len().min(most - sent)]) {
+                Ok(length) => {
+                    sent += length;
+                    patience = Patience::new(&program);
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if patience.tick().is_some() {
+                            break;
+                        }
+                    }
+                    ErrorKind::Interrupted => {}
+                    _ => {
+                        self.timeline.does(&self.name, format!("cannot: {error}"));
+                        break;
+                    }
+                },
+            }
+        }
+        self.stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+        Ok(sent)
+    }
+
+    /// Sends so many bytes while it throws away what comes.
+    pub fn send_while_draining(&mut self, count: usize) -> Outcome {
+        let reader = self.stream.try_clone()?;
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let done = &done;
+            scope.spawn(move || {
+                let mut reader = reader;
+                let mut buffer = vec![0; 64 * 1024];
+                while !done.load(Ordering::Relaxed) {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => break,
+                        Ok(_) => {}
+                        Err(error) => match error.kind() {
+                            ErrorKind::WouldBlock
+                            | ErrorKind::TimedOut
+                            | ErrorKind::Interrupted => {}
+                            _ => break,
+                        },
+                    }
+                }
+            });
+            let result = self.send_all(count);
+            done.store(true, Ordering::Relaxed);
+            result
+        })
+    }
+
+    /// Sends `bytes`, begins to receive what comes back when the program has taken all that
+    /// it can and waits, and goes on with both until it is `wanted`.
     pub fn exchange(&mut self, bytes: &[u8], wanted: &[u8]) -> Outcome {
         let mut writer = self.stream.try_clone()?;
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         thread::scope(|scope| {
             let sending = scope.spawn(move || writer.write_all(bytes));
+            self.settle();
             let result = self.expect(wanted);
             if result.is_err() {
                 // So that the sender does not wait for a program that does not read.

@@ -8,6 +8,7 @@
     reason = "some flaws are in the printing"
 )]
 
+mod services;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
         "tcp-echo-client" => tcp_echo_client::run(&flaw),
         "udp-echo" => udp_echo::run(&flaw),
         "udp-echo-client" => udp_echo_client::run(&flaw),
+        name if name.starts_with("rfc") && name.ends_with("-udp") => {
+            services::run_udp(name, &flaw)
+        }
+        name if name.starts_with("rfc") => services::run_tcp(name, &flaw),
         _ => Err(io::Error::other(format!("no such task: {task}"))),
     };
     match result {

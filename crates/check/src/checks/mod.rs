@@ -1,5 +1,7 @@
 //! The tasks and their checks, a file a task.
 
+mod servers;
+mod services;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -8,8 +10,22 @@ mod udp_echo_client;
 use crate::task::Task;
 
 /// All tasks, in the order of the course.
-pub const TASKS: &[Task] =
-    &[tcp_echo::TASK, tcp_echo_client::TASK, udp_echo::TASK, udp_echo_client::TASK];
+pub const TASKS: &[Task] = &[
+    tcp_echo::TASK,
+    tcp_echo_client::TASK,
+    services::ECHO,
+    services::DISCARD,
+    services::CHARGEN,
+    services::DAYTIME,
+    services::TIME,
+    udp_echo::TASK,
+    udp_echo_client::TASK,
+    services::ECHO_UDP,
+    services::DISCARD_UDP,
+    services::CHARGEN_UDP,
+    services::DAYTIME_UDP,
+    services::TIME_UDP,
+];
 
 /// The pages that a report sends its reader to.
 pub(crate) mod page {

@@ -3,6 +3,7 @@
 use netlab::process::Signal;
 use netlab::sockets::Transport;
 
+use super::servers::{self, carries, pattern};
 use super::{page, statement};
 use crate::outcome::{Outcome, fault};
 use crate::patience::Patience;
@@ -33,7 +34,7 @@ pub(super) const TASK: Task = Task {
             "the reply comes from the address that the datagram was sent to",
             "the reply is sent from a second socket, which has a port of its own",
             page::UDP,
-            from_its_port,
+            servers::udp_from_its_port,
         ),
         must(
             "it sends bytes back as they came, also such as are no UTF-8",
@@ -69,7 +70,7 @@ pub(super) const TASK: Task = Task {
             "it serves two clients by turns",
             "the socket was connected to the first client, and drops what others send",
             page::UDP,
-            two_clients,
+            servers::udp_two_clients,
         ),
         must(
             "a client that is gone before its reply does not end the server",
@@ -114,11 +115,6 @@ fn waits(stage: &mut Stage<'_>) -> Outcome {
     stage.udp_server().map(drop)
 }
 
-/// Whether the message stands in the reply. What stands around it, other checks ask.
-fn carries(reply: &[u8], message: &[u8]) -> bool {
-    reply.windows(message.len()).any(|window| window == message)
-}
-
 fn answers(stage: &mut Stage<'_>) -> Outcome {
     let server = stage.udp_server()?;
     let client = stage.datagrams(&server)?;
@@ -128,17 +124,6 @@ fn answers(stage: &mut Stage<'_>) -> Outcome {
         return fault("\"Echo: Hello UDP Server\"", quoted(&bytes));
     }
     client.expect_silence()
-}
-
-fn from_its_port(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
-    client.send(b"Hello")?;
-    let (_, sender) = client.expect_any()?;
-    match server.address()? {
-        address if address == sender => Ok(()),
-        address => fault(format!("a reply from {address}"), format!("one from {sender}")),
-    }
 }
 
 fn keeps_bytes(stage: &mut Stage<'_>) -> Outcome {
@@ -169,10 +154,6 @@ fn goes_on(client: &crate::talk::Datagrams) -> Outcome {
     client.expect_any().map(drop)
 }
 
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| b'a' + (at % 23) as u8).collect()
-}
-
 fn long(stage: &mut Stage<'_>) -> Outcome {
     whole(stage, 8000)
 }
@@ -201,22 +182,6 @@ fn too_long(stage: &mut Stage<'_>) -> Outcome {
     client.send(&pattern(65_507))?;
     client.settle_and_discard()?;
     goes_on(&client)
-}
-
-fn two_clients(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let first = stage.datagrams(&server)?;
-    let second = stage.datagrams(&server)?;
-    for (client, word) in
-        [(&first, "one"), (&second, "two"), (&first, "three"), (&second, "four")]
-    {
-        client.send(word.as_bytes())?;
-        let (bytes, _) = client.expect_any()?;
-        if !carries(&bytes, word.as_bytes()) {
-            return fault(quoted(format!("Echo: {word}").as_bytes()), quoted(&bytes));
-        }
-    }
-    Ok(())
 }
 
 fn client_gone(stage: &mut Stage<'_>) -> Outcome {
