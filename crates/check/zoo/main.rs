@@ -8,6 +8,7 @@
     reason = "some flaws are in the printing"
 )]
 
+mod nasty;
 mod services;
 mod tcp_echo;
 mod tcp_echo_client;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let flaw = Flaw(arguments.next().unwrap_or_default());
     let result = match task.as_str() {
+        "nasty" => nasty::run(&flaw.0),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),
         "udp-echo" => udp_echo::run(&flaw),

@@ -1,0 +1,271 @@
+//! The command as its user has it: what it prints, how it ends, and that a program that
+//! does harm does none.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic")]
+
+use std::fs;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const CHECK: &str = env!("CARGO_BIN_EXE_check");
+const ZOO: &str = env!("CARGO_BIN_EXE_zoo");
+
+fn check(arguments: &[&str]) -> Output {
+    Command::new(CHECK).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn right_program_passes() {
+    let output = check(&["tcp-echo", "--", ZOO, "tcp-echo"]);
+    let text = stdout(&output);
+    assert!(text.contains("tcp-echo: 13 of 13 passed"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn first_failure_is_explained_and_the_others_take_a_line() {
+    let output = check(&["tcp-echo", "--", ZOO, "tcp-echo", "no-prefix"]);
+    let text = stdout(&output);
+    for words in [
+        "✗ tcp-echo/2 MUST it answers `Hello TCP Server`",
+        "  wanted  \"Echo: Hello TCP Server\"",
+        "  came    \"Hello TCP Server\", then the end of the stream",
+        "  likely  the six bytes `Echo: ` are missing",
+        "  read    lessons/02-tcp-echo/README.md",
+        "client 1  → \"Hello TCP Server\" (16 bytes)",
+        "client 1  ← \"Hello TCP Server\" (16 bytes)",
+        "stdout: Received: Hello TCP Server",
+    ] {
+        assert!(text.contains(words), "no `{words}` in {text}");
+    }
+    assert_eq!(text.matches("  likely ").count(), 1, "{text}");
+    assert_eq!(text.matches("✗").count(), 4, "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn should_is_told_and_counts_only_where_asked() {
+    let raw = ["tcp-echo", "--only", "13", "--", ZOO, "tcp-echo", "raw"];
+    let output = check(&raw);
+    let text = stdout(&output);
+    assert!(text.contains("! tcp-echo/13 SHOULD"), "{text}");
+    assert!(text.contains("1 SHOULD failed"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+    let strict: Vec<&str> = ["--strict"].into_iter().chain(raw).collect();
+    assert_eq!(check(&strict).status.code(), Some(1));
+}
+
+#[test]
+fn only_takes_an_id_or_a_number() {
+    let command = ["--", ZOO, "tcp-echo", "no-prefix"];
+    let with = |only: &[&str]| check(&[&["tcp-echo"], only, &command].concat());
+    let text = stdout(&with(&["--only", "tcp-echo/3", "--only", "1"]));
+    assert!(text.contains("2 of 2 passed"), "{text}");
+    for wrong in ["0", "14", "udp-echo/1", "x"] {
+        let output = with(&["--only", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(stderr(&output).contains("tcp-echo/1 to tcp-echo/13"), "{wrong}");
+    }
+}
+
+#[test]
+fn wrong_command_line_is_told() {
+    for (arguments, words) in [
+        (&["framed", "--", "x"][..], "no such task; there are: tcp-echo, "),
+        (&["tcp-echo"], "no program to check"),
+        (&["--", "x"], "no task; try --list"),
+        (&["2", "--", "x"], "the lesson has tcp-echo and tcp-echo-client; name one"),
+        (&["tcp-echo", "--format", "yaml", "--", "x"], "invalid value 'yaml'"),
+        (&["tcp-echo", "--jobs", "0", "--", "x"], "0 is not in 1..=64"),
+    ] {
+        let output = check(arguments);
+        let text = stderr(&output);
+        assert!(text.contains(words), "{arguments:?}: {text}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn list_has_every_check() {
+    let text = stdout(&check(&["--list"]));
+    for task in check::task::all() {
+        assert!(text.contains(&format!("{} (lesson {}", task.name, task.lesson)));
+        for number in 1..=task.checks.len() {
+            assert!(text.contains(&format!("  {}/{number} ", task.name)), "{text}");
+        }
+    }
+    assert!(!stdout(&check(&["--list", "udp-echo"])).contains("tcp-echo"));
+}
+
+#[test]
+fn program_that_is_not_there_is_told() {
+    let output = check(&["tcp-echo", "--only", "1", "--", "./no-such-program"]);
+    let text = stdout(&output);
+    assert!(text.contains("start ./no-such-program: No such file"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn port_comes_through_the_command_too() {
+    // Without PORT it would take 12345, which is right here as well: ask the time line.
+    let script = "test \"$1\" = \"$PORT\" && exec \"$0\" tcp-echo";
+    let output =
+        check(&["tcp-echo", "--only", "2", "--", "sh", "-c", script, ZOO, "{port}"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+}
+
+#[test]
+fn hosts_network_serves_as_well() {
+    let output = check(&["tcp-echo", "--network", "host", "--", ZOO, "tcp-echo"]);
+    let text = stdout(&output);
+    assert!(text.contains("13 of 13 passed"), "{text}");
+    assert!(text.contains("host's network"), "{text}");
+}
+
+#[test]
+fn json_has_the_fields_of_the_interface() {
+    let output =
+        check(&["tcp-echo", "--format", "json", "--", ZOO, "tcp-echo", "no-prefix"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["version"], 2);
+    assert_eq!(report["format"], 1);
+    assert_eq!(report["status"], "fail");
+    assert_eq!(report["task"], "tcp-echo");
+    let tests = report["tests"].as_array().unwrap();
+    assert_eq!(tests.len(), 13);
+    assert_eq!(tests[0]["status"], "pass");
+    let second = &tests[1];
+    assert_eq!(second["id"], "tcp-echo/2");
+    assert_eq!(second["status"], "fail");
+    assert_eq!(second["level"], "MUST");
+    assert_eq!(second["wanted"], "\"Echo: Hello TCP Server\"");
+    assert_eq!(second["page"], "lessons/02-tcp-echo/README.md");
+    assert!(second["message"].as_str().unwrap().contains("wanted: "));
+    assert!(second["output"].as_str().unwrap().contains("Received: Hello"));
+    let timeline = second["timeline"].as_array().unwrap();
+    assert!(timeline.iter().any(|it| it["what"] == "sends" && it["length"] == 16));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn junit_names_failures_and_keeps_warnings_apart() {
+    let output = check(&["tcp-echo", "--format", "junit", "--", ZOO, "tcp-echo", "raw"]);
+    let text = stdout(&output);
+    assert!(text.contains("tests=\"13\"") && text.contains("failures=\"0\""), "{text}");
+    assert!(text.contains("<skipped message=\"SHOULD: wanted: escapes"), "{text}");
+    let output =
+        check(&["tcp-echo", "--format", "junit", "--", ZOO, "tcp-echo", "newline"]);
+    let text = stdout(&output);
+    assert!(text.contains("failures=\"1\""), "{text}");
+    assert!(text.contains("<failure message=\"wanted: the end of the stream"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn tap_has_a_plan_and_a_line_for_each() {
+    let output = check(&["udp-echo", "--format", "tap", "--", ZOO, "udp-echo", "raw"]);
+    let text = stdout(&output);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("TAP version 14"));
+    assert!(text.contains("\n1..15\n"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), 14, "{text}");
+    assert!(text.contains("\nnot ok 15 - udp-echo/15 it prints no byte that a terminal"));
+    assert!(text.contains(" # TODO SHOULD\n  ---\n  severity: \"SHOULD\"\n"), "{text}");
+}
+
+static MARKS: AtomicU32 = AtomicU32::new(0);
+
+/// Runs a program that does harm under a check; sees that it is stopped soon, for this
+/// reason, and that nothing of it is left.
+fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
+    let mark =
+        format!("{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
+    let began = Instant::now();
+    let output = Command::new(CHECK)
+        .args(["tcp-echo", "--only", "1", "--env", "ZOO_MARK"])
+        .args(arguments)
+        .args(["--", ZOO, "nasty", what])
+        .env("ZOO_MARK", &mark)
+        .env("CHECK_TEST_SECRET", "the password")
+        .output()
+        .unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30), "{what}: {:?}", began.elapsed());
+    let text = stdout(&output);
+    assert!(text.contains(reason), "{what}: no `{reason}` in {text}{}", stderr(&output));
+    let left = marked(&format!("ZOO_MARK={mark}"));
+    assert!(left.is_empty(), "{what}: left behind: {left:?}");
+    text
+}
+
+/// The processes that were started with the variable and have not ended.
+fn marked(variable: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| netlab::process::has_variable(*pid, variable)).collect()
+}
+
+#[test]
+fn fork_bomb_is_stopped() {
+    harm("fork-bomb", &["--processes", "64"], "made more than 64 processes");
+}
+
+#[test]
+fn thread_bomb_is_stopped() {
+    harm("thread-bomb", &["--processes", "64"], "tcp-echo/1");
+}
+
+#[test]
+fn memory_hog_is_stopped() {
+    let text = harm("memory-hog", &["--memory", "128"], "the program");
+    assert!(
+        text.contains("used more than 128 MiB") || text.contains("SIGABRT"),
+        "{text}"
+    );
+}
+
+#[test]
+fn flood_is_stopped_and_not_kept() {
+    let text = harm("flood", &["--output", "64"], "printed more than 65536 bytes");
+    assert!(text.len() < 10_000, "{} bytes", text.len());
+}
+
+#[test]
+fn program_that_spins_is_stopped() {
+    harm("spins", &["--time", "1"], "still ran after 1 s");
+}
+
+#[test]
+fn program_that_ignores_termination_is_ended() {
+    harm("ignores-term", &[], "1 of 1 passed");
+}
+
+#[test]
+fn daemon_is_not_left_behind() {
+    harm("daemon", &[], "has ended: exit status 0");
+}
+
+#[test]
+fn secrets_stay_outside() {
+    let text = harm("reads-secrets", &["--verbose"], "has ended: exit status 0");
+    assert!(text.contains("stdout: PORT=12345"), "{text}");
+    assert!(!text.contains("CHECK_TEST_SECRET") && !text.contains("password"), "{text}");
+}
+
+#[test]
+fn processes_outside_cannot_be_signalled() {
+    let mut outside = Command::new("sleep").arg("60").spawn().unwrap();
+    harm("kills", &[], "the program has ended");
+    assert!(outside.try_wait().unwrap().is_none(), "it was killed");
+    outside.kill().unwrap();
+    outside.wait().unwrap();
+}

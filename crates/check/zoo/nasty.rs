@@ -1,0 +1,84 @@
+//! Programs that do harm: what the fence is for. They are no mutants of a task.
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use crate::{for_ever, loopback, port};
+
+pub(crate) fn run(what: &str) -> io::Result<()> {
+    match what {
+        // Each starts two more, and so on.
+        "fork-bomb" => {
+            own(what)?.spawn()?;
+            own(what)?.spawn()?;
+            for_ever()
+        }
+        "thread-bomb" => loop {
+            std::thread::Builder::new().spawn(|| for_ever())?;
+        },
+        "memory-hog" => {
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            for number in 0_usize.. {
+                // A byte a page, so that the memory is really there.
+                let mut some = vec![0; 16 << 20];
+                some.iter_mut().step_by(4096).for_each(|byte| *byte = number as u8);
+                all.push(some);
+            }
+            Ok(())
+        }
+        "flood" => loop {
+            io::stdout().write_all(&[b'x'; 4096])?;
+        },
+        "spins" => loop {
+            std::hint::spin_loop();
+        },
+        // It ignores SIGTERM, and so does what it becomes.
+        "ignores-term" => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' TERM INT HUP; exec \"$0\" nasty listens"]);
+            shell.arg(std::env::current_exe()?).spawn()?.wait()?;
+            Ok(())
+        }
+        "listens" => {
+            let _listener = TcpListener::bind(loopback(port()))?;
+            for_ever()
+        }
+        // A process in a session of its own stays when the program has ended.
+        "daemon" => {
+            let mut left = Command::new("setsid");
+            left.arg(std::env::current_exe()?).args(["nasty", "sleeps"]);
+            left.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+            Ok(())
+        }
+        "sleeps" => for_ever(),
+        // Looks for a secret in its own environment and in all others that it can read.
+        "reads-secrets" => {
+            for (name, value) in std::env::vars() {
+                println!("{name}={value}");
+            }
+            for entry in std::fs::read_dir("/proc")?.flatten() {
+                let environment = std::fs::read(entry.path().join("environ"));
+                let text = environment.unwrap_or_default();
+                println!("{}", String::from_utf8_lossy(&text).replace('\0', "\n"));
+            }
+            Ok(())
+        }
+        // What it may do to those outside: their processes are not there for it.
+        "kills" => {
+            for entry in std::fs::read_dir("/proc")?.flatten() {
+                if let Some(pid) = entry.file_name().to_str().filter(|it| it.len() > 1) {
+                    let _ = Command::new("kill").args(["-9", pid]).output();
+                }
+            }
+            Ok(())
+        }
+        _ => Err(io::Error::other(format!("no such harm: {what}"))),
+    }
+}
+
+fn own(what: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["nasty", what]);
+    Ok(command)
+}
