@@ -215,13 +215,13 @@ pub fn threads(pid: u32) -> usize {
 /// Whether process `pid` was started with `NAME=VALUE` in its environment
 /// (`/proc/PID/environ`). What was started for a run can be told from all else by it.
 pub fn has_variable(pid: u32, variable: &str) -> bool {
-    // In the middle of execve(2) a process has no variables; one that is dead has none
-    // either, and one that was started with none is soon given up.
+    // In the middle of execve(2) a process has no variables. The dead and the kernel's have
+    // none either, and one that was started with none is soon given up.
     let start = Instant::now();
     let mut environment = environment(pid);
     while environment.is_empty()
         && start.elapsed() < EXEC
-        && stat(pid).is_some_and(|stat| stat.state != 'Z')
+        && stat(pid).is_some_and(|stat| stat.state != 'Z' && !stat.kernel)
     {
         std::thread::yield_now();
         environment = self::environment(pid);
@@ -235,7 +235,7 @@ const EXEC: Duration = Duration::from_secs(1);
 /// The whole in one read(2): between two, execve(2) may have thrown away what the second
 /// would read.
 fn environment(pid: u32) -> Vec<u8> {
-    let mut bytes = vec![0; 1 << 20];
+    let mut bytes = vec![0; 1 << 18];
     let length = File::open(format!("/proc/{pid}/environ"))
         .and_then(|mut file| file.read(&mut bytes))
         .unwrap_or(0);
@@ -260,7 +260,12 @@ fn processes() -> impl Iterator<Item = u32> {
 struct Stat {
     state: char,
     parent: u32,
+    /// A thread of the kernel.
+    kernel: bool,
 }
+
+/// Of a process's flags (`include/linux/sched.h`): it is the kernel's.
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
@@ -270,7 +275,9 @@ fn stat(pid: u32) -> Option<Stat> {
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    Some(Stat { state, parent: fields.next()?.parse().ok()? })
+    let parent = fields.next()?.parse().ok()?;
+    let flags: u32 = fields.nth(4)?.parse().ok()?;
+    Some(Stat { state, parent, kernel: flags & PF_KTHREAD != 0 })
 }
 
 #[cfg(test)]
@@ -279,8 +286,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = parse_stat("12 (a) S 1) R 34 12 12 0").unwrap();
-        assert_eq!((stat.state, stat.parent), ('R', 34));
+        let stat = parse_stat("12 (a) S 1) R 34 12 12 0 -1 2129984 0").unwrap();
+        assert_eq!((stat.state, stat.parent, stat.kernel), ('R', 34, true));
     }
 
     #[cfg(target_os = "linux")]
