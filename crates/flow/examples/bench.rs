@@ -1,74 +1,136 @@
-//! What tracing costs, side by side in one run: untraced, under flow, under strace.
+//! What tracing costs, side by side in one run: untraced, under flow, under strace; and how
+//! much memory flow takes as a run gets longer.
 //!
 //! `cargo build --release -p flow && cargo run --release -p flow --example bench`
+//!
+//! The ways take turns, so that a machine that is busy for a while is busy for all of them;
+//! of each the best round counts. What a lesson's flow costs over its demo is measured by
+//! `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so by panic")]
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+const ROUNDS: usize = 5;
+
 fn main() {
-    let me = std::env::current_exe().expect("this program's path");
     let arguments: Vec<String> = std::env::args().collect();
+    let count = arguments.get(2).and_then(|count| count.parse().ok()).unwrap_or(0);
     match arguments.get(1).map(String::as_str) {
-        Some("sockets") => return sockets(),
-        Some("files") => return files(),
-        _ => {}
+        Some("sockets") => sockets(count),
+        Some("files") => files(count),
+        _ => measure(),
     }
+}
+
+fn measure() {
+    let me = std::env::current_exe().expect("this program's path");
     let me = me.to_str().expect("a path in UTF-8");
     let flow = me.replace("examples/bench", "flow");
-    let time = |words: &[&str]| -> Option<Duration> {
-        let mut best = None;
-        for _ in 0..3 {
-            let began = Instant::now();
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::null());
-            let status = command.stdout(Stdio::null()).status().ok()?;
-            let took = began.elapsed();
-            best = Some(best.map_or(took, |it: Duration| it.min(took)));
-            if !status.success() {
-                return None;
-            }
-        }
-        best
-    };
-    let strace = ["strace", "-f", "-e", "trace=network", "-o", "/dev/null", me];
-    for (what, count) in
-        [("sockets", "80,000 socket calls"), ("files", "400,000 other calls")]
+    compare(me, &flow, "80,000 socket calls", &["sockets", "40000"]);
+    compare(me, &flow, "400,000 other calls", &["files", "400000"]);
+    println!("flow's memory at most:");
+    for (events, pairs) in
+        [("10,000", "2500"), ("100,000", "25000"), ("1,000,000", "250000")]
     {
-        println!("{count}, best of 3:");
-        let with = |words: &[&str]| time(&[words, &[what]].concat());
-        let rows = [
-            ("untraced", with(&[me])),
-            ("flow", with(&[&flow, "--", me])),
-            (
-                "flow, JSON",
-                with(&[&flow, "--format", "json", "-o", "/dev/null", "--", me]),
-            ),
-            ("strace", with(&strace)),
-        ];
-        for (name, took) in rows {
-            match took {
-                Some(took) => println!("  {name:12} {:8.0} ms", took.as_secs_f64() * 1e3),
-                None => println!("  {name:12} could not run"),
+        for (form, options) in
+            [("text", &["-o", "/dev/null"][..]), ("json", &["--format", "json"][..])]
+        {
+            let words =
+                [&[flow.as_str()][..], options, &["--", me, "sockets", pairs]].concat();
+            match most_memory(&words) {
+                Some(kib) => println!("  {events:>9} events, {form}  {kib:8} KiB"),
+                None => println!("  {events:>9} events, {form}  could not run"),
             }
         }
     }
 }
 
-/// 40,000 times send and receive on a pair of sockets.
-fn sockets() {
+/// Times one program in all ways and prints them.
+fn compare(me: &str, flow: &str, what: &str, program: &[&str]) {
+    let strace = ["strace", "-f", "-e", "trace=network", "-o", "/dev/null", me];
+    let ways: [(&str, Vec<&str>); 4] = [
+        ("untraced", vec![me]),
+        ("flow", vec![flow, "--", me]),
+        ("flow, json", vec![flow, "--format", "json", "-o", "/dev/null", "--", me]),
+        ("strace", strace.to_vec()),
+    ];
+    let mut best: [Option<Duration>; 4] = [None; 4];
+    for _ in 0..ROUNDS {
+        for ((_, way), best) in ways.iter().zip(&mut best) {
+            let took = time(&[way, program].concat());
+            *best = match (*best, took) {
+                (Some(best), Some(took)) => Some(best.min(took)),
+                (best, took) => best.or(took),
+            };
+        }
+    }
+    println!(
+        "{what}, best of {ROUNDS}:{:>16} {:>10} {:>10}",
+        "ms", "of untraced", "of strace"
+    );
+    for ((name, _), took) in ways.iter().zip(best) {
+        let part = |of: Option<Duration>| match (took, of) {
+            (Some(took), Some(of)) => {
+                format!("{:.2}", took.as_secs_f64() / of.as_secs_f64())
+            }
+            _ => "-".to_owned(),
+        };
+        match took {
+            Some(it) => println!(
+                "  {name:12} {:29.0} {:>10} {:>10}",
+                it.as_secs_f64() * 1e3,
+                part(best[0]),
+                part(best[3])
+            ),
+            None => println!("  {name:12} could not run"),
+        }
+    }
+}
+
+fn silent(words: &[&str]) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn time(words: &[&str]) -> Option<Duration> {
+    let began = Instant::now();
+    let status = silent(words).status().ok()?;
+    status.success().then(|| began.elapsed())
+}
+
+/// The most memory that the program itself held: `VmHWM` of `/proc/PID/status`, in KiB,
+/// looked at until its end.
+fn most_memory(words: &[&str]) -> Option<u64> {
+    let mut child = silent(words).spawn().ok()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = None;
+    while child.try_wait().ok()?.is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok());
+        most = kib.max(most);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait().ok()?.success().then_some(most).flatten()
+}
+
+/// So many times send and receive on a pair of sockets.
+fn sockets(times: u32) {
     let (a, b) = std::os::unix::net::UnixDatagram::pair().expect("a pair of sockets");
     let mut buffer = [0; 16];
-    for _ in 0..40_000 {
+    for _ in 0..times {
         a.send(b"sixteen bytes ok").expect("send");
         b.recv(&mut buffer).expect("receive");
     }
 }
 
-/// 400,000 times the metadata of a file.
-fn files() {
-    for _ in 0..400_000 {
+/// So many times the metadata of a file.
+fn files(times: u32) {
+    for _ in 0..times {
         std::fs::metadata("/proc/self/exe").expect("stat");
     }
 }

@@ -48,11 +48,13 @@ impl Sockets {
         self.known.contains_key(&inode)
     }
 
-    /// Whether the socket has no local address yet.
+    /// Whether the socket has no local address yet, and gets one when it first sends. One of
+    /// `AF_UNIX` may stay without for ever.
     pub(super) fn is_unbound(&self, inode: u64) -> bool {
-        self.known
-            .get(&inode)
-            .is_some_and(|socket| socket.local.as_deref().is_none_or(address::is_unbound))
+        self.known.get(&inode).is_some_and(|socket| {
+            socket.family.starts_with("AF_INET")
+                && socket.local.as_deref().is_none_or(address::is_unbound)
+        })
     }
 
     /// What is known of a socket.

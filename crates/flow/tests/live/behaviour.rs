@@ -16,10 +16,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_signal_interrupts_a_call", &["python3"], interrupted_call),
         trial("closes_its_descriptors", &["python3"], closes_descriptors),
         trial("forks_and_threads_are_followed", &["python3"], forks_and_threads),
+        trial("forks_wildly", &["python3"], forks_wildly),
         trial("exec_from_a_thread", &["python3"], exec_from_a_thread),
         trial("killed_with_the_tracer", &["python3"], killed_with_the_tracer),
         trial("already_traced", &["strace", "sleep"], already_traced),
         trial("joins_and_leaves_a_running_program", &["python3"], joins_and_leaves),
+        trial("refused_says_why_and_is_77", &[], refused),
         trial("thirty_two_bit_code", &[], thirty_two_bit),
         trial("no_such_program", &[], no_such_program),
         trial("no_such_process", &[], no_such_process),
@@ -128,6 +130,35 @@ fn forks_and_threads() -> Result<(), Failed> {
         assert_eq!(exited.count(), 21);
     }
     Ok(())
+}
+
+/// A tree of 127 processes, whose parents do not wait for them, each with a pair of
+/// sockets of its own.
+fn forks_wildly() -> Result<(), Failed> {
+    let script = "import os, socket\n\
+        for _ in range(6): os.fork()\n\
+        if os.fork(): os._exit(0)\n\
+        a, b = socket.socketpair(); a.sendall(b'x'); assert b.recv(1) == b'x'; os._exit(3)\n";
+    for free in [&[][..], &["--free"]] {
+        let log = log(free, &[&[&tool::python(), "-c", script]]);
+        let count = |status| {
+            let is = |it: &&Event| matches!(it, Event::Process(it) if it.what == Change::Exited(status));
+            log.events.iter().filter(is).count()
+        };
+        assert_eq!((count(0), count(3)), (64, 64));
+        let pairs = tool::calls(&log, 0);
+        assert_eq!(pairs.iter().filter(|it| *it == "socketpair").count(), 64);
+    }
+    Ok(())
+}
+
+/// What is traced has its tracer, and so has what it starts: the inner flow is refused.
+fn refused() -> Result<(), Failed> {
+    let run = shell(&format!("'{}' -- true", env!("CARGO_BIN_EXE_flow")));
+    assert!(run.stderr.starts_with("trace true: "), "{}", run.stderr);
+    assert!(run.stderr.contains("flow show"), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1);
+    says(&run, "exits 77")
 }
 
 fn exec_from_a_thread() -> Result<(), Failed> {

@@ -17,6 +17,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("node", &["node"], node),
         trial("refused_is_drawn_with_its_reset", &["python3"], refused),
         trial("sendfile_and_splice", &["python3"], sendfile),
+        trial("every_kind_of_call", &["python3"], every_call),
+        trial("datagrams_over_ipv6", &["python3"], datagrams),
         trial("the_same_drawing_each_time", &["python3"], same_each_time),
         trial("pcapng_is_read_by_tshark", &["python3", "tshark"], tshark),
         trial("pcapng_is_read_by_tcpdump", &["python3", "tcpdump"], tcpdump),
@@ -172,6 +174,80 @@ fn sendfile() -> Result<(), Failed> {
     Ok(())
 }
 
+fn every_call() -> Result<(), Failed> {
+    let log = log(&[], &[&[&tool::python(), "-c", tool::EVERY_CALL]]);
+    let calls = tool::calls(&log, 0);
+    for one_of in [
+        &["socket"][..],
+        &["socketpair"],
+        &["bind"],
+        &["listen"],
+        &["accept", "accept4"],
+        &["connect"],
+        &["sendto"],
+        &["recvfrom"],
+        &["sendmsg"],
+        &["recvmsg"],
+        &["read"],
+        &["write"],
+        &["readv"],
+        &["writev"],
+        &["select", "pselect6"],
+        &["poll", "ppoll"],
+        &["epoll_ctl"],
+        &["epoll_wait", "epoll_pwait", "epoll_pwait2"],
+        &["setsockopt"],
+        &["getsockopt"],
+        &["getsockname"],
+        &["getpeername"],
+        &["shutdown"],
+        &["close"],
+    ] {
+        let found = calls.iter().any(|call| one_of.contains(&call.as_str()));
+        assert!(found, "none of {one_of:?} in {calls:?}");
+    }
+    let drawn = drawn(&log);
+    for piece in [
+        "AF_INET6, SOCK_STREAM",
+        "IPV6_V6ONLY, 1)",
+        "TCP_NODELAY",
+        "[::1]:",
+        "SHUT_WR",
+        "end of stream",
+        "\"sendmsg\"",
+        "\"writev\"",
+        "AF_UNIX",
+        "POLLIN",
+        "EPOLLIN",
+        "ECONNREFUSED",
+        "/name)",
+    ] {
+        assert!(drawn.contains(piece), "{piece} in\n{drawn}");
+    }
+    Ok(())
+}
+
+fn datagrams() -> Result<(), Failed> {
+    let (server, client) = DATAGRAMS;
+    let python = tool::python();
+    let log = log(&[], &[&[&python, "-c", server], &[&python, "-c", client]]);
+    let drawn = drawn(&log);
+    assert!(!has_network(&log) || drawn.contains(" 4 bytes \"ping\" "), "{drawn}");
+    assert!(!has_network(&log) || drawn.contains(" 0 bytes "), "{drawn}");
+    assert!(drawn.contains("[::1]:12345"), "{drawn}");
+    Ok(())
+}
+
+/// A server that answers with an empty datagram, and its client.
+const DATAGRAMS: (&str, &str) = (
+    "import socket\n\
+     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(('::1', 12345))\n\
+     data, peer = s.recvfrom(99); s.sendto(b'', peer)\n",
+    "import socket\n\
+     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n\
+     s.sendto(b'ping', ('::1', 12345)); assert s.recv(99) == b''\n",
+);
+
 fn same_each_time() -> Result<(), Failed> {
     let python = tool::python();
     let draw_once = || {
@@ -192,40 +268,62 @@ fn same_each_time() -> Result<(), Failed> {
     Ok(())
 }
 
-fn capture() -> Option<std::path::PathBuf> {
-    let file = tool::scratch("echo.pcapng");
-    let name = file.to_str().expect("UTF-8");
+/// The captures that the tests write: a stream, datagrams over IPv6, a packet of the
+/// largest size. None where the system refuses a private network, which is reported by
+/// another test.
+fn captures() -> Vec<std::path::PathBuf> {
+    let large = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 9))\n\
+        s.sendto(b'x' * 65507, ('127.0.0.1', 9)); s.recv(65507)\n";
     let python = tool::python();
-    let run = run(&mut flow(&[
-        "--pcap", name, "--", &python, "-c", SERVER, "--", &python, "-c", CLIENT,
-    ]));
-    // 77: there is no private network here, which another test reports.
-    assert!(matches!(run.status, Some(0 | 77)), "{}", run.stderr);
-    (run.status == Some(0)).then_some(file)
+    let mut files = Vec::new();
+    let conversations = [&[SERVER, CLIENT][..], &[DATAGRAMS.0, DATAGRAMS.1], &[large]];
+    for scripts in conversations {
+        let file = tool::scratch("capture.pcapng");
+        let mut args = vec!["--pcap", file.to_str().expect("UTF-8")];
+        for script in scripts {
+            args.extend(["--", &python, "-c", script]);
+        }
+        let run = run(&mut flow(&args));
+        assert!(matches!(run.status, Some(0 | 77)), "{}", run.stderr);
+        if run.status == Some(0) {
+            files.push(file);
+        }
+    }
+    files
+}
+
+/// What a reader of captures prints of each.
+fn read_captures(program: &str, before: &[&str], after: &[&str]) -> Vec<String> {
+    let files = captures();
+    let texts = files.iter().map(|file| {
+        let mut reader = std::process::Command::new(program);
+        let run = run(reader.args(before).arg(file).args(after));
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(!run.stderr.contains("cut short"), "{}", run.stderr);
+        run.stdout
+    });
+    texts.collect()
 }
 
 fn tshark() -> Result<(), Failed> {
-    let Some(file) = capture() else { return Ok(()) };
-    let run = run(std::process::Command::new("tshark").arg("-r").arg(&file).args([
-        "-T",
-        "fields",
-        "-e",
-        "tcp.flags.str",
-        "-e",
-        "frame.comment",
-        "-e",
-        "tcp.len",
-    ]));
-    assert_eq!(run.status, Some(0), "{}", run.stderr);
-    assert!(run.stdout.lines().count() >= 9, "{}", run.stdout);
-    assert!(run.stdout.contains("sendto"), "a comment in {}", run.stdout);
+    let fields = ["-T", "fields", "-e", "tcp.flags.str", "-e", "frame.comment"];
+    let lengths = ["-e", "tcp.len", "-e", "udp.length"];
+    let texts = read_captures("tshark", &["-r"], &[&fields[..], &lengths].concat());
+    let [stream, datagrams, large] = &texts[..] else { return Ok(()) };
+    assert!(stream.lines().count() >= 9, "{stream}");
+    assert!(stream.contains("sendto"), "a comment in {stream}");
+    assert_eq!(datagrams.lines().count(), 2, "{datagrams}");
+    assert!(datagrams.contains("12\n") && datagrams.contains("8\n"), "{datagrams}");
+    assert!(large.contains("65515\n"), "{large}");
     Ok(())
 }
 
 fn tcpdump() -> Result<(), Failed> {
-    let Some(file) = capture() else { return Ok(()) };
-    let run = run(std::process::Command::new("tcpdump").args(["-n", "-r"]).arg(&file));
-    assert_eq!(run.status, Some(0), "{}", run.stderr);
-    assert!(run.stdout.contains("127.0.0.1.12345: Flags [S]"), "{}", run.stdout);
+    let texts = read_captures("tcpdump", &["-n", "-r"], &[]);
+    let [stream, datagrams, large] = &texts[..] else { return Ok(()) };
+    assert!(stream.contains("127.0.0.1.12345: Flags [S]"), "{stream}");
+    assert!(datagrams.contains("> ::1.12345: UDP, length 4"), "{datagrams}");
+    assert!(large.contains("UDP, length 65507"), "{large}");
     Ok(())
 }

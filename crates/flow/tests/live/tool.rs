@@ -33,6 +33,31 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|it| it.join(program)).find(|it| it.is_file())
 }
 
+/// Makes every call that is traced and that Python has, on sockets of all families.
+pub(crate) const EVERY_CALL: &str = "import os, select, socket, tempfile\n\
+    a, b = socket.socketpair()\n\
+    a.send(b'send'); b.recv(9); a.sendmsg([b'send', b'msg']); b.recvmsg(99)\n\
+    os.write(a.fileno(), b'write'); os.read(b.fileno(), 9)\n\
+    os.writev(a.fileno(), [b'write', b'v']); os.readv(b.fileno(), [bytearray(9)])\n\
+    a.send(b'!'); select.select([b], [a], [], 0)\n\
+    poll = select.poll(); poll.register(b, select.POLLIN); poll.poll(0)\n\
+    epoll = select.epoll(); epoll.register(b, select.EPOLLIN); epoll.poll(0)\n\
+    four = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); four.bind(('127.0.0.1', 0))\n\
+    four.sendto(b'to', four.getsockname()); four.recvfrom(9)\n\
+    six = socket.socket(socket.AF_INET6); six.setsockopt(41, 26, 1)\n\
+    six.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+    six.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)\n\
+    six.bind(('::1', 0)); six.listen(7)\n\
+    peer = socket.socket(socket.AF_INET6); peer.connect(six.getsockname()[:2])\n\
+    end, _ = six.accept(); end.getpeername(); end.shutdown(socket.SHUT_WR)\n\
+    assert peer.recv(9) == b''\n\
+    unix = socket.socket(socket.AF_UNIX)\n\
+    path = tempfile.mkdtemp(); unix.bind(path + '/name'); unix.listen()\n\
+    os.unlink(path + '/name'); os.rmdir(path)\n\
+    for each in (a, b, four, end, peer, six, unix): each.close()\n\
+    try: socket.socket().connect(('127.0.0.1', 1))\n\
+    except ConnectionRefusedError: pass\n";
+
 /// Python itself, not a script that looks for it.
 pub(crate) fn python() -> String {
     let script = "import sys; print(sys.executable)";
