@@ -126,18 +126,15 @@ impl<'a> Stage<'a> {
         self.connect_as(program, Own::default())
     }
 
-    /// A client with this port of its own.
-    pub fn connect_from(
-        &mut self,
-        program: &Arc<Stranger>,
-        port: u16,
-    ) -> Outcome<Connection> {
-        self.connect_as(program, Own { port, ..Own::default() })
-    }
-
     /// A client whose kernel keeps little for it: 16 KiB that it has not read.
     pub fn connect_narrow(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
         self.connect_as(program, Own { narrow: true, ..Own::default() })
+    }
+
+    /// A client that is turned away if its connection does not stand within half a second:
+    /// for a server that stands still, so that the kernel alone answers.
+    pub fn connect_at_once(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+        self.connect_as(program, Own { hasty: true, ..Own::default() })
     }
 
     fn connect_as(&mut self, program: &Arc<Stranger>, own: Own) -> Outcome<Connection> {
@@ -225,9 +222,10 @@ impl<'a> Stage<'a> {
 /// What is particular about a client of ours.
 #[derive(Debug, Clone, Copy, Default)]
 struct Own {
-    /// Its port; 0 for any.
-    port: u16,
+    /// It gets a small receive buffer.
     narrow: bool,
+    /// It does not wait long for its connection.
+    hasty: bool,
 }
 
 fn open(address: SocketAddr, own: Own) -> std::io::Result<TcpStream> {
@@ -236,9 +234,7 @@ fn open(address: SocketAddr, own: Own) -> std::io::Result<TcpStream> {
         // Before connect(2): the window is offered with the first segment.
         socket.set_recv_buffer_size(16 * 1024)?;
     }
-    if own.port != 0 {
-        socket.bind(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), own.port).into())?;
-    }
-    socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
+    let within = Duration::from_millis(if own.hasty { 500 } else { 5000 });
+    socket.connect_timeout(&address.into(), within)?;
     Ok(socket.into())
 }

@@ -375,6 +375,18 @@ impl Stranger {
         all.filter(|(found, _)| *found == transport).map(|(_, address)| address).collect()
     }
 
+    /// Waits until it listens for TCP clients no more.
+    pub fn waits_no_more(&self) -> Outcome {
+        let mut patience = Patience::new(self);
+        while !self.waits_at(Transport::TcpListener).is_empty() {
+            if patience.tick().is_some() {
+                return fault("it closes its listener", self.condition());
+            }
+            patience.nap();
+        }
+        Ok(())
+    }
+
     /// Remembers and gives the address under which clients find it.
     pub(crate) fn found_at(&self, address: SocketAddr) {
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);

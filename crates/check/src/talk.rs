@@ -464,7 +464,24 @@ impl Listener {
 
     /// The next connection of the program.
     pub fn accept(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
-        match self.wait(&mut Patience::new(program))? {
+        self.accept_with(program, Patience::new(program))
+    }
+
+    /// The same where the program may take a time of its own, such as a timeout.
+    pub fn accept_within(
+        &mut self,
+        program: &Arc<Stranger>,
+        within: Duration,
+    ) -> Outcome<Connection> {
+        self.accept_with(program, Patience::with_deadline(program, within))
+    }
+
+    fn accept_with(
+        &mut self,
+        program: &Arc<Stranger>,
+        mut patience: Patience<'_>,
+    ) -> Outcome<Connection> {
+        match self.wait(&mut patience)? {
             Some(stream) => {
                 self.accepted += 1;
                 let name = match self.accepted {

@@ -167,6 +167,7 @@ fn right_programs(task: &Task) -> Vec<(String, Vec<OsString>)> {
         "tcp-echo-client" => Some(("tcp-client", "02-tcp-echo/client.py")),
         "udp-echo" => Some(("udp-server", "03-udp-echo/server.py")),
         "udp-echo-client" => Some(("udp-client", "03-udp-echo/client.py")),
+        "framing" => Some(("tcp-server-lengths", "07-framing/lengths.py")),
         _ => None,
     };
     if let Some((name, script)) = lesson {

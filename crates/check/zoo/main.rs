@@ -8,12 +8,19 @@
     reason = "some flaws are in the printing"
 )]
 
+mod confirm_client;
+mod download;
+mod every_address_client;
+mod framing;
+mod goodbye;
 mod nasty;
+mod queue;
 mod services;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
 mod udp_echo_client;
+mod whoami;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -37,6 +44,13 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let flaw = Flaw(arguments.next().unwrap_or_default());
     let result = match task.as_str() {
+        "whoami" => whoami::run(&flaw),
+        "queue" => queue::run(&flaw),
+        "confirm-client" => confirm_client::run(&flaw),
+        "every-address-client" => every_address_client::run(&flaw),
+        "framing" => framing::run(&flaw),
+        "download" => download::run(&flaw),
+        "goodbye" => goodbye::run(&flaw),
         "nasty" => nasty::run(&flaw.0),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),

@@ -65,3 +65,9 @@ pub(super) fn udp_answers_empty(stage: &mut Stage<'_>) -> Outcome {
     }
     Ok(())
 }
+
+/// A second server on the port must not start.
+pub(super) fn busy_port(stage: &mut Stage<'_>) -> Outcome {
+    let _first = stage.tcp_server()?;
+    stage.start()?.expect_failure()
+}

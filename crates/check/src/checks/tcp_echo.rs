@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use netlab::sockets::Transport;
 
-use super::{page, statement};
+use super::{page, servers, statement};
 use crate::outcome::{Outcome, fault};
 use crate::patience::Patience;
 use crate::stage::Stage;
@@ -84,7 +84,7 @@ pub(super) const TASK: Task = Task {
             "where the port is busy, it ends with another status and says why",
             "the error of bind(2) is not looked at, or SO_REUSEPORT shares the port",
             page::TCP,
-            busy_port,
+            servers::busy_port,
         ),
         should(
             "it listens on 127.0.0.1 alone",
@@ -186,12 +186,6 @@ fn starts_again(stage: &mut Stage<'_>) -> Outcome {
     first.wait_end(Patience::new(&first))?;
     let second = stage.tcp_server()?;
     stage.connect(&second).map(drop)
-}
-
-fn busy_port(stage: &mut Stage<'_>) -> Outcome {
-    let _first = stage.tcp_server()?;
-    let second = stage.start()?;
-    second.expect_failure()
 }
 
 fn loopback_alone(stage: &mut Stage<'_>) -> Outcome {

@@ -1,0 +1,154 @@
+//! Lesson 5: a client that knows that its message has arrived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{page, statement};
+use crate::outcome::{Outcome, fault};
+use crate::stage::Stage;
+use crate::stranger::{Stranger, quoted};
+use crate::talk::Connection;
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "confirm-client",
+    lesson: 5,
+    optional: false,
+    role: Role::TcpClient,
+    statement: statement!("confirm-client"),
+    checks: &[
+        must(
+            "it connects and sends `store one\\n`, to the byte, and nothing more",
+            "the text differs, or the newline is missing",
+            page::KERNEL,
+            sends,
+        ),
+        must(
+            "when `ok\\n` has come it prints `stored` and ends with status 0",
+            "the words differ, or it waits for the end of the stream",
+            page::KERNEL,
+            stored,
+        ),
+        must(
+            "it puts together an `ok\\n` that comes in two pieces",
+            "one recv(2) was taken for the whole answer",
+            page::KERNEL,
+            two_pieces,
+        ),
+        must(
+            "where the server never accepts, it gives up, and does not say `stored`",
+            "that connect(2) and send(2) returned was taken for success: the kernel answered",
+            page::KERNEL,
+            never_accepted,
+        ),
+        must(
+            "where the server takes the line and says nothing, it gives up",
+            "there is no limit for the answer",
+            page::KERNEL,
+            never_answered,
+        ),
+        must(
+            "where the server closes without an answer, it does not say `stored`",
+            "recv(2) gave 0, the end of the stream, and was not looked at",
+            page::KERNEL,
+            closed,
+        ),
+        must(
+            "where the connection is reset, it does not say `stored`",
+            "an error of recv(2) is not handled",
+            page::KERNEL,
+            reset,
+        ),
+        must(
+            "where the server says `no\\n`, it does not say `stored`",
+            "that something came was taken for `ok`",
+            page::KERNEL,
+            refused,
+        ),
+        must(
+            "where nobody listens, it ends with another status and says why",
+            "the error of connect(2), ECONNREFUSED, is not looked at, or it tries for ever",
+            page::KERNEL,
+            nobody,
+        ),
+    ],
+};
+
+/// A second for the answer, and the rest for a busy machine.
+const GIVES_UP: Duration = Duration::from_millis(2500);
+
+fn asked(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection)> {
+    let mut listener = stage.listen()?;
+    let client = stage.start()?;
+    let mut server = listener.accept(&client)?;
+    server.expect_bytes(5)?;
+    server.settle();
+    Ok((client, server))
+}
+
+/// It ends with another status, and has not printed `stored`.
+fn not_stored(client: &Stranger) -> Outcome {
+    client.expect_failure_within(GIVES_UP)?;
+    let stdout = client.stdout();
+    match stdout.windows(6).any(|window| window == b"stored") {
+        true => fault("no `stored` on standard output", quoted(&stdout)),
+        false => Ok(()),
+    }
+}
+
+fn sends(stage: &mut Stage<'_>) -> Outcome {
+    let mut listener = stage.listen()?;
+    let client = stage.start()?;
+    let mut server = listener.accept(&client)?;
+    server.expect(b"store one\n")?;
+    server.expect_silence()
+}
+
+fn stored(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(b"ok\n")?;
+    client.expect_line(b"stored")?;
+    client.expect_success()
+}
+
+fn two_pieces(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send_in_pieces([&b"o"[..]])?;
+    server.send_if_it_can(b"k\n");
+    client.expect_line(b"stored")
+}
+
+fn never_accepted(stage: &mut Stage<'_>) -> Outcome {
+    let _listener = stage.listen()?;
+    let client = stage.start()?;
+    not_stored(&client)
+}
+
+fn never_answered(stage: &mut Stage<'_>) -> Outcome {
+    let (client, _server) = asked(stage)?;
+    not_stored(&client)
+}
+
+fn closed(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.finish_sending()?;
+    server.close();
+    not_stored(&client)
+}
+
+fn reset(stage: &mut Stage<'_>) -> Outcome {
+    let (client, server) = asked(stage)?;
+    server.reset()?;
+    not_stored(&client)
+}
+
+fn refused(stage: &mut Stage<'_>) -> Outcome {
+    let (client, mut server) = asked(stage)?;
+    server.send(b"no\n")?;
+    server.finish_sending()?;
+    not_stored(&client)
+}
+
+fn nobody(stage: &mut Stage<'_>) -> Outcome {
+    stage.start()?.expect_failure_within(GIVES_UP)
+}

@@ -1,0 +1,194 @@
+//! Lesson 8: a server whose writes do not fit.
+
+use super::{page, servers, statement};
+use crate::outcome::{Outcome, fault};
+use crate::stage::Stage;
+use crate::talk::{Connection, settle};
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "download",
+    lesson: 8,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("download"),
+    checks: &[
+        must(
+            "it sends as many bytes as are asked for, a to w and again, and ends the stream",
+            "the letters or their number differ, or it keeps the connection open",
+            page::WRITES,
+            thirty,
+        ),
+        must(
+            "asked for 0 bytes, it ends the stream and sends none",
+            "0 was taken for a bad request, or for no limit",
+            page::WRITES,
+            zero,
+        ),
+        must(
+            "it takes a request that comes in pieces",
+            "one recv(2) was taken for the line",
+            page::WRITES,
+            pieces,
+        ),
+        must(
+            "ten million bytes come whole to a client that begins to read late",
+            "one send(2) took less than it was given, and the rest was forgotten",
+            page::WRITES,
+            late,
+        ),
+        must(
+            "a client that has ended its side after the request gets all",
+            "the end of the client's stream was taken for its end",
+            page::WRITES,
+            half_closed,
+        ),
+        must(
+            "a client that does not read stops no other",
+            "a send(2) to that client waits, and all others with it",
+            page::WRITES,
+            beside_one_that_does_not_read,
+        ),
+        must(
+            "four clients that ask for 64,000,000 bytes and do not read cost little memory",
+            "all is made ready in memory before it is sent; make it as the client takes it",
+            page::WRITES,
+            memory,
+        ),
+        must(
+            "a client that goes away in the middle does not end the server",
+            "EPIPE, ECONNRESET or SIGPIPE ends the program",
+            page::WRITES,
+            goes_away,
+        ),
+        must(
+            "a request that is no number gets no byte, and the server goes on",
+            "the number is not checked, or its error ends the program",
+            page::WRITES,
+            no_number,
+        ),
+        must(
+            "a request that never ends is given up",
+            "there is no limit for the line: memory grows with what a stranger sends",
+            page::WRITES,
+            no_end,
+        ),
+    ],
+};
+
+/// Asks for so many bytes.
+fn ask(client: &mut Connection, count: usize) -> Outcome {
+    client.send(format!("{count}\n").as_bytes())
+}
+
+fn gets(client: &mut Connection, count: usize) -> Outcome {
+    client.expect(&servers::pattern(count))?;
+    client.expect_end()
+}
+
+fn thirty(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    ask(&mut client, 30)?;
+    gets(&mut client, 30)
+}
+
+fn zero(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    ask(&mut client, 0)?;
+    client.expect_end()?;
+    ask_again(stage, &server)
+}
+
+/// Another client is served.
+fn ask_again(
+    stage: &mut Stage<'_>,
+    server: &std::sync::Arc<crate::stranger::Stranger>,
+) -> Outcome {
+    let mut client = stage.connect(server)?;
+    ask(&mut client, 5)?;
+    client.expect_bytes(5).map(drop)
+}
+
+fn pieces(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send_in_pieces([&b"3"[..], b"0"])?;
+    client.send(b"\n")?;
+    client.expect(&servers::pattern(30))
+}
+
+fn late(stage: &mut Stage<'_>) -> Outcome {
+    const COUNT: usize = 10_000_000;
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect_narrow(&server)?;
+    ask(&mut client, COUNT)?;
+    client.settle();
+    client.expect(&servers::pattern(COUNT))
+}
+
+fn half_closed(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut client = stage.connect(&server)?;
+    ask(&mut client, 100_000)?;
+    client.finish_sending()?;
+    server.thaw();
+    client.expect(&servers::pattern(100_000))
+}
+
+fn beside_one_that_does_not_read(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut full = stage.connect_narrow(&server)?;
+    ask(&mut full, 100_000_000)?;
+    full.settle();
+    ask_again(stage, &server)
+}
+
+fn memory(stage: &mut Stage<'_>) -> Outcome {
+    const MOST_BYTES: u64 = 48 << 20;
+    let server = stage.tcp_server()?;
+    ask_again(stage, &server)?;
+    settle(&server);
+    let before = server.resident_bytes();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = stage.connect_narrow(&server)?;
+        ask(&mut client, 64_000_000)?;
+        clients.push(client);
+    }
+    settle(&server);
+    let more = server.resident_bytes().saturating_sub(before);
+    match more < MOST_BYTES {
+        true => Ok(()),
+        false => fault("less than 48 MiB for the four", format!("{} MiB", more >> 20)),
+    }
+}
+
+fn goes_away(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect_narrow(&server)?;
+    ask(&mut client, 100_000_000)?;
+    client.expect_bytes(1000)?;
+    client.reset()?;
+    settle(&server);
+    ask_again(stage, &server)
+}
+
+fn no_number(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    for line in [&b"many\n"[..], b"-5\n", b"\n", b"100000001\n", b"5 5\n", b"\xff\n"] {
+        let mut client = stage.connect(&server)?;
+        client.send(line)?;
+        client.expect_closed()?;
+    }
+    ask_again(stage, &server)
+}
+
+fn no_end(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&[b'1'; 100])?;
+    client.expect_closed()
+}

@@ -1,0 +1,150 @@
+//! Lesson 6: a client that tries every address that it was given.
+
+use std::time::Duration;
+
+use super::{page, statement};
+use crate::outcome::{Outcome, Stop, fault};
+use crate::patience::Patience;
+use crate::stage::Stage;
+use crate::stranger::quoted;
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "every-address-client",
+    lesson: 6,
+    optional: false,
+    role: Role::TcpClient,
+    statement: statement!("every-address-client"),
+    checks: &[
+        must(
+            "it connects to its only address and sends `Hello\\n`, to the byte",
+            "the text differs, or HOSTS is not read",
+            page::REFUSED,
+            only_one,
+        ),
+        must(
+            "it prints `connected to` and the address, and ends with status 0",
+            "the words differ, or an exit status other than 0 is left",
+            page::REFUSED,
+            prints,
+        ),
+        must(
+            "where the first address refuses, it takes the second",
+            "the error of the first connect(2) ends the program",
+            page::REFUSED,
+            first_refuses,
+        ),
+        must(
+            "where the first address does not answer, it takes the second within two seconds",
+            "connect(2) has no limit of its own, and the kernel's is two minutes",
+            page::REFUSED,
+            first_is_silent,
+        ),
+        must(
+            "where no way leads to the first address, it takes the second",
+            "only ECONNREFUSED lets it go on; ENETUNREACH is an answer too",
+            page::REFUSED,
+            first_is_far,
+        ),
+        must(
+            "it takes an IPv6 address as well",
+            "the socket is AF_INET whatever the address is",
+            page::REFUSED,
+            second_is_ipv6,
+        ),
+        must(
+            "it tries them in their order, and none after the first that works",
+            "all are tried, or in another order",
+            page::REFUSED,
+            in_order,
+        ),
+        must(
+            "where none works, it names each on standard error and ends with another status",
+            "the last error alone is told, or none",
+            page::REFUSED,
+            none,
+        ),
+    ],
+};
+
+/// Tells the client these hosts, listens at `listens` and gives the line that it gets there.
+fn reaches(stage: &mut Stage<'_>, hosts: &str, listens: &str) -> Outcome {
+    stage.tell("HOSTS", hosts);
+    let host = listens.parse().map_err(|_| Stop::Broken(format!("{listens}?")))?;
+    let mut listener = stage.listen_at(host, 128)?;
+    let client = stage.start()?;
+    let within = Duration::from_secs(2);
+    let mut server = listener.accept_within(&client, within)?;
+    server.expect(b"Hello\n")
+}
+
+fn only_one(stage: &mut Stage<'_>) -> Outcome {
+    stage.tell("HOSTS", "127.0.0.2");
+    let mut listener = stage.listen_at([127, 0, 0, 2].into(), 128)?;
+    let client = stage.start()?;
+    let mut server = listener.accept(&client)?;
+    let bytes = server.read_to_end(1000)?;
+    match bytes == b"Hello\n" {
+        true => Ok(()),
+        false => fault("\"Hello\\n\"", quoted(&bytes)),
+    }
+}
+
+fn prints(stage: &mut Stage<'_>) -> Outcome {
+    stage.tell("HOSTS", "127.0.0.2");
+    let mut listener = stage.listen_at([127, 0, 0, 2].into(), 128)?;
+    let client = stage.start()?;
+    let _server = listener.accept(&client)?;
+    client.expect_line(b"connected to 127.0.0.2")?;
+    client.expect_success()
+}
+
+fn first_refuses(stage: &mut Stage<'_>) -> Outcome {
+    reaches(stage, "127.0.0.2,127.0.0.3", "127.0.0.3")
+}
+
+fn first_is_silent(stage: &mut Stage<'_>) -> Outcome {
+    // A queue with room for one, and one in it: the kernel answers nobody else.
+    let full = stage.listen_at([127, 0, 0, 2].into(), 0)?;
+    let _one = std::net::TcpStream::connect(full.address()?)?;
+    reaches(stage, "127.0.0.2,127.0.0.3", "127.0.0.3")
+}
+
+fn first_is_far(stage: &mut Stage<'_>) -> Outcome {
+    // TEST-NET-1 (RFC 5737): nobody's.
+    reaches(stage, "192.0.2.1,127.0.0.3", "127.0.0.3")
+}
+
+fn second_is_ipv6(stage: &mut Stage<'_>) -> Outcome {
+    if !stage.has_ipv6() {
+        return Err(Stop::Skipped("this network has no IPv6".into()));
+    }
+    reaches(stage, "127.0.0.2,::1", "::1")
+}
+
+fn in_order(stage: &mut Stage<'_>) -> Outcome {
+    stage.tell("HOSTS", "127.0.0.9,127.0.0.4,127.0.0.3,127.0.0.5");
+    let mut right = stage.listen_at([127, 0, 0, 4].into(), 128)?;
+    let mut others = [
+        stage.listen_at([127, 0, 0, 3].into(), 128)?,
+        stage.listen_at([127, 0, 0, 5].into(), 128)?,
+    ];
+    let client = stage.start()?;
+    let _server = right.accept_within(&client, Duration::from_secs(2))?;
+    client.wait_end(Patience::new(&client))?;
+    others.iter_mut().try_for_each(|other| other.expect_nobody(&client))
+}
+
+fn none(stage: &mut Stage<'_>) -> Outcome {
+    let hosts = ["127.0.0.2", "192.0.2.1", "127.0.0.3"];
+    stage.tell("HOSTS", &hosts.join(","));
+    let client = stage.start()?;
+    client.expect_failure_within(Duration::from_secs(3))?;
+    let stderr = String::from_utf8_lossy(&client.stderr()).into_owned();
+    match hosts.iter().find(|host| !stderr.contains(**host)) {
+        None => Ok(()),
+        Some(host) => {
+            fault(format!("{host} on standard error"), quoted(stderr.as_bytes()))
+        }
+    }
+}

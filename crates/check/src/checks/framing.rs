@@ -1,0 +1,263 @@
+//! Lesson 7: a server that finds the messages in a stream.
+
+use super::{page, servers, statement};
+use crate::outcome::Outcome;
+use crate::stage::Stage;
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "framing",
+    lesson: 7,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("framing"),
+    checks: &[
+        must(
+            "it answers a message with one of the same form",
+            "the length is missing, or does not count the six bytes `Echo: `, or its bytes \
+             are in another order",
+            page::FRAMING,
+            one,
+        ),
+        must(
+            "it answers two messages that come at once",
+            "what came after the first message was thrown away",
+            page::FRAMING,
+            two_at_once,
+        ),
+        must(
+            "it answers a message that comes byte by byte",
+            "one recv(2) was taken for one message",
+            page::FRAMING,
+            byte_by_byte,
+        ),
+        must(
+            "it answers messages whose borders are cut anywhere",
+            "a length that is cut in two is not put together again",
+            page::FRAMING,
+            cut_anywhere,
+        ),
+        must(
+            "it answers an empty message",
+            "a length of 0 was taken for the end",
+            page::FRAMING,
+            empty,
+        ),
+        must(
+            "it answers a message as soon as it is whole",
+            "it waits for more messages, or for the end of the stream",
+            page::FRAMING,
+            at_once,
+        ),
+        must(
+            "it answers a message of 65,536 bytes",
+            "a buffer is too small, or the limit is one too low",
+            page::FRAMING,
+            largest,
+        ),
+        must(
+            "it answers bytes of any value",
+            "the message is decoded as text, or cut at a zero byte or a newline",
+            page::FRAMING,
+            any_bytes,
+        ),
+        must(
+            "it answers a thousand messages that come without a pause",
+            "some are lost, or what is left over is not kept",
+            page::FRAMING,
+            thousand,
+        ),
+        must(
+            "its answers are whole for a client that begins to read late",
+            "one send(2) took less than it was given, and the rest was forgotten",
+            page::FRAMING,
+            late,
+        ),
+        must(
+            "after the client's end of stream it ends its own, and itself with status 0",
+            "it does not end, or takes the end between two messages for an error",
+            page::FRAMING,
+            ends_well,
+        ),
+        must(
+            "an end of stream in the middle of a message is an error, and is not answered",
+            "the half message was answered, or the end taken for a good one",
+            page::FRAMING,
+            cut_short,
+        ),
+        must(
+            "an end of stream in the middle of a length is an error too",
+            "the rest of two bytes was forgotten",
+            page::FRAMING,
+            cut_in_the_length,
+        ),
+        must(
+            "a length of 65,537 is refused in the length alone",
+            "there is no limit: it waits for the message",
+            page::FRAMING,
+            too_long,
+        ),
+        must(
+            "a length of 4,294,967,295 costs it nothing",
+            "memory for the message was asked for before it came, or the length is negative",
+            page::FRAMING,
+            far_too_long,
+        ),
+        must(
+            "when the connection is reset it ends with another status and says why",
+            "an error of recv(2) is not handled",
+            page::FRAMING,
+            reset,
+        ),
+    ],
+};
+
+/// A message in its frame.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], message].concat()
+}
+
+/// The answer that is asked for.
+fn answer(message: &[u8]) -> Vec<u8> {
+    framed(&[b"Echo: ", message].concat())
+}
+
+/// Sends one message whole and waits for its answer.
+fn whole(stage: &mut Stage<'_>, message: &[u8]) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&framed(message))?;
+    client.finish_sending()?;
+    client.expect(&answer(message))
+}
+
+fn one(stage: &mut Stage<'_>) -> Outcome {
+    whole(stage, b"one")
+}
+
+fn two_at_once(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&[framed(b"one"), framed(b"two")].concat())?;
+    client.finish_sending()?;
+    client.expect(&[answer(b"one"), answer(b"two")].concat())
+}
+
+fn byte_by_byte(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send_in_pieces(framed(b"one").chunks(1))?;
+    client.finish_sending()?;
+    client.expect(&answer(b"one"))
+}
+
+fn cut_anywhere(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    // The first message and half of the second's length, and so on.
+    let stream = [framed(b"one"), framed(b"two"), framed(b"three")].concat();
+    client.send_in_pieces([
+        &stream[..9],
+        &stream[9..15],
+        &stream[15..17],
+        &stream[17..],
+    ])?;
+    client.finish_sending()?;
+    client.expect(&[answer(b"one"), answer(b"two"), answer(b"three")].concat())
+}
+
+fn empty(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&[framed(b""), framed(b"two")].concat())?;
+    client.finish_sending()?;
+    client.expect(&answer(b""))
+}
+
+fn at_once(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    for message in [b"one", b"two"] {
+        client.send(&framed(message))?;
+        client.expect(&answer(message))?;
+    }
+    Ok(())
+}
+
+fn largest(stage: &mut Stage<'_>) -> Outcome {
+    let message = servers::pattern(65_536);
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.exchange(&framed(&message), &answer(&message))
+}
+
+fn any_bytes(stage: &mut Stage<'_>) -> Outcome {
+    whole(stage, b"\0\xff\xfe\n\r\x1b[31m\xc3\x28\n\0")
+}
+
+fn thousand(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    let messages = (0..1000).map(|number| format!("message {number}"));
+    let messages: Vec<String> = messages.collect();
+    let sent = messages.iter().flat_map(|it| framed(it.as_bytes()));
+    let wanted = messages.iter().flat_map(|it| answer(it.as_bytes()));
+    client.exchange(&sent.collect::<Vec<u8>>(), &wanted.collect::<Vec<u8>>())
+}
+
+fn late(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect_narrow(&server)?;
+    let message = servers::pattern(60_000);
+    let (sent, wanted) = (framed(&message).repeat(6), answer(&message).repeat(6));
+    client.exchange(&sent, &wanted)
+}
+
+fn ends_well(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&framed(b"last"))?;
+    client.finish_sending()?;
+    client.expect_bytes(8)?;
+    client.drain_to_end()?;
+    client.close();
+    server.expect_success()
+}
+
+/// Sends bytes that are no message, and an end of stream where asked; sees that nothing
+/// comes back, and that the server ends with an error.
+fn broken(stage: &mut Stage<'_>, bytes: &[u8], ends: bool) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(bytes)?;
+    if ends {
+        client.finish_sending()?;
+    }
+    client.expect_closed()?;
+    server.expect_failure()
+}
+
+fn cut_short(stage: &mut Stage<'_>) -> Outcome {
+    broken(stage, &framed(b"half a message")[..8], true)
+}
+
+fn cut_in_the_length(stage: &mut Stage<'_>) -> Outcome {
+    broken(stage, &[0, 0], true)
+}
+
+fn too_long(stage: &mut Stage<'_>) -> Outcome {
+    broken(stage, &65_537_u32.to_be_bytes(), false)
+}
+
+fn far_too_long(stage: &mut Stage<'_>) -> Outcome {
+    broken(stage, &u32::MAX.to_be_bytes(), false)
+}
+
+fn reset(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let client = stage.connect(&server)?;
+    client.settle();
+    client.reset()?;
+    server.expect_failure()
+}

@@ -1,0 +1,197 @@
+//! Lesson 9: a server that ends its conversations, and itself, in good order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use netlab::process::Signal;
+
+use super::{page, servers, statement};
+use crate::outcome::{Outcome, fault};
+use crate::patience::Patience;
+use crate::stage::Stage;
+use crate::stranger::{Ended, Stranger};
+use crate::talk::{Connection, settle};
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "goodbye",
+    lesson: 9,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("goodbye"),
+    checks: &[
+        must(
+            "it sends the bytes back at once, after the half-close `bye N\\n`, and then ends \
+             the stream",
+            "the words differ, or recv(2) gave 0 and the connection was closed at once",
+            page::GOODBYE,
+            says_bye,
+        ),
+        must(
+            "it does not say goodbye before the client's stream ends",
+            "a pause, or one recv(2), was taken for the end",
+            page::GOODBYE,
+            not_before,
+        ),
+        must(
+            "it says goodbye to a client that sent nothing",
+            "an end of stream before any byte is an end of stream",
+            page::GOODBYE,
+            nothing,
+        ),
+        must(
+            "it counts all bytes, in however many pieces they came",
+            "calls of recv(2) are counted, or the bytes of the last one",
+            page::GOODBYE,
+            counts,
+        ),
+        must(
+            "a client that resets its connection does not end the server",
+            "an error of one connection ends the program, or SIGPIPE does",
+            page::GOODBYE,
+            survives_reset,
+        ),
+        must(
+            "a silent client does not stop the others",
+            "it serves one client after another: the second waits for the first",
+            page::GOODBYE,
+            beside_silent,
+        ),
+        must(
+            "it can be started again at once on the same port",
+            "SO_REUSEADDR is not set before bind(2)",
+            page::GOODBYE,
+            servers::starts_again,
+        ),
+        must(
+            "SIGTERM ends it at once with status 0 when it has no client",
+            "SIGTERM has no handler, so that it ends by the signal; or it is ignored",
+            page::GOODBYE,
+            term_idle,
+        ),
+        must(
+            "after SIGTERM, who connects is refused",
+            "the listener is not closed while the last clients are served",
+            page::GOODBYE,
+            term_refuses,
+        ),
+        must(
+            "after SIGTERM, who is connected is served to the end; then it ends with status 0",
+            "the signal ended the connections as well, or the program did not wait for them",
+            page::GOODBYE,
+            term_serves,
+        ),
+        must(
+            "after SIGTERM, a client that never ends is cut off after a second; status 0",
+            "there is no limit for the last clients",
+            page::GOODBYE,
+            term_cuts_off,
+        ),
+    ],
+};
+
+fn says_bye(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect(b"hello")?;
+    client.finish_sending()?;
+    client.expect(b"bye 5\n")?;
+    client.expect_end()
+}
+
+fn not_before(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    for _ in 0..2 {
+        client.send(b"hello")?;
+        client.expect(b"hello")?;
+        client.expect_silence()?;
+    }
+    Ok(())
+}
+
+fn nothing(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.finish_sending()?;
+    client.expect(b"bye 0\n")
+}
+
+fn counts(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send_in_pieces([&b"one"[..], b"three", b"2"])?;
+    client.expect(b"onethree2")?;
+    let many = servers::pattern(100_000);
+    client.exchange(&many, &many)?;
+    client.finish_sending()?;
+    client.expect(b"bye 100009\n")
+}
+
+fn survives_reset(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut other = stage.connect(&server)?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"I am gone before you answer")?;
+    client.reset()?;
+    settle(&server);
+    other.send(b"hello")?;
+    other.expect_bytes(5).map(drop)
+}
+
+fn beside_silent(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let _silent = stage.connect(&server)?;
+    settle(&server);
+    let mut client = stage.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect_bytes(5).map(drop)
+}
+
+fn term_idle(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    settle(&server);
+    server.signal(Signal::Terminate);
+    server.expect_success()
+}
+
+/// A server that was asked to end while it has a client.
+fn asked_to_end(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection)> {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect_bytes(5)?;
+    settle(&server);
+    server.signal(Signal::Terminate);
+    // A program that ends at once shall be gone before the check goes on.
+    settle(&server);
+    Ok((server, client))
+}
+
+fn term_refuses(stage: &mut Stage<'_>) -> Outcome {
+    let (server, _client) = asked_to_end(stage)?;
+    server.waits_no_more()?;
+    stage.expect_refusal(&server)
+}
+
+fn term_serves(stage: &mut Stage<'_>) -> Outcome {
+    let (server, mut client) = asked_to_end(stage)?;
+    client.send(b"again")?;
+    client.expect(b"again")?;
+    client.finish_sending()?;
+    client.expect(b"bye 10\n")?;
+    client.close();
+    match server.wait_end(Patience::with_deadline(&server, Duration::from_secs(4)))? {
+        Ended::Status(0) => Ok(()),
+        other => fault("exit status 0", other.to_string()),
+    }
+}
+
+fn term_cuts_off(stage: &mut Stage<'_>) -> Outcome {
+    let (server, _client) = asked_to_end(stage)?;
+    match server.wait_end(Patience::with_deadline(&server, Duration::from_secs(3)))? {
+        Ended::Status(0) => Ok(()),
+        other => fault("exit status 0", other.to_string()),
+    }
+}

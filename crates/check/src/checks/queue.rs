@@ -1,0 +1,130 @@
+//! Lesson 5: a server whose clients wait in the kernel's queue.
+
+use super::{page, statement};
+use crate::outcome::Outcome;
+use crate::stage::Stage;
+use crate::talk::settle;
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "queue",
+    lesson: 5,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("queue"),
+    checks: &[
+        must(
+            "it answers a line with `ok\\n` and ends the stream",
+            "the words differ, or it keeps the connection open",
+            page::KERNEL,
+            answers,
+        ),
+        must(
+            "it answers a line that comes in pieces once it is whole",
+            "one recv(2) was taken for the line",
+            page::KERNEL,
+            pieces,
+        ),
+        must(
+            "fifty clients that came while it did nothing are all answered",
+            "the backlog of listen(2) is too small: the kernel turns clients away",
+            page::KERNEL,
+            fifty,
+        ),
+        must(
+            "a client that has ended its side before it was accepted is answered",
+            "the end of the client's stream was taken for its end",
+            page::KERNEL,
+            ended_in_the_queue,
+        ),
+        must(
+            "a client that reset before it was accepted does not end the server",
+            "getpeername(2) or recv(2) fails for that client, and the program ends",
+            page::KERNEL,
+            gone_in_the_queue,
+        ),
+        must(
+            "a client that says nothing and goes does not end the server, nor is it answered",
+            "recv(2) gave 0, the end of the stream, and was not looked at",
+            page::KERNEL,
+            silent,
+        ),
+        must(
+            "a line that is too long is not answered, and not waited for",
+            "there is no limit: it reads on until a newline comes, or memory ends",
+            page::KERNEL,
+            too_long,
+        ),
+    ],
+};
+
+fn answers(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hello\n")?;
+    client.expect(b"ok\n")?;
+    client.expect_end()
+}
+
+fn pieces(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hel")?;
+    client.expect_silence()?;
+    client.send_in_pieces([&b"l"[..], b"o"])?;
+    client.send(b"\n")?;
+    client.expect(b"ok\n")
+}
+
+fn fifty(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = stage.connect_at_once(&server)?;
+        client.send(b"Hello\n")?;
+        clients.push(client);
+    }
+    server.thaw();
+    clients.iter_mut().try_for_each(|client| client.expect(b"ok\n"))
+}
+
+fn ended_in_the_queue(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hello\n")?;
+    client.finish_sending()?;
+    server.thaw();
+    client.expect(b"ok\n")
+}
+
+fn gone_in_the_queue(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"Hel")?;
+    client.reset()?;
+    server.thaw();
+    settle(&server);
+    let mut next = stage.connect(&server)?;
+    next.send(b"Hello\n")?;
+    next.expect(b"ok\n")
+}
+
+fn silent(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.finish_sending()?;
+    client.expect_closed()?;
+    let mut next = stage.connect(&server)?;
+    next.send(b"Hello\n")?;
+    next.expect(b"ok\n")
+}
+
+fn too_long(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    client.send(&[b'x'; 1000])?;
+    client.expect_closed()
+}

@@ -1,0 +1,165 @@
+//! Lesson 4: a server that tells each client both addresses of its connection.
+
+use super::{page, servers, statement};
+use crate::outcome::{Outcome, fault};
+use crate::stage::Stage;
+use crate::stranger::quoted;
+use crate::talk::{Connection, settle};
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "whoami",
+    lesson: 4,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("whoami"),
+    checks: &[
+        must(
+            "it sends the line with both addresses unasked, and ends the stream",
+            "the words differ, it waits for something to come first, or keeps open",
+            page::PORT,
+            line,
+        ),
+        must(
+            "the client's address is the one that the client has",
+            "getsockname(2) in place of getpeername(2), or the ends are swapped",
+            page::PORT,
+            peer,
+        ),
+        must(
+            "its own end of the connection has the listener's port",
+            "accept(2) opens no new port: the local address is the listener's",
+            page::PORT,
+            local,
+        ),
+        must(
+            "two clients at the same time are told each its own address",
+            "the first client's address was kept and told to all",
+            page::PORT,
+            two_clients,
+        ),
+        must(
+            "it serves twenty clients one after another",
+            "accept(2) is called once",
+            page::PORT,
+            many,
+        ),
+        must(
+            "a client that is gone before it is accepted does not end the server",
+            "getpeername(2) fails with ENOTCONN then; take the address that accept(2) gave",
+            page::KERNEL,
+            gone,
+        ),
+        must(
+            "a client that sends something gets the line all the same",
+            "it closes with bytes unread: that is a reset, and what was sent may be lost",
+            page::PORT,
+            throws_away,
+        ),
+        must(
+            "it can be started again at once, though it closed its connections first",
+            "SO_REUSEADDR is not set before bind(2): they hold the port in TIME-WAIT",
+            page::PORT,
+            starts_again,
+        ),
+        must(
+            "where another server has the port, it ends with another status and says why",
+            "the error of bind(2) is not looked at, or SO_REUSEPORT shares the port",
+            page::PORT,
+            servers::busy_port,
+        ),
+    ],
+};
+
+/// The line that the client is told, and what stands in it: the server's end, the client's.
+fn told(client: &mut Connection) -> Outcome<(String, String)> {
+    let bytes = client.read_to_end(1000)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let words: Vec<&str> = text.split([' ', '\n']).collect();
+    match words[..] {
+        ["local", local, "peer", peer, ""] => Ok((local.to_owned(), peer.to_owned())),
+        _ => fault("`local HOST:PORT peer HOST:PORT` and \\n", quoted(&bytes)),
+    }
+}
+
+fn line(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    told(&mut stage.connect(&server)?).map(drop)
+}
+
+fn peer(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    is_told_its_address(&mut stage.connect(&server)?)
+}
+
+fn is_told_its_address(client: &mut Connection) -> Outcome {
+    let (_, peer) = told(client)?;
+    let address = client.local()?.to_string();
+    match peer == address {
+        true => Ok(()),
+        false => fault(format!("peer {address}"), format!("peer {peer}")),
+    }
+}
+
+fn local(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    let mut client = stage.connect(&server)?;
+    let (local, _) = told(&mut client)?;
+    let address = client.peer()?.to_string();
+    match local == address {
+        true => Ok(()),
+        false => fault(format!("local {address}"), format!("local {local}")),
+    }
+}
+
+fn two_clients(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut first = stage.connect(&server)?;
+    let mut second = stage.connect(&server)?;
+    server.thaw();
+    let (_, one) = told(&mut first)?;
+    let (_, other) = told(&mut second)?;
+    match one == other {
+        false => Ok(()),
+        true => fault("an address for each client", format!("peer {one} for both")),
+    }
+}
+
+fn many(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    for _ in 0..20 {
+        told(&mut stage.connect(&server)?)?;
+    }
+    Ok(())
+}
+
+fn gone(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    stage.connect(&server)?.reset()?;
+    server.thaw();
+    settle(&server);
+    told(&mut stage.connect(&server)?).map(drop)
+}
+
+fn throws_away(stage: &mut Stage<'_>) -> Outcome {
+    let server = stage.tcp_server()?;
+    server.freeze()?;
+    let mut client = stage.connect(&server)?;
+    client.send(b"GET / HTTP/1.0\r\n\r\n")?;
+    client.finish_sending()?;
+    server.thaw();
+    client.drain_to_end()
+}
+
+fn starts_again(stage: &mut Stage<'_>) -> Outcome {
+    let first = stage.tcp_server()?;
+    let mut client = stage.connect(&first)?;
+    client.drain()?;
+    client.close();
+    first.signal(netlab::process::Signal::Kill);
+    first.wait_end(crate::patience::Patience::new(&first))?;
+    let second = stage.tcp_server()?;
+    stage.connect(&second).map(drop)
+}

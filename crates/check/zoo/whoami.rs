@@ -1,0 +1,52 @@
+//! Lesson 4's server.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use crate::{Flaw, for_ever, tcp_listener};
+
+pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
+    let listener = match tcp_listener(flaw) {
+        Err(_) if flaw.is("ignores-busy") => return Ok(()),
+        listener => listener?,
+    };
+    let mut first = None;
+    loop {
+        let (mut client, mut peer) = listener.accept()?;
+        if flaw.is("asks-peer") {
+            client.peer_addr()?;
+        }
+        if flaw.is("first-peer") {
+            peer = *first.get_or_insert(peer);
+        }
+        let mut local = client.local_addr()?;
+        if flaw.is("swaps") {
+            (local, peer) = (peer, local);
+        }
+        if flaw.is("another-port") {
+            local.set_port(local.port() + 1);
+        }
+        if flaw.is("waits") {
+            client.read_exact(&mut [0])?;
+        }
+        let line = match flaw.is("python-form") {
+            true => format!("local {local:?} peer ('{}', {})\n", peer.ip(), peer.port()),
+            false => format!("local {local} peer {peer}\n"),
+        };
+        // A client that is gone already is no reason to leave the others.
+        let _ = client.write_all(line.as_bytes());
+        if flaw.is("keeps-open") {
+            for_ever();
+        }
+        if !flaw.is("leaves-unread") {
+            let _ = client.shutdown(Shutdown::Write);
+            // What is there already; more need not be waited for.
+            client.set_nonblocking(true)?;
+            let mut buffer = [0; 1024];
+            while client.read(&mut buffer).is_ok_and(|length| length > 0) {}
+        }
+        if flaw.is("one-client") {
+            return Ok(());
+        }
+    }
+}
