@@ -20,7 +20,7 @@ pub struct Options {
     /// Cold builds of each; 0 leaves them out
     #[arg(long, default_value_t = 3)]
     pub builds: usize,
-    /// Warm runs of `cargo xtask demo tcp-echo`
+    /// Warm runs of `cargo xtask demo tcp-echo`, and of `cargo xtask flow tcp-echo`
     #[arg(long, default_value_t = 20)]
     pub runs: usize,
 }
@@ -107,13 +107,17 @@ fn write_yardstick(root: &Path, folder: &Path) -> io::Result<()> {
 
 fn warm(root: &Path, runs: usize) -> Result<(), Error> {
     let demo = ["xtask", "demo", "tcp-echo/main"];
+    let flow = ["xtask", "flow", "tcp-echo"];
     time("cargo", &demo, root)?;
+    time("cargo", &flow, root)?;
     let mut whole = Vec::new();
+    let mut drawn = Vec::new();
     let mut run = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
         let output = output("cargo", &demo, root)?;
         whole.push(start.elapsed());
+        drawn.push(time("cargo", &flow, root)?);
         let figure =
             output.split("; runs ").nth(1).and_then(|rest| rest.split(' ').next());
         let figure =
@@ -132,7 +136,8 @@ fn warm(root: &Path, runs: usize) -> Result<(), Error> {
     };
     say(&format!("warm, {runs} runs (milliseconds)      min   median      max"))?;
     say_row("the run: spawn to reap    ", &mut run)?;
-    say_row("cargo xtask demo, whole   ", &mut whole)
+    say_row("cargo xtask demo, whole   ", &mut whole)?;
+    say_row("cargo xtask flow, whole   ", &mut drawn)
 }
 
 fn median(times: &mut [Duration]) -> Duration {

@@ -195,14 +195,10 @@ fn capture(
     }
     let size = match cli.pcap {
         Some(_) => CaptureSize::whole_packets(),
-        None => CaptureSize::default(),
+        None => CaptureSize::with_data(cli.bytes),
     };
-    if let Err(error) = session.capture(size) {
-        session.note(format!(
-            "Calls alone, no packets: the kernel refuses AF_PACKET ({error}); a security \
-             module or a sandbox forbids it"
-        ));
-    } else if let Some(path) = &cli.pcap {
+    session.capture(size);
+    if let Some(path) = &cli.pcap {
         let failed =
             |error: io::Error| Failure::new(format!("write {}: {error}", path.display()));
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);

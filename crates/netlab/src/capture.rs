@@ -21,16 +21,22 @@ pub struct CaptureSize {
 }
 
 impl Default for CaptureSize {
-    /// 1,024 packets of 3.9 KiB each: 4 MiB.
+    /// 1,024 packets, of each the headers and 256 bytes of data: half a MiB.
     fn default() -> Self {
-        CaptureSize { packet_bytes: 4000, packets: 1024 }
+        CaptureSize::with_data(256)
     }
 }
 
 impl CaptureSize {
-    /// Whole packets, also the largest that loopback carries (65,549 bytes): 17 MiB.
+    /// 1,024 packets, of each the headers (IPv6 and TCP with all options: 100 bytes) and so
+    /// many bytes of what they carry.
+    pub fn with_data(data_bytes: usize) -> Self {
+        CaptureSize { packet_bytes: data_bytes.saturating_add(100), packets: 1024 }
+    }
+
+    /// 256 whole packets, also the largest that loopback carries: 17 MiB.
     pub fn whole_packets() -> Self {
-        CaptureSize { packet_bytes: 65_600, packets: 256 }
+        CaptureSize { packet_bytes: LONGEST_PACKET_BYTES, packets: 256 }
     }
 }
 
@@ -61,6 +67,9 @@ pub struct Capture {
 // the one that holds `&mut Capture` reads or writes it from our side.
 unsafe impl Send for Capture {}
 
+/// The longest packet that loopback carries: 65,535 bytes of IPv6 payload and its header.
+const LONGEST_PACKET_BYTES: usize = 65_575;
+
 /// Bytes at the head of a frame: `struct tpacket2_hdr` and the link address, rounded up.
 const FRAME_HEAD_BYTES: usize = 96;
 
@@ -86,18 +95,15 @@ impl Capture {
         // Loopback shows each packet twice, leaving and arriving: the second is enough.
         set_option(&socket, PACKET_IGNORE_OUTGOING, &1_i32)?;
 
-        let page = 4096_usize;
-        let frame_bytes = (size.packet_bytes + FRAME_HEAD_BYTES).next_multiple_of(page);
-        let frames = size.packets.max(1);
-        // One frame a block: blocks are what the kernel allocates in one piece.
+        let layout = Layout::new(size);
+        let Layout { frame_bytes, frames, block_bytes, ring_bytes } = layout;
         let request = TpacketRequest {
-            block_size: frame_bytes as u32,
-            block_nr: frames as u32,
+            block_size: block_bytes as u32,
+            block_nr: (ring_bytes / block_bytes) as u32,
             frame_size: frame_bytes as u32,
             frame_nr: frames as u32,
         };
         set_option(&socket, libc::PACKET_RX_RING, &request)?;
-        let ring_bytes = frame_bytes * frames;
         // SAFETY: maps the ring just made, of exactly this size; the result is checked.
         let ring = unsafe {
             libc::mmap(
@@ -198,6 +204,35 @@ impl Drop for Capture {
     fn drop(&mut self) {
         // SAFETY: unmaps what `open` mapped; nothing borrows from it any more.
         unsafe { libc::munmap(self.ring.as_ptr().cast(), self.ring_bytes) };
+    }
+}
+
+/// How the ring is divided. The kernel allocates it in blocks of whole pages, and does not
+/// let a frame cross the end of one: frames are parts of a page by a power of two, or whole
+/// pages, so that they stand without gaps.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    frame_bytes: usize,
+    frames: usize,
+    block_bytes: usize,
+    ring_bytes: usize,
+}
+
+impl Layout {
+    fn new(size: CaptureSize) -> Layout {
+        // SAFETY: asks for a number. Pages are 4 KiB on x86_64, up to 64 KiB on aarch64.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let page = usize::try_from(page).unwrap_or(4096);
+        let longest = size.packet_bytes.min(LONGEST_PACKET_BYTES) + FRAME_HEAD_BYTES;
+        let frame_bytes = if longest > page {
+            longest.next_multiple_of(page)
+        } else {
+            longest.next_power_of_two()
+        };
+        let block_bytes = frame_bytes.max(page);
+        let ring_bytes =
+            (frame_bytes * size.packets.max(1)).next_multiple_of(block_bytes);
+        Layout { frame_bytes, frames: ring_bytes / frame_bytes, block_bytes, ring_bytes }
     }
 }
 

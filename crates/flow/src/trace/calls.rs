@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Splice,
     Restart,
     IoUring,
+    Processors,
+    SetProcessors,
 }
 
 /// A traced system call.
@@ -94,6 +96,9 @@ table! {
     SYS_restart_syscall "restart_syscall" Restart,
     // Not drawn, but the reader must know that its traffic is not seen.
     SYS_io_uring_setup "io_uring_setup" IoUring,
+    // Not drawn either: see `processors`.
+    SYS_sched_getaffinity "sched_getaffinity" Processors,
+    SYS_sched_setaffinity "sched_setaffinity" SetProcessors,
 }
 
 /// The traced call of this number.

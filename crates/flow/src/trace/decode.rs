@@ -155,7 +155,7 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
         Kind::Splice => {
             it.add("fd_in", fd).add("fd_out", int(args[2])).add("len", args[4]);
         }
-        Kind::Restart | Kind::IoUring => {}
+        Kind::Restart | Kind::IoUring | Kind::Processors | Kind::SetProcessors => {}
     }
     it
 }

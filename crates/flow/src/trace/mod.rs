@@ -13,7 +13,7 @@ mod decode;
 mod filter;
 mod memory;
 mod names;
-mod observer;
+mod processors;
 mod session;
 mod sockets;
 mod spawn;
@@ -22,11 +22,9 @@ mod tracer;
 mod turns;
 mod unwind;
 
-pub use observer::Observer;
 pub use session::{Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
 pub use sys::{interrupts, watch_interrupts};
-pub use tracer::Ended;
 
 use crate::event::Header;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use netlab::capture::{Capture, CaptureSize, CapturedPacket};
 
 use super::spawn::{self, Program, SpawnError};
-use super::tracer::{Ended, Thread, Tracer};
+use super::tracer::{Thread, Tracer};
 use super::{sys, turns};
 use crate::event::Event;
 
@@ -141,13 +141,11 @@ impl Session {
         }
     }
 
-    /// Captures the packets of the calling thread's loopback interface from now on.
-    ///
-    /// # Errors
-    /// What [`Capture::open`] says.
-    pub fn capture(&mut self, size: CaptureSize) -> io::Result<()> {
-        self.tracer.capture = Some(Capture::open(size)?);
-        Ok(())
+    /// Captures the packets of the calling thread's loopback interface from now on. Where
+    /// the kernel refuses that, as [`Capture::open`] tells, a remark in the log says so.
+    pub fn capture(&mut self, size: CaptureSize) {
+        // A new thread is on the network of the one that made it.
+        self.tracer.opening = Some(std::thread::spawn(move || Capture::open(size)));
     }
 
     /// Hands every captured packet over as it came, with a comment that names the latest
@@ -168,15 +166,17 @@ impl Session {
     ///
     /// # Errors
     /// [`TraceError::Spawn`].
-    pub fn spawn(
+    fn spawn(
         &mut self,
         name: String,
         program: &Program,
     ) -> Result<(usize, i32), TraceError> {
+        self.tracer.share_processor();
         let pid = spawn::spawn(program)
             .map_err(|error| TraceError::Spawn(name.clone(), error))?;
         let side = self.tracer.add_side(name, program.words(), pid);
         self.tracer.add_thread(pid, pid, side, false);
+        self.tracer.mark_pinned(pid);
         self.since_ready = Instant::now();
         Ok((side, pid))
     }
@@ -203,13 +203,8 @@ impl Session {
         self.tracer.note(text);
     }
 
-    /// How a side's first process ended; none while it runs.
-    pub fn ended(&self, side: usize) -> Option<Ended> {
-        self.tracer.sides.get(side)?.ended
-    }
-
     /// Whether a side listens, or has bound a datagram socket, and now waits; or has ended.
-    pub fn is_ready(&self, side: usize) -> bool {
+    fn is_ready(&self, side: usize) -> bool {
         let Some(state) = self.tracer.sides.get(side) else { return false };
         state.ended.is_some()
             || state.listens
@@ -222,13 +217,13 @@ impl Session {
     }
 
     /// Why a side's program did not run, if it did not.
-    pub fn failure(&mut self, side: usize) -> Option<TraceError> {
+    fn failure(&mut self, side: usize) -> Option<TraceError> {
         let state = self.tracer.sides.get_mut(side)?;
         Some(TraceError::Spawn(state.name.clone(), state.failure.take()?))
     }
 
     /// Sends a signal to every process of a side.
-    pub fn signal(&self, side: usize, signal: i32) {
+    fn signal(&self, side: usize, signal: i32) {
         let mut pids: Vec<i32> = self
             .tracer
             .threads
@@ -241,7 +236,7 @@ impl Session {
     }
 
     /// Whether all traced processes have ended.
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.waiting.is_empty() && self.tracer.threads.is_empty()
     }
 
@@ -250,7 +245,7 @@ impl Session {
     ///
     /// # Errors
     /// [`TraceError::Wait`].
-    pub fn step(&mut self) -> Result<bool, TraceError> {
+    fn step(&mut self) -> Result<bool, TraceError> {
         let mut news = false;
         // Bounded, so that the caller's deadlines are looked at now and then.
         for _ in 0..1000 {
@@ -344,7 +339,7 @@ impl Session {
     }
 
     /// Takes the last packets, and says what was lost.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         self.tracer.drain();
         let lost = self.tracer.capture.as_mut().map_or(0, Capture::lost);
         if lost > 0 {

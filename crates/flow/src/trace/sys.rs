@@ -214,6 +214,53 @@ pub(super) fn read_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
     usize::try_from(read).unwrap_or(0)
 }
 
+/// The processors that the calling thread may run on.
+pub(super) fn affinity() -> io::Result<libc::cpu_set_t> {
+    // SAFETY: all zeroes is the empty set; the kernel fills at most its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of::<libc::cpu_set_t>();
+        check(libc::sched_getaffinity(0, size, &raw mut set).into())?;
+        Ok(set)
+    }
+}
+
+/// The processor that the calling thread runs on, as a set.
+pub(super) fn this_processor() -> io::Result<libc::cpu_set_t> {
+    // SAFETY: no pointers.
+    let number = check(unsafe { libc::sched_getcpu() }.into())?;
+    // SAFETY: all zeroes is the empty set; CPU_SET looks whether the number fits.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(number as usize, &mut set);
+        Ok(set)
+    }
+}
+
+/// Lets a thread, or with 0 the calling one, run on these processors alone.
+pub(super) fn set_affinity(tid: i32, set: &libc::cpu_set_t) -> io::Result<()> {
+    // SAFETY: the set lives through the call and has the size given.
+    let result =
+        unsafe { libc::sched_setaffinity(tid, size_of::<libc::cpu_set_t>(), set) };
+    check(result.into()).map(|_| ())
+}
+
+/// Writes the first `length` bytes of a set into a stopped process.
+pub(super) fn write_set(tid: i32, address: u64, set: &libc::cpu_set_t, length: usize) {
+    let length = length.min(size_of::<libc::cpu_set_t>());
+    let local =
+        libc::iovec { iov_base: (&raw const *set).cast_mut().cast(), iov_len: length };
+    let remote = libc::iovec {
+        iov_base: std::ptr::without_provenance_mut(address as usize),
+        iov_len: length,
+    };
+    // SAFETY: the local buffer is a set, read up to its size; the kernel checks the remote
+    // address, to which it has just written as many bytes.
+    unsafe {
+        libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0);
+    }
+}
+
 /// A descriptor for a process (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::thread::JoinHandle;
 
 use netlab::capture::Capture;
 
 use super::calls::{self, Kind};
 use super::memory::Memory;
+use super::processors::Processors;
 use super::sockets::{self, Sockets, Target};
 use super::sys::{self, Report, Resume, Stop, SyscallStop};
 use super::turns::Turns;
@@ -39,9 +41,16 @@ pub(super) struct Thread {
     pub(super) waited: bool,
     /// Joined while it ran: there is no filter, every call stops.
     attached: bool,
+    /// It runs on the tracer's processor alone.
+    pinned: bool,
 }
 
 impl Thread {
+    /// Whether it is in a call about sockets, whose return ends its turn.
+    fn is_in_socket_call(&self) -> bool {
+        self.call.as_ref().is_some_and(|open| open.kind != Kind::Processors)
+    }
+
     /// Whether it is in a call that ends only when a peer does something: one that has no
     /// timeout of its own.
     pub(super) fn waits_for_peer(&self) -> bool {
@@ -85,7 +94,7 @@ pub(super) struct SideState {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub(super) enum Ended {
     /// With this exit status.
     Exited(i32),
     /// By this signal.
@@ -102,10 +111,13 @@ pub(super) struct Tracer {
     pub(super) sides: Vec<SideState>,
     pub(super) turns: Turns,
     pub(super) capture: Option<Capture>,
+    /// A capture that another thread opens meanwhile: the kernel takes its time.
+    pub(super) opening: Option<JoinHandle<io::Result<Capture>>>,
     pub(super) raw_packets: Option<RawPackets>,
     pub(super) data_bytes: usize,
     pub(super) began_ns: u64,
     sink: Box<dyn FnMut(Event) + Send>,
+    processors: Option<Processors>,
     sockets: Sockets,
     unwind: Unwind,
     next_id: u64,
@@ -125,10 +137,12 @@ impl Tracer {
             sides: Vec::new(),
             turns: Turns::new(in_turn),
             capture: None,
+            opening: None,
             raw_packets: None,
             data_bytes: 256,
             began_ns: sys::now_ns(),
             sink,
+            processors: None,
             sockets: Sockets::default(),
             unwind: Unwind::default(),
             next_id: 1,
@@ -189,7 +203,36 @@ impl Tracer {
             in_vfork: false,
             waited: false,
             attached,
+            pinned: false,
         });
+    }
+
+    /// In turn, shares its processor with what is started from now on; before a side's
+    /// first process is made.
+    pub(super) fn share_processor(&mut self) {
+        if self.turns.enabled && self.processors.is_none() {
+            // Where it is refused everything is slower, no more.
+            self.processors = Processors::share().ok();
+        }
+    }
+
+    /// Says that a thread was started on the tracer's processor.
+    pub(super) fn mark_pinned(&mut self, tid: i32) {
+        let pinned = self.processors.is_some();
+        if let Some(thread) = self.threads.get_mut(&tid) {
+            thread.pinned = pinned;
+        }
+    }
+
+    /// Gives threads all processors back.
+    fn unpin(&mut self, tids: [i32; 2]) {
+        let Some(processors) = &self.processors else { return };
+        for tid in tids {
+            if let Some(thread) = self.threads.get_mut(&tid) {
+                thread.pinned = false;
+                processors.give_back(tid);
+            }
+        }
     }
 
     /// Takes a report: works on it at once, or holds it until the thread's turn comes.
@@ -211,7 +254,7 @@ impl Tracer {
             return self.work(report);
         };
         // A turn ends where a socket call returns.
-        let returns = stop == Stop::Syscall && thread.call.is_some();
+        let returns = stop == Stop::Syscall && thread.is_in_socket_call();
         if alone || (self.turns.current == Some(report.tid) && !returns) {
             self.turns.current = Some(report.tid);
             return self.work(report);
@@ -342,7 +385,11 @@ impl Tracer {
                 // A new thread is a directory of its process's; a new process is not.
                 let is_thread =
                     std::path::Path::new(&format!("/proc/{pid}/task/{new}")).exists();
+                let was_pinned = thread.pinned;
                 self.add_thread(new, if is_thread { pid } else { new }, side, attached);
+                if was_pinned {
+                    self.unpin([tid, new]);
+                }
                 if !is_thread {
                     self.process(side, pid, Change::Forked(new));
                 }
@@ -410,6 +457,7 @@ impl Tracer {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(traced) = calls::find(number) else { return };
         let (side, pid) = (thread.side, thread.pid);
+        let thread_is_pinned = thread.pinned;
         if let Some(open) = thread.suspended.take() {
             if traced.kind == Kind::Restart || (open.number, open.args) == (number, args)
             {
@@ -437,6 +485,17 @@ impl Tracer {
             let text =
                 format!("{name} uses io_uring: what it does through it is not seen");
             self.note(text);
+        }
+        match traced.kind {
+            Kind::Processors if thread_is_pinned => {
+                let open = Open { id: 0, number, kind: traced.kind, args, socket: None };
+                self.set_call(tid, open);
+                return;
+            }
+            // What a program asks for it gets, and is told.
+            Kind::SetProcessors if args[0] == 0 => self.forget_pin(tid),
+            Kind::SetProcessors => self.forget_pin(args[0] as i32),
+            _ => {}
         }
         let Some(socket) = self.concerns_sockets(tid, pid, traced.kind, &args) else {
             return;
@@ -480,8 +539,18 @@ impl Tracer {
         };
         self.emit(Event::Call(call));
         let kind = traced.kind;
+        self.set_call(tid, Open { id, number, kind, args, socket });
+    }
+
+    fn set_call(&mut self, tid: i32, open: Open) {
         if let Some(thread) = self.threads.get_mut(&tid) {
-            thread.call = Some(Open { id, number, kind, args, socket });
+            thread.call = Some(open);
+        }
+    }
+
+    fn forget_pin(&mut self, tid: i32) {
+        if let Some(thread) = self.threads.get_mut(&tid) {
+            thread.pinned = false;
         }
     }
 
@@ -531,7 +600,9 @@ impl Tracer {
                 socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
             }
             Kind::Splice => socket_of(fd).or_else(|| socket_of(args[2] as i32)).map(Some),
-            Kind::Restart | Kind::IoUring => None,
+            Kind::Restart | Kind::IoUring | Kind::Processors | Kind::SetProcessors => {
+                None
+            }
             _ => Some(socket_of(fd)),
         }
     }
@@ -539,6 +610,12 @@ impl Tracer {
     fn on_exit(&mut self, tid: i32, value: i64) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(open) = thread.call.take() else { return };
+        if open.kind == Kind::Processors {
+            if let (Some(processors), true) = (&self.processors, value > 0) {
+                processors.answer(tid, open.args[2], value as usize);
+            }
+            return;
+        }
         // A signal came: whether the call goes on is seen at the next entry.
         if matches!(-value, 512 | 513 | 514 | 516) {
             thread.suspended = Some(open);
@@ -617,6 +694,7 @@ impl Tracer {
     /// Takes the packets that arrived so far into the log: all of them were sent before
     /// the stop that is being worked on.
     pub(super) fn drain(&mut self) {
+        self.await_capture();
         let Some(mut capture) = self.capture.take() else { return };
         let began_ns = self.began_ns;
         capture.drain(|captured| {
@@ -635,6 +713,21 @@ impl Tracer {
             (self.sink)(Event::Packet(packet));
         });
         self.capture = Some(capture);
+    }
+
+    /// Waits for the capture: before the first call goes on, and with it the first packet.
+    fn await_capture(&mut self) {
+        let Some(opening) = self.opening.take() else { return };
+        let opened = opening.join().unwrap_or_else(|panic| {
+            std::panic::resume_unwind(panic);
+        });
+        match opened {
+            Ok(capture) => self.capture = Some(capture),
+            Err(error) => self.note(format!(
+                "Calls alone, no packets: the kernel refuses AF_PACKET ({error}); a \
+                 security module or a sandbox forbids it"
+            )),
+        }
     }
 
     /// Seizes a running process with all its threads.

@@ -258,8 +258,9 @@ fn is_fixed(path: &Path) -> bool {
 
 impl Tables {
     fn read(path: &Path) -> Option<Tables> {
-        let bytes = std::fs::read(path).ok()?;
-        let file = object::File::parse(bytes.as_slice()).ok()?;
+        // Reads what is asked for, not the whole file.
+        let bytes = object::ReadCache::new(File::open(path).ok()?);
+        let file = object::File::parse(&bytes).ok()?;
         let range = |name: &str| {
             let section = file.section_by_name(name)?;
             Some(section.address()..section.address() + section.size())
@@ -271,7 +272,6 @@ impl Tables {
             sections: ExplicitModuleSectionInfo {
                 base_svma: 0,
                 text_svma: range(".text"),
-                text: data(".text"),
                 eh_frame_svma: range(".eh_frame"),
                 eh_frame: data(".eh_frame"),
                 eh_frame_hdr_svma: range(".eh_frame_hdr"),
