@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::page::{Fault, Page, Scene};
 use crate::run::{self, Limits, Network, Outcome, Programs, Setting, Shown};
@@ -221,7 +222,22 @@ fn busy_port(scene: &Scene) -> Option<(usize, u16)> {
         .find(|(_, port)| is_busy(*port))
 }
 
+/// Whether the port stays busy. It may be so for a moment only: between fork and exec, a
+/// child that another thread starts (insta asks cargo where the workspace is) holds a copy of
+/// the listener by which this was asked the last time.
 fn is_busy(port: u16) -> bool {
+    const MOMENT: Duration = Duration::from_millis(500);
+    let deadline = Instant::now() + MOMENT;
+    while is_busy_now(port) {
+        if Instant::now() >= deadline {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    false
+}
+
+fn is_busy_now(port: u16) -> bool {
     let address = (Ipv4Addr::LOCALHOST, port);
     let in_use = |error: io::Error| error.kind() == io::ErrorKind::AddrInUse;
     TcpListener::bind(address).err().is_some_and(in_use)
