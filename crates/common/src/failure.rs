@@ -50,7 +50,10 @@ pub trait During<T> {
 impl<T> During<T> for io::Result<T> {
     fn during(self, call: &str, object: impl Display) -> Result<T, Failure> {
         self.map_err(|error| {
-            let (errno, reason) = reason(&error);
+            let (errno, mut reason) = reason(&error);
+            if (call, errno) == ("send", "EAGAIN") {
+                reason = "nothing was taken in time (EAGAIN)".into();
+            }
             Failure::new(call, object, &reason, advice(call, errno))
         })
     }
@@ -132,6 +135,7 @@ fn advice(call: &str, errno: &str) -> &'static str {
             "the peer died, or closed before it had read everything"
         }
         ("send", "ECONNRESET" | "EPIPE") => "the peer has closed the connection",
+        ("send", "EAGAIN") => "the peer does not receive; does it wait for us to?",
         ("sendto", "EMSGSIZE") => "over IPv4 a datagram carries at most 65507 bytes",
         ("sendto", "EINVAL") => "is the port 0? nobody can receive there",
         ("sendto", "EACCES") => "is it a broadcast address? that needs SO_BROADCAST",
@@ -185,6 +189,17 @@ mod tests {
             line("bind", "127.0.0.1:12345", ErrorKind::AddrInUse.into()),
             "bind 127.0.0.1:12345: address already in use (EADDRINUSE); \
              is another server running? try --port 0"
+        );
+    }
+
+    #[test]
+    fn timeout_is_another_story_for_send_than_for_recv() {
+        let line = |call| line(call, "127.0.0.1:1", ErrorKind::WouldBlock.into());
+        assert_eq!(line("recv"), "recv 127.0.0.1:1: nothing came in time (EAGAIN)");
+        assert_eq!(
+            line("send"),
+            "send 127.0.0.1:1: nothing was taken in time (EAGAIN); \
+             the peer does not receive; does it wait for us to?"
         );
     }
 

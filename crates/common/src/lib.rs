@@ -7,8 +7,10 @@
 
 mod arguments;
 mod failure;
+mod memory;
 mod text;
 
 pub use arguments::{Address, Message};
 pub use failure::{During, Failure, exit_code, internet_address, report};
+pub use memory::PeakMemory;
 pub use text::{Escaped, PythonAddress, write_line};
