@@ -3,8 +3,9 @@
 //!
 //! `cargo build --release -p flow && cargo run --release -p flow --example bench`
 //!
-//! The ways take turns, so that a machine that is busy for a while is busy for all of them;
-//! of each the best round counts. What a lesson's flow costs over its demo is measured by
+//! The ways take turns, so that a machine that is busy for a while is busy for all of them.
+//! The ratios are those of the medians: strace and its program share a processor in some
+//! rounds and not in others, by chance, so that its best round is not the one to expect. What a lesson's flow costs over its demo is measured by
 //! `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so by panic")]
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
@@ -12,7 +13,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -56,36 +57,35 @@ fn compare(me: &str, flow: &str, what: &str, program: &[&str]) {
         ("flow, json", vec![flow, "--format", "json", "-o", "/dev/null", "--", me]),
         ("strace", strace.to_vec()),
     ];
-    let mut best: [Option<Duration>; 4] = [None; 4];
+    let mut times: [Vec<Duration>; 4] = Default::default();
     for _ in 0..ROUNDS {
-        for ((_, way), best) in ways.iter().zip(&mut best) {
-            let took = time(&[way, program].concat());
-            *best = match (*best, took) {
-                (Some(best), Some(took)) => Some(best.min(took)),
-                (best, took) => best.or(took),
-            };
+        for ((_, way), times) in ways.iter().zip(&mut times) {
+            times.extend(time(&[way, program].concat()));
         }
     }
+    times.iter_mut().for_each(|times| times.sort());
+    let median = |way: usize| times[way].get(times[way].len() / 2);
     println!(
-        "{what}, best of {ROUNDS}:{:>16} {:>10} {:>10}",
-        "ms", "of untraced", "of strace"
+        "{what:22} {:>9} {:>9} {:>12} {:>10}",
+        "best, ms", "median", "of untraced", "of strace"
     );
-    for ((name, _), took) in ways.iter().zip(best) {
-        let part = |of: Option<Duration>| match (took, of) {
+    for (way, (name, _)) in ways.iter().enumerate() {
+        let milliseconds = |it: Option<&Duration>| {
+            it.map_or("-".to_owned(), |it| format!("{:.0}", it.as_secs_f64() * 1e3))
+        };
+        let part = |of: Option<&Duration>| match (median(way), of) {
             (Some(took), Some(of)) => {
                 format!("{:.2}", took.as_secs_f64() / of.as_secs_f64())
             }
             _ => "-".to_owned(),
         };
-        match took {
-            Some(it) => println!(
-                "  {name:12} {:29.0} {:>10} {:>10}",
-                it.as_secs_f64() * 1e3,
-                part(best[0]),
-                part(best[3])
-            ),
-            None => println!("  {name:12} could not run"),
-        }
+        println!(
+            "  {name:20} {:>9} {:>9} {:>12} {:>10}",
+            milliseconds(times[way].first()),
+            milliseconds(median(way)),
+            part(median(0)),
+            part(median(3)),
+        );
     }
 }
 

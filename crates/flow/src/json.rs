@@ -1,4 +1,5 @@
-//! The event log as text: JSON Lines, one object a line, the header first.
+//! The event log as text: JSON Lines, one object a line, the header first. `FORMAT.md`
+//! tells it for readers in other languages.
 //!
 //! ```text
 //! {"flow":1,"system":"Linux 6.18.0 x86_64","in_turn":true,"began_ns":1764000000000000000}

@@ -2,7 +2,8 @@
 //!
 //! The `trace` module runs programs and writes an event log ([`event`]); the log is kept as text
 //! ([`json`]) and drawn ([`draw`]). Tracing needs Linux; everything else works anywhere, so
-//! that a log recorded on Linux is drawn by the same code on any system.
+//! that a log recorded on Linux is drawn by the same code on any system. How to use the
+//! program: `README.md`.
 
 pub mod bytes;
 pub mod draw;

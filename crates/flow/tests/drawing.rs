@@ -36,6 +36,16 @@ fn log_is_written_as_it_was_read() {
 }
 
 #[test]
+fn the_documented_example_is_a_log() {
+    let text = include_str!("../FORMAT.md");
+    let example = text.split("```json\n").nth(1).and_then(|it| it.split("```").next());
+    let example = example.expect("an example");
+    let log = json::read(&mut example.as_bytes()).expect("a log");
+    assert_eq!(log.events.len(), example.lines().count() - 1);
+    assert!(draw::text(&log, &Options::default()).contains("listen(3, 128) = 0"));
+}
+
+#[test]
 fn a_later_version_is_refused() {
     let error = json::read(&mut &b"{\"flow\":2}\n"[..]).expect_err("version 2");
     assert!(error.to_string().contains("version 2"), "{error}");

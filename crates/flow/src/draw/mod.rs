@@ -20,13 +20,25 @@
 //! - `connect`, and every call that slept, is two lines: one where it was made and one
 //!   where it came back.
 //!
-//! # Why the same run comes out each time
+//! # Why the same drawing comes out each time
 //! What two programs do at the same moment is ordered by chance. A log recorded *in turn*
-//! (its header says so) leaves less to chance: one thread of all the programs runs at a
-//! time, until one of its socket calls returns or it sleeps; then the next one, in order
-//! of side and of age. That run is a real one, the kernel's packets are real, and any
-//! other order of independent events could have come as well. What still depends on time,
-//! a delayed acknowledgment or a retransmission, is drawn when it came.
+//! (its header says so) leaves nothing of that to chance, and sorts nothing afterwards:
+//!
+//! - One thread of all the programs runs at a time, until one of its socket calls returns
+//!   or it sleeps.
+//! - The turn passes when every other thread is stopped or asleep: so all that a call set
+//!   off, at the peer as well, has happened before the next call is made.
+//! - Then the return that ended the turn is written down, and the next thread goes on, in
+//!   order of side and of age.
+//!
+//! That run is a real one, and its order of cause and effect is the kernel's. Where nothing
+//! leads from one line of life to the other, another order could have happened as well:
+//! which of two ends closes first, for example.
+//!
+//! One thing is left to the clock. The kernel keeps some acknowledgments back, to send them
+//! along with data (RFC 9293 §3.8.6.3), and sends what is not acknowledged again. On a busy
+//! machine such a timer may go off in the middle of a run. Then a packet more is drawn,
+//! which says so: `ACK delayed`, `SYN again`.
 //!
 //! # What is left out
 //! Calls are named as in a C program: `recv` for `recvfrom(2)` without an address,
