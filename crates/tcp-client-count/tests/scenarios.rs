@@ -1,0 +1,78 @@
+//! The client against servers that answer, say nothing, and are not the right one.
+#![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::process::Command;
+
+use testkit::Program;
+
+fn run(arguments: &[&str]) -> Program {
+    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-client-count")).args(arguments))
+}
+
+fn start(port: u16, arguments: &[&str]) -> Program {
+    run(&[&["--port", &port.to_string()], arguments].concat())
+}
+
+#[test]
+fn message_ends_with_a_half_close_and_the_answer_comes_after() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &[]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n").expect("send");
+    let mut message = Vec::new();
+    connection.read_to_end(&mut message).expect("receive to the end of the stream");
+    assert_eq!(message, b"Hello TCP Server");
+    connection.write_all(b"16 by").expect("send");
+    connection.write_all(b"tes\x1b\n").expect("send");
+    drop(connection);
+    let shown = "Server says: Ready\nServer says: 16 bytes\\x1b\nEnd of stream\n";
+    program.finish().expect(0, shown, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_half_close_nothing_comes() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &["--keep-open", "--timeout-ms", "30"]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n").expect("send");
+    let message = format!("recv 127.0.0.1:{port}: nothing came in time (EAGAIN)\n");
+    program.finish().expect(1, "Server says: Ready\n", &message);
+}
+
+#[test]
+fn answer_is_cut_short() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &[]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n16 by").expect("send");
+    connection.shutdown(Shutdown::Write).expect("half-close");
+    program.finish().expect(
+        1,
+        "Server says: Ready\n",
+        &format!(
+            "recv 127.0.0.1:{port}: end of stream inside a message (5 bytes of it came); \
+             is it tcp-server-count?\n"
+        ),
+    );
+}
+
+#[test]
+fn nobody_listens() {
+    let (listener, port) = testkit::listen();
+    drop(listener);
+    let message = format!(
+        "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
+         nobody listens there; start the server first\n"
+    );
+    start(port, &[]).finish().expect(1, "", &message);
+}
+
+#[test]
+fn help() {
+    let finished = run(&["--help"]).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}
