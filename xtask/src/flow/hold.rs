@@ -1,0 +1,244 @@
+//! Holds the drawings on the pages against runs and recordings.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::{
+    PAGE_COLUMNS, REFUSED, Unable, flow_command, folder, program, recording, sides,
+};
+use crate::page::{Fault, Flow, Page};
+use crate::run::{self, Network, Programs};
+use crate::transcript;
+use crate::verdict::{Mismatch, Stage, Verdict, shortened};
+
+/// How often a run is repeated in which one of the kernel's timers went off.
+const REPEATS: usize = 10;
+
+/// A run that was drawn.
+#[derive(Debug)]
+pub struct Drawn {
+    /// The drawing in the form of the pages, without colour.
+    pub lines: Vec<String>,
+    /// The event log, with paths relative to the checkout.
+    pub log: String,
+}
+
+/// Why the runs of this system cannot be drawn whole, if they cannot.
+pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
+    if network == Network::Host {
+        return Some("packets are captured on a private network alone".into());
+    }
+    let mut command = flow_command(programs);
+    command.args(["--quiet", "--"]).arg(program(programs)).arg("--version");
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    (output.status.code() == Some(REFUSED)).then(|| said.trim().to_owned())
+}
+
+/// Runs the scene of a drawing and holds what came against the page.
+///
+/// A run in which one of the kernel's timers went off (an acknowledgment that was delayed, a
+/// segment that was sent again, where the page has none) is another one than the page's: the
+/// machine was busy. It is repeated, ten times at most.
+pub fn hold(
+    stage: &Stage,
+    root: &Path,
+    page: &Page,
+    flow: &Flow,
+) -> (Verdict, Option<Drawn>) {
+    let mut last = (Verdict::Matches, None);
+    for _ in 0..REPEATS {
+        let drawn = match live(stage, root, page, flow) {
+            Ok(drawn) => drawn,
+            Err(verdict) => return (verdict, None),
+        };
+        let verdict = compare(page, flow, &drawn.lines);
+        let timers = timers_on(&drawn.lines);
+        last = (verdict, Some(drawn));
+        if matches!(last.0, Verdict::Matches) || timers <= timers_on(&flow.lines) {
+            break;
+        }
+    }
+    last
+}
+
+/// Holds the recording beside the page against its drawing.
+pub fn hold_recording(
+    programs: &Programs,
+    root: &Path,
+    page: &Page,
+    flow: &Flow,
+) -> Verdict {
+    let stopped = |message| stopped(page, flow, message);
+    let file = recording(root, page, &flow.scene);
+    let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+    if !file.is_file() {
+        return stopped(format!("{name} is missing: cargo xtask update records the run"));
+    }
+    let width = PAGE_COLUMNS.to_string();
+    let mut command = flow_command(programs);
+    command.args(["--width", &width, "--color", "never", "show"]).arg(&file);
+    let output = match command.stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) => return stopped(format!("start flow: {error}")),
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return stopped(said.trim().to_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // The last line says that it is a recording; the page's drawing is of a run.
+    if lines.pop().is_none_or(|line| !line.starts_with("A recording")) {
+        return stopped(format!("{name} is drawn without the words `A recording`"));
+    }
+    compare(page, flow, &lines)
+}
+
+/// How many packets a drawing shows that one of the kernel's timers sent.
+fn timers_on(lines: &[String]) -> usize {
+    let marks = [" delayed ", " again "];
+    lines.iter().filter(|line| marks.iter().any(|mark| line.contains(mark))).count()
+}
+
+fn stopped(page: &Page, flow: &Flow, message: String) -> Verdict {
+    Verdict::Stopped(Fault { path: page.path.clone(), line: flow.line, message })
+}
+
+fn compare(page: &Page, flow: &Flow, lines: &[String]) -> Verdict {
+    let difference =
+        transcript::compare(std::slice::from_ref(&flow.lines), &[lines.to_vec()]).pop();
+    let Some(difference) = difference.flatten() else { return Verdict::Matches };
+    let message =
+        "the flow of the run is another one than the page's; if the run is right: cargo \
+         xtask update"
+            .to_owned();
+    let line = flow.line + difference.line;
+    let fault = Fault { path: page.path.clone(), line, message };
+    let diff = difference.diff.lines().map(|line| shortened(line) + "\n").collect();
+    Verdict::Differs(vec![Mismatch { fault, diff }])
+}
+
+/// Runs a scene under `flow`, within the limits of the stage.
+fn live(stage: &Stage, root: &Path, page: &Page, flow: &Flow) -> Result<Drawn, Verdict> {
+    let stopped = |message| stopped(page, flow, message);
+    let Some(scene) = page.scene(&flow.scene) else {
+        return Err(stopped("there is no such scene".to_owned()));
+    };
+    let folder = folder(root, page);
+    let sides =
+        sides(&stage.programs, &folder, page, scene).map_err(|unable| match unable {
+            Unable::Missing(what) => Verdict::Skipped(what),
+            Unable::Page(fault) => Verdict::Stopped(fault),
+        })?;
+    let scratch = Scratch::new(&stage.programs)
+        .map_err(|error| stopped(format!("make a folder for the log: {error}")))?;
+    let (log, text) = (scratch.0.join("log.json"), scratch.0.join("drawing.txt"));
+    let mut command = flow_command(&stage.programs);
+    command.args(["--quiet", "--color", "never", "--width", &PAGE_COLUMNS.to_string()]);
+    command.arg("--log").arg(&log).arg("--output").arg(&text).args(sides);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    run::lay_environment(&mut command);
+    let (status, said) = within(&mut command, stage.limits.run).map_err(stopped)?;
+    match status.code() {
+        Some(0) => {}
+        Some(REFUSED) => return Err(Verdict::Skipped(said)),
+        _ => return Err(stopped(said)),
+    }
+    let read = |file: &Path| {
+        fs::read_to_string(file)
+            .map_err(|error| stopped(format!("read what flow drew: {error}")))
+    };
+    let lines = read(&text)?.lines().map(str::to_owned).collect();
+    Ok(Drawn { lines, log: portable(&read(&log)?, root, &stage.programs) })
+}
+
+/// The log without what it says of this machine's folders.
+fn portable(log: &str, root: &Path, programs: &Programs) -> String {
+    let slash = |path: &Path| format!("{}/", path.display());
+    log.replace(&slash(&programs.binaries), "target/debug/").replace(&slash(root), "")
+}
+
+/// Records the run of a drawing: writes its log beside the page.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_recording(
+    root: &Path,
+    page: &Page,
+    flow: &Flow,
+    drawn: &Drawn,
+) -> io::Result<()> {
+    fs::write(recording(root, page, &flow.scene), &drawn.log)
+}
+
+/// Runs a command to its end, or to the deadline: how it ended, and its words on stderr.
+fn within(
+    command: &mut Command,
+    deadline: Duration,
+) -> Result<(ExitStatus, String), String> {
+    #[cfg(unix)]
+    netlab::process::isolate(command);
+    let failed = |error: io::Error| format!("run flow: {error}");
+    let mut child = command.spawn().map_err(failed)?;
+    let (done, is_done) = mpsc::channel::<()>();
+    let id = child.id();
+    let kill = move || {
+        // What it traces dies with it. Elsewhere it traces nothing, and ends at once.
+        #[cfg(unix)]
+        netlab::process::signal_group(id, netlab::process::Signal::Kill);
+        #[cfg(not(unix))]
+        let _ = id;
+    };
+    let (said, late) = thread::scope(|scope| {
+        let watchdog = scope.spawn(move || {
+            let late = is_done.recv_timeout(deadline).is_err();
+            if late {
+                kill();
+            }
+            late
+        });
+        let said = words(&mut child);
+        let _ = done.send(());
+        (said, watchdog.join().unwrap_or(false))
+    });
+    let status = child.wait().map_err(failed)?;
+    if late {
+        return Err(format!("the run under flow takes longer than {deadline:?}"));
+    }
+    Ok((status, said.map_err(failed)?))
+}
+
+fn words(child: &mut Child) -> io::Result<String> {
+    let mut said = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        io::Read::read_to_string(stderr, &mut said)?;
+    }
+    Ok(said.trim().to_owned())
+}
+
+/// A folder for one run, below `target`; it is gone when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(programs: &Programs) -> io::Result<Scratch> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("flow-{}-{count}", std::process::id());
+        let folder = programs.binaries.join("tmp").join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(Scratch(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
