@@ -1,4 +1,4 @@
-//! `check`: hands over to the checker, which is a program of its own, so that this one
+//! `check`, `start`, `next` and `solution`: hands over to the checker, which is a program of its own, so that this one
 //! stays quick to build.
 
 use std::env;
@@ -17,11 +17,12 @@ pub struct Options {
     arguments: Vec<OsString>,
 }
 
-/// Builds the checker and runs it, with the words before its own: its exit status is ours.
+/// Builds the checker and runs it, for a task of its own where one is named: its exit status
+/// is ours.
 ///
 /// # Errors
 /// It cannot be built or started.
-pub fn check(before: &[&str], options: &Options) -> Result<ExitCode, Error> {
+pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "-p", "check", "--bin", "check"]);
@@ -34,7 +35,7 @@ pub fn check(before: &[&str], options: &Options) -> Result<ExitCode, Error> {
     let own = env::current_exe().map_err(Error::io("find this program's own file"))?;
     let checker = own.with_file_name(format!("check{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new(&checker);
-    command.args(before).args(&options.arguments);
+    command.args(task).args(&options.arguments);
     let status = command.status().map_err(Error::io("start the checker"))?;
     // A signal ended it: what a shell would say.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130);

@@ -31,6 +31,12 @@ enum Task {
     Flow(flow::Options),
     /// Test your own program, in any language, against what a lesson asks
     Check(check::Options),
+    /// Put a starter of a task into my/, to be filled in
+    Start(check::Options),
+    /// Say where you are in the course, what passed, what comes next
+    Next(check::Options),
+    /// Show the worked program of a task that you passed
+    Solution(check::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
     /// Check that quotations, tables, snapshots and files agree
@@ -48,7 +54,14 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(options) => flow::flow(&options),
-        Task::Check(options) => return handed_over(check::check(&[], &options)),
+        Task::Check(options) => return handed_over(check::check(None, &options)),
+        Task::Start(options) => {
+            return handed_over(check::check(Some("start"), &options));
+        }
+        Task::Next(options) => return handed_over(check::check(Some("next"), &options)),
+        Task::Solution(options) => {
+            return handed_over(check::check(Some("solution"), &options));
+        }
         Task::Update(options) => update::update(&options),
         Task::Tidy => tidy::tidy(),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 
+use crate::course;
 use crate::outcome::Stop;
 use crate::report::{self, Format, Human};
 use crate::run::{self, Network, Setting, Verdict};
@@ -20,6 +21,7 @@ use crate::task::{self, Task};
     bin_name = "cargo xtask check",
     version,
     override_usage = "cargo xtask check [OPTIONS] TASK -- COMMAND…\n       \
+                      cargo xtask check TASK          (what `cargo xtask start` made)\n       \
                       cargo xtask check --list [TASK]",
     after_help = "\
 Examples:
@@ -106,11 +108,14 @@ enum NetworkChoice {
 }
 
 /// Why nothing was checked: a message, and the exit status.
-struct Refusal(u8, String);
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) u8, pub(crate) String);
 
 /// The whole program, after the fence's part in it.
 pub fn main() -> ExitCode {
-    match run_cli(&Cli::parse()) {
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let course = first.to_str().and_then(course::run);
+    match course.unwrap_or_else(|| run_cli(&Cli::parse())) {
         Ok(status) => ExitCode::from(status),
         Err(Refusal(status, message)) => {
             let _ = writeln!(io::stderr(), "check: {message}");
@@ -133,14 +138,12 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
     let Some(task) = task else {
         return Err(wrong("no task; try --list, or --help".into()));
     };
-    if cli.command.is_empty() {
-        let name = task.name;
-        return Err(wrong(format!(
-            "no program to check; try `cargo xtask check {name} -- python3 my_program.py`"
-        )));
-    }
     let numbers = numbers(&task, &cli.only).map_err(wrong)?;
-    let setting = setting(cli)?;
+    let command = match cli.command.is_empty() {
+        true => course::own_command(&task)?,
+        false => cli.command.clone(),
+    };
+    let setting = setting(cli, &command)?;
     let began = Instant::now();
     let verdicts = match cli.format {
         Format::Human => {
@@ -157,6 +160,7 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
                 Network::Host => "host's network",
             };
             written(human.sum(&task, &verdicts, network, began.elapsed()))?;
+            course::remember(&task, &verdicts)?;
             verdicts
         }
         format => {
@@ -195,12 +199,12 @@ fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
     only.iter().map(number).collect()
 }
 
-fn setting(cli: &Cli) -> Result<Setting, Refusal> {
+fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
     let guard = std::env::current_exe()
         .map_err(|error| Refusal(77, format!("find this program's own file: {error}")))?;
     let folder = std::env::current_dir()
         .map_err(|error| Refusal(77, format!("find the working folder: {error}")))?;
-    let command = built(&cli.command)?;
+    let command = built(command)?;
     // While this process has one thread.
     let network = match cli.network {
         NetworkChoice::Host => Network::Host,

@@ -12,6 +12,7 @@
 
 pub mod checks;
 pub mod cli;
+pub mod course;
 pub mod outcome;
 pub mod patience;
 pub mod report;

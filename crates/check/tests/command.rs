@@ -13,7 +13,7 @@ const CHECK: &str = env!("CARGO_BIN_EXE_check");
 const ZOO: &str = env!("CARGO_BIN_EXE_zoo");
 
 fn check(arguments: &[&str]) -> Output {
-    Command::new(CHECK).args(arguments).output().unwrap()
+    Command::new(CHECK).args(arguments).env("CI", "true").output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -124,6 +124,94 @@ fn port_comes_through_the_command_too() {
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 }
 
+/// A learner's folder for one test, gone with it.
+struct Mine(std::path::PathBuf);
+
+impl Mine {
+    fn new(name: &str) -> Self {
+        let name = format!("check-test-{}-{name}", std::process::id());
+        Mine(std::env::temp_dir().join(name))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(CHECK);
+        command.args(arguments).env("CHECK_MY", &self.0).env_remove("CI");
+        command.output().unwrap()
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.join(file)).unwrap()
+    }
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn starter_is_put_down_once_and_never_overwritten() {
+    let mine = Mine::new("start");
+    let text = stdout(&mine.run(&["start", "framing"]));
+    assert!(text.contains("cargo xtask check framing"), "{text}");
+    assert!(mine.read("07-framing/README.md").contains("**Bad input**"));
+    assert!(mine.read("07-framing/src/main.rs").contains("// Your part"));
+    assert!(mine.read("Cargo.toml").contains("\"07-framing\""));
+    fs::write(mine.0.join("07-framing/src/main.rs"), "// Mine.").unwrap();
+    let again = mine.run(&["start", "framing"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("it is there, and yours"), "{}", stderr(&again));
+    assert_eq!(mine.read("07-framing/src/main.rs"), "// Mine.");
+    // A second one, and one that is no Rust program: the workspace holds together.
+    assert!(mine.run(&["start", "goodbye"]).status.success());
+    assert!(mine.run(&["start", "udp-echo", "--lang", "python"]).status.success());
+    let mut metadata = Command::new(std::env::var_os("CARGO").unwrap());
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let metadata = metadata.current_dir(&mine.0).output().unwrap();
+    assert!(metadata.status.success(), "{}", stderr(&metadata));
+    let names = stdout(&metadata);
+    assert!(names.contains("\"my-framing\"") && names.contains("\"my-goodbye\""));
+}
+
+#[test]
+fn progress_is_kept_and_unlocks_the_solution() {
+    let mine = Mine::new("next");
+    let text = stdout(&mine.run(&["next"]));
+    assert!(text.contains("\nNext: A TCP echo server for one client\n"), "{text}");
+    assert!(text.contains("cargo xtask start tcp-echo"), "{text}");
+    let locked = mine.run(&["solution", "tcp-echo"]);
+    assert_eq!(locked.status.code(), Some(1));
+    assert!(stderr(&locked).contains("or insist with --anyway"), "{}", stderr(&locked));
+    let shown = mine.run(&["solution", "whoami", "--lang", "python", "--anyway"]);
+    assert!(stdout(&shown).starts_with("# crates/check/tasks/whoami/solution.py\n"));
+
+    mine.run(&["tcp-echo", "--", ZOO, "tcp-echo", "lossy"]);
+    assert!(mine.read("progress.txt").contains("\ntcp-echo failed at tcp-echo/4\n"));
+    assert!(stdout(&mine.run(&["next"])).contains("failed at tcp-echo/4"));
+    mine.run(&["tcp-echo", "--", ZOO, "tcp-echo"]);
+    assert!(mine.read("progress.txt").contains("\ntcp-echo passed\n"));
+    // One that fails later takes nothing away.
+    mine.run(&["tcp-echo", "--", ZOO, "tcp-echo", "lossy"]);
+    let text = stdout(&mine.run(&["next"]));
+    assert!(text.contains("\nNext: A TCP echo client\n"), "{text}");
+    assert!(
+        stdout(&mine.run(&["solution", "tcp-echo"])).contains("fn main() -> ExitCode")
+    );
+}
+
+#[test]
+fn own_program_needs_no_command() {
+    let mine = Mine::new("own");
+    mine.run(&["start", "udp-echo", "--lang", "python"]);
+    let output = mine.run(&["udp-echo", "--only", "1"]);
+    if stdout(&output).contains("start python3") {
+        return testkit::skip("own_program_needs_no_command", "python3 is not installed");
+    }
+    assert!(stdout(&output).contains("udp-echo: 1 of 1 passed"), "{}", stdout(&output));
+    assert!(!mine.0.join("progress.txt").exists(), "one check is no passed task");
+}
+
 #[test]
 fn hosts_network_serves_as_well() {
     let output = check(&["tcp-echo", "--network", "host", "--", ZOO, "tcp-echo"]);
@@ -211,7 +299,11 @@ fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
 fn marked(variable: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| netlab::process::has_variable(*pid, variable)).collect()
+    let has = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    };
+    pids.filter(has).collect()
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use check::course::{self, Language};
 use check::run::{Network, Setting, run};
 use check::stranger::{Limits, Recipe};
 use check::task::{self, Task};
@@ -22,6 +23,10 @@ const MUTANTS: &str = include_str!("../zoo/mutants.txt");
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
+    if let Err(error) = build() {
+        let _ = writeln!(std::io::stderr(), "build the right programs: {error}");
+        return ExitCode::FAILURE;
+    }
     // Most of a check is waiting: more at a time than there are processors.
     arguments.test_threads.get_or_insert(6);
     if let Err(refusal) = netlab::enter_user_namespace() {
@@ -50,6 +55,14 @@ fn main() -> ExitCode {
                 let name = named(&task, &name, time);
                 trials.push(Trial::test(name, move || judge(&task, &command, &[])));
             }
+            for language in [Language::Rust, Language::Python] {
+                let file = course::starter(&task, language);
+                if let Some(command) = runs(&task, &file) {
+                    let name =
+                        named(&task, &format!("starter, {}", file.display()), time);
+                    trials.push(Trial::test(name, move || begins(&task, &command)));
+                }
+            }
         }
         for place in 0..table.len() {
             let table = Arc::clone(&table);
@@ -62,6 +75,23 @@ fn main() -> ExitCode {
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Builds the lessons' programs, the starters and the solutions: a test has only its own
+/// package's binaries.
+fn build() -> std::io::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = std::process::Command::new(cargo);
+    build.args(["build", "--quiet", "-p", "check", "--examples", "--bins"]);
+    for package in
+        ["tcp-server", "tcp-client", "udp-server", "udp-client", "tcp-server-lengths"]
+    {
+        build.args(["-p", package]);
+    }
+    match build.current_dir(root()).status()?.success() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("cargo could not; mend what it says above")),
+    }
 }
 
 fn named(task: &Task, name: &str, time: usize) -> String {
@@ -127,6 +157,15 @@ fn pages_are_there() -> Result<(), Failed> {
 }
 
 fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Failed> {
+    let (failed, broken, report) = failures(task, command);
+    if failed == wanted && !broken {
+        return Ok(());
+    }
+    Err(format!("failed {failed:?}, must fail {wanted:?}\n{report}").into())
+}
+
+/// The numbers of the checks that failed, whether the checker failed, and the report.
+fn failures(task: &Task, command: &[OsString]) -> (Vec<usize>, bool, String) {
     let setting = Setting {
         recipe: Recipe {
             guard: env!("CARGO_BIN_EXE_check").into(),
@@ -137,7 +176,7 @@ fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Fail
         },
         limits: Limits::default(),
         network: Network::Private,
-        jobs: 3,
+        jobs: 4,
     };
     let all: Vec<usize> = (1..=task.checks.len()).collect();
     let mut report = Vec::new();
@@ -152,42 +191,89 @@ fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Fail
         .map(|(n, _)| *n)
         .collect();
     let broken = verdicts.iter().any(|it| it.fault().is_none() && !it.passed());
-    if failed == wanted && !broken {
-        return Ok(());
-    }
-    let report = String::from_utf8_lossy(&report).into_owned();
-    Err(format!("failed {failed:?}, must fail {wanted:?}\n{report}").into())
+    (failed, broken, String::from_utf8_lossy(&report).into_owned())
 }
 
-/// The zoo's own program, a lesson's programs, and the Python beside its page.
+/// The zoo's own program and the worked ones, in Rust and in Python.
 fn right_programs(task: &Task) -> Vec<(String, Vec<OsString>)> {
     let mut programs = vec![("right, zoo".to_owned(), zoo(task, "none"))];
-    let lesson = match task.name {
-        "tcp-echo" => Some(("tcp-server", "02-tcp-echo/server.py")),
-        "tcp-echo-client" => Some(("tcp-client", "02-tcp-echo/client.py")),
-        "udp-echo" => Some(("udp-server", "03-udp-echo/server.py")),
-        "udp-echo-client" => Some(("udp-client", "03-udp-echo/client.py")),
-        "framing" => Some(("tcp-server-lengths", "07-framing/lengths.py")),
-        _ => None,
-    };
-    if let Some((name, script)) = lesson {
-        let binary = Path::new(env!("CARGO_BIN_EXE_check")).with_file_name(name);
-        match binary.is_file() {
-            true => programs.push((format!("right, {name}"), vec![binary.into()])),
-            false => skip(task, &format!("{name} is not built: cargo build")),
+    for language in [Language::Rust, Language::Python] {
+        let file = course::solution(task, language);
+        if let Some(command) = runs(task, &file) {
+            programs.push((format!("right, {}", file.display()), command));
         }
-        push_python(&mut programs, task, &root().join("lessons").join(script));
     }
     programs
 }
 
-fn push_python(programs: &mut Vec<(String, Vec<OsString>)>, task: &Task, script: &Path) {
-    match python() {
-        Some(python) => {
-            let name = script.file_name().unwrap_or_default().to_string_lossy();
-            programs.push((format!("right, {name}"), vec![python, script.into()]));
+/// The command that runs a worked program or a starter, or a line that says what is missing.
+/// The services take their name as an argument, and others do not mind one.
+fn runs(task: &Task, file: &Path) -> Option<Vec<OsString>> {
+    if file.extension().is_some_and(|it| it == "py") {
+        let Some(python) = python() else {
+            skip(task, "python3 is not installed");
+            return None;
+        };
+        let mut command = vec![python, root().join(file).into()];
+        if task.name.starts_with("rfc") {
+            command.push(task.name.into());
         }
-        None => skip(task, "python3 is not installed"),
+        return Some(command);
+    }
+    let built = Path::new(env!("CARGO_BIN_EXE_check")).parent()?;
+    let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
+    let binary = match parts[..] {
+        ["crates", "check", "tasks", name, file] => {
+            let kind = file.strip_suffix(".rs")?;
+            let name = match kind.strip_prefix("starter_") {
+                Some(protocol) => format!("starter-{protocol}"),
+                None => format!("{kind}-{name}"),
+            };
+            built.join("examples").join(name)
+        }
+        ["crates", package, ..] => built.join(package),
+        _ => return None,
+    };
+    if !binary.is_file() {
+        skip(
+            task,
+            &format!("{} is not built: cargo build --all-targets", file.display()),
+        );
+        return None;
+    }
+    let mut command = vec![binary.into()];
+    if task.name.starts_with("rfc") {
+        command.push(task.name.into());
+    }
+    Some(command)
+}
+
+/// The first check that a starter fails: what its task is about.
+fn point(task: &Task) -> usize {
+    match task.name {
+        "tcp-echo" | "tcp-echo-client" | "udp-echo" | "udp-echo-client" => 2,
+        "whoami" => 2,
+        "queue" => 2,
+        "confirm-client" => 4,
+        "every-address-client" => 3,
+        "framing" => 2,
+        "download" => 6,
+        // The services: that nothing is served yet.
+        "rfc863" => 1,
+        "rfc863-udp" => 1,
+        _ => 1,
+    }
+}
+
+/// A starter does what it has, and fails at the point of its task.
+fn begins(task: &Task, command: &[OsString]) -> Result<(), Failed> {
+    let (failed, broken, report) = failures(task, command);
+    match failed.first() {
+        Some(first) if *first == point(task) && !broken => Ok(()),
+        _ => {
+            let point = point(task);
+            Err(format!("failed {failed:?}, must fail {point} first\n{report}").into())
+        }
     }
 }
 

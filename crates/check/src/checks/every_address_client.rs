@@ -35,7 +35,7 @@ pub(super) const TASK: Task = Task {
             first_refuses,
         ),
         must(
-            "where the first address does not answer, it takes the second within two seconds",
+            "where the first address does not answer, it takes the second",
             "connect(2) has no limit of its own, and the kernel's is two minutes",
             page::REFUSED,
             first_is_silent,
@@ -67,14 +67,16 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
+/// Half a second for an address that does not answer, and the rest for a busy machine.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Tells the client these hosts, listens at `listens` and gives the line that it gets there.
 fn reaches(stage: &mut Stage<'_>, hosts: &str, listens: &str) -> Outcome {
     stage.tell("HOSTS", hosts);
     let host = listens.parse().map_err(|_| Stop::Broken(format!("{listens}?")))?;
     let mut listener = stage.listen_at(host, 128)?;
     let client = stage.start()?;
-    let within = Duration::from_secs(2);
-    let mut server = listener.accept_within(&client, within)?;
+    let mut server = listener.accept_within(&client, BUSY)?;
     server.expect(b"Hello\n")
 }
 
@@ -130,7 +132,7 @@ fn in_order(stage: &mut Stage<'_>) -> Outcome {
         stage.listen_at([127, 0, 0, 5].into(), 128)?,
     ];
     let client = stage.start()?;
-    let _server = right.accept_within(&client, Duration::from_secs(2))?;
+    let _server = right.accept_within(&client, BUSY)?;
     client.wait_end(Patience::new(&client))?;
     others.iter_mut().try_for_each(|other| other.expect_nobody(&client))
 }
@@ -139,7 +141,7 @@ fn none(stage: &mut Stage<'_>) -> Outcome {
     let hosts = ["127.0.0.2", "192.0.2.1", "127.0.0.3"];
     stage.tell("HOSTS", &hosts.join(","));
     let client = stage.start()?;
-    client.expect_failure_within(Duration::from_secs(3))?;
+    client.expect_failure_within(BUSY)?;
     let stderr = String::from_utf8_lossy(&client.stderr()).into_owned();
     match hosts.iter().find(|host| !stderr.contains(**host)) {
         None => Ok(()),

@@ -90,6 +90,9 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
+/// A second for the last clients, and the rest for a busy machine.
+const BUSY: Duration = Duration::from_secs(5);
+
 fn says_bye(stage: &mut Stage<'_>) -> Outcome {
     let server = stage.tcp_server()?;
     let mut client = stage.connect(&server)?;
@@ -182,7 +185,7 @@ fn term_serves(stage: &mut Stage<'_>) -> Outcome {
     client.finish_sending()?;
     client.expect(b"bye 10\n")?;
     client.close();
-    match server.wait_end(Patience::with_deadline(&server, Duration::from_secs(4)))? {
+    match server.wait_end(Patience::with_deadline(&server, BUSY))? {
         Ended::Status(0) => Ok(()),
         other => fault("exit status 0", other.to_string()),
     }
@@ -190,7 +193,7 @@ fn term_serves(stage: &mut Stage<'_>) -> Outcome {
 
 fn term_cuts_off(stage: &mut Stage<'_>) -> Outcome {
     let (server, _client) = asked_to_end(stage)?;
-    match server.wait_end(Patience::with_deadline(&server, Duration::from_secs(3)))? {
+    match server.wait_end(Patience::with_deadline(&server, BUSY))? {
         Ended::Status(0) => Ok(()),
         other => fault("exit status 0", other.to_string()),
     }

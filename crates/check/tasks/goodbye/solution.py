@@ -1,0 +1,49 @@
+"""Echoes what comes from each client, says goodbye to each, and ends in good order."""
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+DRAIN = 1.0  # seconds that the last clients have
+port = int(os.environ.get("PORT", "12345"))
+
+
+class Terminated(Exception):
+    pass
+
+
+def terminate(*_):
+    raise Terminated
+
+
+def serve(connection, client):
+    with connection:
+        try:
+            count = 0
+            while piece := connection.recv(4096):
+                count += len(piece)
+                connection.sendall(piece)
+            # The client will send nothing more, but its other direction is open: half-close.
+            connection.sendall(b"bye %d\n" % count)
+        except OSError as error:
+            print(f"serve {client}: {error}", flush=True)
+
+
+clients = []
+listener = socket.create_server(("127.0.0.1", port), backlog=128)
+signal.signal(signal.SIGTERM, terminate)
+try:
+    while True:
+        # A signal raises the exception in here, where the main thread waits.
+        client = threading.Thread(target=serve, args=listener.accept(), daemon=True)
+        client.start()
+        clients = [other for other in clients if other.is_alive()] + [client]
+except Terminated:
+    listener.close()
+until = time.monotonic() + DRAIN
+for client in clients:
+    client.join(max(until - time.monotonic(), 0))
+# Daemon threads do not hold the program: who is left is cut off.
+sys.exit(0)
