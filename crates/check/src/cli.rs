@@ -160,7 +160,9 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
                 Network::Host => "host's network",
             };
             written(human.sum(&task, &verdicts, network, began.elapsed()))?;
-            course::remember(&task, &verdicts)?;
+            if let Err(Refusal(_, why)) = course::remember(&task, &verdicts) {
+                let _ = writeln!(io::stderr(), "note: your progress is not kept: {why}");
+            }
             verdicts
         }
         format => {

@@ -285,11 +285,12 @@ fn standings(mine: &Path) -> BTreeMap<String, Standing> {
     text.lines().filter_map(standing).collect()
 }
 
-/// Writes down what came of a whole run, if the learner's folder is there. In a CI there is
-/// nobody to go on.
+/// Writes down what came of a whole run, in the checkout. In a CI there is nobody to go on.
 pub(crate) fn remember(task: &Task, verdicts: &[Verdict]) -> Result<(), Refusal> {
     let mine = mine();
-    if std::env::var_os("CI").is_some() || verdicts.len() != task.checks.len() {
+    let whole = verdicts.len() == task.checks.len();
+    let here = root().is_dir() || std::env::var_os("CHECK_MY").is_some();
+    if std::env::var_os("CI").is_some() || !whole || !here {
         return Ok(());
     }
     let standing = match verdicts.iter().find(|verdict| verdict.failed(false)) {

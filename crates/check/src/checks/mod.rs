@@ -49,8 +49,8 @@ pub(crate) mod page {
     pub(crate) const KERNEL: &str = "lessons/05-the-kernel-answers-first/README.md";
     pub(crate) const REFUSED: &str = "lessons/06-refused-or-timed-out/README.md";
     pub(crate) const FRAMING: &str = "lessons/07-framing/README.md";
-    pub(crate) const WRITES: &str = "lessons/README.md";
-    pub(crate) const GOODBYE: &str = "lessons/README.md";
+    pub(crate) const WRITES: &str = "lessons/08-writes-that-do-not-fit/README.md";
+    pub(crate) const GOODBYE: &str = "lessons/09-saying-goodbye/README.md";
 }
 
 /// A statement from `crates/check/tasks/`.
