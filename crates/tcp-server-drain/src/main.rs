@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use common::{
 };
 use socket2::{Domain, Socket, Type};
 
-/// Set by the first Ctrl-C.
+/// Set by the first Ctrl-C, before anybody is told goodbye.
 static CLOSING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
@@ -39,33 +39,13 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let local_address = internet_address(&local_address)?;
 
     // Before the first client can be here.
-    on_interrupt(local_address)?;
+    let knock = on_interrupt(local_address)?;
     say!("Server is listening on port {}...", local_address.port())?;
 
-    // One thread a client. Each tells when it is done; that its socket is dropped then is
-    // why the list here holds it weakly.
     let (done, all_done) = mpsc::channel();
     let mut connections: Vec<Weak<Socket>> = Vec::new();
-    loop {
-        let (connection, client) =
-            server_socket.accept().during("accept", local_address)?;
-        if CLOSING.load(Ordering::SeqCst) {
-            break;
-        }
-        let client = internet_address(&client)?;
-        let connection = Arc::new(connection);
-        connections.retain(|connection| connection.strong_count() > 0);
-        connections.push(Arc::downgrade(&connection));
-        let done = done.clone();
-        thread::spawn(move || {
-            if let Err(failure) = receive(&connection, client) {
-                report(&failure);
-            }
-            drop(connection);
-            tell(&done);
-        });
-    }
-    drop(done);
+    let accepted = accept_until(knock, &server_socket, &mut connections, done);
+    CLOSING.store(true, Ordering::SeqCst);
 
     // From here on new clients are refused (ECONNREFUSED).
     drop(server_socket);
@@ -79,20 +59,60 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     }
     drop(left);
 
-    let deadline = Instant::now() + Duration::from_millis(arguments.drain_ms.into());
+    accepted.and(drain(&all_done, &connections, arguments.drain_ms))
+}
+
+/// Gives each client a thread, until the knock comes. If accept(2) fails before, those who
+/// are there may finish all the same.
+fn accept_until(
+    knock: Option<SocketAddr>,
+    server_socket: &Socket,
+    connections: &mut Vec<Weak<Socket>>,
+    done: Sender<()>,
+) -> Result<(), Failure> {
+    loop {
+        let (connection, client) = server_socket.accept().during("accept", "listener")?;
+        let client = internet_address(&client)?;
+        // The accept queue is first in, first out: who connected before the signal stands
+        // before the knock, and is served.
+        if knock == Some(client) {
+            return Ok(());
+        }
+        // The thread tells when it is done. That its socket is dropped then is why the list
+        // holds it weakly.
+        let connection = Arc::new(connection);
+        connections.retain(|connection| connection.strong_count() > 0);
+        connections.push(Arc::downgrade(&connection));
+        let done = done.clone();
+        let serve_one = move || {
+            if let Err(failure) = receive(&connection, client) {
+                report(&failure);
+            }
+            drop(connection);
+            tell(&done);
+        };
+        thread::Builder::new().spawn(serve_one).during("start", "a thread")?;
+    }
+}
+
+/// Waits until every thread is done, or the deadline has passed.
+fn drain(
+    all_done: &Receiver<()>,
+    connections: &[Weak<Socket>],
+    drain_ms: u32,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + Duration::from_millis(drain_ms.into());
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match all_done.recv_timeout(left) {
             Ok(()) => {}
             // Every thread has dropped its `done`.
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return say!("All have finished");
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(RecvTimeoutError::Disconnected) => return say!("All have finished"),
+            Err(RecvTimeoutError::Timeout) => {
                 // Our end closes their connections. Those with bytes unread are reset.
-                connections.retain(|connection| connection.strong_count() > 0);
-                let object = format!("{} clients", connections.len());
-                let reason = format!("not finished within {} ms", arguments.drain_ms);
+                let open = connections.iter().filter(|one| one.strong_count() > 0);
+                let object = format!("for clients ({} left)", open.count());
+                let reason = format!("not finished within {drain_ms} ms");
                 return Err(Failure::new("wait", object, &reason, "they are cut off"));
             }
         }
@@ -121,36 +141,53 @@ fn tell(done: &Sender<()>) {
     let _ = done.send(());
 }
 
-/// On the first SIGINT or SIGTERM: sets [`CLOSING`], and connects to ourselves, so that an
-/// accept(2) that waits returns and sees it. On the second: ends at once, as without this.
+/// On the first SIGINT or SIGTERM: sets [`CLOSING`], and knocks: connects to ourselves, so
+/// that an accept(2) that waits returns. On the second: ends at once, as without this. Gives
+/// the address from which it will knock.
 ///
 /// A handler alone would not do. If the signal comes just before accept, accept waits all
 /// the same. A connection stays in the queue until it is accepted.
 #[cfg(unix)]
-fn on_interrupt(ourselves: SocketAddr) -> Result<(), Failure> {
+fn on_interrupt(mut ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
+    use std::net::Ipv4Addr;
+
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
+    // The socket is made now: later there may be no file descriptor for it. And it has its
+    // address now, so that nobody else can come from there.
+    let knocker = Socket::new(Domain::IPV4, Type::STREAM, None)
+        .during("socket", "TCP over IPv4")?;
+    if ourselves.ip().is_unspecified() {
+        // A server that listens on every address is reached at this one.
+        ourselves.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let any_port = SocketAddr::new(ourselves.ip(), 0);
+    knocker.bind(&any_port.into()).during("bind", any_port)?;
+    let own = knocker.local_addr().during("getsockname", any_port)?;
+    let own = internet_address(&own)?;
+
     let mut signals = Signals::new([SIGINT, SIGTERM]).during("sigaction", "SIGINT")?;
-    thread::spawn(move || {
+    let wait = move || {
         for signal in signals.forever() {
             if CLOSING.swap(true, Ordering::SeqCst) {
                 let _ = emulate_default_handler(signal);
-            }
-            // That it is refused means that the listener is gone already.
-            if let Ok(wake) = Socket::new(Domain::IPV4, Type::STREAM, None) {
-                let _ = wake.connect(&ourselves.into());
+            } else if let Err(failure) =
+                knocker.connect(&ourselves.into()).during("connect", ourselves)
+            {
+                report(&failure);
             }
         }
-    });
-    Ok(())
+    };
+    thread::Builder::new().spawn(wait).during("start", "a thread")?;
+    Ok(Some(own))
 }
 
 /// On Windows there are no signals: Ctrl-C ends the program at once.
 #[cfg(not(unix))]
-fn on_interrupt(_ourselves: SocketAddr) -> Result<(), Failure> {
-    Ok(())
+fn on_interrupt(_ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
+    Ok(None)
 }
 
 /// Prints what TCP clients send. On Ctrl-C it takes no new clients, half-closes the
