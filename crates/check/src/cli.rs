@@ -11,6 +11,7 @@ use crate::course;
 use crate::outcome::Stop;
 use crate::report::{self, Format, Human};
 use crate::run::{self, Network, Setting, Verdict};
+use crate::stage::DOCUMENTED_PORT;
 use crate::stranger::{Limits, Recipe};
 use crate::task::{self, Task};
 
@@ -63,6 +64,10 @@ struct Cli {
     /// Where the program runs
     #[arg(long, value_enum, default_value = "auto")]
     network: NetworkChoice,
+
+    /// The port that the program is told, on private networks [default: 12345]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
 
     /// Checks at a time [default: twice the processors, at most 8]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -244,6 +249,7 @@ fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
         },
         limits,
         network,
+        port: cli.port.unwrap_or(DOCUMENTED_PORT),
         jobs: cli.jobs.map_or((2 * processors).min(8), usize::from),
     })
 }

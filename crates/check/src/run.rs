@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use netlab::PrivateNetwork;
 
 use crate::outcome::{Fault, Outcome, Stop};
-use crate::stage::{DOCUMENTED_PORT, Stage};
+use crate::stage::Stage;
 use crate::stranger::{Limits, Recipe};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
@@ -32,6 +32,8 @@ pub struct Setting {
     pub limits: Limits,
     /// Where.
     pub network: Network,
+    /// The port that the program is told, on private networks.
+    pub port: u16,
     /// How many checks at a time, on private networks.
     pub jobs: usize,
 }
@@ -132,7 +134,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Verdict {
                 PrivateNetwork::enter()
                     .map_err(|refusal| Stop::Broken(refusal.to_string()))?;
                 tune();
-                DOCUMENTED_PORT
+                setting.port
             }
             Network::Host => free_port()?,
         };

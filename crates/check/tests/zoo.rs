@@ -20,6 +20,7 @@ use check::task::{self, Task};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const MUTANTS: &str = include_str!("../zoo/mutants.txt");
+const REAL: &str = include_str!("../zoo/real.txt");
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
         Trial::test("pages and statements are there", pages_are_there),
     ];
     let times = std::env::var("ZOO_TIMES").ok().and_then(|it| it.parse().ok());
+    if let Err(error) = real_servers(&mut trials) {
+        let _ = writeln!(std::io::stderr(), "zoo/real.txt: {error}");
+        return ExitCode::FAILURE;
+    }
     for time in 1..=times.unwrap_or(1) {
         for task in task::all() {
             for (name, command) in right_programs(&task) {
@@ -156,6 +161,49 @@ fn pages_are_there() -> Result<(), Failed> {
     Ok(())
 }
 
+/// `TASK PORT: NUMBERS | COMMAND`, a line each: servers that nobody here wrote, and what was
+/// found about them.
+fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
+    for line in REAL.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let wrong = || format!("`{line}` is not `TASK PORT: NUMBERS | COMMAND`");
+        let (name, rest) = line.split_once(':').ok_or_else(wrong)?;
+        let (numbers, command) = rest.split_once('|').ok_or_else(wrong)?;
+        let (task, port) = name.split_once(' ').ok_or_else(wrong)?;
+        let task = task::find(task)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let numbers = numbers.split_whitespace().map(str::parse);
+        let numbers = numbers.collect::<Result<Vec<usize>, _>>().map_err(|_| wrong())?;
+        let mut words: Vec<OsString> =
+            command.split_whitespace().map(OsString::from).collect();
+        let program = words.first().cloned().unwrap_or_default();
+        match (program == "python3", python()) {
+            (true, Some(python)) => words[0] = python,
+            _ if is_installed(&program) => {}
+            _ => {
+                skip(&task, &format!("{} is not installed", program.to_string_lossy()));
+                continue;
+            }
+        }
+        let name = format!("{}: real, {}", task.name, command.trim());
+        trials.push(Trial::test(name, move || {
+            let folder = root().join("crates/check/zoo");
+            let (failed, broken, report) = failures_at(&task, &words, folder, port);
+            match failed == numbers && !broken {
+                true => Ok(()),
+                false => {
+                    Err(format!("failed {failed:?}, not {numbers:?}\n{report}").into())
+                }
+            }
+        }));
+    }
+    Ok(())
+}
+
+fn is_installed(program: &OsString) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Failed> {
     let (failed, broken, report) = failures(task, command);
     if failed == wanted && !broken {
@@ -166,16 +214,26 @@ fn judge(task: &Task, command: &[OsString], wanted: &[usize]) -> Result<(), Fail
 
 /// The numbers of the checks that failed, whether the checker failed, and the report.
 fn failures(task: &Task, command: &[OsString]) -> (Vec<usize>, bool, String) {
+    failures_at(task, command, root(), 12345)
+}
+
+fn failures_at(
+    task: &Task,
+    command: &[OsString],
+    folder: PathBuf,
+    port: u16,
+) -> (Vec<usize>, bool, String) {
     let setting = Setting {
         recipe: Recipe {
             guard: env!("CARGO_BIN_EXE_check").into(),
             command: command.to_vec(),
-            folder: root(),
+            folder,
             pass: Vec::new(),
             namespaces: true,
         },
         limits: Limits::default(),
         network: Network::Private,
+        port,
         jobs: 4,
     };
     let all: Vec<usize> = (1..=task.checks.len()).collect();
