@@ -15,8 +15,9 @@ const LOOK: Duration = Duration::from_millis(10);
 const RESTS: u32 = 50;
 /// For a silence: so many.
 const SHORT_RESTS: u32 = 6;
-/// A program that is busy and gets nowhere is given up after this.
-const LATE: Duration = Duration::from_secs(10);
+/// A program that is busy and gets nowhere is given up after this. Its limit of processor
+/// time ends it before, unless the machine has none to give.
+const LATE: Duration = Duration::from_secs(30);
 /// Between two questions whether something has come, where the kernel sends no event.
 const TICK: Duration = Duration::from_micros(500);
 
@@ -39,13 +40,22 @@ pub struct Patience<'a> {
     looked: Instant,
     rests: u32,
     enough: u32,
+    /// There was a reason to give up when it was asked for last.
+    warned: bool,
 }
 
 impl<'a> Patience<'a> {
     /// For something that the program shall do.
     pub fn new(program: &'a Stranger) -> Self {
         let now = Instant::now();
-        Patience { program, until: now + LATE, looked: now, rests: 0, enough: RESTS }
+        Patience {
+            program,
+            until: now + LATE,
+            looked: now,
+            rests: 0,
+            enough: RESTS,
+            warned: false,
+        }
     }
 
     /// For something that the program shall not do.
@@ -64,20 +74,28 @@ impl<'a> Patience<'a> {
         Instant::now() >= self.until
     }
 
-    /// Looks at the program, if it is time; says when to give up.
+    /// Looks at the program, if it is time; says when to give up: when there was a reason
+    /// twice in a row, with a question of the caller's between. For what the program did
+    /// last may have come after the caller asked and before this looked.
     pub fn tick(&mut self) -> Option<GaveUp> {
-        if self.looked.elapsed() >= LOOK {
-            self.looked = Instant::now();
-            // Looks that come late, since this process did not run, count once.
-            self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
-            if self.program.is_over() && self.rests >= 2 {
-                return Some(GaveUp::Ended);
-            }
-            if self.rests >= self.enough {
-                return Some(GaveUp::Rests);
-            }
+        let late = self.late().then_some(GaveUp::Late);
+        if late.is_none() && self.looked.elapsed() < LOOK {
+            return None;
         }
-        self.late().then_some(GaveUp::Late)
+        let reason = self.look().or(late);
+        let warned = std::mem::replace(&mut self.warned, reason.is_some());
+        reason.filter(|_| warned)
+    }
+
+    fn look(&mut self) -> Option<GaveUp> {
+        self.looked = Instant::now();
+        // Looks that come late, since this process did not run, count once.
+        self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
+        if self.program.is_over() && self.rests > 0 {
+            Some(GaveUp::Ended)
+        } else {
+            (self.rests >= self.enough).then_some(GaveUp::Rests)
+        }
     }
 
     /// Lets some time go by before the next question.
