@@ -4,7 +4,7 @@
 //! It belongs to lesson 9, `lessons/09-saying-goodbye`. Start the server first, in another
 //! terminal: `cargo run -q -p tcp-server-count` and `cargo run -q -p tcp-client-count`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,7 +53,11 @@ fn receive(
     };
     let mut buffer = [0; 1024];
     loop {
-        let length = client_socket.read(&mut buffer).during("recv", server)?;
+        let length = match client_socket.read(&mut buffer) {
+            // With a timeout set, a pause (Ctrl-Z) ends the call: signal(7).
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            received => received.during("recv", server)?,
+        };
         if length == 0 {
             return lines.end().map(|()| false).map_err(broken);
         }
