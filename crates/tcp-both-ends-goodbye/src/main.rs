@@ -58,7 +58,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     drop(ours);
     wait_for_reset(&theirs);
     receive(&mut theirs)?;
-    receive(&mut theirs)
+    receive(&mut theirs)?;
+    // The kernel tells of a reset once. From now on it looks as if the stream had ended.
+    receive(&mut theirs)?;
+    send(&mut theirs, b"Reply")
 }
 
 /// One send(2). Its error is the lesson, so it is shown and not returned.

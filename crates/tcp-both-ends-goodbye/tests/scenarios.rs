@@ -33,6 +33,28 @@ fn port_is_already_in_use() {
 }
 
 #[test]
+fn command_line_is_wrong() {
+    for arguments in [["--port", "65536"], ["--port", "-1"], ["--nonsense", "1"]] {
+        let finished = run(&arguments).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn stdout_is_a_pipe_that_nobody_reads() {
+    let pipe = testkit::pipe_without_reader();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-both-ends-goodbye"));
+    command.args(["--port", "0"]);
+    Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
+        1,
+        "",
+        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+    );
+}
+
+#[test]
 fn help() {
     let finished = run(&["--help"]).finish();
     insta::assert_snapshot!(finished.stdout);
