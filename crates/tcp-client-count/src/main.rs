@@ -30,14 +30,15 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
 
     client_socket.write_all(&arguments.message).during("send", address)?;
 
+    let timeout = arguments.timeout();
+    client_socket.set_read_timeout(timeout).during("setsockopt", "SO_RCVTIMEO")?;
+
     // shutdown(2) with SHUT_WR ends our stream (FIN). The server's stream goes on. Without
     // it the server waits for more, and we wait for the server.
     if !arguments.keep_open {
         client_socket.shutdown(Shutdown::Write).during("shutdown", address)?;
     }
 
-    let timeout = arguments.timeout();
-    client_socket.set_read_timeout(timeout).during("setsockopt", "SO_RCVTIMEO")?;
     while receive(&mut client_socket, address, &mut lines)? {}
     say!("End of stream")
 }
