@@ -375,9 +375,10 @@ impl Stranger {
         all.filter(|(found, _)| *found == transport).map(|(_, address)| address).collect()
     }
 
-    /// Waits until it listens for TCP clients no more.
+    /// Waits until it listens for TCP clients no more. It shall be soon: later it may have
+    /// ended altogether.
     pub fn waits_no_more(&self) -> Outcome {
-        let mut patience = Patience::new(self);
+        let mut patience = Patience::for_silence(self);
         while !self.waits_at(Transport::TcpListener).is_empty() {
             if patience.tick().is_some() {
                 return fault("it closes its listener", self.condition());
