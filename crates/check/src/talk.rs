@@ -104,6 +104,7 @@ impl Connection {
         buffer: &mut [u8],
         patience: &mut Patience<'_>,
     ) -> Outcome<Came> {
+        let mut last = None;
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => {
@@ -117,9 +118,11 @@ impl Connection {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        if let Some(why) = patience.tick() {
+                        if let Some(why) = last {
                             return Ok(Came::Nothing(why));
                         }
+                        // It may have come while the program was looked at: ask once more.
+                        last = patience.tick();
                     }
                     ErrorKind::Interrupted => {}
                     ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
@@ -510,14 +513,16 @@ impl Listener {
     }
 
     fn wait(&self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
+        let mut last = None;
         loop {
             match self.listener.accept() {
                 Ok((stream, _)) => return Ok(Some(stream)),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        if patience.tick().is_some() {
+                        if last.is_some() {
                             return Ok(None);
                         }
+                        last = patience.tick();
                     }
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
                     _ => return Err(error.into()),
@@ -583,6 +588,7 @@ impl Datagrams {
         patience: &mut Patience<'_>,
     ) -> Outcome<Result<(Vec<u8>, SocketAddr), GaveUp>> {
         let mut buffer = vec![0; 65_536];
+        let mut last = None;
         loop {
             match self.socket.recv_from(&mut buffer) {
                 Ok((length, sender)) => {
@@ -592,9 +598,10 @@ impl Datagrams {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        if let Some(why) = patience.tick() {
+                        if let Some(why) = last {
                             return Ok(Err(why));
                         }
+                        last = patience.tick();
                     }
                     ErrorKind::Interrupted | ErrorKind::ConnectionRefused => {}
                     _ => return Err(error.into()),

@@ -89,8 +89,9 @@ fn send(flaw: &Flaw, client: &mut TcpStream, count: usize) -> io::Result<()> {
     let letter = |at: usize| first + (at % LETTERS) as u8;
     let count = if flaw.is("one-less") { count.saturating_sub(1) } else { count };
     if flaw.is("all-in-memory") {
-        let all: Vec<u8> = (0..count).map(letter).collect();
-        return client.write_all(&all);
+        let letters: Vec<u8> = (0..LETTERS).map(letter).collect();
+        let all = letters.repeat(count / LETTERS + 1);
+        return client.write_all(&all[..count]);
     }
     let piece: Vec<u8> = (0..LETTERS * 1000).map(letter).collect();
     let mut left = count;

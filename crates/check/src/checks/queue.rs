@@ -105,6 +105,8 @@ fn gone_in_the_queue(stage: &mut Stage<'_>) -> Outcome {
     let mut client = stage.connect(&server)?;
     client.send(b"Hel")?;
     client.reset()?;
+    // The reset is there before the server can look.
+    settle(&server);
     server.thaw();
     settle(&server);
     let mut next = stage.connect(&server)?;

@@ -744,6 +744,8 @@ fn daytime_after_reset(stage: &mut Stage<'_>) -> Outcome {
 fn one_resets(stage: &mut Stage<'_>, server: &Arc<crate::stranger::Stranger>) -> Outcome {
     server.freeze()?;
     stage.connect(server)?.reset()?;
+    // The reset is there before the server can look.
+    settle(server);
     server.thaw();
     settle(server);
     Ok(())

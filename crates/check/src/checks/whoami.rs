@@ -138,6 +138,8 @@ fn gone(stage: &mut Stage<'_>) -> Outcome {
     let server = stage.tcp_server()?;
     server.freeze()?;
     stage.connect(&server)?.reset()?;
+    // The reset is there before the server can look.
+    settle(&server);
     server.thaw();
     settle(&server);
     told(&mut stage.connect(&server)?).map(drop)
