@@ -4,8 +4,6 @@
 //!
 //! `ZOO_TIMES=50` runs it all so many times.
 
-#![cfg(target_os = "linux")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write;
@@ -19,10 +17,10 @@ use check::stranger::{Limits, Recipe};
 use check::task::{self, Task};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-const MUTANTS: &str = include_str!("../zoo/mutants.txt");
-const REAL: &str = include_str!("../zoo/real.txt");
+const MUTANTS: &str = include_str!("../../zoo/mutants.txt");
+const REAL: &str = include_str!("../../zoo/real.txt");
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     if let Err(error) = build() {
         let _ = writeln!(std::io::stderr(), "build the right programs: {error}");
