@@ -30,7 +30,8 @@ pub struct Limits {
     pub cpu_s: u64,
     /// Open files and sockets (`RLIMIT_NOFILE`).
     pub open_files: u64,
-    /// Processes and threads of all of it (`RLIMIT_NPROC`; the kernel exempts root).
+    /// Processes and threads of all of it (`RLIMIT_NPROC`, from which the kernel exempts root;
+    /// where it can, `kernel.pid_max` of a namespace as well).
     pub processes: u64,
     /// The largest file that it may write, in bytes (`RLIMIT_FSIZE`).
     pub file_bytes: u64,
@@ -136,7 +137,13 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         die_with_parent();
         // Where /proc is masked, as in a container, the old one stays: its processes can
         // be seen there, but neither read nor signalled from this namespace.
-        let _ = own_proc();
+        if own_proc().is_ok() {
+            // RLIMIT_NPROC does not bind root, also when it has another name in here. A
+            // namespace's own limit does (since Linux 6.14; 301 is the lowest). Where there
+            // is none, the one who watches is alone with what makes processes wildly.
+            let most = limits.processes.max(300) + 1;
+            let _ = fs::write("/proc/sys/kernel/pid_max", most.to_string());
+        }
     }
     keep(&limits, &program, arguments)
 }
