@@ -379,7 +379,8 @@ impl Stranger {
     /// ended altogether.
     pub fn waits_no_more(&self) -> Outcome {
         let mut patience = Patience::for_silence(self);
-        while !self.waits_at(Transport::TcpListener).is_empty() {
+        let port = self.address()?.port();
+        while sockets::is_listened_at(port) {
             if patience.tick().is_some() {
                 return fault("it closes its listener", self.condition());
             }

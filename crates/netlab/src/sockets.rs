@@ -81,6 +81,14 @@ pub fn holder(port: u16) -> Option<u32> {
         .find(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)))
 }
 
+/// Whether a TCP socket listens at `port` on the calling thread's network, whoever has it:
+/// also that of a process which is ending, and shows no descriptors any more.
+pub fn is_listened_at(port: u16) -> bool {
+    table("thread-self").iter().any(|socket| {
+        socket.transport == Transport::TcpListener && socket.address.port() == port
+    })
+}
+
 fn table(process: &str) -> Vec<Open> {
     let mut open = Vec::new();
     for (file, transport) in [
