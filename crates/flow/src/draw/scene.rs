@@ -375,8 +375,8 @@ impl<'a> Builder<'a> {
                     ack: *ack,
                     length: packet.data.length,
                 };
-                let refused = self.is_refused(at, packet);
-                let changes = self.states.follow(segment, refused);
+                let answered = self.is_answered(at, packet);
+                let changes = self.states.follow(segment, answered);
                 (from_state, to_state) = (changes.sender, changes.receiver);
                 let (mut label, kind) = tcp_label(flags, data);
                 if changes.again {
@@ -418,15 +418,16 @@ impl<'a> Builder<'a> {
         self.scene.rows.push(Row::Packet { from, to, label, kind, from_state, to_state });
     }
 
-    /// Whether the receiver answers a packet with a reset.
-    fn is_refused(&self, at: usize, packet: &Packet) -> bool {
+    /// Whether the receiver answers a SYN with its own: not with a reset, for nobody listens,
+    /// nor with silence, for its queue is full.
+    fn is_answered(&self, at: usize, packet: &Packet) -> bool {
         let after = self.log.events.get(at + 1..).unwrap_or_default();
         let answer = after.iter().find_map(|event| match event {
             Event::Packet(it) if it.from == packet.to && it.to == packet.from => Some(it),
             _ => None,
         });
         answer.is_some_and(|it| match &it.protocol {
-            Protocol::Tcp { flags, .. } => flags.contains("RST"),
+            Protocol::Tcp { flags, .. } => flags.contains("SYN"),
             _ => false,
         })
     }

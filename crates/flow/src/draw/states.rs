@@ -60,9 +60,9 @@ struct Sent {
 const DELAYED_NS: u64 = 38_000_000;
 
 impl States {
-    /// Follows a segment. `refused` says that the next segment of the connection is a
-    /// reset by the receiver: then nobody listens, and a SYN changes nothing there.
-    pub(super) fn follow(&mut self, segment: Segment<'_>, refused: bool) -> Changes {
+    /// Follows a segment. `answered` says that the next segment of the connection is the
+    /// receiver's SYN: without it a SYN has changed nothing there.
+    pub(super) fn follow(&mut self, segment: Segment<'_>, answered: bool) -> Changes {
         let sender_key = (segment.from.to_owned(), segment.to.to_owned());
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
         let again = self.is_again(&sender_key, &segment);
@@ -75,7 +75,7 @@ impl States {
         } else if segment.has("SYN") {
             if !segment.has("ACK") {
                 sender = End { state: "SYN-SENT", after_fin: None };
-                if !refused && !again {
+                if answered && !again {
                     receiver = End { state: "SYN-RECEIVED", after_fin: None };
                 }
             } else if receiver.state == "SYN-SENT" {
