@@ -59,7 +59,12 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
         )));
     }
     let numbers = || lessons.iter().filter_map(house::Lesson::number);
-    let number = number.unwrap_or_else(|| numbers().max().unwrap_or(0) + 1);
+    // The course at a glance has rows of lessons that are planned: the next number is after
+    // those. Who writes a planned one says its number.
+    let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
+    let planned = course.lines().filter_map(number_of);
+    let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
+    let number = number.unwrap_or_else(next);
     if number == 0 || number > 99 || numbers().any(|taken| taken == number) {
         return Err(Error(format!(
             "{attempt}: number {number} is taken, or not from 1 to 99; leave --number out for \
@@ -77,7 +82,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
         ),
         (
             "lessons/README.md",
-            format!("| {number} | [{title}]({directory}/README.md) | … |"),
+            format!("| {number} | [{title}]({directory}/README.md) | … | written |"),
         ),
     ];
     let mut edits = Vec::new();
@@ -111,12 +116,14 @@ fn title(name: &str) -> String {
         .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
+/// The number of a row of a table of lessons.
+fn number_of(line: &str) -> Option<u32> {
+    line.strip_prefix('|')?.split('|').next()?.trim().parse().ok()
+}
+
 /// `text` with `row` in its table of lessons: in place of the row of that number, or behind
 /// the last that is smaller.
 fn with_row(text: &str, number: u32, row: &str) -> Option<String> {
-    let number_of = |line: &str| -> Option<u32> {
-        line.strip_prefix('|')?.split('|').next()?.trim().parse().ok()
-    };
     let mut lines: Vec<&str> = text.lines().collect();
     if let Some(at) = lines.iter().position(|line| number_of(line) == Some(number)) {
         lines[at] = row;
@@ -130,7 +137,7 @@ fn with_row(text: &str, number: u32, row: &str) -> Option<String> {
 
 fn page(number: u32, title: &str) -> String {
     format!(
-        "# {number}. {title}\n\n\
+        "# {number} · {title}\n\n\
          ## What you will see\n\n\
          One paragraph: what happens, and what is surprising about it.\n\n\
          ## Run it\n\n\
@@ -147,7 +154,7 @@ fn page(number: u32, title: &str) -> String {
          ## The code\n\n\
          Quote what matters, with the file's path behind the language.\n\n\
          ## What happened on the wire\n\n\
-         ## What goes wrong, and why\n\n\
+         ## What goes wrong and why\n\n\
          A failure has a scene of its own, `console SCENE/TERMINAL`, that shows it.\n\n\
          ## Try it yourself\n"
     )

@@ -200,6 +200,19 @@ impl Page {
         if lines.is_empty() {
             return Err(at_fence("the block is empty".into()));
         }
+        // A fence with words cannot close a block: the one that should have is missing.
+        let opens = |line: &String| {
+            line.strip_prefix("```")
+                .is_some_and(|info| info.starts_with(char::is_alphabetic))
+        };
+        if let Some(at) = lines.iter().position(opens) {
+            return Err((
+                fence_line + 1 + at,
+                format!(
+                    "a block begins here, and the one of line {fence_line} has no end: close it with ```"
+                ),
+            ));
+        }
         match meaning {
             Meaning::Terminal(name) => self.add_terminal(name, lines, &block),
             Meaning::Quotation(file) => {
@@ -413,6 +426,15 @@ mod tests {
     fn every_fault_of_a_page_is_named() {
         let faults = fault("```console\n$ a\n```\n\n```bash\nls\n```\n");
         assert_eq!(faults.lines().count(), 2);
+    }
+
+    #[test]
+    fn a_block_without_an_end_takes_no_other_for_its_content() {
+        let text = "```console a\n$ true\n\n## The code\n\n```rust x.rs\nx\n```\n";
+        let faults = fault(text);
+        assert!(
+            faults.contains(":6: a block begins here, and the one of line 1 has no end")
+        );
     }
 
     #[test]
