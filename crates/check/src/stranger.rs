@@ -168,7 +168,8 @@ struct State {
     stopped: Option<String>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    open_streams: u8,
+    /// Threads that still hear from it: what it prints, and its end.
+    hearing: u8,
     over: bool,
 }
 
@@ -223,7 +224,7 @@ impl Stranger {
         let mut reports = BufReader::new(reports);
         let first = next_report(&mut reports);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { open_streams: 2, ..State::default() }),
+            state: Mutex::new(State::default()),
             changed: Condvar::new(),
             timeline: timeline.clone(),
             output_bytes: limits.output_bytes,
@@ -419,16 +420,21 @@ impl Stranger {
         }
     }
 
-    /// How it ended, once all that it printed is known as well. A process that it left
-    /// behind may hold its output open: that is not waited for long.
+    /// How it ended, once all that it printed is known as well.
     fn drained(&self) -> Option<Ended> {
-        let state = self.shared.lock();
-        let ended = state.ended?;
-        let grace = Duration::from_secs(1);
-        let open = |state: &mut State| state.open_streams > 0;
-        let waited = self.shared.changed.wait_timeout_while(state, grace, open);
-        drop(waited);
+        let ended = self.shared.lock().ended?;
+        self.hear_out();
         Some(ended)
+    }
+
+    /// Waits until all that it printed is on the time line. A process that it left behind may
+    /// hold its output open: that is not waited for long.
+    fn hear_out(&self) {
+        const GRACE: Duration = Duration::from_secs(1);
+        let hears = |state: &mut State| state.hearing > 0;
+        let waited =
+            self.shared.changed.wait_timeout_while(self.shared.lock(), GRACE, hears);
+        drop(waited);
     }
 
     /// It ends now, with status 0.
@@ -496,6 +502,16 @@ impl Stranger {
         Ok(())
     }
 
+    /// Ends it; nothing that it printed is a command to a terminal.
+    pub fn expect_safe_output(&self) -> Outcome {
+        self.stop();
+        let printed = [self.stdout(), self.stderr()].concat();
+        match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+            true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
+            false => Ok(()),
+        }
+    }
+
     /// What can be said about the program now, for a report.
     pub fn condition(&self) -> String {
         let state = self.shared.lock();
@@ -521,7 +537,8 @@ impl Stranger {
         all.map(process::resident_bytes).sum()
     }
 
-    /// Ends it and all that it started; returns when they are gone.
+    /// Ends it and all that it started; returns when they are gone and what they printed is
+    /// read.
     pub fn stop(&self) {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut child) = child else { return };
@@ -550,6 +567,7 @@ impl Stranger {
                 }
             }
         }
+        self.hear_out();
         self.shared.change(|state| state.over = true);
     }
 }
@@ -606,15 +624,21 @@ fn next_report(reports: &mut impl BufRead) -> Option<Report> {
 /// Waits for the keeper's word that the program ended, on a thread of its own.
 fn follow(mut reports: impl BufRead + Send + 'static, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
+    shared.change(|state| state.hearing += 1);
     thread::spawn(move || {
         let ended = match next_report(&mut reports) {
-            Some(Report::Exited(status)) => Ended::Status(status),
-            Some(Report::Killed(signal)) => Ended::Signal(signal),
+            Some(Report::Exited(status)) => Some(Ended::Status(status)),
+            Some(Report::Killed(signal)) => Some(Ended::Signal(signal)),
             // The keeper was killed: by us, and it is known why.
-            _ => return,
+            _ => None,
         };
-        shared.timeline.does("program", format!("ends: {ended}"));
-        shared.change(|state| state.ended = Some(ended));
+        if let Some(ended) = ended {
+            shared.timeline.does("program", format!("ends: {ended}"));
+        }
+        shared.change(|state| {
+            state.ended = ended;
+            state.hearing -= 1;
+        });
     });
 }
 
@@ -625,6 +649,7 @@ fn listen(
     shared: &Arc<Shared>,
 ) {
     let shared = Arc::clone(shared);
+    shared.change(|state| state.hearing += 1);
     thread::spawn(move || {
         let mut line = Vec::new();
         let mut buffer = [0; 16 * 1024];
@@ -644,7 +669,7 @@ fn listen(
         if !line.is_empty() {
             print(name, &line, &shared.timeline);
         }
-        shared.change(|state| state.open_streams -= 1);
+        shared.change(|state| state.hearing -= 1);
     });
 }
 

@@ -133,9 +133,5 @@ fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
     let (client, server, address) = asked(stage)?;
     server.send_to(b"\x1b[31mred\x07", address)?;
     client.wait_end(crate::patience::Patience::with_deadline(&client, GIVES_UP))?;
-    let printed = [client.stdout(), client.stderr()].concat();
-    match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
-        true => fault("escapes such as \\x1b in what it prints", quoted(&printed)),
-        false => Ok(()),
-    }
+    client.expect_safe_output()
 }
