@@ -26,6 +26,10 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "-p", "check", "--bin", "check"]);
+    if options.arguments.iter().take_while(|word| *word != "--").any(|it| it == "--flow")
+    {
+        build.args(["-p", "flow", "--bin", "flow"]);
+    }
     build.current_dir(house::root()).stdin(Stdio::null());
     let built = build.status().map_err(Error::io("build the checker"))?;
     if !built.success() {

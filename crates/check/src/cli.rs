@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,10 @@ struct Cli {
     /// Explain every failure and show every conversation
     #[arg(long, short)]
     verbose: bool,
+
+    /// Draw the conversation of the first check that failed, or of the one that --only names
+    #[arg(long)]
+    flow: bool,
 
     /// Let a SHOULD that fails count like a MUST
     #[arg(long)]
@@ -149,6 +154,13 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
         false => cli.command.clone(),
     };
     let setting = setting(cli, &command)?;
+    let flow = match (cli.flow, cli.format) {
+        (false, _) => None,
+        (true, Format::Human) => Some(flow_beside(&setting.recipe.guard)?),
+        (true, _) => {
+            return Err(wrong("--flow draws for people; leave --format away".into()));
+        }
+    };
     let began = Instant::now();
     let verdicts = match cli.format {
         Format::Human => {
@@ -165,6 +177,11 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
                 Network::Host => "host's network",
             };
             written(human.sum(&task, &verdicts, network, began.elapsed()))?;
+            if let Some(flow) = flow {
+                let number = to_draw(&verdicts, &numbers, !cli.only.is_empty());
+                let drawn = number.and_then(|number| drawn(&task, number, setting, flow));
+                written(human.drawing(drawn.as_ref()))?;
+            }
             if let Err(Refusal(_, why)) = course::remember(&task, &verdicts) {
                 let _ = writeln!(io::stderr(), "note: your progress is not kept: {why}");
             }
@@ -206,12 +223,47 @@ fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
     only.iter().map(number).collect()
 }
 
+/// The number of the check that `--flow` draws: the first that failed, one that is binding
+/// before others; else the first that was asked for by name.
+fn to_draw(verdicts: &[Verdict], numbers: &[usize], named: bool) -> Option<usize> {
+    let failed = |strict| verdicts.iter().position(|verdict| verdict.failed(strict));
+    let place = failed(false).or_else(|| failed(true)).or(named.then_some(0))?;
+    numbers.get(place).copied()
+}
+
+/// Runs one check once more, with `flow` beside the program.
+fn drawn(
+    task: &Task,
+    number: usize,
+    mut setting: Setting,
+    flow: PathBuf,
+) -> Option<Verdict> {
+    setting.recipe.flow = Some(flow);
+    run::run(task, &[number], &setting, |_| {}).pop()
+}
+
+/// The program `flow`, which is built beside this one.
+fn flow_beside(own: &Path) -> Result<PathBuf, Refusal> {
+    let flow = own.with_file_name(format!("flow{}", std::env::consts::EXE_SUFFIX));
+    match flow.is_file() {
+        true => Ok(flow),
+        false => Err(Refusal(
+            77,
+            format!(
+                "find {}: it is not there; `cargo build -p flow` makes it",
+                flow.display()
+            ),
+        )),
+    }
+}
+
 fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
     let guard = std::env::current_exe()
         .map_err(|error| Refusal(77, format!("find this program's own file: {error}")))?;
     let folder = std::env::current_dir()
         .map_err(|error| Refusal(77, format!("find the working folder: {error}")))?;
     let command = built(command)?;
+    find(&command)?;
     // While this process has one thread.
     let network = match cli.network {
         NetworkChoice::Host => Network::Host,
@@ -246,11 +298,43 @@ fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
             folder,
             pass: cli.env.clone(),
             namespaces: network == Network::Private,
+            flow: None,
         },
         limits,
         network,
         port: cli.port.unwrap_or(DOCUMENTED_PORT),
         jobs: cli.jobs.map_or((2 * processors).min(8), usize::from),
+    })
+}
+
+/// Refuses a program that is not there, before every check fails for it. Where a `{port}` is
+/// part of its name, it must be there for the first check.
+fn find(command: &[OsString]) -> Result<(), Refusal> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(program) = command.first() else { return Ok(()) };
+    let shown = common::Escaped(program.as_encoded_bytes()).to_string();
+    if shown.contains('{') {
+        return Ok(());
+    }
+    let look = |path: &Path| match path.metadata() {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        Err(error) => Err(error),
+    };
+    let found = if shown.contains('/') {
+        look(Path::new(program))
+    } else {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let mut found = std::env::split_paths(&folders).map(|it| look(&it.join(program)));
+        match found.any(|it| it.is_ok()) {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                "it is in no folder of PATH, and ./NAME is one here",
+            )),
+        }
+    };
+    found.map_err(|reason| {
+        Refusal(2, format!("start {shown}: {reason}; is it there, and executable?"))
     })
 }
 

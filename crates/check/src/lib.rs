@@ -13,6 +13,7 @@
 pub mod checks;
 pub mod cli;
 pub mod course;
+mod drawing;
 pub mod outcome;
 pub mod patience;
 pub mod report;

@@ -49,6 +49,8 @@ pub struct Verdict {
     pub result: Result<(), Stop>,
     /// What happened.
     pub entries: Vec<Entry>,
+    /// What was drawn, where it was asked for.
+    pub drawings: Vec<String>,
     /// What can be said about the program at the end, where the check failed.
     pub condition: Option<String>,
     /// How long it took.
@@ -157,6 +159,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Verdict {
         check,
         result,
         entries: timeline.entries(),
+        drawings: timeline.drawings(),
         condition,
         elapsed: began.elapsed(),
     }

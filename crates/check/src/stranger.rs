@@ -15,6 +15,7 @@ use netlab::fence::{self, Report};
 use netlab::process::{self, Signal};
 use netlab::sockets::{self, Transport};
 
+use crate::drawing::Drawing;
 use crate::outcome::{Outcome, Stop, fault};
 use crate::patience::{GaveUp, Patience};
 use crate::timeline::{Timeline, What};
@@ -62,6 +63,8 @@ pub struct Recipe {
     pub pass: Vec<String>,
     /// Whether the kernel gives namespaces.
     pub namespaces: bool,
+    /// The program `flow`, where what this one does shall be drawn.
+    pub flow: Option<PathBuf>,
 }
 
 /// The variables that a program finds its language and its home by. All others, among which
@@ -151,6 +154,7 @@ pub struct Stranger {
     shared: Arc<Shared>,
     /// Where it waits, once that is known.
     address: Mutex<Option<SocketAddr>>,
+    drawing: Mutex<Option<Drawing>>,
 }
 
 #[derive(Debug)]
@@ -203,6 +207,7 @@ impl Stranger {
             .arg("__fence")
             .arg(if recipe.namespaces { "namespaces" } else { "group" })
             .arg(limits.each.to_word())
+            .arg(if recipe.flow.is_some() { "stopped" } else { "now" })
             .args(words)
             .current_dir(&recipe.folder)
             .env_clear()
@@ -221,8 +226,15 @@ impl Stranger {
         let mut child = command.spawn()?;
         drop(command);
 
+        let drawing = recipe.flow.as_ref().map(|flow| {
+            Drawing::join(flow, child.id(), recipe.namespaces)
+                .map_err(|error| Stop::Broken(format!("draw the program: {error}")))
+        });
         let mut reports = BufReader::new(reports);
-        let first = next_report(&mut reports);
+        let first = match drawing {
+            Some(Err(_)) => None,
+            _ => next_report(&mut reports),
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
@@ -240,7 +252,11 @@ impl Stranger {
             namespaces: recipe.namespaces,
             shared,
             address: Mutex::new(None),
+            drawing: Mutex::new(None),
         };
+        if let Some(drawing) = drawing {
+            stranger.drawing = Mutex::new(Some(drawing?));
+        }
         match first {
             Some(Report::Started) => {}
             Some(Report::NotStarted(errno)) => {
@@ -356,13 +372,21 @@ impl Stranger {
     pub fn freeze(&self) -> Outcome {
         self.signal(Signal::Stop);
         let mut patience = Patience::with_deadline(self, Duration::from_secs(5));
-        while !process::family(self.pid).into_iter().all(process::is_stopped) {
+        // Where it is drawn, it stands still for moments at each of its calls.
+        let drawn = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let enough = if drawn { 40 } else { 1 };
+        let mut seen = 0;
+        loop {
+            let still = process::family(self.pid).into_iter().all(process::is_stopped);
+            seen = if still { seen + 1 } else { 0 };
+            if seen >= enough {
+                return Ok(());
+            }
             if patience.tick().is_some() {
                 return fault("the program stands still on SIGSTOP", self.condition());
             }
             patience.nap();
         }
-        Ok(())
     }
 
     /// Lets it go on.
@@ -568,6 +592,10 @@ impl Stranger {
             }
         }
         self.hear_out();
+        let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(drawing) = drawing {
+            self.shared.timeline.draw(drawing.finish());
+        }
         self.shared.change(|state| state.over = true);
     }
 }

@@ -67,11 +67,16 @@ impl Bytes {
 pub struct Timeline {
     began: Instant,
     entries: Arc<Mutex<Vec<Entry>>>,
+    drawings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Timeline { began: Instant::now(), entries: Arc::default() }
+        Timeline {
+            began: Instant::now(),
+            entries: Arc::default(),
+            drawings: Arc::default(),
+        }
     }
 }
 
@@ -95,6 +100,16 @@ impl Timeline {
     /// Adds something without bytes.
     pub fn does(&self, who: &str, text: impl Into<String>) {
         self.add(who, What::Does { text: text.into() });
+    }
+
+    /// Adds the drawing of a program's whole conversation.
+    pub fn draw(&self, drawing: String) {
+        self.drawings.lock().unwrap_or_else(PoisonError::into_inner).push(drawing);
+    }
+
+    /// The drawings so far, one for each program that was drawn.
+    pub fn drawings(&self) -> Vec<String> {
+        self.drawings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All entries so far.

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -109,10 +111,73 @@ fn list_has_every_check() {
 
 #[test]
 fn program_that_is_not_there_is_told() {
-    let output = check(&["tcp-echo", "--only", "1", "--", "./no-such-program"]);
+    for (program, reason) in [
+        ("./no-such-program", "start ./no-such-program: No such file"),
+        ("no-such-program", "start no-such-program: it is in no folder of PATH"),
+        ("./src", "start ./src: permission denied"),
+        ("./Cargo.toml", "start ./Cargo.toml: permission denied"),
+        ("", "start : it is in no folder of PATH"),
+    ] {
+        let output = check(&["tcp-echo", "--", program]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(reason) && text.lines().count() == 1, "{program}: {text}");
+        assert!(stdout(&output).is_empty(), "{program}");
+        assert_eq!(output.status.code(), Some(2), "{program}");
+    }
+}
+
+#[test]
+fn interpreter_that_is_not_there_is_told() {
+    let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-interpreter");
+    fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = check(&["tcp-echo", "--only", "1", "--", script.to_str().unwrap()]);
     let text = stdout(&output);
-    assert!(text.contains("start ./no-such-program: No such file"), "{text}");
+    assert!(text.contains("No such file"), "{text}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn failing_check_is_drawn() {
+    if testkit::sibling(CHECK, "flow").is_none() {
+        testkit::skip("failing_check_is_drawn", "no flow beside check");
+        return;
+    }
+    let output = check(&["tcp-echo", "--flow", "--", ZOO, "tcp-echo", "no-prefix"]);
+    let text = stdout(&output);
+    assert!(text.contains("tcp-echo/2 once more, drawn: came \"Hello TCP"), "{text}");
+    for words in [
+        "bind(3, 127.0.0.1:12345)",
+        "[LISTEN]",
+        "SYN ACK",
+        "accept(3) = 4",
+        "main.rs:",
+        "16 bytes \"Hello TCP Server\"",
+    ] {
+        assert!(text.contains(words), "no `{words}` in {text}");
+    }
+    assert!(!text.contains("SIGCONT"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn check_that_is_named_is_drawn_though_it_passes() {
+    if testkit::sibling(CHECK, "flow").is_none() {
+        testkit::skip(
+            "check_that_is_named_is_drawn_though_it_passes",
+            "no flow beside check",
+        );
+        return;
+    }
+    // It stops the program for a while, which a tracer must not hide.
+    let only = ["queue", "--flow", "--only", "3", "--", ZOO, "queue", "right"];
+    let text = stdout(&check(&only));
+    assert!(text.contains("queue/3 once more, drawn: it passed"), "{text}");
+    assert!(text.contains("gets SIGSTOP"), "{text}");
+    let text = stdout(&check(&["queue", "--flow", "--", ZOO, "queue", "right"]));
+    assert!(text.contains("No check failed; --only ID names one to draw."), "{text}");
+    let output = check(&[&["--format", "tap"], &only[..]].concat());
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

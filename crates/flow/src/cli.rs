@@ -73,6 +73,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PID")]
     pub(crate) attach: Vec<i32>,
 
+    /// What the joined process is called [default: its program and PID].
+    #[arg(long, value_name = "NAME", requires = "attach")]
+    pub(crate) name: Option<String>,
+
+    /// Draws the packets of this network too: for one that only the joined process uses.
+    #[arg(long, requires = "attach")]
+    pub(crate) packets: bool,
+
     /// Lets all programs run at once; the default is one at a time, in turn, so that the
     /// same drawing comes out each time.
     #[arg(long)]

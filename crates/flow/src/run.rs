@@ -101,11 +101,14 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
     let options = Options { in_turn, data_bytes: cli.bytes, ..Options::default() };
 
     // Before the session's first word, while this process has one thread.
-    let private = if cli.host_network || !cli.attach.is_empty() {
+    let private = if cli.packets {
+        Ok(())
+    } else if cli.host_network || !cli.attach.is_empty() {
         Err("on the host's network".to_owned())
     } else {
         netlab::enter_user_namespace()
             .and_then(|()| netlab::PrivateNetwork::enter())
+            .map(drop)
             .map_err(|refusal| refusal.to_string())
     };
 
@@ -121,7 +124,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
 
     trace::watch_interrupts();
     for pid in &cli.attach {
-        session.attach(*pid).map_err(failure)?;
+        session.attach(*pid, cli.name.as_deref()).map_err(failure)?;
     }
     for words in &sides {
         let mut program = Program::new(words);
@@ -181,7 +184,7 @@ fn create(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
 fn capture(
     cli: &Cli,
     session: &mut Session,
-    private: Result<netlab::PrivateNetwork, String>,
+    private: Result<(), String>,
 ) -> Result<(), Failure> {
     if let Err(reason) = &private {
         // On the host's network the packets of strangers would be in the picture.

@@ -99,17 +99,21 @@ impl Report {
     }
 }
 
-/// The whole of the fencing program: `namespaces|group LIMITS PROGRAM ARGUMENTS…`, with the
-/// writing end of a pipe as standard input. The stranger's standard output and error are
+/// The whole of the fencing program: `namespaces|group LIMITS now|stopped PROGRAM ARGUMENTS…`,
+/// with the writing end of a pipe as standard input. The stranger's standard output and error are
 /// this program's, its standard input is empty, its environment this program's.
 ///
 /// With `group` in place of `namespaces` there are no namespaces: for a system that
 /// refuses them. Then the one who watches must end the descendants one by one.
 ///
+/// With `stopped` the stranger's process stops itself before it runs the program: for a tracer
+/// that joins it. SIGCONT lets it go on.
+///
 /// Call it first in `main`, while the process has one thread.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let namespaces = arguments.next().is_some_and(|word| word == "namespaces");
     let limits = arguments.next().and_then(|word| Limits::from_word(word.to_str()?));
+    let stopped = arguments.next().is_some_and(|word| word == "stopped");
     let (Some(limits), Some(program)) = (limits, arguments.next()) else {
         return ExitCode::from(2);
     };
@@ -145,7 +149,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             let _ = fs::write("/proc/sys/kernel/pid_max", most.to_string());
         }
     }
-    keep(&limits, &program, arguments)
+    keep(&limits, stopped, &program, arguments)
 }
 
 /// Takes the namespaces. Inside, the stranger is user 1000: an ordinary one, that has no
@@ -184,6 +188,7 @@ fn own_proc() -> io::Result<()> {
 /// Starts the stranger, says how it ended, and reaps what falls to this process.
 fn keep(
     limits: &Limits,
+    stopped: bool,
     program: &OsString,
     arguments: impl Iterator<Item = OsString>,
 ) -> ExitCode {
@@ -195,6 +200,10 @@ fn keep(
     }
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).process_group(0);
+    if stopped {
+        // SAFETY: all that it calls is async-signal-safe.
+        unsafe { command.pre_exec(stop) };
+    }
     let stranger = match command.spawn() {
         Ok(stranger) => stranger,
         Err(error) => {
@@ -234,6 +243,25 @@ fn keep(
         // SAFETY: takes nothing.
         unsafe { libc::pause() };
     }
+}
+
+/// Stops the calling process until SIGCONT, which it does not get to feel: a tracer that joins
+/// meanwhile shall not see it delivered.
+fn stop() -> io::Result<()> {
+    // SAFETY: zeros are a valid sigset_t, and sigemptyset(3) makes it one anyway; the calls
+    // get live sets of ours. What is pending is dropped when the default, which for SIGCONT is
+    // to ignore it, is set (sigaction(2)).
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCONT);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
+        libc::raise(libc::SIGSTOP);
+        libc::signal(libc::SIGCONT, libc::SIG_DFL);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+    }
+    Ok(())
 }
 
 /// Only the stranger shall hold its output open.

@@ -182,14 +182,23 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     Some(first == 'S' && states.all(|state| state == 'S'))
 }
 
-/// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks.
+/// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks. One that is
+/// traced seems stopped also while its tracer looks at it.
 pub fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
     let mut states = threads.filter_map(|thread| {
         let path = thread.ok()?.path().join("stat");
         parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
     });
-    states.next() == Some('T') && states.all(|state| state == 'T')
+    let is_stopped = |state| matches!(state, 'T' | 't');
+    states.next().is_some_and(is_stopped) && states.all(is_stopped)
+}
+
+/// The process that traces `pid` (ptrace(2)), if one does.
+pub fn tracer(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    line.trim().parse().ok().filter(|tracer| *tracer != 0)
 }
 
 /// Whether `pid` has ended: it is gone, or waits to be reaped.

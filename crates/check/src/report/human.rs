@@ -120,6 +120,27 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
+    /// The drawings of a check that ran once more, with `flow` beside the program; none where
+    /// there was nothing to draw.
+    ///
+    /// # Errors
+    /// The output is closed or full.
+    pub fn drawing(&mut self, verdict: Option<&Verdict>) -> io::Result<()> {
+        let Some(verdict) = verdict else {
+            return writeln!(self.to, "No check failed; --only ID names one to draw.");
+        };
+        let came = match &verdict.result {
+            Ok(()) => "it passed".to_owned(),
+            Err(Stop::Fault(fault)) => format!("came {}", fault.came),
+            Err(Stop::Skipped(why) | Stop::Broken(why)) => why.clone(),
+        };
+        writeln!(self.to, "\n{} once more, drawn: {came}", verdict.id)?;
+        for drawing in &verdict.drawings {
+            writeln!(self.to, "\n{}", drawing.trim_end())?;
+        }
+        Ok(())
+    }
+
     /// The last line: how many of what.
     ///
     /// # Errors

@@ -254,6 +254,7 @@ fn failures_at(
             folder,
             pass: Vec::new(),
             namespaces: true,
+            flow: None,
         },
         limits: Limits::default(),
         network: Network::Private,

@@ -181,16 +181,19 @@ impl Session {
         Ok((side, pid))
     }
 
-    /// Joins a running process as a side.
+    /// Joins a running process as a side, under this name or that of its program.
     ///
     /// # Errors
     /// [`TraceError::Attach`].
-    pub fn attach(&mut self, pid: i32) -> Result<usize, TraceError> {
+    pub fn attach(&mut self, pid: i32, name: Option<&str>) -> Result<usize, TraceError> {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words = command.split(|&byte| byte == 0).filter(|word| !word.is_empty());
         let command: Vec<String> =
             words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        let name = format!("{} {pid}", crate::side_name(&command));
+        let name = name.map_or_else(
+            || format!("{} {pid}", crate::side_name(&command)),
+            ToOwned::to_owned,
+        );
         let side = self.tracer.sides.len();
         self.tracer.attach(pid, side).map_err(|error| TraceError::Attach(pid, error))?;
         self.tracer.add_side(name, command, pid);

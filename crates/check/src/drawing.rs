@@ -1,0 +1,91 @@
+//! The conversation of a program under test, drawn: `flow` joins it before its first
+//! instruction and draws it when it has ended.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use netlab::process::{self, Signal};
+
+/// How long `flow` may take to join, and to draw.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Rows of a drawing at most.
+const ROWS: &str = "200";
+
+/// `flow` at work on one program.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    flow: Child,
+    words: [JoinHandle<String>; 2],
+}
+
+impl Drawing {
+    /// Waits until `keeper` has made the process that will be the program, which stops itself,
+    /// joins that, and lets it go on. With `packets`, the network of the calling thread is
+    /// the program's alone, and its packets are drawn too.
+    ///
+    /// # Errors
+    /// `flow` cannot be started, or the program does not appear. The program goes on without
+    /// a drawing where the system forbids to join it: then [`Drawing::finish`] tells why.
+    pub(crate) fn join(flow: &Path, keeper: u32, packets: bool) -> io::Result<Drawing> {
+        let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, what.to_owned());
+        let until = Instant::now() + DEADLINE;
+        let pid = loop {
+            let stopped =
+                process::family(keeper).into_iter().find(|it| process::is_stopped(*it));
+            if let Some(pid) = stopped {
+                break pid;
+            }
+            if process::has_ended(keeper) || Instant::now() > until {
+                return Err(late("the program did not stop for it"));
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        };
+        let mut command = Command::new(flow);
+        command
+            .args(["--attach", &pid.to_string(), "--name", "program"])
+            .args(["--color", "always", "--rows", ROWS])
+            .args(packets.then_some("--packets"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        process::isolate(&mut command);
+        let mut flow = command.spawn()?;
+        let words = [read(flow.stdout.take()), read(flow.stderr.take())];
+        while process::tracer(pid).is_none() && flow.try_wait()?.is_none() {
+            if Instant::now() > until {
+                let _ = flow.kill();
+                let _ = flow.wait();
+                return Err(late("flow did not join it"));
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        process::signal_group(pid, Signal::Continue);
+        Ok(Drawing { flow, words })
+    }
+
+    /// The drawing, once the program has ended; or a line that says why there is none.
+    pub(crate) fn finish(mut self) -> String {
+        let until = Instant::now() + DEADLINE;
+        while matches!(self.flow.try_wait(), Ok(None)) && Instant::now() < until {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        // It has ended, or will not by itself.
+        let _ = self.flow.kill();
+        let _ = self.flow.wait();
+        let [drawn, refused] = self.words.map(|it| it.join().unwrap_or_default());
+        if drawn.is_empty() { format!("no drawing: {refused}") } else { drawn }
+    }
+}
+
+fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
