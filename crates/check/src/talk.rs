@@ -212,6 +212,18 @@ impl Connection {
         }
     }
 
+    /// The same where it is not asked how the stream ends: a program that closes with bytes
+    /// unread resets it.
+    pub fn read_to_any_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
+        match self.collect(most)? {
+            (bytes, Some(Came::End | Came::Reset)) => Ok(bytes),
+            (bytes, end) => {
+                let end = end.map_or("more bytes than that".into(), |it| self.words(it));
+                fault("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+            }
+        }
+    }
+
     /// Sees that nothing comes until the program has come to rest.
     pub fn expect_silence(&mut self) -> Outcome {
         let program = Arc::clone(&self.program);

@@ -25,6 +25,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     if flaw.is("half-closes") {
         stream.shutdown(Shutdown::Write)?;
     }
+    if flaw.is("unread") {
+        // Closed with bytes in the buffer, which resets the connection.
+        return stream.peek(&mut [0]).map(drop);
+    }
     let mut reply = Vec::new();
     let mut buffer = [0; WHOLE];
     while reply.len() < WHOLE || flaw.is("reads-to-end") {

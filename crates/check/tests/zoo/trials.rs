@@ -2,16 +2,14 @@
 //! its line in `zoo/mutants.txt` names, every check must catch one, and programs that are
 //! right, in Rust and in Python, must pass all.
 //!
-//! A program may have a second of its own for what it does, and a busy machine gives it none:
-//! a verdict that was not the right one is asked for once more, alone, and that is told.
-//! `ZOO_TIMES=50` runs it all so many times, and asks once.
+//! Nothing is asked twice. `ZOO_TIMES=50` runs it all so many times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use check::course::{self, Language};
 use check::run::{Network, Setting, run};
@@ -58,14 +56,14 @@ pub(crate) fn main() -> ExitCode {
         for task in task::all() {
             for (name, command) in right_programs(&task) {
                 let name = named(&task, &name, time);
-                trials.push(trial(name, move || judge(&task, &command, &[])));
+                trials.push(Trial::test(name, move || judge(&task, &command, &[])));
             }
             for language in [Language::Rust, Language::Python] {
                 let file = course::starter(&task, language);
                 if let Some(command) = runs(&task, &file) {
                     let name =
                         named(&task, &format!("starter, {}", file.display()), time);
-                    trials.push(trial(name, move || begins(&task, &command)));
+                    trials.push(Trial::test(name, move || begins(&task, &command)));
                 }
             }
         }
@@ -73,30 +71,13 @@ pub(crate) fn main() -> ExitCode {
             let table = Arc::clone(&table);
             let (task, flaw, _) = &table[place];
             let name = named(task, flaw, time);
-            trials.push(trial(name, move || {
+            trials.push(Trial::test(name, move || {
                 let (task, flaw, wanted) = &table[place];
                 judge(task, &zoo(task, flaw), wanted)
             }));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// A trial beside others; once more and alone, if it did not come out right.
-fn trial(name: String, run: impl Fn() -> Result<(), Failed> + Send + 'static) -> Trial {
-    static ALONE: RwLock<()> = RwLock::new(());
-    Trial::test(name.clone(), move || {
-        let first = {
-            let _beside = ALONE.read().unwrap_or_else(PoisonError::into_inner);
-            run()
-        };
-        if first.is_ok() || std::env::var_os("ZOO_TIMES").is_some() {
-            return first;
-        }
-        let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(std::io::stderr(), "once more, alone: {name}");
-        run()
-    })
 }
 
 /// Builds the lessons' programs, the starters and the solutions: a test has only its own
@@ -208,7 +189,7 @@ fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
             }
         }
         let name = format!("{}: real, {}", task.name, command.trim());
-        trials.push(trial(name, move || {
+        trials.push(Trial::test(name, move || {
             let folder = root().join("crates/check/zoo");
             let (failed, broken, report) = failures_at(&task, &words, folder, port);
             let sure = failed.iter().copied().filter(|number| !at_times.contains(number));
