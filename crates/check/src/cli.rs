@@ -137,8 +137,10 @@ pub fn main() -> ExitCode {
 fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
     let wrong = |message: String| Refusal(2, message);
     let task = cli.task.as_deref().map(task::find).transpose().map_err(wrong)?;
-    let written = |result: io::Result<()>| {
-        result.map_err(|error| Refusal(1, format!("write to stdout: {error}")))
+    let written = |result: io::Result<()>| match result {
+        // Who reads has seen enough, as `head` has; the verdict is the exit status.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Refusal(1, format!("write to stdout: {error}"))),
     };
     if cli.list {
         let tasks = task.map_or_else(task::all, |task| vec![task]);

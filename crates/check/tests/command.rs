@@ -110,6 +110,23 @@ fn list_has_every_check() {
 }
 
 #[test]
+fn reader_who_has_seen_enough_changes_no_verdict() {
+    for (command, status) in [
+        (&["--list"][..], 0),
+        (&["tcp-echo", "--", ZOO, "tcp-echo", "no-prefix"], 1),
+        (&["tcp-echo", "--format", "tap", "--", ZOO, "tcp-echo"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut check = Command::new(CHECK);
+        check.args(command).env("CI", "true").stdout(writer);
+        let output = check.output().unwrap();
+        assert_eq!(stderr(&output), "", "{command:?}");
+        assert_eq!(output.status.code(), Some(status), "{command:?}");
+    }
+}
+
+#[test]
 fn program_that_is_not_there_is_told() {
     for (program, reason) in [
         ("./no-such-program", "start ./no-such-program: No such file"),
