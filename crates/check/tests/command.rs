@@ -436,6 +436,15 @@ fn secrets_stay_outside() {
 }
 
 #[test]
+fn signals_reach_the_program_in_the_background_of_a_script() {
+    let command = "trap '' INT TERM HUP CHLD; exec \"$0\" \"$@\"";
+    let mut check = Command::new("sh");
+    check.args(["-c", command, CHECK, "udp-echo", "--only", "12", "--", ZOO, "udp-echo"]);
+    let output = check.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+}
+
+#[test]
 fn processes_outside_cannot_be_signalled() {
     let mut outside = Command::new("sleep").arg("60").spawn().unwrap();
     harm("kills", &[], "the program has ended");

@@ -114,6 +114,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let namespaces = arguments.next().is_some_and(|word| word == "namespaces");
     let limits = arguments.next().and_then(|word| Limits::from_word(word.to_str()?));
     let stopped = arguments.next().is_some_and(|word| word == "stopped");
+    crate::process::heed_signals();
     let (Some(limits), Some(program)) = (limits, arguments.next()) else {
         return ExitCode::from(2);
     };

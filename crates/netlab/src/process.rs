@@ -28,21 +28,36 @@ pub enum Signal {
     Continue,
 }
 
-/// Makes `command` start in a process group of its own, and die with the thread that
-/// starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive the run.
+/// Makes `command` start in a process group of its own, heed signals, and die with the thread
+/// that starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive the run.
 #[cfg(unix)]
 pub fn isolate(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.process_group(0);
-    #[cfg(target_os = "linux")]
-    // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
+    // SAFETY: between fork and exec only signal and prctl are called, which are
+    // async-signal-safe.
     unsafe {
         command.pre_exec(|| {
-            match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
+            heed_signals();
+            #[cfg(target_os = "linux")]
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
+                return Err(io::Error::last_os_error());
             }
+            Ok(())
         });
+    }
+}
+
+/// Makes this process, and what it starts, heed signals again that who started it made it
+/// ignore: what runs in the background of a script, or under nohup(1), begins deaf to SIGINT
+/// or SIGHUP, and execve(2) keeps that. A program that is run as from a terminal hears both.
+#[cfg(unix)]
+pub fn heed_signals() {
+    // The signals of `signal(7)` without the real-time ones. SIGKILL and SIGSTOP are
+    // refused, and need it not.
+    for signal in 1..32 {
+        // SAFETY: takes two numbers; the default needs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
