@@ -62,6 +62,9 @@ pub struct Capture {
     frames: usize,
     next: usize,
     lost: u64,
+    /// What the kernel's collector finds: dropped after `socket`, whose last holder is then
+    /// the collector.
+    left: Option<[UnixDatagram; 2]>,
 }
 
 // SAFETY: the ring is a mapping of this process, owned by this value alone; no thread but
@@ -122,8 +125,16 @@ impl Capture {
         let Some(ring) = NonNull::new(ring.cast::<u8>()) else {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         };
-        let capture =
-            Capture { socket, ring, ring_bytes, frame_bytes, frames, next: 0, lost: 0 };
+        let capture = Capture {
+            socket,
+            ring,
+            ring_bytes,
+            frame_bytes,
+            frames,
+            next: 0,
+            lost: 0,
+            left: None,
+        };
 
         // SAFETY: a NUL-terminated name.
         let index = unsafe { libc::if_nametoindex(c"lo".as_ptr()) };
@@ -206,7 +217,7 @@ impl Drop for Capture {
         // SAFETY: unmaps what `open` mapped; nothing borrows from it any more.
         unsafe { libc::munmap(self.ring.as_ptr().cast(), self.ring_bytes) };
         // Where this is refused, the descriptor's own end waits instead.
-        let _ = leave_to_collector(&self.socket);
+        self.left = leave_to_collector(&self.socket).ok();
     }
 }
 
@@ -216,7 +227,7 @@ impl Drop for Capture {
 /// descriptor that lies unread in an `AF_UNIX` socket stays open, and a socket that lies in
 /// its own queue can be read by nobody: the kernel has a collector for these (`unix(7)`,
 /// `SCM_RIGHTS`), which works beside us.
-fn leave_to_collector(socket: &OwnedFd) -> io::Result<()> {
+fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
     let (near, far) = UnixDatagram::pair()?;
     let descriptors = [far.as_raw_fd(), socket.as_raw_fd()];
     let bytes = size_of_val(&descriptors) as libc::c_uint;
@@ -236,7 +247,7 @@ fn leave_to_collector(socket: &OwnedFd) -> io::Result<()> {
         libc::CMSG_DATA(head).cast::<[RawFd; 2]>().write_unaligned(descriptors);
         libc::sendmsg(near.as_raw_fd(), &raw const message, 0)
     };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok([near, far]) }
 }
 
 /// How the ring is divided. The kernel allocates it in blocks of whole pages, and does not
