@@ -20,6 +20,20 @@ fn recorded_echo_is_drawn_as_it_was() {
 }
 
 #[test]
+fn a_syn_that_nobody_answers_changes_nothing_at_the_listener() {
+    let received = "[SYN-RECEIVED]";
+    let mut log = recorded();
+    assert!(draw::text(&log, &Options::default()).contains(received));
+    let mut packets = 0;
+    log.events.retain(|event| {
+        packets += usize::from(matches!(event, Event::Packet(_)));
+        !matches!(event, Event::Packet(_)) || packets == 1
+    });
+    let drawn = draw::text(&log, &Options::default());
+    assert!(drawn.contains(" SYN ") && !drawn.contains(received), "{drawn}");
+}
+
+#[test]
 fn no_line_is_wider_than_asked() {
     for width in [40, 60, 80, 133] {
         let drawn = draw::text(&recorded(), &Options { width, ..Options::default() });
