@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("already_traced", &["strace", "sleep"], already_traced),
         trial("joins_and_leaves_a_running_program", &["python3"], joins_and_leaves),
         trial("refused_says_why_and_is_77", &[], refused),
+        trial("no_namespaces_no_packets", &["unshare", "python3"], no_namespaces),
         trial("thirty_two_bit_code", &[], thirty_two_bit),
         trial("no_such_program", &[], no_such_program),
         trial("no_such_process", &[], no_such_process),
@@ -159,6 +160,34 @@ fn refused() -> Result<(), Failed> {
     assert!(run.stderr.contains("flow show"), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1);
     says(&run, "exits 77")
+}
+
+/// A user namespace in which no more may be made refuses what a sandbox refuses.
+fn no_namespaces() -> Result<(), Failed> {
+    let script = "cd /proc/sys/user && echo 0 > max_user_namespaces && \
+                  echo 0 > max_net_namespaces && exec \"$0\" \"$@\"";
+    let refused = |args: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-Ur", "sh", "-c", script, env!("CARGO_BIN_EXE_flow")]);
+        run(unshare.args(args).stdin(Stdio::null()))
+    };
+    let python = tool::python();
+    let script = "import socket; socket.socket().close()";
+    let calls_alone = refused(&["--", &python, "-c", script]);
+    if calls_alone.stderr.starts_with("unshare: ") {
+        testkit::skip("no_namespaces_no_packets", calls_alone.stderr.trim());
+        return Ok(());
+    }
+    says(&calls_alone, "socket(AF_INET, SOCK_STREAM) = 3")?;
+    says(&calls_alone, "Calls alone, no packets: unshare(CLONE_NEWUSER): ")?;
+    assert_eq!(calls_alone.status, Some(0));
+
+    // What cannot be done at all is refused.
+    let file = tool::scratch("refused.pcapng");
+    let packets = refused(&["--pcap", &file.to_string_lossy(), "--", "true"]);
+    assert!(packets.stderr.starts_with("capture packets: "), "{}", packets.stderr);
+    assert_eq!(packets.status, Some(77));
+    Ok(())
 }
 
 fn exec_from_a_thread() -> Result<(), Failed> {
