@@ -402,8 +402,7 @@ impl Stranger {
 
     /// Waits until it listens for TCP clients no more. It shall be soon: later it may have
     /// ended altogether.
-    pub fn waits_no_more(&self) -> Outcome {
-        let mut patience = Patience::for_silence(self);
+    pub fn waits_no_more(&self, mut patience: Patience<'_>) -> Outcome {
         let port = self.address()?.port();
         while sockets::is_listened_at(port) {
             if patience.tick().is_some() {

@@ -92,6 +92,8 @@ pub(super) const TASK: Task = Task {
 
 /// A second for the last clients, and the rest for a busy machine.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long the signal's work is waited for, out of the second that follows it.
+const SOON: Duration = Duration::from_millis(200);
 
 fn says_bye(stage: &mut Stage<'_>) -> Outcome {
     let server = stage.tcp_server()?;
@@ -172,15 +174,15 @@ fn asked_to_end(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection)> {
 
 fn term_refuses(stage: &mut Stage<'_>) -> Outcome {
     let (server, _client) = asked_to_end(stage)?;
-    server.waits_no_more()?;
+    server.waits_no_more(Patience::for_silence(&server))?;
     stage.expect_refusal(&server)
 }
 
 fn term_serves(stage: &mut Stage<'_>) -> Outcome {
     let (server, mut client) = asked_to_end(stage)?;
     // The signal has done its work when the listener is gone, or soon. Another check asks
-    // for that; and there is only a second.
-    let _ = server.waits_no_more();
+    // for that; and there is only a second, which goes by on a busy machine too.
+    let _ = server.waits_no_more(Patience::with_deadline(&server, SOON));
     client.send(b"again")?;
     client.expect(b"again")?;
     client.finish_sending()?;
