@@ -105,6 +105,20 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     Ok(lessons)
 }
 
+/// The lesson that a user's word means, and what stands behind its slash: a scene. The path
+/// of the folder, as a shell completes it, is a word for the lesson too.
+///
+/// # Errors
+/// As [`lesson`].
+pub fn lesson_and_scene<'a>(
+    root: &Path,
+    word: &'a str,
+) -> Result<(Lesson, Option<&'a str>), String> {
+    let word = word.strip_prefix("lessons/").unwrap_or(word);
+    let (word, scene) = word.split_once('/').unwrap_or((word, ""));
+    Ok((lesson(root, word)?, Some(scene).filter(|scene| !scene.is_empty())))
+}
+
 /// The lesson that a user's word means.
 ///
 /// # Errors
@@ -197,6 +211,24 @@ fn binaries() -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_names_a_lesson_and_perhaps_a_scene() {
+        let root = root();
+        for (word, wanted) in [
+            ("tcp-echo", None),
+            ("tcp-echo/", None),
+            ("lessons/02-tcp-echo/", None),
+            ("2/main", Some("main")),
+            ("lessons/02-tcp-echo/main", Some("main")),
+        ] {
+            let (lesson, scene) = lesson_and_scene(&root, word).unwrap();
+            assert_eq!((lesson.name(), scene), ("tcp-echo", wanted), "{word}");
+        }
+        for word in ["", "/", "lessons/", "lessons", "/main"] {
+            assert!(lesson_and_scene(&root, word).is_err(), "{word}");
+        }
+    }
 
     #[test]
     fn a_lesson_goes_by_number_directory_and_name() {

@@ -33,7 +33,15 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
     }
     let root = house::root();
     let lessons = match &options.lesson {
-        Some(word) => vec![house::lesson(&root, word)?],
+        Some(word) => match house::lesson_and_scene(&root, word)? {
+            (lesson, None) => vec![lesson],
+            (lesson, Some(_)) => {
+                return Err(Error(format!(
+                    "update `{word}`: a lesson is updated whole; try {}",
+                    lesson.name()
+                )));
+            }
+        },
         None => house::lessons(&root).map_err(Error::io("read lessons/"))?,
     };
     let mut pages = Vec::new();

@@ -112,11 +112,7 @@ pub fn flow(options: &Options) -> Result<Ended, Error> {
 
 /// Draws a lesson's run; where the system does not allow one, the recording beside the page.
 fn lesson(root: &Path, word: &str, options: &Options) -> Result<Ended, Error> {
-    let (word, only) = match word.split_once('/') {
-        Some((word, scene)) => (word, Some(scene)),
-        None => (word, None),
-    };
-    let lesson = house::lesson(root, word)?;
+    let (lesson, only) = house::lesson_and_scene(root, word)?;
     let pages = lesson.pages(root)?;
     let jobs = demo::jobs(&pages);
     let at = only.map_or(Ok(0), |word| demo::find(&lesson, &jobs, word))?;
