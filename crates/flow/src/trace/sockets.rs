@@ -11,26 +11,38 @@ use std::os::fd::OwnedFd;
 use super::{address, names, sys};
 use crate::event;
 
-/// What a descriptor refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
-    Socket(u64),
-    Epoll,
-    Other,
+/// Folders of descriptors that are kept open at most.
+const FOLDERS: usize = 64;
+
+/// The descriptors of the traced threads.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors {
+    /// `/proc/TID/fd` of each thread, open: from there a descriptor is looked up in half the
+    /// time that the whole path takes.
+    folders: HashMap<i32, OwnedFd>,
 }
 
-/// What the descriptor `fd` of a thread refers to.
-pub(super) fn target(tid: i32, fd: i32) -> Target {
-    let Ok(link) = std::fs::read_link(format!("/proc/{tid}/fd/{fd}")) else {
-        return Target::Other;
-    };
-    let link = link.to_string_lossy();
-    if let Some(inode) = link.strip_prefix("socket:[").and_then(|it| it.strip_suffix(']'))
-        && let Ok(inode) = inode.parse()
-    {
-        return Target::Socket(inode);
+impl Descriptors {
+    /// The inode number of the socket that the descriptor `fd` of a thread refers to, if it
+    /// is one.
+    pub(super) fn socket(&mut self, tid: i32, fd: i32) -> Option<u64> {
+        if !self.folders.contains_key(&tid) {
+            if self.folders.len() >= FOLDERS {
+                self.folders.clear();
+            }
+            let folder = std::fs::File::open(format!("/proc/{tid}/fd")).ok()?;
+            self.folders.insert(tid, folder.into());
+        }
+        let mut link = [0; 64];
+        let link = sys::read_link_at(self.folders.get(&tid)?, fd, &mut link).ok()?;
+        let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+        std::str::from_utf8(inode).ok()?.parse().ok()
     }
-    if link == "anon_inode:[eventpoll]" { Target::Epoll } else { Target::Other }
+
+    /// Forgets a thread that ended: its id may come again.
+    pub(super) fn forget(&mut self, tid: i32) {
+        self.folders.remove(&tid);
+    }
 }
 
 /// The sockets seen so far, by inode number.

@@ -261,6 +261,31 @@ pub(super) fn write_set(tid: i32, address: u64, set: &libc::cpu_set_t, length: u
     }
 }
 
+/// What the symbolic link `name`, a number, in a folder says, as far as it fits into `to`
+/// (`readlinkat(2)`).
+///
+/// # Errors
+/// `ENOENT` where there is none.
+pub(super) fn read_link_at<'a>(
+    folder: &OwnedFd,
+    name: i32,
+    to: &'a mut [u8],
+) -> io::Result<&'a [u8]> {
+    let mut text = [0_u8; 12];
+    // An int has eleven characters at most: the last byte stays 0.
+    io::Write::write_fmt(&mut &mut text[..11], format_args!("{name}"))?;
+    // SAFETY: the name ends with a NUL, and the buffer is as long as said.
+    let read = check(unsafe {
+        libc::readlinkat(
+            folder.as_raw_fd(),
+            text.as_ptr().cast(),
+            to.as_mut_ptr().cast(),
+            to.len(),
+        ) as libc::c_long
+    })?;
+    Ok(&to[..read as usize])
+}
+
 /// A descriptor for a process (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.

@@ -9,7 +9,7 @@ use netlab::capture::Capture;
 use super::calls::{self, Kind};
 use super::memory::Memory;
 use super::processors::Processors;
-use super::sockets::{self, Sockets, Target};
+use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Report, Resume, Stop, SyscallStop};
 use super::turns::Turns;
 use super::unwind::Unwind;
@@ -118,6 +118,7 @@ pub(super) struct Tracer {
     pub(super) began_ns: u64,
     sink: Box<dyn FnMut(Event) + Send>,
     processors: Option<Processors>,
+    descriptors: Descriptors,
     sockets: Sockets,
     unwind: Unwind,
     next_id: u64,
@@ -143,6 +144,7 @@ impl Tracer {
             began_ns: sys::now_ns(),
             sink,
             processors: None,
+            descriptors: Descriptors::default(),
             sockets: Sockets::default(),
             unwind: Unwind::default(),
             next_id: 1,
@@ -434,6 +436,7 @@ impl Tracer {
 
     fn on_end(&mut self, tid: i32, ended: Ended) {
         self.drain();
+        self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
         if self.turns.current == Some(tid) {
             self.turns.end();
@@ -563,11 +566,8 @@ impl Tracer {
         args: &[u64; 6],
     ) -> Option<Option<u64>> {
         let fd = args[0] as i32;
-        let is_socket = |fd: i32| matches!(sockets::target(tid, fd), Target::Socket(_));
-        let socket_of = |fd: i32| match sockets::target(tid, fd) {
-            Target::Socket(inode) => Some(inode),
-            _ => None,
-        };
+        let memory = self.memory(tid);
+        let mut socket_of = |fd: i32| self.descriptors.socket(tid, fd);
         match kind {
             Kind::Socket | Kind::SocketPair => Some(None),
             Kind::Read
@@ -576,22 +576,20 @@ impl Tracer {
             | Kind::WriteVector
             | Kind::Close => Some(Some(socket_of(fd)?)),
             Kind::Poll => {
-                let fds = self.memory(tid).poll_descriptors(args[0], args[1]);
-                fds.into_iter().any(is_socket).then_some(None)
+                let mut fds = memory.poll_descriptors(args[0], args[1]).into_iter();
+                fds.any(|fd| socket_of(fd).is_some()).then_some(None)
             }
             Kind::Select => {
-                let memory = self.memory(tid);
-                let mut sets = args[1..4].iter();
-                sets.any(|&set| {
-                    let fds = memory.fd_set_descriptors(set, args[0]);
-                    set != 0 && fds.into_iter().any(is_socket)
-                })
-                .then_some(None)
+                let sets = args[1..4].iter().filter(|set| **set != 0);
+                let mut fds =
+                    sets.flat_map(|set| memory.fd_set_descriptors(*set, args[0]));
+                fds.any(|fd| socket_of(fd).is_some()).then_some(None)
             }
-            Kind::EpollControl => is_socket(args[2] as i32).then(|| {
+            Kind::EpollControl => {
+                socket_of(args[2] as i32)?;
                 self.epolls.insert((pid, fd));
-                None
-            }),
+                Some(None)
+            }
             Kind::EpollWait => {
                 let attached = self.threads.get(&tid).is_some_and(|it| it.attached);
                 (attached || self.epolls.contains(&(pid, fd))).then_some(None)
@@ -635,7 +633,7 @@ impl Tracer {
         match open.kind {
             Kind::Socket | Kind::Accept if !failed => {
                 let fd = value as i32;
-                if let Target::Socket(inode) = sockets::target(tid, fd) {
+                if let Some(inode) = self.descriptors.socket(tid, fd) {
                     made = Some(inode);
                     self.sockets.forget(inode);
                     self.ask(side, pid, fd, inode);
