@@ -201,7 +201,9 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
 
 /// The exit status: what the checker could not judge outweighs what failed.
 fn status(verdicts: &[Verdict], wanted: usize, strict: bool) -> u8 {
-    let broken = |verdict: &Verdict| matches!(verdict.result, Err(Stop::Broken(_)));
+    let broken = |verdict: &Verdict| {
+        matches!(verdict.result, Err(Stop::Broken(_) | Stop::Late(_)))
+    };
     if verdicts.len() < wanted || verdicts.iter().any(broken) {
         return 70;
     }

@@ -14,6 +14,9 @@ pub enum Stop {
     Fault(Fault),
     /// The check cannot be made on this system: what is missing.
     Skipped(String),
+    /// The check came too late to say anything of the program: the machine is busy. It is
+    /// made again.
+    Late(String),
     /// The checker itself failed. That is never the program's fault.
     Broken(String),
 }

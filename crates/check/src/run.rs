@@ -129,18 +129,26 @@ pub fn run(
 const STARVED: Duration = Duration::from_millis(500);
 /// How often a check is made that fails while the checker starves.
 const ATTEMPTS: usize = 4;
+/// How often a check is made that comes too late to say anything.
+const ATTEMPTS_IF_LATE: usize = 20;
 
-/// Runs one check; again, on a network of its own again, if it failed and the checker had no
-/// processor to see why.
+/// Runs one check; again, on a network of its own again, if it came too late, or failed and
+/// the checker had no processor to see why.
 fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Verdict {
-    for _ in 1..ATTEMPTS {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         let before = waited_for_processor();
         let verdict = judge(task, number, setting);
-        if verdict.passed() || waited_for_processor() - before < STARVED {
+        let attempts = match &verdict.result {
+            Err(Stop::Late(_)) => ATTEMPTS_IF_LATE,
+            Err(_) if waited_for_processor() - before >= STARVED => ATTEMPTS,
+            _ => 1,
+        };
+        if attempt >= attempts {
             return verdict;
         }
     }
-    judge(task, number, setting)
 }
 
 /// How long this thread has waited for a processor so far: the second number of its

@@ -178,8 +178,8 @@ fn asked_to_end(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection, In
 /// What is seen later than this says nothing about the server that waited for its client.
 fn in_time(asked: Instant) -> Outcome {
     match asked.elapsed() {
-        late if late > OVER => Err(Stop::Broken(format!(
-            "the machine is too busy: the checker came {late:.1?} after SIGTERM; try again"
+        late if late > OVER => Err(Stop::Late(format!(
+            "the machine is too busy: the checker came {late:.1?} after SIGTERM"
         ))),
         _ => Ok(()),
     }

@@ -42,7 +42,7 @@ impl<W: Write> Human<W> {
             Err(Stop::Fault(_)) if check.level == Level::Should => ("!", WARN),
             Err(Stop::Fault(_)) => ("✗", BAD),
             Err(Stop::Skipped(_)) => ("-", DIM),
-            Err(Stop::Broken(_)) => ("?", WARN),
+            Err(Stop::Broken(_) | Stop::Late(_)) => ("?", WARN),
         };
         writeln!(
             self.to,
@@ -57,7 +57,7 @@ impl<W: Write> Human<W> {
             }
             Err(Stop::Fault(_)) => self.fault(verdict)?,
             Err(Stop::Skipped(why)) => self.row("skipped", why)?,
-            Err(Stop::Broken(why)) => {
+            Err(Stop::Broken(why) | Stop::Late(why)) => {
                 self.row("broken", &format!("the checker itself failed: {why}"))?;
                 self.row("", "that is no fault of your program; please report it")?;
             }
@@ -132,7 +132,7 @@ impl<W: Write> Human<W> {
         let came = match &verdict.result {
             Ok(()) => "it passed".to_owned(),
             Err(Stop::Fault(fault)) => format!("came {}", fault.came),
-            Err(Stop::Skipped(why) | Stop::Broken(why)) => why.clone(),
+            Err(Stop::Skipped(why) | Stop::Broken(why) | Stop::Late(why)) => why.clone(),
         };
         writeln!(self.to, "\n{} once more, drawn: {came}", verdict.id)?;
         for drawing in &verdict.drawings {
@@ -166,7 +166,7 @@ impl<W: Write> Human<W> {
         part(count(|it| it.failed(true) && !it.failed(false)), "SHOULD failed");
         part(count(|it| matches!(it.result, Err(Stop::Skipped(_)))), "skipped");
         part(
-            count(|it| matches!(it.result, Err(Stop::Broken(_)))),
+            count(|it| matches!(it.result, Err(Stop::Broken(_) | Stop::Late(_)))),
             "could not be judged",
         );
         let seconds = elapsed.as_secs_f64();

@@ -58,7 +58,9 @@ pub(super) fn write(
     strict: bool,
 ) -> io::Result<()> {
     let broken = verdicts.iter().find_map(|verdict| match &verdict.result {
-        Err(Stop::Broken(why)) => Some(format!("{}: {why}", verdict.id)),
+        Err(Stop::Broken(why) | Stop::Late(why)) => {
+            Some(format!("{}: {why}", verdict.id))
+        }
         _ => None,
     });
     let status = match &broken {
@@ -86,7 +88,7 @@ fn test(verdict: &Verdict) -> Test<'_> {
             ("fail", Some(format!("wanted: {wanted}\ncame: {came}")))
         }
         Err(Stop::Skipped(why)) => ("skip", Some(why.clone())),
-        Err(Stop::Broken(why)) => ("error", Some(why.clone())),
+        Err(Stop::Broken(why) | Stop::Late(why)) => ("error", Some(why.clone())),
     };
     let printed = super::junit::printed(&verdict.entries);
     Test {

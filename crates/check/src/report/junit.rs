@@ -46,7 +46,7 @@ fn case(verdict: &Verdict, strict: bool) -> TestCase {
             status.set_message(why.clone());
             status
         }
-        Err(Stop::Broken(why)) => {
+        Err(Stop::Broken(why) | Stop::Late(why)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
             status.set_type("checker");
             status.set_message(why.clone());

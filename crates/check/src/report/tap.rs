@@ -36,7 +36,9 @@ pub(super) fn write(
                 ("likely", verdict.check.cause),
                 ("read", verdict.check.page),
             ],
-            Err(Stop::Broken(why)) => vec![("severity", "checker"), ("message", why)],
+            Err(Stop::Broken(why) | Stop::Late(why)) => {
+                vec![("severity", "checker"), ("message", why)]
+            }
             _ => continue,
         };
         writeln!(to, "  ---")?;
