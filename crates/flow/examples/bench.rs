@@ -5,8 +5,8 @@
 //!
 //! The ways take turns, so that a machine that is busy for a while is busy for all of them.
 //! The ratios are those of the medians: strace and its program share a processor in some
-//! rounds and not in others, by chance, so that its best round is not the one to expect. What a lesson's flow costs over its demo is measured by
-//! `cargo xtask bench`.
+//! rounds and not in others, by chance, so that its best round is not the one to expect.
+//! What a lesson's flow costs over its demo is measured by `cargo xtask bench`.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so by panic")]
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 

@@ -34,6 +34,16 @@ fn a_syn_that_nobody_answers_changes_nothing_at_the_listener() {
 }
 
 #[test]
+fn a_run_without_sockets_says_so() {
+    let mut log = recorded();
+    let says_so =
+        |log: &Log| draw::text(log, &Options::default()).contains("No program made");
+    assert!(!says_so(&log));
+    log.events.retain(|event| matches!(event, Event::Side(_) | Event::Process(_)));
+    assert!(says_so(&log));
+}
+
+#[test]
 fn no_line_is_wider_than_asked() {
     for width in [40, 60, 80, 133] {
         let drawn = draw::text(&recorded(), &Options { width, ..Options::default() });

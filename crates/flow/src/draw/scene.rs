@@ -457,6 +457,10 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self) -> Scene {
+        if self.calls.is_empty() && !self.scene.has_packets {
+            let text = "No program made a call about sockets".to_owned();
+            self.scene.notes.push(text);
+        }
         let rows = &mut self.scene.rows;
         let limit = self.options.rows.max(2);
         if rows.len() > limit {
