@@ -7,7 +7,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -426,6 +426,37 @@ fn program_that_ignores_termination_is_ended() {
 #[test]
 fn daemon_is_not_left_behind() {
     harm("daemon", &[], "has ended: exit status 0");
+}
+
+#[test]
+fn nothing_outlives_a_checker_that_is_killed() {
+    for network in ["private", "host"] {
+        let mark = format!("{}-killed-{network}", std::process::id());
+        let variable = format!("ZOO_MARK={mark}");
+        let mut check = Command::new(CHECK)
+            .args(["tcp-echo", "--only", "1", "--network", network, "--env", "ZOO_MARK"])
+            .args(["--", "sleep", "60"])
+            .env("ZOO_MARK", &mark)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let is_program = |pid: &u32| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.starts_with(b"sleep\0")
+        };
+        wait_until("the program runs", || marked(&variable).iter().any(is_program));
+        check.kill().unwrap();
+        check.wait().unwrap();
+        wait_until("all are gone", || marked(&variable).is_empty());
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}: not within 30 s");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! a process of ours between it and us.
 //!
 //! The program that fences ([`run`]) is started by the one that watches, as the first of a
-//! process group. It takes a user, a process and a mount namespace, and forks: the child
+//! process group. It heeds signals and dies with the thread that started it. It takes a user, a process and a mount namespace, and forks: the child
 //! is the first process of the namespace, its *keeper*. The keeper limits itself, starts
 //! the stranger, which inherits the limits, and reports through its own standard input
 //! ([`Report`]). When the keeper dies, the kernel kills all that is left in the namespace,
@@ -115,6 +115,10 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let limits = arguments.next().and_then(|word| Limits::from_word(word.to_str()?));
     let stopped = arguments.next().is_some_and(|word| word == "stopped");
     crate::process::heed_signals();
+    die_with_parent();
+    if !is_watched() {
+        return ExitCode::FAILURE;
+    }
     let (Some(limits), Some(program)) = (limits, arguments.next()) else {
         return ExitCode::from(2);
     };
@@ -123,6 +127,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Report::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
             return ExitCode::FAILURE;
         }
+        // Once more: the kernel forgets it where the credentials change.
         die_with_parent();
         // SAFETY: the process has one thread, so the child may use all it inherits.
         match unsafe { libc::fork() } {
@@ -172,6 +177,15 @@ fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
 }
 
+/// Whether somebody reads what the keeper tells. Who watches may have died before
+/// [`die_with_parent`] could know of it.
+fn is_watched() -> bool {
+    let mut reports = libc::pollfd { fd: 0, events: 0, revents: 0 };
+    // SAFETY: one live pollfd; a timeout of 0 does not wait.
+    unsafe { libc::poll(&raw mut reports, 1, 0) };
+    reports.revents & libc::POLLERR == 0
+}
+
 fn own_proc() -> io::Result<()> {
     let nothing = std::ptr::null();
     let private = libc::MS_REC | libc::MS_PRIVATE;
@@ -201,9 +215,12 @@ fn keep(
     }
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).process_group(0);
-    if stopped {
-        // SAFETY: all that it calls is async-signal-safe.
-        unsafe { command.pre_exec(stop) };
+    // SAFETY: prctl(2), and all that `stop` calls, is async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            die_with_parent();
+            if stopped { stop() } else { Ok(()) }
+        });
     }
     let stranger = match command.spawn() {
         Ok(stranger) => stranger,
