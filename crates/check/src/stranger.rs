@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -164,11 +165,15 @@ struct Shared {
     changed: Condvar,
     timeline: Timeline,
     output_bytes: usize,
+    /// Its output streams, to see what the threads that read them have not read yet.
+    streams: Vec<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ended: Option<Ended>,
+    /// Nothing more will be told of its end.
+    told: bool,
     /// Why it was stopped by us, if so.
     stopped: Option<String>,
     stdout: Vec<u8>,
@@ -243,6 +248,7 @@ impl Stranger {
             changed: Condvar::new(),
             timeline: timeline.clone(),
             output_bytes: limits.output_bytes,
+            streams: copies(&child)?,
         });
         let (out, err) = (child.stdout.take(), child.stderr.take());
         listen("stdout", out, &shared);
@@ -340,7 +346,15 @@ impl Stranger {
                 || process::sleeps(pid) == Some(true)
                 || process::is_stopped(pid)
         };
-        process::family(self.keeper).into_iter().skip(1).all(rests)
+        self.is_heard() && process::family(self.keeper).into_iter().skip(1).all(rests)
+    }
+
+    /// Whether all that it has printed, and its end, is known here. On a busy machine the
+    /// threads that hear of it may be waiting for a processor when it has long ended.
+    fn is_heard(&self) -> bool {
+        let told = self.shared.lock().told;
+        (told || !process::has_ended(self.pid))
+            && self.shared.streams.iter().all(|it| process::unread_bytes(it) == 0)
     }
 
     /// How it ended, if it has.
@@ -645,6 +659,14 @@ fn shown(recipe: &Recipe, variables: &BTreeMap<String, String>) -> String {
     words.join(" ")
 }
 
+/// Further descriptors of the output streams.
+fn copies(child: &Child) -> Outcome<Vec<OwnedFd>> {
+    let out = child.stdout.as_ref().map(AsFd::as_fd);
+    let err = child.stderr.as_ref().map(AsFd::as_fd);
+    let streams = out.into_iter().chain(err);
+    Ok(streams.map(|it| it.try_clone_to_owned()).collect::<Result<_, _>>()?)
+}
+
 fn next_report(reports: &mut impl BufRead) -> Option<Report> {
     let mut line = String::new();
     reports.read_line(&mut line).ok()?;
@@ -667,6 +689,7 @@ fn follow(mut reports: impl BufRead + Send + 'static, shared: &Arc<Shared>) {
         }
         shared.change(|state| {
             state.ended = ended;
+            state.told = true;
             state.hearing -= 1;
         });
     });

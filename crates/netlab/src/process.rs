@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 #[cfg(unix)]
+use std::os::fd::AsRawFd;
+#[cfg(unix)]
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -131,6 +133,17 @@ fn number(signal: Signal) -> libc::c_int {
         Signal::Stop => libc::SIGSTOP,
         Signal::Continue => libc::SIGCONT,
     }
+}
+
+/// Bytes that were written to a pipe and not read yet (`FIONREAD`, `ioctl_pipe(2)`); 0 where
+/// that cannot be known.
+#[cfg(unix)]
+pub fn unread_bytes(pipe: &impl AsRawFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, which outlives the call.
+    let asked =
+        unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD as _, &raw mut bytes) };
+    if asked < 0 { 0 } else { usize::try_from(bytes).unwrap_or(0) }
 }
 
 /// The ids of this process's children, orphans that fell to it among them.
@@ -324,6 +337,16 @@ mod tests {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn unread_bytes_of_a_pipe_are_counted() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"three").unwrap();
+        assert_eq!(unread_bytes(&reader), 5);
+        reader.read_exact(&mut [0; 5]).unwrap();
+        assert_eq!(unread_bytes(&reader), 0);
     }
 
     #[test]
