@@ -2,11 +2,12 @@
 //! a process of ours between it and us.
 //!
 //! The program that fences ([`run`]) is started by the one that watches, as the first of a
-//! process group. It heeds signals and dies with the thread that started it. It takes a user, a process and a mount namespace, and forks: the child
-//! is the first process of the namespace, its *keeper*. The keeper limits itself, starts
-//! the stranger, which inherits the limits, and reports through its own standard input
-//! ([`Report`]). When the keeper dies, the kernel kills all that is left in the namespace,
-//! however fast it forks; and the keeper dies with the one that watches.
+//! process group. It heeds signals, and dies with the thread that started it. It takes a
+//! user, a process and a mount namespace, and forks: the child is the first process of the
+//! namespace, its *keeper*. The keeper limits itself, starts the stranger, which inherits
+//! the limits, and reports through its own standard input ([`Report`]). When the keeper
+//! dies, the kernel kills all that is left in the namespace, however fast it forks; and the
+//! keeper dies with the one that watches.
 //!
 //! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `setrlimit(2)`, `prctl(2)`.
 #![allow(
