@@ -17,8 +17,8 @@ const FOLDERS: usize = 64;
 /// The descriptors of the traced threads.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
-    /// `/proc/TID/fd` of each thread, open: from there a descriptor is looked up in half the
-    /// time that the whole path takes.
+    /// `/proc/TID/fd` of each thread, open: from there a descriptor is looked up sooner than
+    /// by its whole path.
     folders: HashMap<i32, OwnedFd>,
 }
 
