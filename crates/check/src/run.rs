@@ -224,3 +224,55 @@ fn free_port() -> Outcome<u16> {
     }
     Err(Stop::Broken("find a free port: none of a hundred was".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Role, must};
+
+    static CALLS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+    fn late_until(check: usize, attempt: usize) -> Outcome {
+        match CALLS[check].fetch_add(1, Ordering::Relaxed) + 1 {
+            number if number < attempt => Err(Stop::Late("a test".into())),
+            _ => Ok(()),
+        }
+    }
+
+    const TASK: Task = Task {
+        name: "late",
+        lesson: 0,
+        optional: true,
+        role: Role::TcpServer,
+        statement: "",
+        checks: &[
+            must("the third attempt is in time", "", "", |_| late_until(0, 3)),
+            must("no attempt is in time", "", "", |_| late_until(1, usize::MAX)),
+        ],
+    };
+
+    #[test]
+    fn a_check_that_came_too_late_is_made_again() {
+        let setting = Setting {
+            recipe: Recipe {
+                guard: "none".into(),
+                command: Vec::new(),
+                folder: ".".into(),
+                pass: Vec::new(),
+                namespaces: false,
+                flow: None,
+            },
+            limits: Limits::default(),
+            network: Network::Host,
+            port: 0,
+            jobs: 1,
+        };
+        let results: Vec<_> = run(&TASK, &[1, 2], &setting, |_| {})
+            .into_iter()
+            .map(|it| it.result)
+            .collect();
+        assert_eq!(results, [Ok(()), Err(Stop::Late("a test".into()))]);
+        let calls = CALLS.each_ref().map(|calls| calls.load(Ordering::Relaxed));
+        assert_eq!(calls, [3, ATTEMPTS_IF_LATE]);
+    }
+}
