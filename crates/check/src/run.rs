@@ -267,12 +267,14 @@ mod tests {
             port: 0,
             jobs: 1,
         };
-        let results: Vec<_> = run(&TASK, &[1, 2], &setting, |_| {})
-            .into_iter()
-            .map(|it| it.result)
-            .collect();
+        let mut report = Vec::new();
+        let mut human = crate::report::Human::new(&mut report, false);
+        let verdicts = run(&TASK, &[1, 2], &setting, |it| human.tell(it).unwrap());
+        let results: Vec<_> = verdicts.into_iter().map(|it| it.result).collect();
         assert_eq!(results, [Ok(()), Err(Stop::Late("a test".into()))]);
         let calls = CALLS.each_ref().map(|calls| calls.load(Ordering::Relaxed));
         assert_eq!(calls, [3, ATTEMPTS_IF_LATE]);
+        let report = String::from_utf8_lossy(&report);
+        assert!(report.contains("run it again"), "{report}");
     }
 }

@@ -57,7 +57,11 @@ impl<W: Write> Human<W> {
             }
             Err(Stop::Fault(_)) => self.fault(verdict)?,
             Err(Stop::Skipped(why)) => self.row("skipped", why)?,
-            Err(Stop::Broken(why) | Stop::Late(why)) => {
+            Err(Stop::Late(why)) => {
+                self.row("late", why)?;
+                self.row("", "that is no fault of your program; run it again later")?;
+            }
+            Err(Stop::Broken(why)) => {
                 self.row("broken", &format!("the checker itself failed: {why}"))?;
                 self.row("", "that is no fault of your program; please report it")?;
             }
