@@ -120,7 +120,7 @@ fn warm(root: &Path, runs: usize) -> Result<(), Error> {
         let (without, with) = (start.elapsed(), time("cargo", &flow, root)?);
         whole.push(without);
         drawn.push(with);
-        // One that a busy machine made slower than its drawing counts as no difference.
+        // A demo that a busy machine made slower than its drawing is no difference.
         over.push(with.saturating_sub(without));
         let figure =
             output.split("; runs ").nth(1).and_then(|rest| rest.split(' ').next());

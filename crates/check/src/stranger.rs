@@ -228,8 +228,8 @@ impl Stranger {
             }
         }
         command.envs(variables);
-        // No code of ours before execve(2): so std need not copy this process, which costs
-        // more than all the rest. The fence does what is to be done.
+        // No code of ours before execve(2), so that std need not copy this process for it
+        // (posix_spawn(3)): the fence does what is to be done.
         command.process_group(0);
         let mut child = command.spawn()?;
         drop(command);
