@@ -19,7 +19,7 @@ const SHORT_RESTS: u32 = 6;
 /// time ends it before, unless the machine has none to give.
 const LATE: Duration = Duration::from_secs(30);
 /// Between two questions whether something has come, where the kernel sends no event.
-const TICK: Duration = Duration::from_micros(500);
+const TICK: Duration = Duration::from_millis(1);
 
 /// Why a wait was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -208,6 +208,9 @@ fn tune() {
         ("ip_unprivileged_port_start", "0"),
         // Send buffers of 128 KiB at most: writes that do not fit are seen with little data.
         ("tcp_wmem", "4096 65536 131072"),
+        // A reset does not end TIME-WAIT (RFC 1337). The peer's kernel sends one by itself if
+        // a delayed ACK and the FIN after it, from two processors, come in the wrong order.
+        ("tcp_rfc1337", "1"),
     ] {
         let _ = std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value);
     }
