@@ -229,9 +229,13 @@ fn clock(bytes: &[u8], start: usize) -> Option<Variable> {
     fits.then_some(Variable { kind: Kind::Time, start, end })
 }
 
-/// `12.3 ms`: a duration with a fraction was measured, one without was set.
+/// `12.3 ms`: a duration with a fraction was measured, one without was set. But of a limit
+/// that poll(2) gets, `], 99 ms)` in a drawing, a program has perhaps used up a part before.
 fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
     let bytes = line.as_bytes();
+    if line[..start].ends_with("], ") && line[end..].starts_with(" ms)") {
+        return Some(Variable { kind: Kind::Duration, start, end });
+    }
     if bytes.get(end) != Some(&b'.') || !bytes.get(end + 1)?.is_ascii_digit() {
         return None;
     }
@@ -300,6 +304,10 @@ mod tests {
             ("on port 40000, Port=40000", "on port [PORT-1], Port=[PORT-1]"),
             ("[pid  4711] x, pid=4711", "[pid  [PID-1]] x, pid=[PID-1]"),
             ("at 12:34:56.789 it took 3.2 ms", "at [TIME] it took [DURATION] ms"),
+            (
+                "poll([4 POLLOUT], 99 ms) = 0 []",
+                "poll([4 POLLOUT], [DURATION] ms) = 0 []",
+            ),
         ] {
             assert_eq!(renamed(line), expected);
         }
@@ -310,6 +318,7 @@ mod tests {
         for line in [
             "Server is listening on port 12345...",
             "no reply within 1000 ms",
+            "setsockopt(3, SO_RCVTIMEO, 50 ms) = 0",
             "sent 65507 bytes",
             "support 40000",
             "recv gave 40000, then 0",
