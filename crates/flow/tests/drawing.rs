@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panic")]
 
 use flow::draw::{self, Options};
-use flow::event::{Arg, Call, Event, Log, Note, Return};
+use flow::event::{Arg, Call, Event, Log, Note, Protocol, Return};
 use flow::keep::Keep;
 use flow::{bytes, json};
 
@@ -31,6 +31,24 @@ fn a_syn_that_nobody_answers_changes_nothing_at_the_listener() {
     });
     let drawn = draw::text(&log, &Options::default());
     assert!(drawn.contains(" SYN ") && !drawn.contains(received), "{drawn}");
+}
+
+#[test]
+fn a_receiver_without_room_is_seen_but_not_in_a_reset() {
+    let mut log = recorded();
+    assert!(!draw::text(&log, &Options::default()).contains("window"));
+    for (flags_then, shown) in [("ACK", " window 0 "), ("RST", " RST ")] {
+        for event in &mut log.events {
+            if let Event::Packet(packet) = event
+                && let Protocol::Tcp { flags, window, .. } = &mut packet.protocol
+            {
+                (*flags, *window) = (flags_then.to_owned(), 0);
+            }
+        }
+        let drawn = draw::text(&log, &Options::default());
+        assert!(drawn.contains(shown), "{drawn}");
+        assert_eq!(drawn.contains("window"), flags_then == "ACK", "{drawn}");
+    }
 }
 
 #[test]

@@ -40,6 +40,9 @@
 //! machine such a timer may go off in the middle of a run. Then a packet more is drawn,
 //! which says so: `ACK delayed`, `SYN again`.
 //!
+//! `window 0` stands at a segment whose sender has no room for a byte more (RFC 9293 §3.8.6):
+//! its program does not receive, and the peer has to wait.
+//!
 //! # What is left out
 //! Calls are named as in a C program: `recv` for `recvfrom(2)` without an address,
 //! `accept` for `accept4(2)`. Left out, unless [`Options::exact`] asks for everything: the

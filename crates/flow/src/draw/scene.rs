@@ -365,7 +365,7 @@ impl<'a> Builder<'a> {
         });
         let (mut from_state, mut to_state) = (None, None);
         let (label, kind) = match &packet.protocol {
-            Protocol::Tcp { flags, seq, ack, .. } => {
+            Protocol::Tcp { flags, seq, ack, window } => {
                 let segment = Segment {
                     time_ns: packet.time_ns,
                     from: &from,
@@ -379,6 +379,10 @@ impl<'a> Builder<'a> {
                 let changes = self.states.follow(segment, answered);
                 (from_state, to_state) = (changes.sender, changes.receiver);
                 let (mut label, kind) = tcp_label(flags, data);
+                // A reset offers nothing either, and means nothing by it.
+                if *window == 0 && kind != PacketKind::Error {
+                    label.push_str(" window 0");
+                }
                 if changes.again {
                     label.push_str(" again");
                 }
