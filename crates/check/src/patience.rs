@@ -37,6 +37,8 @@ pub enum GaveUp {
 pub struct Patience<'a> {
     program: &'a Stranger,
     until: Instant,
+    /// `until` is not moved beyond it.
+    latest: Instant,
     looked: Instant,
     rests: u32,
     enough: u32,
@@ -51,6 +53,7 @@ impl<'a> Patience<'a> {
         Patience {
             program,
             until: now + LATE,
+            latest: now + LATE,
             looked: now,
             rests: 0,
             enough: RESTS,
@@ -63,7 +66,9 @@ impl<'a> Patience<'a> {
         Patience { enough: SHORT_RESTS, ..Patience::new(program) }
     }
 
-    /// For something that may take the program a time of its own, such as a timeout.
+    /// For something that may take the program a time of its own, such as a timeout. The time
+    /// in which it is at work is not a part of it: on a busy machine it may wait for a
+    /// processor for longer than all else takes.
     pub fn with_deadline(program: &'a Stranger, within: Duration) -> Self {
         let until = Instant::now() + within;
         Patience { until, enough: u32::MAX, ..Patience::new(program) }
@@ -88,9 +93,12 @@ impl<'a> Patience<'a> {
     }
 
     fn look(&mut self) -> Option<GaveUp> {
-        self.looked = Instant::now();
+        let before = std::mem::replace(&mut self.looked, Instant::now());
         // Looks that come late, since this process did not run, count once.
         self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
+        if self.rests == 0 {
+            self.until = (self.until + (self.looked - before)).min(self.latest);
+        }
         if self.program.is_over() && self.rests > 0 {
             Some(GaveUp::Ended)
         } else {
