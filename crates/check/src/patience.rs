@@ -28,7 +28,7 @@ pub enum GaveUp {
     Rests,
     /// It has ended.
     Ended,
-    /// It is busy, and nothing came for long.
+    /// Its time is over, or it is busy, and nothing came for long.
     Late,
 }
 
@@ -74,8 +74,7 @@ impl<'a> Patience<'a> {
         Patience { until, enough: u32::MAX, ..Patience::new(program) }
     }
 
-    /// Whether the deadline is over, whatever the program does.
-    pub fn late(&self) -> bool {
+    fn late(&self) -> bool {
         Instant::now() >= self.until
     }
 

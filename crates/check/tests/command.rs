@@ -66,6 +66,14 @@ fn time_at_work_is_no_part_of_a_limit() {
     assert!(text.contains("1 of 1 passed"), "{text}");
 }
 
+/// Without it a program that cannot be started again at once passes now and then.
+#[test]
+fn time_wait_outlasts_a_reset_on_a_private_network() {
+    let asks = "cat /proc/sys/net/ipv4/tcp_rfc1337";
+    let text = stdout(&check(&["goodbye", "--only", "7", "--", "sh", "-c", asks]));
+    assert!(text.contains("stdout: 1"), "{text}");
+}
+
 #[test]
 fn should_is_told_and_counts_only_where_asked() {
     let raw = ["tcp-echo", "--only", "13", "--", ZOO, "tcp-echo", "raw"];
