@@ -29,11 +29,15 @@ pub fn new_lesson(options: &Options) -> Result<Ended, Error> {
         anstream::stdout(),
         "made lessons/{directory}/README.md, and its row in the two tables of lessons\n\
          next:\n\
-         1. write the page; its programs go into crates/\n\
-         2. cargo xtask demo {name}       runs it, and shows what differs\n\
-         3. cargo xtask update {name}     writes what the programs print into the page\n\
-         4. cargo test -p lessons         makes its snapshots; accept them: cargo insta review\n\
-         5. cargo test                    everything once more; then commit",
+         1. write its programs into crates/, then the page: CONTRIBUTING.md has its blocks\n\
+         2. cargo xtask demo {name} --scenes\n   \
+            runs it, and shows what differs\n\
+         3. cargo xtask update {name}\n   \
+            writes what the programs print into the page\n\
+         4. cargo test -p lessons\n   \
+            compares with its snapshots, and shows what is new; accept it:\n   \
+            cargo insta review, or INSTA_UPDATE=always cargo test -p lessons\n\
+         5. cargo test, then cargo xtask ci; then commit page, programs and snapshots",
         name = options.name,
     )
     .map_err(Error::io("write to stdout"))?;

@@ -1,7 +1,9 @@
-//! `tidy`: quotations, tables, snapshots and files agree.
+//! `tidy`: quotations, commands, links, tables and snapshots agree with the files.
 //!
 //! - a quotation on a page stands in the file that it names, letter by letter;
 //! - links between the pages lead to files that are there;
+//! - a program that is none of the checkout's is one that CI installs: where it is absent its
+//!   scene is skipped, and a misspelt one would be skipped everywhere;
 //! - every snapshot beside a page belongs to a terminal of it;
 //! - the tables of lessons in `README.md` and `lessons/README.md` have a row for every
 //!   lesson.
@@ -17,6 +19,10 @@ use crate::page::{Fault, Page, Quotation};
 use crate::snapshot;
 use crate::{Ended, Error};
 
+/// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
+/// Debian has not.
+const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strace"];
+
 /// Checks the checkout and prints what is wrong, a line each.
 ///
 /// # Errors
@@ -31,7 +37,7 @@ pub fn tidy() -> Result<Ended, Error> {
     if faults.is_empty() {
         writeln!(
             out,
-            "tidy: quotations, tables, links and snapshots agree with the files"
+            "tidy: quotations, commands, links, tables and snapshots agree with the files"
         )
         .map_err(Error::io("write to stdout"))?;
         return Ok(Ended::Well);
@@ -55,6 +61,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
                         page.quotations.iter().filter_map(|q| misquoted(root, page, q)),
                     );
                     faults.extend(dead_links(root, &page.path, &page.text));
+                    faults.extend(unknown_programs(page));
                 }
                 faults.extend(stray_snapshots(root, &lesson.folder(root), &pages));
             }
@@ -149,6 +156,27 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
     faults
 }
 
+/// Commands whose program is neither the checkout's nor one that CI installs.
+fn unknown_programs(page: &Page) -> Vec<Fault> {
+    let terminals = page.scenes.iter().flat_map(|scene| &scene.terminals);
+    let steps = terminals.flat_map(|terminal| &terminal.steps);
+    let programs =
+        steps.filter_map(|step| Some((step.line, step.words.first()?.as_str())));
+    let known =
+        |name: &str| name == "cargo" || name.contains('/') || PROGRAMS.contains(&name);
+    programs
+        .filter(|(_, name)| !known(name))
+        .map(|(line, name)| Fault {
+            path: page.path.clone(),
+            line,
+            message: format!(
+                "no page runs {name} yet: if it is spelt right, add it to PROGRAMS in \
+                 xtask/src/tidy.rs, and its package to .ci/run"
+            ),
+        })
+        .collect()
+}
+
 /// Snapshots and recorded logs in a lesson's folder that belong to no block of its pages.
 fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Fault> {
     let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
@@ -236,6 +264,18 @@ mod tests {
         let faults = checkout.page("```rust no.rs\nx\n```\n\n```rust ../x.rs\nx\n```\n");
         assert!(faults.contains("README.md:1: read no.rs: "), "{faults}");
         assert!(faults.contains("README.md:5: ../x.rs is no path inside"), "{faults}");
+    }
+
+    #[test]
+    fn a_misspelt_program_is_found_on_its_line() {
+        let checkout = Checkout::new();
+        let scene = |command: &str| format!("# One\n\n```console a\n$ {command}\n```\n");
+        let faults = checkout.page(&scene("pyhton3 server.py"));
+        let expected = "lessons/01-one/README.md:4: no page runs pyhton3 yet: ";
+        assert!(faults.starts_with(expected), "{faults}");
+        for command in ["python3 server.py", "cargo run -q -p tcp-server", "./here.sh"] {
+            assert_eq!(checkout.page(&scene(command)), "");
+        }
     }
 
     #[test]
