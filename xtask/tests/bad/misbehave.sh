@@ -14,7 +14,6 @@ case $1 in
     leaves-session) setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
     # A grandchild that holds the pipe open: the end of the output never comes.
     holds-pipe) setsid sleep 1000 & echo left ;;
-    # Its background process prints what the next terminal waits for.
     spins) while :; do :; done ;;
     *) echo "misbehave: $1?" >&2; exit 2 ;;
 esac
