@@ -52,6 +52,30 @@ fn a_receiver_without_room_is_seen_but_not_in_a_reset() {
 }
 
 #[test]
+fn a_short_timeout_is_not_drawn_as_none() {
+    let mut log = recorded();
+    let wide = Options { width: 120, ..Options::default() };
+    for (given, shown) in [
+        ("0 s", "0 s"),
+        ("0.020000 s", "0.02 s"),
+        ("0.000999 s", "0.001 s"),
+        ("0.999957 s", "1 s"),
+        ("2.500000 s", "2.5 s"),
+        ("60 s", "60 s"),
+    ] {
+        for event in &mut log.events {
+            if let Event::Call(call) = event
+                && let Some(value) = call.args.iter_mut().find(|arg| arg.name == "optval")
+            {
+                given.clone_into(&mut value.value);
+            }
+        }
+        let drawn = draw::text(&log, &wide);
+        assert!(drawn.contains(&format!("SO_REUSEADDR, {shown})")), "{drawn}");
+    }
+}
+
+#[test]
 fn a_run_without_sockets_says_so() {
     let mut log = recorded();
     let says_so =

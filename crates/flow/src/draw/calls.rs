@@ -73,11 +73,18 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
     format!("{}({})", bytes::printable(shown_name(call, exact)), words.join(", "))
 }
 
-/// Seconds to a tenth: what is left of a deadline differs in every run.
+/// Seconds to a tenth, less than that to its first digit: what is left of a deadline differs
+/// in every run, and 0 means none.
 fn rounded(value: &str) -> String {
-    let seconds = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok());
-    seconds
-        .map_or_else(|| value.to_owned(), |it| format!("{it:.1} s").replace(".0 s", " s"))
+    let Some(seconds) = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok())
+    else {
+        return value.to_owned();
+    };
+    let mut scale: f64 = 10.0;
+    while seconds != 0.0 && seconds.abs() * scale < 1.0 && scale < 1e9 {
+        scale *= 10.0;
+    }
+    format!("{} s", (seconds * scale).round() / scale)
 }
 
 fn is_default_protocol(call: &Call, protocol: &str) -> bool {
