@@ -39,6 +39,11 @@ const SCENARIOS: &[Scenario] = &[
     ("leaves_a_grandchild_in_a_new_session", leaves_a_grandchild_in_a_new_session),
     ("a_grandchild_keeps_the_pipe_open", a_grandchild_keeps_the_pipe_open),
     ("interrupted_as_the_page_says", interrupted_as_the_page_says),
+    (
+        "an_interrupt_waits_for_the_lines_before_it",
+        an_interrupt_waits_for_the_lines_before_it,
+    ),
+    ("an_interrupt_waits_for_no_line_for_ever", an_interrupt_waits_for_no_line_for_ever),
     ("forgotten_interrupt_is_advised", forgotten_interrupt_is_advised),
     (
         "a_program_that_is_not_installed_is_a_skip",
@@ -284,6 +289,20 @@ fn interrupted_as_the_page_says(bench: &Arc<Bench>) {
          done'\nhi\n^C\nbye\n[exit status 4]\n```\n\n```console two\n$ echo x\nx\n```\n",
     );
     assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+/// A line that comes late, as on a machine with much to do.
+const LATE: &str = "$ sh -c 'echo hi; sleep 0.2; echo late; exec sleep 1000'\nhi\n";
+
+fn an_interrupt_waits_for_the_lines_before_it(bench: &Arc<Bench>) {
+    let held = bench.hold(&format!("```console it\n{LATE}late\n^C\n```\n"));
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+fn an_interrupt_waits_for_no_line_for_ever(bench: &Arc<Bench>) {
+    let held = bench.hold(&format!("```console it\n{LATE}late\nnever\n^C\n```\n"));
+    let text = held.explain();
+    assert!(text.contains("  late\n- never\n  ^C\n"), "{text}");
 }
 
 fn forgotten_interrupt_is_advised(bench: &Arc<Bench>) {

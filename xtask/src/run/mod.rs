@@ -3,8 +3,10 @@
 //!
 //! Nothing here waits by the clock. A terminal is ready when its process listens or has
 //! bound (seen in the kernel's socket tables) and has come to rest, when it has printed the
-//! first line that the page expects, or when it has exited. What must be looked at again
-//! is looked at every half millisecond; every wait ends at a deadline with a message.
+//! first line that the page expects, or when it has exited. It is interrupted when the others
+//! are done, it has printed as many lines as the page has before `^C`, and has come to rest.
+//! What must be looked at again is looked at every half millisecond; every wait ends at a
+//! deadline with a message.
 
 mod command;
 pub(crate) mod places;
@@ -37,6 +39,10 @@ const TICK: Duration = Duration::from_micros(500);
 
 /// After so many ticks a process that listens, but never comes to rest, is ready as well.
 const RESTLESS_TICKS: u32 = 40;
+
+/// After so long without a line from anybody, `^C` no longer waits for the lines that the page
+/// has before it.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// The variable that tells the processes of a run from those of another.
 const RUN: &str = "XTASK_RUN";
@@ -172,6 +178,7 @@ pub fn run(
             receiver,
             show,
             deadline: start + setting.limits.run,
+            printed_at: start,
             id: format!(
                 "{}-{}",
                 std::process::id(),
@@ -205,6 +212,8 @@ struct Run<'a> {
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
+    /// When a terminal printed something last.
+    printed_at: Instant,
     /// The value of [`RUN`].
     id: String,
 }
@@ -272,6 +281,12 @@ impl<'a> Live<'a> {
             && !self.progress.interrupted
             && self.current().is_some_and(|step| step.interrupt_after.is_some())
     }
+
+    /// Whether there are as many lines as the page has before `^C`.
+    fn said_all_before_interrupt(&self) -> bool {
+        let lines = self.progress.printed + usize::from(!self.partial.is_empty());
+        self.current().and_then(|step| step.interrupt_after).is_none_or(|it| lines >= it)
+    }
 }
 
 impl Run<'_> {
@@ -323,6 +338,8 @@ impl Run<'_> {
             let mut others = earlier.iter().chain(&later[1..]);
             if others.all(|other| other.done() || other.waits_for_interrupt())
                 && earlier.iter().all(Live::done)
+                && (live.said_all_before_interrupt()
+                    || self.printed_at.elapsed() >= SILENCE)
                 && self.rests(terminal)
             {
                 self.interrupt(terminal);
@@ -364,12 +381,16 @@ impl Run<'_> {
     fn observe(&mut self, terminal: usize) -> Result<(), Failure> {
         let live = &self.live[terminal];
         let Some(pid) = live.running.as_ref().map(Running::pid) else { return Ok(()) };
-        if live.progress.spoke
-            || live.progress.mark_asked
-            || live.progress.ticks > 0
-            || sockets::family_ready(pid)
-        {
-            self.live[terminal].progress.ready = self.rests(terminal);
+        let progress = &live.progress;
+        let may_rest = progress.spoke
+            || progress.mark_asked
+            || progress.ticks > 0
+            || sockets::family_ready(pid);
+        if may_rest && self.rests(terminal) {
+            // Before it is interrupted it is asked anew.
+            let progress = &mut self.live[terminal].progress;
+            let printed = progress.printed;
+            *progress = Progress { ready: true, printed, ..Progress::default() };
         }
         let live = &self.live[terminal];
         if !live.progress.ready && live.ready_by.is_some_and(|by| Instant::now() >= by) {
@@ -473,6 +494,7 @@ impl Run<'_> {
     }
 
     fn output(&mut self, terminal: usize, bytes: &[u8]) {
+        self.printed_at = Instant::now();
         let mut partial = std::mem::take(&mut self.live[terminal].partial);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(piece);
