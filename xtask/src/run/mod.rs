@@ -37,8 +37,9 @@ pub use places::{Missing, Programs};
 /// How often what sends no event (a socket that begins to listen) is looked at.
 const TICK: Duration = Duration::from_micros(500);
 
-/// After so many ticks a process that listens, but never comes to rest, is ready as well.
-const RESTLESS_TICKS: u32 = 40;
+/// After so many ticks a process that listens, but never comes to rest, is ready as well. One
+/// that waits for a processor is not at rest either: more than that takes on a loaded machine.
+const RESTLESS_TICKS: u32 = 400;
 
 /// After so long without a line from anybody, `^C` no longer waits for the lines that the page
 /// has before it.
