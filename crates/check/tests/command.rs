@@ -276,6 +276,20 @@ fn starter_is_put_down_once_and_never_overwritten() {
 }
 
 #[test]
+fn starter_comes_from_the_checkout_that_is_used_not_from_the_one_built() {
+    let moved = Mine::new("moved");
+    let tasks = moved.0.join("crates/check/tasks/framing");
+    fs::create_dir_all(&tasks).unwrap();
+    fs::write(tasks.join("starter.py"), "# Of the moved one.").unwrap();
+    let mut command = Command::new(CHECK);
+    command.args(["start", "framing", "--lang", "python"]).env_remove("CHECK_MY");
+    let output =
+        command.env("CARGO_MANIFEST_DIR", moved.0.join("xtask")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(moved.read("my/07-framing/main.py"), "# Of the moved one.");
+}
+
+#[test]
 fn progress_is_kept_and_unlocks_the_solution() {
     let mine = Mine::new("next");
     let text = stdout(&mine.run(&["next"]));
