@@ -52,6 +52,25 @@ fn a_receiver_without_room_is_seen_but_not_in_a_reset() {
 }
 
 #[test]
+fn a_probe_is_told_from_an_acknowledgment() {
+    let mut log = recorded();
+    assert!(!draw::text(&log, &Options::default()).contains("probe"));
+    // The last packet of the handshake, one byte back: the peer has that byte already.
+    let mut packets = log.events.iter_mut().filter_map(|event| match event {
+        Event::Packet(packet) => Some(packet),
+        _ => None,
+    });
+    let handshake_ack = packets.nth(2).expect("three packets");
+    let Protocol::Tcp { flags, seq, .. } = &mut handshake_ack.protocol else {
+        panic!("{handshake_ack:?}")
+    };
+    assert_eq!(flags, "ACK");
+    *seq = seq.wrapping_sub(1);
+    let drawn = draw::text(&log, &Options::default());
+    assert_eq!(drawn.matches("ACK probe").count(), 1, "{drawn}");
+}
+
+#[test]
 fn a_short_timeout_is_not_drawn_as_none() {
     let mut log = recorded();
     let wide = Options { width: 120, ..Options::default() };

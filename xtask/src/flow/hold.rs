@@ -103,7 +103,7 @@ pub fn hold_recording(
 
 /// How many packets a drawing shows that one of the kernel's timers sent.
 fn timers_on(lines: &[String]) -> usize {
-    let marks = [" delayed ", " again "];
+    let marks = [" delayed ", " again ", " probe "];
     lines.iter().filter(|line| marks.iter().any(|mark| line.contains(mark))).count()
 }
 

@@ -38,7 +38,8 @@
 //! One thing is left to the clock. The kernel keeps some acknowledgments back, to send them
 //! along with data (RFC 9293 §3.8.6.3), and sends what is not acknowledged again. On a busy
 //! machine such a timer may go off in the middle of a run. Then a packet more is drawn,
-//! which says so: `ACK delayed`, `SYN again`.
+//! which says so: `ACK delayed`, `SYN again`, and `ACK probe` where it asks a peer that has no
+//! room, or has long said nothing.
 //!
 //! `window 0` stands at a segment whose sender has no room for a byte more (RFC 9293 §3.8.6):
 //! its program does not receive, and the peer has to wait.

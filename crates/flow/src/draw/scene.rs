@@ -383,6 +383,9 @@ impl<'a> Builder<'a> {
                 if *window == 0 && kind != PacketKind::Error {
                     label.push_str(" window 0");
                 }
+                if changes.probe {
+                    label.push_str(" probe");
+                }
                 if changes.again {
                     label.push_str(" again");
                 }

@@ -20,6 +20,8 @@ pub(super) struct Changes {
     pub(super) again: bool,
     /// It acknowledges, no more, and the kernel kept it back until a timer went off.
     pub(super) delayed: bool,
+    /// It asks whether the peer is there, and has room.
+    pub(super) probe: bool,
 }
 
 /// A TCP segment, as far as states go.
@@ -67,6 +69,7 @@ impl States {
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
         let again = self.is_again(&sender_key, &segment);
         let delayed = self.is_delayed(&receiver_key, &segment);
+        let probe = self.is_probe(&sender_key, &segment);
         let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
         let mut receiver = self.ends.get(&receiver_key).copied().unwrap_or_default();
         let before = (sender.state, receiver.state);
@@ -105,6 +108,7 @@ impl States {
             receiver: new(before.1, receiver.state),
             again,
             delayed,
+            probe,
         };
         self.ends.insert(sender_key, sender);
         self.ends.insert(receiver_key, receiver);
@@ -148,6 +152,16 @@ impl States {
         segment.flags == "ACK"
             && segment.length == 0
             && segment.time_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
+    }
+
+    /// Whether the segment carries nothing, and begins one byte before what comes next: the
+    /// peer has that byte, and must answer where it stands (RFC 9293 §3.8.4, §3.8.6.1).
+    fn is_probe(&self, key: &(String, String), segment: &Segment<'_>) -> bool {
+        segment.flags == "ACK"
+            && segment.length == 0
+            && self.sent.get(key).is_some_and(|sent| {
+                sent.is_acknowledged && sent.end.wrapping_sub(segment.seq) == 1
+            })
     }
 }
 
