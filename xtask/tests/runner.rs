@@ -43,6 +43,10 @@ const SCENARIOS: &[Scenario] = &[
         "an_interrupt_waits_for_the_lines_before_it",
         an_interrupt_waits_for_the_lines_before_it,
     ),
+    (
+        "an_interrupt_waits_for_lines_after_the_others_exit",
+        an_interrupt_waits_for_lines_after_the_others_exit,
+    ),
     ("an_interrupt_waits_for_no_line_for_ever", an_interrupt_waits_for_no_line_for_ever),
     ("forgotten_interrupt_is_advised", forgotten_interrupt_is_advised),
     (
@@ -297,6 +301,15 @@ const LATE: &str = "$ sh -c 'echo hi; sleep 0.2; echo late; exec sleep 1000'\nhi
 
 fn an_interrupt_waits_for_the_lines_before_it(bench: &Arc<Bench>) {
     let held = bench.hold(&format!("```console it\n{LATE}late\n^C\n```\n"));
+    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+}
+
+/// The silence begins anew when the other terminal exits, without a word.
+fn an_interrupt_waits_for_lines_after_the_others_exit(bench: &Arc<Bench>) {
+    let held = bench.hold(
+        "```console it\n$ sh -c 'echo hi; sleep 1.5; echo late; exec sleep 1000'\nhi\nlate\n^C\n\
+         ```\n\n```console two\n$ sleep 1.2\n```\n",
+    );
     assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
 }
 

@@ -41,8 +41,8 @@ const TICK: Duration = Duration::from_micros(500);
 /// that waits for a processor is not at rest either: more than that takes on a loaded machine.
 const RESTLESS_TICKS: u32 = 400;
 
-/// After so long without a line from anybody, `^C` no longer waits for the lines that the page
-/// has before it.
+/// After so long in which nobody prints or exits, `^C` no longer waits for the lines that the
+/// page has before it.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The variable that tells the processes of a run from those of another.
@@ -179,7 +179,7 @@ pub fn run(
             receiver,
             show,
             deadline: start + setting.limits.run,
-            printed_at: start,
+            heard_at: start,
             id: format!(
                 "{}-{}",
                 std::process::id(),
@@ -213,8 +213,8 @@ struct Run<'a> {
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
-    /// When a terminal printed something last.
-    printed_at: Instant,
+    /// When there was news of a terminal last.
+    heard_at: Instant,
     /// The value of [`RUN`].
     id: String,
 }
@@ -340,7 +340,7 @@ impl Run<'_> {
             if others.all(|other| other.done() || other.waits_for_interrupt())
                 && earlier.iter().all(Live::done)
                 && (live.said_all_before_interrupt()
-                    || self.printed_at.elapsed() >= SILENCE)
+                    || self.heard_at.elapsed() >= SILENCE)
                 && self.rests(terminal)
             {
                 self.interrupt(terminal);
@@ -472,6 +472,7 @@ impl Run<'_> {
     }
 
     fn hear(&mut self, terminal: usize, step: usize, news: News) -> Result<(), Failure> {
+        self.heard_at = Instant::now();
         match news {
             News::Output(bytes) => self.output(terminal, &bytes),
             News::Flood => {
@@ -495,7 +496,6 @@ impl Run<'_> {
     }
 
     fn output(&mut self, terminal: usize, bytes: &[u8]) {
-        self.printed_at = Instant::now();
         let mut partial = std::mem::take(&mut self.live[terminal].partial);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(piece);
