@@ -13,7 +13,7 @@ use clap::Parser;
 use common::{Address, During, Failure, exit_code, internet_address, say};
 use socket2::{Domain, Socket, Type};
 
-/// What each end asks of its kernel; it is the least that Linux gives.
+/// What each end asks of its kernel: so little that two segments fill it.
 const BUFFER_BYTES: usize = 2304;
 
 fn main() -> ExitCode {
@@ -89,7 +89,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tcp-both-ends-window                     wait 100 ms for room; the listener on port 12345
-  tcp-both-ends-window --timeout-ms 5000   see the kernel ask whether there is room
+  tcp-both-ends-window --timeout-ms 5000   let the kernel ask whether there is room
 
 Exit status:
   0  every call did what it should
