@@ -227,8 +227,13 @@ impl Drop for Capture {
 /// descriptor that lies unread in an `AF_UNIX` socket stays open, and a socket that lies in
 /// its own queue can be read by nobody: the kernel has a collector for these (`unix(7)`,
 /// `SCM_RIGHTS`), which works beside us.
+///
+/// It begins when a socket is closed, and leaves alone what somebody still holds, until another
+/// is closed somewhere: so `far`, which lies in its own queue, is to be closed before `near`. A
+/// child that is being started closes its copies in the order of their numbers, which is the
+/// same.
 fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
-    let (near, far) = UnixDatagram::pair()?;
+    let (far, near) = UnixDatagram::pair()?;
     let descriptors = [far.as_raw_fd(), socket.as_raw_fd()];
     let bytes = size_of_val(&descriptors) as libc::c_uint;
     // Of u64, for a `cmsghdr` must be aligned as one.
@@ -247,7 +252,7 @@ fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
         libc::CMSG_DATA(head).cast::<[RawFd; 2]>().write_unaligned(descriptors);
         libc::sendmsg(near.as_raw_fd(), &raw const message, 0)
     };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok([near, far]) }
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok([far, near]) }
 }
 
 /// How the ring is divided. The kernel allocates it in blocks of whole pages, and does not
