@@ -392,11 +392,11 @@ impl Connection {
         self.timeline.does(&self.name, "closes");
     }
 
-    /// Closes with a reset (RST) in place of an end of stream: `SO_LINGER` of zero.
+    /// Resets the connection (RST) in place of an end of stream; when this returns, the
+    /// program's end has it.
     pub fn reset(self) -> Outcome {
         self.timeline.does(&self.name, "resets the connection");
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
-        Ok(())
+        Ok(netlab::reset(self.stream)?)
     }
 
     fn words(&self, came: Came) -> String {

@@ -27,5 +27,10 @@ pub mod fence;
 mod refusal;
 pub use refusal::Refusal;
 
+#[cfg(target_os = "linux")]
+mod reset;
+#[cfg(target_os = "linux")]
+pub use reset::reset;
+
 pub mod process;
 pub mod sockets;

@@ -77,8 +77,7 @@ fn server_closes_without_a_byte() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     Program::start(&mut client(&["--port", &port.to_string()])).finish().expect(
         1,
         "",
@@ -97,11 +96,17 @@ fn free_port() -> String {
 #[test]
 fn client_chooses_its_port() {
     let (listener, port) = testkit::listen();
-    let own = free_port();
-    let arguments = ["--port", &port.to_string(), "--local-port", &own];
-    let _program = Program::start(&mut client(&arguments));
-    let (_connection, peer) = testkit::accept(&listener);
-    assert_eq!(peer.port().to_string(), own);
+    let port = port.to_string();
+    let served = std::thread::spawn(move || testkit::accept(&listener).1.port());
+    // Before the client binds it, another test may take the port; or a child that one is
+    // starting may hold a copy of the socket that had it.
+    let taken = |own: &String| {
+        let arguments = ["--port", &port, "--local-port", own];
+        let finished = Program::start(&mut client(&arguments)).finish();
+        finished.stderr.contains("EADDRINUSE")
+    };
+    let own = (0..10).map(|_| free_port()).find(|own| !taken(own)).expect("a free port");
+    assert_eq!(served.join().expect("the server").to_string(), own);
 }
 
 #[test]

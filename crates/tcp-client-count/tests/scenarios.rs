@@ -61,8 +61,7 @@ fn answer_is_cut_short() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     let message = format!(
         "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
          nobody listens there; start the server first\n"

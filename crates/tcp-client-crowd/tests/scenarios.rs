@@ -45,8 +45,7 @@ fn backlog_takes_one_more() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     Program::start(&mut crowd(&["--port", &port.to_string()])).finish().expect(
         1,
         "",

@@ -77,8 +77,7 @@ mod linux {
 
     #[test]
     fn families_take_turns() {
-        let (listener, port) = testkit::listen();
-        drop(listener);
+        let (_held, port) = testkit::closed_port();
         let port = port.to_string();
         let hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"];
         let arguments = [&hosts[..], &["--port", &port]].concat();

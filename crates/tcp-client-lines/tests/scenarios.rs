@@ -110,8 +110,7 @@ fn message_holds_a_newline() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     let message = format!(
         "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
          nobody listens there; start the server first\n"

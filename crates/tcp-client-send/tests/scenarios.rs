@@ -87,8 +87,7 @@ fn server_goes_without_accept() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     Program::start(&mut client(&["--port", &port.to_string()])).finish().expect(
         1,
         "",

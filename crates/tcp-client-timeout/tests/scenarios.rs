@@ -33,8 +33,7 @@ fn somebody_listens() {
 
 #[test]
 fn nobody_listens() {
-    let (listener, port) = testkit::listen();
-    drop(listener);
+    let (_held, port) = testkit::closed_port();
     let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
     let stderr = format!(
         "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \

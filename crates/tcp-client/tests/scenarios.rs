@@ -43,17 +43,12 @@ fn one_message_one_reply() {
 
 #[test]
 fn nobody_listens() {
-    // Bound and not listening: the port is held, so that no other test can listen there.
-    let kind = socket2::Type::STREAM;
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).expect("socket");
-    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(&any_port.into()).expect("bind");
-    let address = socket.local_addr().expect("local address").as_socket().expect("IPv4");
-    start(address.port(), "Hello").finish().expect(
+    let (_held, port) = testkit::closed_port();
+    start(port, "Hello").finish().expect(
         1,
         "",
         &format!(
-            "connect {address}: connection refused (ECONNREFUSED); \
+            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
              nobody listens there; start the server first\n"
         ),
     );

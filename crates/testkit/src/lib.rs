@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-pub use peer::{accept, connect, datagram_socket, listen, reset};
+pub use peer::{accept, closed_port, connect, datagram_socket, listen, reset};
 pub use program::{Finished, Program, python, sibling};
 #[cfg(unix)]
 pub use unix::{

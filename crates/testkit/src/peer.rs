@@ -1,7 +1,10 @@
 //! The other side of the conversation, played by the test. Its waits have the deadline too.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+#[cfg(not(target_os = "linux"))]
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::{DEADLINE, within};
 
@@ -14,6 +17,21 @@ pub fn listen() -> (TcpListener, u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     let port = listener.local_addr().expect("local address").port();
     (listener, port)
+}
+
+/// A port of 127.0.0.1 where nobody listens, so that connect is refused, and what holds it: it
+/// is bound, so that no other test can listen there.
+///
+/// # Panics
+/// If the kernel refuses.
+#[track_caller]
+pub fn closed_port() -> (Socket, u16) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any_port.into()).expect("bind");
+    let address = socket.local_addr().expect("local address");
+    let port = address.as_socket().expect("an IPv4 address").port();
+    (socket, port)
 }
 
 /// The next connection, and its peer's address. Its reads and writes have the deadline.
@@ -57,13 +75,18 @@ pub fn datagram_socket() -> (UdpSocket, u16) {
     (socket, port)
 }
 
-/// Closes with a reset (RST) in place of an end of stream (FIN): `SO_LINGER` of zero,
-/// socket(7).
+/// Resets the connection (RST) in place of an end of stream (FIN).
+///
+/// On Linux it goes out at once. Elsewhere, with `SO_LINGER` of zero (socket(7)), a child that
+/// another test is starting may put it off: it holds a copy of the socket until its exec(3).
 ///
 /// # Panics
-/// If the option is refused.
+/// If the kernel refuses.
 pub fn reset(connection: TcpStream) {
-    let socket = socket2::SockRef::from(&connection);
-    socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
-    drop(connection);
+    #[cfg(target_os = "linux")]
+    netlab::reset(connection).expect("connect to AF_UNSPEC");
+    #[cfg(not(target_os = "linux"))]
+    socket2::SockRef::from(&connection)
+        .set_linger(Some(Duration::ZERO))
+        .expect("SO_LINGER");
 }
