@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -163,8 +162,9 @@ fn program_that_is_not_there_is_told() {
 #[test]
 fn interpreter_that_is_not_there_is_told() {
     let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-interpreter");
-    fs::write(&script, "#!/no/such/interpreter\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = script.with_extension("text");
+    fs::write(&text, "#!/no/such/interpreter\n").unwrap();
+    testkit::copy_program(&text, &script);
     let output = check(&["tcp-echo", "--only", "1", "--", script.to_str().unwrap()]);
     let text = stdout(&output);
     assert!(text.contains("No such file"), "{text}");

@@ -19,7 +19,8 @@ pub use peer::{accept, closed_port, connect, datagram_socket, listen, reset};
 pub use program::{Finished, Program, python, sibling};
 #[cfg(unix)]
 pub use unix::{
-    SIGCONT, SIGINT, SIGSTOP, SIGTERM, as_ordinary_user, pipe_without_reader,
+    SIGCONT, SIGINT, SIGSTOP, SIGTERM, as_ordinary_user, copy_program,
+    pipe_without_reader,
 };
 
 /// How long any wait may take. Far more than an event needs on a loaded machine: it ends a

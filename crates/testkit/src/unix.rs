@@ -4,6 +4,7 @@
 use std::io::{self, PipeWriter};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -94,6 +95,21 @@ pub fn as_ordinary_user(command: &mut Command) {
         const NOBODY: u32 = 65534;
         command.uid(NOBODY).gid(NOBODY);
     }
+}
+
+/// Copies a program, or what shall be one, and makes the copy executable: install(1).
+///
+/// A file that this process has written itself may not be ready to run: a child that another
+/// test is starting holds it open for writing until its exec(3), and to run it is ETXTBSY.
+///
+/// # Panics
+/// If it cannot be copied.
+#[track_caller]
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).args([from.as_ref(), to.as_ref()]);
+    let status = install.status().expect("install");
+    assert!(status.success(), "install: {status}");
 }
 
 /// A pipe that nobody can read from any more: writing to it is EPIPE.

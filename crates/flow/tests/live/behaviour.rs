@@ -294,7 +294,6 @@ fn joins_and_leaves() -> Result<(), Failed> {
 }
 
 fn thirty_two_bit() -> Result<(), Failed> {
-    use std::os::unix::fs::PermissionsExt as _;
     // ELF for i386: exit(3). mov eax, 1; mov ebx, 3; int 0x80.
     let code = [0xb8, 1, 0, 0, 0, 0xbb, 3, 0, 0, 0, 0xcd, 0x80];
     let base = 0x0804_8000_u32;
@@ -312,9 +311,9 @@ fn thirty_two_bit() -> Result<(), Failed> {
     }
     bytes.extend(code);
     let file = tool::scratch("32-bit");
-    std::fs::write(&file, bytes).expect("write the program");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&file, mode).expect("make it executable");
+    let image = file.with_extension("image");
+    std::fs::write(&image, bytes).expect("write the program");
+    testkit::copy_program(&image, &file);
     let run = run(&mut flow(&["--", file.to_str().expect("UTF-8")]));
     if run.status == Some(1) && run.stderr.contains("Exec format error") {
         return Ok(()); // This kernel runs no 32-bit code, and flow says that.
@@ -356,7 +355,7 @@ fn ordinary_user() -> Result<(), Failed> {
     // Where neither the program nor Python may be read by others, there is nothing to see.
     let program = tool::scratch("flow");
     let shared = std::env::temp_dir().join(program.file_name().expect("a name"));
-    std::fs::copy(env!("CARGO_BIN_EXE_flow"), &shared).expect("copy flow");
+    testkit::copy_program(env!("CARGO_BIN_EXE_flow"), &shared);
     let script =
         "socket=__import__('socket'); a,b=socket.socketpair(); a.send(b'as nobody')";
     let python = ["/usr/bin/python3", "python3"];
