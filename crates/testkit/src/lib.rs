@@ -3,6 +3,10 @@
 //! Nothing sleeps: a test waits for a line, an exit, a connection. Every wait ends at the
 //! [`DEADLINE`] with a panic that says what did not happen, and a [`Program`] that goes out of
 //! scope, as it does when a test panics, is killed and reaped.
+//!
+//! What a test closes is not closed yet: a child that another test is starting has copies of
+//! all descriptors, from fork(2) to its exec(3). Where that matters, these go round it:
+//! [`reset`], [`closed_port`], and on Unix `pipe_without_reader` and `copy_program`.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 mod peer;
