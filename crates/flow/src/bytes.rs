@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use common::Escaped;
+
 /// The bytes with everything but printable ASCII escaped: `\n`, `\"`, `\x1b`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -48,20 +50,11 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// For a name from outside (a program's argument, a path): control characters escaped,
-/// other letters left as they are.
+/// Text from outside (a program's argument, a path, a stranger's log) without anything that
+/// a terminal would obey. Backslashes stay: it may have been escaped already.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(
-            |c| {
-                if c.is_control() {
-                    c.escape_default().to_string()
-                } else {
-                    c.to_string()
-                }
-            },
-        )
-        .collect()
+    let parts = text.split('\\').map(|part| Escaped(part.as_bytes()).to_string());
+    parts.collect::<Vec<_>>().join("\\")
 }
 
 /// The escaped form in the JSON log.

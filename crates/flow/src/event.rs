@@ -4,6 +4,8 @@
 //! end, call and return, packets arrive. It says nothing about how it is drawn. Times are
 //! nanoseconds since the log began; a call and its return carry the same `id`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of the log's form that this library writes, and the newest that it reads.
@@ -236,14 +238,96 @@ pub struct Packet {
     pub data: Data,
 }
 
+/// A flag of a TCP segment, in the order in which one says them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "their names are those of RFC 9293 §3.1 and RFC 3168")]
+pub enum Flag {
+    Syn,
+    Fin,
+    Rst,
+    Psh,
+    Ack,
+    Urg,
+    Ece,
+    Cwr,
+}
+
+impl Flag {
+    /// Each flag, with its name in the RFC.
+    const ALL: [(Flag, &str); 8] = [
+        (Flag::Syn, "SYN"),
+        (Flag::Fin, "FIN"),
+        (Flag::Rst, "RST"),
+        (Flag::Psh, "PSH"),
+        (Flag::Ack, "ACK"),
+        (Flag::Urg, "URG"),
+        (Flag::Ece, "ECE"),
+        (Flag::Cwr, "CWR"),
+    ];
+}
+
+/// The flags of a TCP segment. In the log they are their names with blanks between them,
+/// `SYN ACK`; a name that this library does not know is skipped.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Flags(u8);
+
+impl Flags {
+    /// Whether the flag is set.
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 & (1 << flag as u8) != 0
+    }
+
+    /// Whether `ACK` is set, and nothing else.
+    pub fn is_ack_alone(self) -> bool {
+        self == Flags::from_iter([Flag::Ack])
+    }
+}
+
+impl FromIterator<Flag> for Flags {
+    fn from_iter<I: IntoIterator<Item = Flag>>(flags: I) -> Flags {
+        Flags(flags.into_iter().fold(0, |all, flag| all | 1 << flag as u8))
+    }
+}
+
+impl From<String> for Flags {
+    fn from(text: String) -> Flags {
+        let known = |name: &str| Flag::ALL.into_iter().find(|(_, it)| *it == name);
+        text.split(' ').filter_map(known).map(|(flag, _)| flag).collect()
+    }
+}
+
+impl From<Flags> for String {
+    fn from(flags: Flags) -> String {
+        flags.to_string()
+    }
+}
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for (_, name) in Flag::ALL.into_iter().filter(|(flag, _)| self.has(*flag)) {
+            write!(f, "{between}{name}")?;
+            between = " ";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// What a packet carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// A TCP segment, RFC 9293 §3.1.
     Tcp {
-        /// The flags that are set, in the RFC's names: `SYN ACK`.
-        flags: String,
+        /// The flags that are set.
+        flags: Flags,
         /// The sequence number.
         seq: u32,
         /// The acknowledgment number.

@@ -14,20 +14,20 @@ use flow::draw;
 use flow::event::Log;
 
 /// Why the program ends without a drawing: a message, and the exit status.
-struct Failure {
+struct ExitError {
     message: String,
     status: u8,
 }
 
-impl Failure {
+impl ExitError {
     /// The attempt failed.
-    fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), status: 1 }
+    fn new(message: impl Into<String>) -> ExitError {
+        ExitError { message: message.into(), status: 1 }
     }
 
     /// The system here does not allow it.
-    fn refused(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), status: 77 }
+    fn refused(message: impl Into<String>) -> ExitError {
+        ExitError { message: message.into(), status: 77 }
     }
 }
 
@@ -51,17 +51,17 @@ fn main() -> ExitCode {
 use run::live;
 
 #[cfg(not(target_os = "linux"))]
-fn live(_: &Cli) -> Result<(), Failure> {
-    Err(Failure::refused(
+fn live(_: &Cli) -> Result<(), ExitError> {
+    Err(ExitError::refused(
         "trace a program: this needs Linux; draw a recorded log with `flow show LOG.json`",
     ))
 }
 
 /// Draws a recorded log.
-fn show(path: &std::path::Path, cli: &Cli) -> Result<(), Failure> {
+fn show(path: &std::path::Path, cli: &Cli) -> Result<(), ExitError> {
     let shown = path.display();
     let failed = |reason: &dyn std::fmt::Display| {
-        Failure::new(format!(
+        ExitError::new(format!(
             "read {shown}: {reason}; is it a log of `flow --format json`?"
         ))
     };
@@ -72,7 +72,7 @@ fn show(path: &std::path::Path, cli: &Cli) -> Result<(), Failure> {
 }
 
 /// Writes a log in the form asked for.
-fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), Failure> {
+fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
     let terminal = cli.output.is_none() && io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let options = draw::Options {
@@ -92,18 +92,18 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), Failure> {
         Format::Svg => bytes = draw::svg(log, &options).into_bytes(),
         Format::Json => {
             flow::json::write(&mut bytes, log)
-                .map_err(|it| Failure::new(it.to_string()))?;
+                .map_err(|it| ExitError::new(it.to_string()))?;
         }
     }
     write_output(&bytes, cli)
 }
 
-fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), Failure> {
+fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), ExitError> {
     let result = match &cli.output {
         Some(path) => std::fs::write(path, bytes),
         None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
     };
     let to =
         cli.output.as_ref().map_or("standard output".into(), |it| it.to_string_lossy());
-    result.map_err(|error| Failure::new(format!("write the drawing to {to}: {error}")))
+    result.map_err(|error| ExitError::new(format!("write the drawing to {to}: {error}")))
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
-use crate::event::{Data, Packet, Protocol};
+use crate::event::{Data, Flag, Flags, Packet, Protocol};
 
 /// Reads a packet from its IP header on; none where it is no IP. `data_bytes` of the
 /// payload are kept. The packet may be cut: lengths come from its headers.
@@ -67,19 +67,16 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
     Some(Packet { time_ns: 0, from, to, protocol, data })
 }
 
-/// The flags in the order in which one says them.
-fn flags(tcp: &etherparse::TcpSlice<'_>) -> String {
+fn flags(tcp: &etherparse::TcpSlice<'_>) -> Flags {
     let all = [
-        (tcp.syn(), "SYN"),
-        (tcp.fin(), "FIN"),
-        (tcp.rst(), "RST"),
-        (tcp.psh(), "PSH"),
-        (tcp.ack(), "ACK"),
-        (tcp.urg(), "URG"),
-        (tcp.ece(), "ECE"),
-        (tcp.cwr(), "CWR"),
+        (tcp.syn(), Flag::Syn),
+        (tcp.fin(), Flag::Fin),
+        (tcp.rst(), Flag::Rst),
+        (tcp.psh(), Flag::Psh),
+        (tcp.ack(), Flag::Ack),
+        (tcp.urg(), Flag::Urg),
+        (tcp.ece(), Flag::Ece),
+        (tcp.cwr(), Flag::Cwr),
     ];
-    let set: Vec<&str> =
-        all.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
-    set.join(" ")
+    all.into_iter().filter_map(|(set, flag)| set.then_some(flag)).collect()
 }

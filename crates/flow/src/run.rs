@@ -13,7 +13,7 @@ use flow::{json, pcapng, side_name};
 use netlab::capture::CaptureSize;
 
 use crate::cli::{Cli, Format};
-use crate::{Failure, write_log};
+use crate::{ExitError, write_log};
 
 /// Events kept for a drawing, from the beginning and from the end each.
 const KEPT: usize = 20_000;
@@ -31,7 +31,7 @@ struct LogFile {
 }
 
 impl Sink {
-    fn new(cli: &Cli, header: Header) -> Result<Sink, Failure> {
+    fn new(cli: &Cli, header: Header) -> Result<Sink, ExitError> {
         let to: Option<Box<dyn Write + Send>> = match (&cli.log, cli.format) {
             (Some(path), _) => Some(create(path)?),
             (None, Format::Json) => Some(match &cli.output {
@@ -61,18 +61,18 @@ impl Sink {
     }
 
     /// Ends the log's file; what was kept for a drawing.
-    fn finish(self) -> Result<Option<Log>, Failure> {
+    fn finish(self) -> Result<Option<Log>, ExitError> {
         if let Some(LogFile { mut to, result }) = self.log {
             result
                 .and_then(|()| to.flush())
-                .map_err(|error| Failure::new(format!("write the log: {error}")))?;
+                .map_err(|error| ExitError::new(format!("write the log: {error}")))?;
         }
         Ok(self.keep.map(Keep::into_log))
     }
 }
 
 /// Runs the programs and draws them.
-pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
+pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     let sides: Vec<Vec<String>> = cli
         .programs
         .split(|word| word == "--")
@@ -82,7 +82,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
         })
         .collect();
     if sides.is_empty() == cli.attach.is_empty() {
-        return Err(Failure {
+        return Err(ExitError {
             message: "flow: no program; try `flow -- python3 server.py -- python3 \
                       client.py`, or --help"
                 .to_owned(),
@@ -90,7 +90,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), Failure> {
         });
     }
     if cli.log.is_some() && cli.format == Format::Json {
-        return Err(Failure {
+        return Err(ExitError {
             message: "flow: --log and --format json both write the log; give one of them"
                 .to_owned(),
             status: 2,
@@ -158,25 +158,25 @@ fn is_call(event: &Event) -> bool {
     matches!(event, Event::Call(_))
 }
 
-fn nowhere() -> Result<Option<OwnedFd>, Failure> {
+fn nowhere() -> Result<Option<OwnedFd>, ExitError> {
     let opened = File::options().write(true).open("/dev/null");
     opened
         .map(|file| Some(file.into()))
-        .map_err(|error| Failure::new(format!("open /dev/null: {error}")))
+        .map_err(|error| ExitError::new(format!("open /dev/null: {error}")))
 }
 
-fn failure(error: TraceError) -> Failure {
+fn failure(error: TraceError) -> ExitError {
     if error.is_refusal() {
-        Failure::refused(error.to_string())
+        ExitError::refused(error.to_string())
     } else {
-        Failure::new(error.to_string())
+        ExitError::new(error.to_string())
     }
 }
 
-fn create(path: &Path) -> Result<Box<dyn Write + Send>, Failure> {
+fn create(path: &Path) -> Result<Box<dyn Write + Send>, ExitError> {
     match File::create(path) {
         Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(Failure::new(format!("create {}: {error}", path.display()))),
+        Err(error) => Err(ExitError::new(format!("create {}: {error}", path.display()))),
     }
 }
 
@@ -185,12 +185,12 @@ fn capture(
     cli: &Cli,
     session: &mut Session,
     private: Result<(), String>,
-) -> Result<(), Failure> {
+) -> Result<(), ExitError> {
     if let Err(reason) = &private {
         // On the host's network the packets of strangers would be in the picture.
         session.note(format!("Calls alone, no packets: {reason}"));
         return match &cli.pcap {
-            Some(_) => Err(Failure::refused(format!(
+            Some(_) => Err(ExitError::refused(format!(
                 "capture packets: there is no private network ({reason})"
             ))),
             None => Ok(()),
@@ -202,8 +202,9 @@ fn capture(
     };
     session.capture(size);
     if let Some(path) = &cli.pcap {
-        let failed =
-            |error: io::Error| Failure::new(format!("write {}: {error}", path.display()));
+        let failed = |error: io::Error| {
+            ExitError::new(format!("write {}: {error}", path.display()))
+        };
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);
         pcapng::begin(&mut file).map_err(failed)?;
         session.on_packet(move |packet, comment| {

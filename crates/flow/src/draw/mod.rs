@@ -59,7 +59,8 @@ mod states;
 mod svg;
 mod text;
 
-pub use scene::{Column, PacketKind, Row, Scene};
+pub use scene::{Arrow, Column, PacketKind, Row, Scene};
+pub use states::State;
 pub use svg::svg;
 pub use text::text;
 

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::Options;
 use super::calls::{self, Place};
-use super::states::{Segment, States};
+use super::states::{Segment, State, States};
 use crate::bytes;
-use crate::event::{Call, Change, Event, Log, Packet, Protocol, Return, Source};
+use crate::event::{
+    Call, Change, Event, Flag, Flags, Log, Packet, Protocol, Return, Source,
+};
 
 /// A drawing's contents.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ pub enum Row {
         /// It failed.
         failed: bool,
         /// The state that it put its socket into: `LISTEN`.
-        state: Option<&'static str>,
+        state: Option<State>,
     },
     /// A call that waited comes back.
     Return {
@@ -60,20 +62,7 @@ pub enum Row {
         failed: bool,
     },
     /// A packet.
-    Packet {
-        /// The sender's column.
-        from: usize,
-        /// The receiver's column.
-        to: usize,
-        /// What it carries.
-        label: String,
-        /// For its colour.
-        kind: PacketKind,
-        /// The sender's new state.
-        from_state: Option<&'static str>,
-        /// The receiver's new state.
-        to_state: Option<&'static str>,
-    },
+    Packet(Arrow),
     /// A side's program starts, gets a signal or ends.
     Life {
         /// The column that it stands in.
@@ -85,6 +74,23 @@ pub enum Row {
     },
     /// So many rows are left out here.
     Cut(usize),
+}
+
+/// A packet, from one column to another or to its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrow {
+    /// The sender's column.
+    pub from: usize,
+    /// The receiver's column.
+    pub to: usize,
+    /// What it carries.
+    pub label: String,
+    /// For its colour.
+    pub kind: PacketKind,
+    /// The sender's new state.
+    pub from_state: Option<State>,
+    /// The receiver's new state.
+    pub to_state: Option<State>,
 }
 
 /// What a packet is about.
@@ -325,7 +331,7 @@ impl<'a> Builder<'a> {
             source: call.source.as_ref().map(|source| self.source(column, source)),
             waits: returned.is_none(),
             failed,
-            state: listens.then_some("LISTEN"),
+            state: listens.then_some(State::Listen),
         });
     }
 
@@ -370,7 +376,7 @@ impl<'a> Builder<'a> {
                     time_ns: packet.time_ns,
                     from: &from,
                     to: &to,
-                    flags,
+                    flags: *flags,
                     seq: *seq,
                     ack: *ack,
                     length: packet.data.length,
@@ -378,7 +384,7 @@ impl<'a> Builder<'a> {
                 let answered = self.is_answered(at, packet);
                 let changes = self.states.follow(segment, answered);
                 (from_state, to_state) = (changes.sender, changes.receiver);
-                let (mut label, kind) = tcp_label(flags, data);
+                let (mut label, kind) = tcp_label(*flags, data);
                 // A reset offers nothing either, and means nothing by it.
                 if *window == 0 && kind != PacketKind::Error {
                     label.push_str(" window 0");
@@ -422,7 +428,8 @@ impl<'a> Builder<'a> {
             _ => label,
         };
         let (from, to) = (from_column, to_column);
-        self.scene.rows.push(Row::Packet { from, to, label, kind, from_state, to_state });
+        let arrow = Arrow { from, to, label, kind, from_state, to_state };
+        self.scene.rows.push(Row::Packet(arrow));
     }
 
     /// Whether the receiver answers a SYN with its own: not with a reset, for nobody listens,
@@ -434,7 +441,7 @@ impl<'a> Builder<'a> {
             _ => None,
         });
         answer.is_some_and(|it| match &it.protocol {
-            Protocol::Tcp { flags, .. } => flags.contains("SYN"),
+            Protocol::Tcp { flags, .. } => flags.has(Flag::Syn),
             _ => false,
         })
     }
@@ -511,12 +518,12 @@ fn is_aside(call: &Call) -> bool {
 }
 
 /// What a segment's arrow says.
-fn tcp_label(flags: &str, data: Option<String>) -> (String, PacketKind) {
-    let has = |flag: &str| flags.split(' ').any(|set| set == flag);
-    if has("RST") {
+fn tcp_label(flags: Flags, data: Option<String>) -> (String, PacketKind) {
+    if flags.has(Flag::Rst) {
         return ("RST".to_owned(), PacketKind::Error);
     }
-    let control = match (has("SYN"), has("FIN"), has("ACK")) {
+    let control = match (flags.has(Flag::Syn), flags.has(Flag::Fin), flags.has(Flag::Ack))
+    {
         (true, _, true) => Some("SYN ACK"),
         (true, _, false) => Some("SYN"),
         (false, true, _) => Some("FIN"),

@@ -1,13 +1,56 @@
 //! The TCP states of both ends, followed from the packets: RFC 9293 §3.3.2.
 
 use std::collections::HashMap;
+use std::fmt;
 
-/// The state of one end of a connection, by its name in the RFC.
-pub(super) type State = &'static str;
+use crate::event::{Flag, Flags};
+
+/// The state of one end of a connection: RFC 9293 §3.3.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "their names are the RFC's")]
+pub enum State {
+    Listen,
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    TimeWait,
+    Closed,
+}
+
+impl State {
+    /// Its name in the RFC: `SYN-SENT`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Listen => "LISTEN",
+            State::SynSent => "SYN-SENT",
+            State::SynReceived => "SYN-RECEIVED",
+            State::Established => "ESTABLISHED",
+            State::FinWait1 => "FIN-WAIT-1",
+            State::FinWait2 => "FIN-WAIT-2",
+            State::CloseWait => "CLOSE-WAIT",
+            State::Closing => "CLOSING",
+            State::LastAck => "LAST-ACK",
+            State::TimeWait => "TIME-WAIT",
+            State::Closed => "CLOSED",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct End {
-    state: State,
+    /// None where the log does not begin early enough to tell.
+    state: Option<State>,
     /// The sequence number after this end's FIN.
     after_fin: Option<u32>,
 }
@@ -30,15 +73,15 @@ pub(super) struct Segment<'a> {
     pub(super) time_ns: u64,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
-    pub(super) flags: &'a str,
+    pub(super) flags: Flags,
     pub(super) seq: u32,
     pub(super) ack: u32,
     pub(super) length: u64,
 }
 
 impl Segment<'_> {
-    fn has(&self, flag: &str) -> bool {
-        self.flags.split(' ').any(|set| set == flag)
+    fn has(&self, flag: Flag) -> bool {
+        self.flags.has(flag)
     }
 }
 
@@ -73,36 +116,36 @@ impl States {
         let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
         let mut receiver = self.ends.get(&receiver_key).copied().unwrap_or_default();
         let before = (sender.state, receiver.state);
-        if segment.has("RST") {
+        if segment.has(Flag::Rst) {
             (sender, receiver) = (End::closed(sender), End::closed(receiver));
-        } else if segment.has("SYN") {
-            if !segment.has("ACK") {
-                sender = End { state: "SYN-SENT", after_fin: None };
+        } else if segment.has(Flag::Syn) {
+            if !segment.has(Flag::Ack) {
+                sender = End { state: Some(State::SynSent), after_fin: None };
                 if answered && !again {
-                    receiver = End { state: "SYN-RECEIVED", after_fin: None };
+                    receiver = End { state: Some(State::SynReceived), after_fin: None };
                 }
-            } else if receiver.state == "SYN-SENT" {
-                receiver.state = "ESTABLISHED";
+            } else if receiver.state == Some(State::SynSent) {
+                receiver.state = Some(State::Established);
             }
         } else {
             receiver.acknowledged(segment.ack);
-            if segment.has("FIN") {
+            if segment.has(Flag::Fin) {
                 sender.after_fin =
                     Some(segment.seq.wrapping_add(segment.length as u32).wrapping_add(1));
-                sender.state = match sender.state {
-                    "ESTABLISHED" | "SYN-RECEIVED" => "FIN-WAIT-1",
-                    "CLOSE-WAIT" => "LAST-ACK",
+                sender.state = sender.state.map(|state| match state {
+                    State::Established | State::SynReceived => State::FinWait1,
+                    State::CloseWait => State::LastAck,
                     other => other,
-                };
-                receiver.state = match receiver.state {
-                    "ESTABLISHED" | "SYN-RECEIVED" => "CLOSE-WAIT",
-                    "FIN-WAIT-1" => "CLOSING",
-                    "FIN-WAIT-2" => "TIME-WAIT",
+                });
+                receiver.state = receiver.state.map(|state| match state {
+                    State::Established | State::SynReceived => State::CloseWait,
+                    State::FinWait1 => State::Closing,
+                    State::FinWait2 => State::TimeWait,
                     other => other,
-                };
+                });
             }
         }
-        let new = |before: State, now: State| (before != now).then_some(now);
+        let new = |before, now: Option<State>| now.filter(|_| before != now);
         let changes = Changes {
             sender: new(before.0, sender.state),
             receiver: new(before.1, receiver.state),
@@ -117,9 +160,9 @@ impl States {
 
     /// Whether all that the segment carries was sent before.
     fn is_again(&mut self, key: &(String, String), segment: &Segment<'_>) -> bool {
-        let flags = u32::from(segment.has("SYN")) + u32::from(segment.has("FIN"));
+        let flags = u32::from(segment.has(Flag::Syn)) + u32::from(segment.has(Flag::Fin));
         let length = (segment.length as u32).wrapping_add(flags);
-        if segment.has("RST") {
+        if segment.has(Flag::Rst) {
             self.sent.remove(key);
             return false;
         }
@@ -129,7 +172,7 @@ impl States {
         let end = segment.seq.wrapping_add(length);
         let again = match self.sent.get(key) {
             // A SYN with another number begins another connection of the same addresses.
-            Some(sent) if segment.has("SYN") => sent.end == end,
+            Some(sent) if segment.has(Flag::Syn) => sent.end == end,
             // Sequence numbers wrap: the sign of the difference says which is later.
             Some(sent) => end.wrapping_sub(sent.end) as i32 <= 0,
             None => false,
@@ -149,7 +192,7 @@ impl States {
             return false;
         }
         sent.is_acknowledged = true;
-        segment.flags == "ACK"
+        segment.flags.is_ack_alone()
             && segment.length == 0
             && segment.time_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
     }
@@ -157,7 +200,7 @@ impl States {
     /// Whether the segment carries nothing, and begins one byte before what comes next: the
     /// peer has that byte, and must answer where it stands (RFC 9293 §3.8.4, §3.8.6.1).
     fn is_probe(&self, key: &(String, String), segment: &Segment<'_>) -> bool {
-        segment.flags == "ACK"
+        segment.flags.is_ack_alone()
             && segment.length == 0
             && self.sent.get(key).is_some_and(|sent| {
                 sent.is_acknowledged && sent.end.wrapping_sub(segment.seq) == 1
@@ -167,21 +210,21 @@ impl States {
 
 impl End {
     fn closed(self) -> End {
-        End { state: if self.state.is_empty() { "" } else { "CLOSED" }, after_fin: None }
+        End { state: self.state.map(|_| State::Closed), after_fin: None }
     }
 
     /// The peer says that it has everything up to `ack`.
     fn acknowledged(&mut self, ack: u32) {
-        if self.state == "SYN-RECEIVED" {
-            self.state = "ESTABLISHED";
+        if self.state == Some(State::SynReceived) {
+            self.state = Some(State::Established);
         }
         if self.after_fin == Some(ack) {
-            self.state = match self.state {
-                "FIN-WAIT-1" => "FIN-WAIT-2",
-                "CLOSING" => "TIME-WAIT",
-                "LAST-ACK" => "CLOSED",
+            self.state = self.state.map(|state| match state {
+                State::FinWait1 => State::FinWait2,
+                State::Closing => State::TimeWait,
+                State::LastAck => State::Closed,
                 other => other,
-            };
+            });
         }
     }
 }

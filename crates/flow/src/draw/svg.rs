@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::canvas::{cut, width, wrap};
-use super::{Options, PacketKind, Row, Scene};
+use super::{Arrow, Options, PacketKind, Row, Scene, State};
 use crate::event::Log;
 
 /// The advance of a letter of the text, in pixels: 0.6 of its 13.
@@ -148,7 +148,7 @@ impl<'a> Picture<'a> {
         );
     }
 
-    fn badge(&mut self, x: f64, y: f64, state: &str) {
+    fn badge(&mut self, x: f64, y: f64, state: State) {
         let wide = badge_width(state);
         let _ = write!(
             self.body,
@@ -157,7 +157,7 @@ impl<'a> Picture<'a> {
             y - 12.0,
             x + wide / 2.0,
             y,
-            escape(state)
+            state.name()
         );
     }
 
@@ -201,15 +201,16 @@ impl<'a> Picture<'a> {
                 self.wait(*column, -1, self.y + 6.0);
                 self.in_column(*column, text, *failed, None, None);
             }
-            Row::Packet { from, to, label, from_state, to_state, .. } if from == to => {
-                self.begin(*from);
-                let text = format!("↺ {label}");
-                self.in_column(*from, &text, false, None, to_state.or(*from_state));
+            Row::Packet(arrow) if arrow.from == arrow.to => {
+                self.begin(arrow.from);
+                let text = format!("↺ {}", arrow.label);
+                let state = arrow.to_state.or(arrow.from_state);
+                self.in_column(arrow.from, &text, false, None, state);
             }
-            Row::Packet { from, to, .. } => {
-                self.begin(*from);
-                self.begin(*to);
-                self.arrow(row);
+            Row::Packet(arrow) => {
+                self.begin(arrow.from);
+                self.begin(arrow.to);
+                self.arrow(arrow);
             }
             Row::Life { column, text, line } => {
                 self.begin(*column);
@@ -236,7 +237,7 @@ impl<'a> Picture<'a> {
         text: &str,
         failed: bool,
         source: Option<&str>,
-        state: Option<&str>,
+        state: Option<State>,
     ) {
         let place = self.places[column];
         let reserve = source.map_or(0, |source| width(source) + 2);
@@ -269,10 +270,8 @@ impl<'a> Picture<'a> {
         self.y += 2.0;
     }
 
-    fn arrow(&mut self, row: &Row) {
-        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
-            return;
-        };
+    fn arrow(&mut self, arrow: &Arrow) {
+        let Arrow { from, to, label, kind, from_state, to_state } = arrow;
         self.y += 30.0;
         let y = self.y - 6.0;
         let rightwards = from < to;
@@ -290,8 +289,8 @@ impl<'a> Picture<'a> {
             if rightwards { (end, end - 9.0) } else { (start, start + 9.0) };
         let mut free = start;
         if let Some(state) = left_state {
-            self.badge(start + 10.0, y - 6.0, state);
-            free += 14.0 + badge_width(state);
+            self.badge(start + 10.0, y - 6.0, *state);
+            free += 14.0 + badge_width(*state);
         }
         let room = ((end - free) / LETTER) as usize;
         let label = cut(label, room.saturating_sub(2));
@@ -308,14 +307,14 @@ impl<'a> Picture<'a> {
             escape(&label)
         );
         if let Some(state) = right_state {
-            self.badge(end + 17.0, y + 4.0, state);
+            self.badge(end + 17.0, y + 4.0, *state);
         }
         self.y += 4.0;
     }
 }
 
-fn badge_width(state: &str) -> f64 {
-    state.len() as f64 * 6.7 + 14.0
+fn badge_width(state: State) -> f64 {
+    state.name().len() as f64 * 6.7 + 14.0
 }
 
 fn escape(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! The drawing as text.
 
 use super::canvas::{Canvas, Ink, cut, width, wrap};
-use super::{Options, PacketKind, Row, Scene};
+use super::{Arrow, Options, PacketKind, Row, Scene};
 use crate::event::Log;
 
 /// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
@@ -119,14 +119,14 @@ impl<'a> Lines<'a> {
                 let ink = if *failed { Ink::Error } else { Ink::Plain };
                 self.in_column(*column, text, ink, None, None, out);
             }
-            Row::Packet { from, to, .. } if from == to => {
-                self.begin(*from);
-                self.own_packet(row, out);
-            }
-            Row::Packet { from, to, .. } => {
-                self.begin(*from);
-                self.begin(*to);
-                self.arrow(row, out);
+            Row::Packet(arrow) => {
+                self.begin(arrow.from);
+                self.begin(arrow.to);
+                if arrow.from == arrow.to {
+                    self.own_packet(arrow, out);
+                } else {
+                    self.arrow(arrow, out);
+                }
             }
             Row::Life { column, text, line } => {
                 self.begin(*column);
@@ -200,10 +200,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn arrow(&self, row: &Row, out: &mut String) {
-        let Row::Packet { from, to, label, kind, from_state, to_state } = row else {
-            return;
-        };
+    fn arrow(&self, arrow: &Arrow, out: &mut String) {
+        let Arrow { from, to, label, kind, from_state, to_state } = arrow;
         let rightwards = from < to;
         let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
         let (left_state, right_state) =
@@ -252,10 +250,8 @@ impl<'a> Lines<'a> {
     }
 
     /// A packet of a side to itself.
-    fn own_packet(&self, row: &Row, out: &mut String) {
-        let Row::Packet { from, label, kind, from_state, to_state, .. } = row else {
-            return;
-        };
+    fn own_packet(&self, arrow: &Arrow, out: &mut String) {
+        let Arrow { from, label, kind, from_state, to_state, .. } = arrow;
         let ink = if *kind == PacketKind::Data { Ink::Data } else { Ink::Control };
         let mut text = format!("↺ {label}");
         for state in [from_state, to_state].into_iter().flatten() {

@@ -18,13 +18,14 @@ mod session;
 mod sockets;
 mod spawn;
 mod sys;
+mod thread;
 mod tracer;
 mod turns;
 mod unwind;
 
 pub use session::{Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
-pub use sys::{interrupts, watch_interrupts};
+pub use sys::watch_interrupts;
 
 use crate::event::Header;
 

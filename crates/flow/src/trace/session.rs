@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use netlab::capture::{Capture, CaptureSize, CapturedPacket};
 
 use super::spawn::{self, Program, SpawnError};
-use super::tracer::{Thread, Tracer};
-use super::{sys, turns};
+use super::sys;
+use super::thread::Thread;
+use super::tracer::Tracer;
 use crate::event::Event;
 
 /// How a session runs.
@@ -120,7 +121,7 @@ pub struct Session {
     waiting: VecDeque<(String, Program)>,
     since_ready: Instant,
     /// When everything last did something.
-    last_report: Instant,
+    last_news: Instant,
     interrupted: Option<Instant>,
     joined: bool,
 }
@@ -135,7 +136,7 @@ impl Session {
             options,
             waiting: VecDeque::new(),
             since_ready: Instant::now(),
-            last_report: Instant::now(),
+            last_news: Instant::now(),
             interrupted: None,
             joined: false,
         }
@@ -209,14 +210,14 @@ impl Session {
     /// Whether a side listens, or has bound a datagram socket, and now waits; or has ended.
     fn is_ready(&self, side: usize) -> bool {
         let Some(state) = self.tracer.sides.get(side) else { return false };
-        state.ended.is_some()
+        state.has_ended
             || state.listens
                 && self
                     .tracer
                     .threads
                     .values()
                     .filter(|thread| thread.side == side)
-                    .all(|thread| thread.held.is_none() && turns::is_quiet(thread))
+                    .all(|thread| thread.parked.is_none() && thread.is_quiet())
     }
 
     /// Why a side's program did not run, if it did not.
@@ -253,7 +254,7 @@ impl Session {
         // Bounded, so that the caller's deadlines are looked at now and then.
         for _ in 0..1000 {
             match sys::wait(false) {
-                Ok(Some(report)) => self.tracer.handle(report),
+                Ok(Some(status)) => self.tracer.handle(status),
                 Ok(None) if self.next_turn() => {}
                 Ok(None) => break,
                 Err(error) => {
@@ -264,7 +265,7 @@ impl Session {
             news = true;
         }
         if news {
-            self.last_report = Instant::now();
+            self.last_news = Instant::now();
         }
         Ok(news)
     }
@@ -324,17 +325,18 @@ impl Session {
                 break;
             }
             let ending = self.interrupt_the_rest();
-            let held = self.tracer.threads.values().any(|thread| thread.held.is_some());
-            if ending || held || !self.waiting.is_empty() {
+            let parked =
+                self.tracer.threads.values().any(|thread| thread.parked.is_some());
+            if ending || parked || !self.waiting.is_empty() {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(LONGEST);
                 continue;
             }
             match sys::wait(true) {
-                Ok(report) => report.into_iter().for_each(|it| self.tracer.handle(it)),
+                Ok(status) => status.into_iter().for_each(|it| self.tracer.handle(it)),
                 Err(error) => self.on_wait_error(error)?,
             }
-            self.last_report = Instant::now();
+            self.last_news = Instant::now();
         }
         self.finish();
         let sides = 0..self.tracer.sides.len();
@@ -378,15 +380,15 @@ impl Session {
         let last = self.tracer.sides.last();
         let ending = self.tracer.sides.len() > 1
             && self.waiting.is_empty()
-            && last.is_some_and(|side| side.ended.is_some());
+            && last.is_some_and(|side| side.has_ended);
         if !ending {
             return false;
         }
         let threads = || self.tracer.threads.values();
         let in_calls = threads().all(Thread::waits_for_peer);
         let still_for = if in_calls { STILL_IN_CALLS } else { STILL };
-        let still = self.last_report.elapsed() > still_for
-            && threads().all(|it| it.held.is_none() && turns::is_quiet(it));
+        let still = self.last_news.elapsed() > still_for
+            && threads().all(|it| it.parked.is_none() && it.is_quiet());
         match self.interrupted {
             None if still => {
                 self.interrupted = Some(Instant::now());
@@ -410,13 +412,13 @@ impl Session {
         let deadline = Instant::now() + GRACE;
         while !self.tracer.threads.is_empty() && Instant::now() < deadline {
             match sys::wait(false) {
-                Ok(Some(report)) => {
-                    let signal = match report.stop() {
+                Ok(Some(status)) => {
+                    let signal = match status.stop() {
                         sys::Stop::Signal(signal) => signal,
                         _ => 0,
                     };
-                    sys::resume(report.tid, sys::Resume::Detach, signal);
-                    self.tracer.threads.remove(&report.tid);
+                    sys::resume(status.tid, sys::Resume::Detach, signal);
+                    self.tracer.threads.remove(&status.tid);
                 }
                 Ok(None) => std::thread::sleep(Duration::from_micros(100)),
                 Err(error) => self.on_wait_error(error)?,
@@ -440,11 +442,11 @@ impl Drop for Session {
             return;
         }
         self.end();
-        // Each report of an end must be taken, or the dead stay as zombies.
+        // Each status of an end must be taken, or the dead stay as zombies.
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
             match sys::wait(false) {
-                Ok(Some(report)) => sys::resume(report.tid, sys::Resume::Go, 0),
+                Ok(Some(status)) => sys::resume(status.tid, sys::Resume::Go, 0),
                 Ok(None) => std::thread::sleep(Duration::from_micros(100)),
                 Err(_) => break,
             }

@@ -19,16 +19,10 @@ pub struct Program {
     pub args: Vec<OsString>,
     /// Where it runs; none: where we do.
     pub directory: Option<PathBuf>,
-    /// Variables set on top of our environment.
-    pub variables: Vec<(OsString, OsString)>,
-    /// Its standard input; none: ours.
-    pub stdin: Option<OwnedFd>,
     /// Its standard output; none: ours.
     pub stdout: Option<OwnedFd>,
     /// Its standard error; none: ours.
     pub stderr: Option<OwnedFd>,
-    /// Whether it gets a process group of its own, so that a terminal's `^C` misses it.
-    pub own_group: bool,
 }
 
 impl Program {
@@ -56,11 +50,7 @@ impl Program {
         if asked.components().count() != 1 {
             return Ok(asked.to_owned());
         }
-        let set = self.variables.iter().rev().find(|(name, _)| name == "PATH");
-        let path = match set {
-            Some((_, path)) => path.clone(),
-            None => std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
-        };
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
         std::env::split_paths(&path)
             .map(|directory| directory.join(asked))
             .find(|candidate| is_executable(candidate))
@@ -172,9 +162,9 @@ struct Prepared {
     _texts: Vec<CString>,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
-    stdio: [Option<RawFd>; 3],
+    stdout: Option<RawFd>,
+    stderr: Option<RawFd>,
     filter: Vec<libc::sock_filter>,
-    own_group: bool,
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -183,10 +173,6 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 
 impl Prepared {
     fn new(program: &Program, path: &Path) -> io::Result<Prepared> {
-        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os()
-            .filter(|(name, _)| !program.variables.iter().any(|(set, _)| set == name))
-            .collect();
-        environment.extend(program.variables.iter().cloned());
         let mut texts = Vec::new();
         let mut pointers = |text: CString| {
             let pointer = text.as_ptr();
@@ -199,7 +185,7 @@ impl Prepared {
         }
         argv.push(std::ptr::null());
         let mut envp = Vec::new();
-        for (mut name, value) in environment {
+        for (mut name, value) in std::env::vars_os() {
             name.push("=");
             name.push(value);
             envp.push(pointers(c_string(&name)?));
@@ -212,10 +198,9 @@ impl Prepared {
             _texts: texts,
             argv,
             envp,
-            stdio: [&program.stdin, &program.stdout, &program.stderr]
-                .map(|fd| fd.as_ref().map(AsRawFd::as_raw_fd)),
+            stdout: program.stdout.as_ref().map(AsRawFd::as_raw_fd),
+            stderr: program.stderr.as_ref().map(AsRawFd::as_raw_fd),
             filter: filter::program(),
-            own_group: program.own_group,
         })
     }
 
@@ -241,12 +226,11 @@ impl Prepared {
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-            if self.own_group {
-                libc::setpgid(0, 0);
-            }
-            for (to, from) in self.stdio.iter().enumerate() {
+            for (from, to) in
+                [(self.stdout, libc::STDOUT_FILENO), (self.stderr, libc::STDERR_FILENO)]
+            {
                 if let Some(from) = from
-                    && libc::dup2(*from, to as RawFd) < 0
+                    && libc::dup2(from, to) < 0
                 {
                     fail(STEP_SETUP);
                 }

@@ -10,14 +10,14 @@ pub(super) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// A report of `waitpid(2)`: the thread and its raw status.
+/// What `waitpid(2)` tells: of which thread, and its raw status.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Report {
+pub(super) struct Status {
     pub(super) tid: i32,
-    pub(super) status: i32,
+    pub(super) raw: i32,
 }
 
-/// What a report of `waitpid(2)` says.
+/// What a status of `waitpid(2)` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It ended with this exit status.
@@ -35,9 +35,9 @@ pub(super) enum Stop {
     Signal(i32),
 }
 
-impl Report {
+impl Status {
     pub(super) fn stop(self) -> Stop {
-        let status = self.status;
+        let status = self.raw;
         if libc::WIFEXITED(status) {
             return Stop::Exited(libc::WEXITSTATUS(status));
         }
@@ -61,14 +61,14 @@ impl Report {
 ///
 /// # Errors
 /// `ECHILD` when there is nobody to wait for, `EINTR` on a signal.
-pub(super) fn wait(block: bool) -> io::Result<Option<Report>> {
+pub(super) fn wait(block: bool) -> io::Result<Option<Status>> {
     let mut status = 0;
     // `__WNOTHREAD`: children of the library user's other threads are not ours to reap.
     let flags = libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
     // SAFETY: the status pointer is valid for the call.
     let tid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
     check(tid.into())?;
-    Ok((tid != 0).then_some(Report { tid, status }))
+    Ok((tid != 0).then_some(Status { tid, raw: status }))
 }
 
 /// The options that every tracee gets.
@@ -354,7 +354,7 @@ pub(super) fn now_ns() -> u64 {
 static INTERRUPTS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
 /// How often SIGINT came since [`watch_interrupts`].
-pub fn interrupts() -> u32 {
+pub(super) fn interrupts() -> u32 {
     INTERRUPTS.load(std::sync::atomic::Ordering::Relaxed)
 }
 

@@ -10,72 +10,13 @@ use super::calls::{self, Kind};
 use super::memory::Memory;
 use super::processors::Processors;
 use super::sockets::{Descriptors, Sockets};
-use super::sys::{self, Report, Resume, Stop, SyscallStop};
+use super::sys::{self, Resume, Status, Stop, SyscallStop};
+use super::thread::{Open, Thread};
 use super::turns::Turns;
 use super::unwind::Unwind;
 use super::{decode, names, spawn};
 use crate::event::{Call, Change, Event, Note, Process, Return, Side};
 use crate::packet;
-
-/// A thread that is traced.
-#[derive(Debug)]
-pub(super) struct Thread {
-    pub(super) tid: i32,
-    pub(super) pid: i32,
-    pub(super) side: usize,
-    /// Counts up: the order in which threads came.
-    pub(super) birth: u64,
-    /// The call that it is in.
-    call: Option<Open>,
-    /// A call that a signal interrupted and that may go on.
-    suspended: Option<Open>,
-    /// A stop that waits for the thread's turn.
-    pub(super) held: Option<Report>,
-    /// That stop is the return of a call, and is written down already.
-    is_written: bool,
-    /// Stopped by a stop signal, as untraced programs are.
-    pub(super) listening: bool,
-    /// Waits until the child of its `vfork(2)` has a program of its own.
-    pub(super) in_vfork: bool,
-    /// Other threads were seen at work while it was in its call.
-    pub(super) waited: bool,
-    /// Joined while it ran: there is no filter, every call stops.
-    attached: bool,
-    /// It runs on the tracer's processor alone.
-    pinned: bool,
-}
-
-impl Thread {
-    /// Whether it is in a call about sockets, whose return ends its turn.
-    fn is_in_socket_call(&self) -> bool {
-        self.call.as_ref().is_some_and(|open| open.kind != Kind::Processors)
-    }
-
-    /// Whether it is in a call that ends only when a peer does something: one that has no
-    /// timeout of its own.
-    pub(super) fn waits_for_peer(&self) -> bool {
-        let forever = |timeout: u64| (timeout as i32) < 0;
-        self.call.as_ref().is_some_and(|open| match open.kind {
-            Kind::Accept | Kind::Receive | Kind::ReceiveMessage => true,
-            Kind::Read | Kind::ReadVector => true,
-            Kind::Poll => open.number != libc::SYS_ppoll && forever(open.args[2]),
-            Kind::EpollWait => {
-                open.number != libc::SYS_epoll_pwait2 && forever(open.args[3])
-            }
-            _ => false,
-        })
-    }
-}
-
-/// A call between its entry and its exit.
-#[derive(Debug, Clone)]
-struct Open {
-    id: u64,
-    number: i64,
-    kind: Kind,
-    args: [u64; 6],
-    socket: Option<u64>,
-}
 
 /// What the tracer knows of a side.
 #[derive(Debug)]
@@ -85,20 +26,11 @@ pub(super) struct SideState {
     pub(super) main: i32,
     /// It listens, or has bound a datagram socket.
     pub(super) listens: bool,
-    /// How its first process ended: exit status or signal.
-    pub(super) ended: Option<Ended>,
+    /// Its first process has ended.
+    pub(super) has_ended: bool,
     /// Why its program did not run.
     pub(super) failure: Option<spawn::SpawnError>,
     noted_io_uring: bool,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// With this exit status.
-    Exited(i32),
-    /// By this signal.
-    Killed(i32),
 }
 
 /// What becomes of the captured packets besides their events.
@@ -182,7 +114,7 @@ impl Tracer {
             name,
             main,
             listens: false,
-            ended: None,
+            has_ended: false,
             failure: None,
             noted_io_uring: false,
         });
@@ -192,21 +124,8 @@ impl Tracer {
     pub(super) fn add_thread(&mut self, tid: i32, pid: i32, side: usize, attached: bool) {
         self.births += 1;
         let birth = self.births;
-        self.threads.entry(tid).or_insert(Thread {
-            tid,
-            pid,
-            side,
-            birth,
-            call: None,
-            suspended: None,
-            held: None,
-            is_written: false,
-            listening: false,
-            in_vfork: false,
-            waited: false,
-            attached,
-            pinned: false,
-        });
+        let thread = Thread::new(tid, pid, side, birth, attached);
+        self.threads.entry(tid).or_insert(thread);
     }
 
     /// In turn, shares its processor with what is started from now on; before a side's
@@ -237,35 +156,35 @@ impl Tracer {
         }
     }
 
-    /// Takes a report: works on it at once, or holds it until the thread's turn comes.
-    pub(super) fn handle(&mut self, report: Report) {
-        let stop = report.stop();
+    /// Takes a status: works on it at once, or holds it until the thread's turn comes.
+    pub(super) fn handle(&mut self, status: Status) {
+        let stop = status.stop();
         let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
-        if !self.threads.contains_key(&report.tid) && !ended {
-            self.adopt(report.tid);
+        if !self.threads.contains_key(&status.tid) && !ended {
+            self.adopt(status.tid);
         }
         if ended || !self.turns.enabled {
             // All run at once: who stops now ran while the others were in their calls.
             if !ended && !self.turns.enabled && self.threads.len() > 1 {
-                self.mark_waiting(report.tid);
+                self.mark_waiting(status.tid);
             }
-            return self.work(report);
+            return self.work(status);
         }
         let alone = self.threads.len() == 1;
-        let Some(thread) = self.threads.get_mut(&report.tid) else {
-            return self.work(report);
+        let Some(thread) = self.threads.get_mut(&status.tid) else {
+            return self.work(status);
         };
         // A turn ends where a socket call returns.
         let returns = stop == Stop::Syscall && thread.is_in_socket_call();
-        if alone || (self.turns.current == Some(report.tid) && !returns) {
-            self.turns.current = Some(report.tid);
-            return self.work(report);
+        if alone || (self.turns.current == Some(status.tid) && !returns) {
+            self.turns.current = Some(status.tid);
+            return self.work(status);
         }
-        if self.turns.current == Some(report.tid) {
+        if self.turns.current == Some(status.tid) {
             self.turns.end();
-            self.turns.returned = Some(report.tid);
+            self.turns.returned = Some(status.tid);
         }
-        thread.held = Some(report);
+        thread.parked = Some(status);
     }
 
     /// Writes down the return that ended the last turn. It waited until everyone else had
@@ -274,7 +193,7 @@ impl Tracer {
     pub(super) fn write_down_return(&mut self) {
         let Some(tid) = self.turns.returned.take() else { return };
         let Some(thread) = self.threads.get_mut(&tid) else { return };
-        if thread.held.is_some() && !thread.is_written {
+        if thread.parked.is_some() && !thread.is_written {
             thread.is_written = true;
             self.on_syscall(tid);
         }
@@ -283,11 +202,11 @@ impl Tracer {
     /// Lets a thread go on whose turn has come.
     pub(super) fn let_go(&mut self, tid: i32) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
-        let Some(report) = thread.held.take() else { return };
+        let Some(status) = thread.parked.take() else { return };
         if std::mem::take(&mut thread.is_written) {
             self.go_on(tid, 0);
         } else {
-            self.work(report);
+            self.work(status);
         }
     }
 
@@ -309,18 +228,17 @@ impl Tracer {
     /// Marks the threads that sleep in a call while another one runs.
     pub(super) fn mark_waiting(&mut self, running: i32) {
         for thread in self.threads.values_mut() {
-            if thread.tid != running && thread.held.is_none() && thread.call.is_some() {
+            if thread.tid != running && thread.parked.is_none() && thread.call.is_some() {
                 thread.waited = true;
             }
         }
     }
 
-    /// Works on a report and lets the thread go on.
-    pub(super) fn work(&mut self, report: Report) {
-        let tid = report.tid;
-        match report.stop() {
-            Stop::Exited(status) => self.on_end(tid, Ended::Exited(status)),
-            Stop::Killed(signal) => self.on_end(tid, Ended::Killed(signal)),
+    /// Works on a status and lets the thread go on.
+    pub(super) fn work(&mut self, status: Status) {
+        let tid = status.tid;
+        match status.stop() {
+            Stop::Exited(_) | Stop::Killed(_) => self.on_end(tid),
             Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 self.on_syscall(tid);
                 self.go_on(tid, 0);
@@ -434,7 +352,7 @@ impl Tracer {
         }
     }
 
-    fn on_end(&mut self, tid: i32, ended: Ended) {
+    fn on_end(&mut self, tid: i32) {
         self.drain();
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
@@ -447,7 +365,7 @@ impl Tracer {
         }
         let side = &mut self.sides[thread.side];
         if side.main == tid {
-            side.ended = Some(ended);
+            side.has_ended = true;
             side.failure = spawn::failure(tid);
         }
     }

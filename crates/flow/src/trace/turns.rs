@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::tracer::Thread;
+use super::thread::Thread;
 
 /// How long one thread's running may keep another waiting.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -49,41 +49,22 @@ impl Turns {
     /// Whether it is time for the next turn: somebody waits for it, and nobody else is on
     /// their way.
     pub(super) fn may_pass(&self, threads: &BTreeMap<i32, Thread>) -> bool {
-        threads.values().any(|thread| thread.held.is_some())
-            && (self.since.elapsed() >= PATIENCE || threads.values().all(is_quiet))
+        threads.values().any(|thread| thread.parked.is_some())
+            && (self.since.elapsed() >= PATIENCE
+                || threads.values().all(Thread::is_quiet))
     }
 
     /// The thread whose turn comes now.
     pub(super) fn next(&mut self, threads: &BTreeMap<i32, Thread>) -> Option<i32> {
-        let held = || threads.values().filter(|thread| thread.held.is_some());
+        let parked = || threads.values().filter(|thread| thread.parked.is_some());
         let key = |thread: &&Thread| (thread.side, thread.birth);
-        let next = held()
+        let next = parked()
             .filter(|thread| key(thread) > self.last)
             .min_by_key(key)
-            .or_else(|| held().min_by_key(key))?;
+            .or_else(|| parked().min_by_key(key))?;
         self.last = (next.side, next.birth);
         self.current = Some(next.tid);
         self.since = Instant::now();
         Some(next.tid)
     }
-}
-
-/// Whether a thread is stopped, asleep or gone: it does nothing before something else does.
-pub(super) fn is_quiet(thread: &Thread) -> bool {
-    if thread.held.is_some() || thread.listening {
-        return true;
-    }
-    match state(thread.tid) {
-        Some(b'S' | b'Z' | b'X') | None => true,
-        Some(b'D') => thread.in_vfork,
-        _ => false,
-    }
-}
-
-/// The state letter of a thread, from `/proc/TID/stat`.
-fn state(tid: i32) -> Option<u8> {
-    let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
-    // The name, in parentheses, may itself hold any byte: look for the last `)`.
-    let end = stat.iter().rposition(|&byte| byte == b')')?;
-    stat.get(end + 2).copied()
 }

@@ -353,8 +353,11 @@ fn ordinary_user() -> Result<(), Failed> {
         return Ok(()); // Then every other test is this test.
     }
     // Where neither the program nor Python may be read by others, there is nothing to see.
-    let program = tool::scratch("flow");
-    let shared = std::env::temp_dir().join(program.file_name().expect("a name"));
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755))
+        .expect("let others in");
+    let shared = folder.path().join("flow");
     testkit::copy_program(env!("CARGO_BIN_EXE_flow"), &shared);
     let script =
         "socket=__import__('socket'); a,b=socket.socketpair(); a.send(b'as nobody')";
@@ -366,6 +369,5 @@ fn ordinary_user() -> Result<(), Failed> {
         .args(["--", python.unwrap_or(&"python3"), "-c", script])
         .current_dir("/")
         .stdin(Stdio::null()));
-    std::fs::remove_file(&shared).expect("remove the copy");
     says(&run, "as nobody")
 }

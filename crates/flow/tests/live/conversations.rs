@@ -56,12 +56,12 @@ fn python_echo() -> Result<(), Failed> {
         assert!(calls.iter().any(|it| it == name), "{name} in {calls:?}");
     }
     if has_network(&log) {
-        let flags: Vec<&str> = log
+        let flags: Vec<String> = log
             .events
             .iter()
             .filter_map(|event| match event {
                 Event::Packet(packet) => match &packet.protocol {
-                    Protocol::Tcp { flags, .. } => Some(flags.as_str()),
+                    Protocol::Tcp { flags, .. } => Some(flags.to_string()),
                     _ => None,
                 },
                 _ => None,
@@ -271,7 +271,7 @@ fn same_each_time() -> Result<(), Failed> {
 /// The captures that the tests write: a stream, datagrams over IPv6, a packet of the
 /// largest size. None where the system refuses a private network, which is reported by
 /// another test.
-fn captures() -> Vec<std::path::PathBuf> {
+fn captures() -> Vec<tool::Scratch> {
     let large = "import socket\n\
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 9))\n\
         s.sendto(b'x' * 65507, ('127.0.0.1', 9)); s.recv(65507)\n";
@@ -298,7 +298,7 @@ fn read_captures(program: &str, before: &[&str], after: &[&str]) -> Vec<String> 
     let files = captures();
     let texts = files.iter().map(|file| {
         let mut reader = std::process::Command::new(program);
-        let run = run(reader.args(before).arg(file).args(after));
+        let run = run(reader.args(before).arg(&**file).args(after));
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         assert!(!run.stderr.contains("cut short"), "{}", run.stderr);
         run.stdout

@@ -133,13 +133,29 @@ pub(crate) fn read(file: &Path) -> Log {
     flow::json::read(&mut text.as_slice()).expect("a log")
 }
 
-/// A file of this test run's own.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    directory.join(format!("{}-{count}-{name}", std::process::id()))
+/// The path of a file in a folder of its own, which goes when this is dropped.
+pub(crate) struct Scratch {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for Scratch {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+pub(crate) fn scratch(name: &str) -> Scratch {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    Scratch { path: folder.path().join(name), _folder: folder }
 }
 
 /// The names of the calls of one side, in order, with their results.
