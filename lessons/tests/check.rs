@@ -1,4 +1,4 @@
-//! Holds every page against a run of it, and both against the snapshots beside the page.
+//! Holds every page against a run of it, and both against its snapshots.
 //!
 //! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
 //! two a drawing: `02-tcp-echo/flow` for a run, `02-tcp-echo/flow.json` for the recording;
@@ -16,11 +16,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use xtask::house::{self, Lesson};
 use xtask::page::{Flow, Page, Scene};
 use xtask::run::Network;
 use xtask::verdict::{Held, Stage, Verdict};
-use xtask::{flow, snapshot, tidy};
+use xtask::workspace::{self, Lesson};
+use xtask::{build, flow, snapshot, tidy};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -34,21 +34,21 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Result<Vec<Trial>, String> {
-    let root = house::root();
+    let root = workspace::root();
     let mut course = Vec::new();
     for lesson in
-        house::lessons(&root).map_err(|error| format!("read lessons/: {error}"))?
+        workspace::lessons(&root).map_err(|error| format!("read lessons/: {error}"))?
     {
         let pages = lesson.pages(&root).map_err(|faults| {
             faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         })?;
         course.push((lesson, pages));
     }
-    let readme = house::page(&root, &root.join("README.md")).map_err(|faults| {
+    let readme = workspace::page(&root, &root.join("README.md")).map_err(|faults| {
         faults.iter().map(|fault| format!("{fault}\n")).collect::<String>()
     })?;
     let pages = course.iter().flat_map(|(_, pages)| pages).chain([&readme]);
-    let programs = house::build_with(&root, pages, &["flow"])?;
+    let programs = build::programs_of_and(&root, pages, &["flow"])?;
     // This process still has one thread, as a network of its own demands.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
     let network = xtask::choose_network(host, |refusal| {
@@ -216,7 +216,7 @@ fn accept(
 ) -> Result<(), String> {
     let path = page.path.display();
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(root.join(page.path.parent().unwrap_or(Path::new(""))));
+    settings.set_snapshot_path(root.join(snapshot::folder(page)));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_description(format!("{what} of {path}"));
@@ -235,9 +235,8 @@ fn accept(
 
 /// The index of the first line in which the snapshot file differs from `content`.
 fn first_difference(root: &Path, page: &Page, name: &str, content: &str) -> usize {
-    let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-    let text =
-        std::fs::read_to_string(folder.join(format!("{name}.snap"))).unwrap_or_default();
+    let file = root.join(snapshot::folder(page)).join(format!("{name}.snap"));
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     // The content stands behind a head between two lines of `---`.
     let accepted = text.splitn(3, "---\n").nth(2).unwrap_or_default();
     let same = accepted.lines().zip(content.lines()).take_while(|(a, b)| a == b).count();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::house;
+use crate::workspace;
 use crate::{Ended, Error};
 
 /// What `bench` was asked.
@@ -30,7 +30,7 @@ pub struct Options {
 /// # Errors
 /// A command that fails, or a folder that cannot be written.
 pub fn bench(options: &Options) -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     if options.builds > 0 {
         cold(&root, options.builds)?;
     }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::Error;
-use crate::house;
+use crate::workspace;
 
 /// What the checker gets to hear: all words after `check`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     {
         build.args(["-p", "flow", "--bin", "flow"]);
     }
-    build.current_dir(house::root()).stdin(Stdio::null());
+    build.current_dir(workspace::root()).stdin(Stdio::null());
     let built = build.status().map_err(Error::io("build the checker"))?;
     if !built.success() {
         let reason = "cargo could not; mend what it says above";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::house;
+use crate::workspace;
 use crate::{Ended, Error};
 
 /// How often the lessons are run again, to catch one that passes by luck.
@@ -23,7 +23,7 @@ const REFERENCES: &str = "INSTA_SNAPSHOT_REFERENCES_FILE";
 /// # Errors
 /// A step cannot be started.
 pub fn ci() -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     let mut failed = Vec::new();
     let mut step = |name: &str, work: &mut dyn FnMut() -> Result<bool, Error>| {
         say(&format!("ci: {name}"))?;
@@ -110,8 +110,13 @@ fn stale_snapshots(root: &Path) -> Result<bool, Error> {
     let used: BTreeSet<PathBuf> =
         text.lines().filter_map(|line| Path::new(line).canonicalize().ok()).collect();
     let mut stale = Vec::new();
-    snapshots(&root.join("crates"), &mut stale);
-    snapshots(&root.join("xtask"), &mut stale);
+    for tests in ["crates", "lessons", "xtask"] {
+        snapshots(&root.join(tests), &mut stale);
+    }
+    let of_pages = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
+    let of_pages = of_pages.iter().map(|lesson| lesson.folder(root).join("snapshots"));
+    let of_pages: Vec<PathBuf> = of_pages.collect();
+    stale.retain(|file| !of_pages.iter().any(|folder| file.starts_with(folder)));
     stale.retain(|file| file.canonicalize().is_ok_and(|file| !used.contains(&file)));
     for file in &stale {
         let file = file.strip_prefix(root).unwrap_or(file);

@@ -8,11 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::house::{self, Lesson};
+use crate::build;
 use crate::page::{Page, Scene};
 use crate::run::Network;
 use crate::screen::{self, BAD, BOLD, DIM, GOOD, Screen, styled};
 use crate::verdict::{Held, Stage, Verdict};
+use crate::workspace::{self, Lesson};
 use crate::{Ended, Error};
 
 /// The lesson that is shown when none is named: the document's own.
@@ -61,12 +62,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// No such lesson; a broken page; programs that cannot be built; a closed standard output.
 pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     let word = options.lesson.as_deref().unwrap_or(FIRST);
     let (lessons, only) = if options.all {
-        (house::lessons(&root).map_err(Error::io("read lessons/"))?, None)
+        (workspace::lessons(&root).map_err(Error::io("read lessons/"))?, None)
     } else {
-        let (lesson, only) = house::lesson_and_scene(&root, word)?;
+        let (lesson, only) = workspace::lesson_and_scene(&root, word)?;
         (vec![lesson], only)
     };
     let mut course = Vec::new();
@@ -74,7 +75,7 @@ pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
         let pages = lesson.pages(&root)?;
         course.push((lesson, pages));
     }
-    let programs = house::build(&root, course.iter().flat_map(|(_, pages)| pages))?;
+    let programs = build::programs_of(&root, course.iter().flat_map(|(_, pages)| pages))?;
     let network = crate::choose_network(options.host_network, |refusal| {
         let _ = writeln!(io::stderr(), "note: {refusal}");
     })?;

@@ -4,8 +4,8 @@
 //! a page is read by [`page`], its scenes are run by [`run`] and judged by [`verdict`],
 //! which compares with [`transcript`]. The tests of `lessons/` use the same.
 
+pub mod build;
 pub mod bytes;
-pub mod house;
 pub mod interrupt;
 mod markdown;
 pub mod page;
@@ -13,6 +13,7 @@ pub mod run;
 pub mod snapshot;
 pub mod transcript;
 pub mod verdict;
+pub mod workspace;
 
 pub mod bench;
 pub mod check;

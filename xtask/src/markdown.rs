@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn every_page_reads_as_a_markdown_parser_reads_it() {
         let mut found = Vec::new();
-        pages(&crate::house::root(), &mut found);
+        pages(&crate::workspace::root(), &mut found);
         assert!(found.len() >= 5, "{found:?}");
         for page in found {
             let text = std::fs::read_to_string(&page).unwrap();

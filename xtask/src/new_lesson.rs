@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use crate::house;
+use crate::workspace;
 use crate::{Ended, Error};
 
 /// What `new-lesson` was asked.
@@ -23,13 +23,15 @@ pub struct Options {
 /// A name or number that is taken or is none; a file that cannot be written. Nothing that
 /// is there is overwritten.
 pub fn new_lesson(options: &Options) -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     let directory = make(&root, &options.name, options.number)?;
     writeln!(
         anstream::stdout(),
-        "made lessons/{directory}/README.md, and its row in the two tables of lessons\n\
+        "made lessons/{directory}: a package with its page, and its row in the two tables of \
+         lessons\n\
          next:\n\
-         1. write its programs into crates/, then the page: CONTRIBUTING.md has its blocks\n\
+         1. write its programs into src/bin/ there, then the page: CONTRIBUTING.md has its \
+         blocks\n\
          2. cargo xtask demo {name} --scenes\n   \
             runs it, and shows what differs\n\
          3. cargo xtask update {name}\n   \
@@ -55,14 +57,14 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
              dashes, as in half-close"
         )));
     }
-    let lessons = house::lessons(root).map_err(Error::io("read lessons/"))?;
+    let lessons = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
     if let Some(taken) = lessons.iter().find(|lesson| lesson.name() == name) {
         return Err(Error(format!(
             "{attempt}: lessons/{} has that name; choose another",
             taken.directory
         )));
     }
-    let numbers = || lessons.iter().filter_map(house::Lesson::number);
+    let numbers = || lessons.iter().filter_map(workspace::Lesson::number);
     // The course at a glance has rows of lessons that are planned: the next number is after
     // those. Who writes a planned one says its number.
     let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
@@ -100,15 +102,60 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
         })?;
         edits.push((file, text));
     }
+    let workspace = fs::read_to_string(root.join("Cargo.toml"))
+        .map_err(Error::io(&format!("{attempt}: read Cargo.toml")))?;
+    let workspace = with_member(&workspace, &directory).ok_or_else(|| {
+        Error(format!(
+            "{attempt}: Cargo.toml has no lesson among the workspace's members"
+        ))
+    })?;
+    edits.push(("Cargo.toml", workspace));
     fs::create_dir(&folder)
         .map_err(Error::io(&format!("{attempt}: make lessons/{directory}")))?;
-    fs::write(folder.join("README.md"), page(number, &title))
-        .map_err(Error::io(&format!("{attempt}: write its page")))?;
+    for (file, text) in files(name, number, &title) {
+        let path = folder.join(file);
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::write(&path, text)).map_err(Error::io(&format!(
+            "{attempt}: write lessons/{directory}/{file}"
+        )))?;
+    }
     for (file, text) in edits {
         fs::write(root.join(file), text)
             .map_err(Error::io(&format!("{attempt}: write {file}")))?;
     }
     Ok(directory)
+}
+
+/// The files of a lesson that is to be written.
+fn files(name: &str, number: u32, title: &str) -> [(&'static str, String); 3] {
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\ndescription = \"{title}\"\n\
+         version.workspace = true\nedition.workspace = true\n\
+         rust-version.workspace = true\nlicense.workspace = true\n\
+         publish.workspace = true\n\n\
+         [dependencies]\nclap.workspace = true\ncommon.workspace = true\n\
+         socket2.workspace = true\n\n\
+         [dev-dependencies]\ninsta.workspace = true\ntestkit.workspace = true\n\n\
+         [lints]\nworkspace = true\n"
+    );
+    let tests = "//! The lesson's programs, a module for each.\n\
+         #![allow(clippy::expect_used, reason = \"a test that cannot go on ends with a panic\")]\n";
+    [
+        ("README.md", page(number, title)),
+        ("Cargo.toml", manifest),
+        ("tests/programs/main.rs", tests.to_owned()),
+    ]
+}
+
+/// The workspace's manifest with one more lesson among its members, in their order.
+fn with_member(manifest: &str, directory: &str) -> Option<String> {
+    let row = format!("    \"lessons/{directory}\",");
+    let mut lines: Vec<&str> = manifest.lines().collect();
+    let lesson = |line: &&str| line.starts_with("    \"lessons/");
+    let last = lines.iter().rposition(lesson)?;
+    let before = lines.iter().position(|line| lesson(line) && **line > *row);
+    lines.insert(before.unwrap_or(last + 1), &row);
+    Some(lines.join("\n") + "\n")
 }
 
 /// `half-close` as a title: `Half close`.
@@ -207,9 +254,19 @@ mod tests {
         assert!(!root.join("lessons/03-new").exists());
         fs::write(root.join("README.md"), TABLE).unwrap();
         fs::write(root.join("lessons/README.md"), TABLE).unwrap();
+        assert!(refused("new", None).contains("read Cargo.toml"));
+        let members =
+            "members = [\n    \"lessons\",\n    \"lessons/01-a\",\n    \"xtask\",\n]\n";
+        fs::write(root.join("Cargo.toml"), members).unwrap();
         assert_eq!(make(&root, "new", None).unwrap(), "03-new");
         let table = fs::read_to_string(root.join("README.md")).unwrap();
         assert!(table.contains("| 3 | [New](lessons/03-new/README.md) | … |"));
+        let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        assert!(
+            manifest
+                .contains("\"lessons/01-a\",\n    \"lessons/03-new\",\n    \"xtask\"")
+        );
+        assert!(root.join("lessons/03-new/tests/programs/main.rs").is_file());
         fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! The snapshots of a page: a file a terminal and a file a drawing, with placeholders for
-//! what varies.
+//! The snapshots of a page, in the folder `snapshots/` beside it: one file per terminal and
+//! one per drawing, with placeholders for what varies, and the recorded log of each drawing.
 
 use std::path::{Path, PathBuf};
 
@@ -25,19 +25,24 @@ fn join(page: &Page, scene: &str, last: &str) -> String {
     parts.join(".")
 }
 
+/// Where the snapshots and the recorded logs of `page` are, relative to the workspace.
+pub fn folder(page: &Page) -> PathBuf {
+    page.path.parent().unwrap_or(Path::new("")).join("snapshots")
+}
+
 /// The snapshots and the recorded logs that the scenes of `page` have, relative to the
-/// checkout.
+/// workspace.
 pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
-    let folder = page.path.parent().unwrap_or(Path::new(""));
     let terminals = page.scenes.iter().flat_map(move |scene| {
         let name = |terminal| format!("{}.snap", name(page, scene, terminal));
-        scene.terminals.iter().map(move |terminal| folder.join(name(terminal)))
+        scene.terminals.iter().map(name)
     });
     let flows = page.flows.iter().flat_map(move |flow| {
         let name = flow_name(page, &flow.scene);
-        ["snap", "json"].map(|ending| folder.join(format!("{name}.{ending}")))
+        ["snap", "json"].map(|ending| format!("{name}.{ending}"))
     });
-    terminals.chain(flows)
+    let folder = folder(page);
+    terminals.chain(flows).map(move |name| folder.join(name))
 }
 
 /// What the snapshots of a scene hold: a text a terminal.

@@ -4,7 +4,7 @@
 //! - links between the pages lead to files that are there;
 //! - a program that is none of the checkout's is one that CI installs: where it is absent its
 //!   scene is skipped, and a misspelt one would be skipped everywhere;
-//! - every snapshot beside a page belongs to a terminal of it;
+//! - every file in a lesson's `snapshots/` belongs to a block of its pages;
 //! - the tables of lessons in `README.md` and `lessons/README.md` have a row for every
 //!   lesson.
 
@@ -13,10 +13,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::house;
 use crate::markdown;
 use crate::page::{Fault, Page, Quotation};
 use crate::snapshot;
+use crate::workspace;
 use crate::{Ended, Error};
 
 /// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
@@ -28,7 +28,7 @@ const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strac
 /// # Errors
 /// `lessons/` cannot be read, or standard output is closed.
 pub fn tidy() -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     let faults = faults(&root).map_err(Error::io("read lessons/"))?;
     let mut out = anstream::stdout();
     for fault in &faults {
@@ -51,7 +51,7 @@ pub fn tidy() -> Result<Ended, Error> {
 /// `lessons/` cannot be read.
 pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
     let mut faults = Vec::new();
-    let lessons = house::lessons(root)?;
+    let lessons = workspace::lessons(root)?;
     for lesson in &lessons {
         match lesson.pages(root) {
             Err(broken) => faults.extend(broken),
@@ -103,7 +103,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
     if !inside {
         return fault(
             quotation.line - 1,
-            format!("{file} is no path inside the checkout"),
+            format!("{file} is not a path inside the workspace"),
         );
     }
     let text = match fs::read_to_string(root.join(path)) {
@@ -133,7 +133,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
         return None;
     }
     let line = quoted[best];
-    fault(quotation.line + best, format!("`{}` does not stand so in {file}", line.trim()))
+    fault(quotation.line + best, format!("`{}` does not appear in {file}", line.trim()))
 }
 
 /// Links to files of the checkout that are not there.
@@ -177,16 +177,12 @@ fn unknown_programs(page: &Page) -> Vec<Fault> {
         .collect()
 }
 
-/// Snapshots and recorded logs in a lesson's folder that belong to no block of its pages.
+/// Snapshots and recorded logs of a lesson that belong to no block of its pages.
 fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Fault> {
     let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
-    let entries = fs::read_dir(folder).into_iter().flatten();
+    let entries = fs::read_dir(folder.join("snapshots")).into_iter().flatten();
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| {
-            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("");
-            name.ends_with(".snap") || name == "flow.json" || name.ends_with(".flow.json")
-        })
         .map(|file| file.strip_prefix(root).unwrap_or(&file).to_owned())
         .filter(|file| !wanted.contains(file))
         .map(|path| Fault {
@@ -254,7 +250,7 @@ mod tests {
         let checkout = Checkout::new();
         assert_eq!(
             checkout.page("# A\n\n```rust src.rs\none();\n\nthree();\n```\n"),
-            "lessons/01-one/README.md:6: `three();` does not stand so in src.rs"
+            "lessons/01-one/README.md:6: `three();` does not appear in src.rs"
         );
     }
 
@@ -263,7 +259,7 @@ mod tests {
         let checkout = Checkout::new();
         let faults = checkout.page("```rust no.rs\nx\n```\n\n```rust ../x.rs\nx\n```\n");
         assert!(faults.contains("README.md:1: read no.rs: "), "{faults}");
-        assert!(faults.contains("README.md:5: ../x.rs is no path inside"), "{faults}");
+        assert!(faults.contains("README.md:5: ../x.rs is not a path inside"), "{faults}");
     }
 
     #[test]
@@ -281,12 +277,12 @@ mod tests {
     #[test]
     fn dead_links_stray_snapshots_and_missing_rows_are_found() {
         let checkout = Checkout::new();
-        checkout.write("lessons/01-one/old.snap", "");
+        checkout.write("lessons/01-one/snapshots/old.snap", "");
         checkout.write("lessons/02-two/README.md", "# Two\n");
         let faults = checkout.page("# One\n\nsee [two](../03-three/) and [a](#here)\n");
         for expected in [
             "lessons/01-one/README.md:3: the link to ../03-three/ leads nowhere",
-            "lessons/01-one/old.snap:1: this snapshot belongs to no terminal or drawing",
+            "lessons/01-one/snapshots/old.snap:1: this snapshot belongs to no terminal or drawing",
             "README.md:1: no link to lessons/02-two/",
             "lessons/README.md:1: no link to lessons/02-two/",
         ] {

@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use crate::house;
+use crate::build;
 use crate::page::{Flow, Page};
 use crate::verdict::{Held, Stage, Verdict};
+use crate::workspace;
 use crate::{Ended, Error};
 use crate::{flow, transcript};
 
@@ -31,9 +32,9 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
              where a person looks at them",
         ));
     }
-    let root = house::root();
+    let root = workspace::root();
     let lessons = match &options.lesson {
-        Some(word) => match house::lesson_and_scene(&root, word)? {
+        Some(word) => match workspace::lesson_and_scene(&root, word)? {
             (lesson, None) => vec![lesson],
             (lesson, Some(_)) => {
                 return Err(Error(format!(
@@ -42,7 +43,7 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
                 )));
             }
         },
-        None => house::lessons(&root).map_err(Error::io("read lessons/"))?,
+        None => workspace::lessons(&root).map_err(Error::io("read lessons/"))?,
     };
     let mut pages = Vec::new();
     for lesson in lessons {
@@ -50,7 +51,7 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
     }
     let drawn = pages.iter().any(|page| !page.flows.is_empty());
     let more: &[&str] = if drawn { &["flow"] } else { &[] };
-    let programs = house::build_with(&root, &pages, more)?;
+    let programs = build::programs_of_and(&root, &pages, more)?;
     let network = crate::choose_network(false, |refusal| {
         let _ = writeln!(io::stderr(), "note: {refusal}");
     })?;

@@ -338,7 +338,7 @@ fn not_beside_the_page(bench: &Arc<Bench>) {
     let held = bench.hold("```console it\n$ ./no-such-program.sh\n```\n");
     let text = stopped(&held);
     assert!(
-        text.contains("page.md:2: ./no-such-program.sh does not stand beside"),
+        text.contains("page.md:2: ./no-such-program.sh is not in the page"),
         "{text}"
     );
 }

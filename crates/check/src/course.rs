@@ -69,12 +69,14 @@ pub fn starter(task: &Task, language: Language) -> PathBuf {
 /// Where a task's worked program lies, from the root. For lessons that show one it is
 /// theirs.
 pub fn solution(task: &Task, language: Language) -> PathBuf {
-    let (package, script) = match task.name {
-        "tcp-echo" => ("tcp-server", "02-tcp-echo/server.py"),
-        "tcp-echo-client" => ("tcp-client", "02-tcp-echo/client.py"),
-        "udp-echo" => ("udp-server", "03-udp-echo/server.py"),
-        "udp-echo-client" => ("udp-client", "03-udp-echo/client.py"),
-        "framing" => ("tcp-server-lengths", "07-framing/lengths.py"),
+    let (program, script) = match task.name {
+        "tcp-echo" => ("crates/tcp-server/src/main.rs", "02-tcp-echo/server.py"),
+        "tcp-echo-client" => ("crates/tcp-client/src/main.rs", "02-tcp-echo/client.py"),
+        "udp-echo" => ("crates/udp-server/src/main.rs", "03-udp-echo/server.py"),
+        "udp-echo-client" => ("crates/udp-client/src/main.rs", "03-udp-echo/client.py"),
+        "framing" => {
+            ("lessons/07-framing/src/bin/tcp-server-lengths.rs", "07-framing/lengths.py")
+        }
         name => {
             let folder = if name.starts_with("rfc") { "services" } else { name };
             let file = format!("{folder}/solution.{}", language.extension());
@@ -82,7 +84,7 @@ pub fn solution(task: &Task, language: Language) -> PathBuf {
         }
     };
     match language {
-        Language::Rust => PathBuf::from(format!("crates/{package}/src/main.rs")),
+        Language::Rust => PathBuf::from(program),
         Language::Python => Path::new("lessons").join(script),
     }
 }

@@ -15,7 +15,7 @@ pub use hold::{Drawn, hold, hold_recording, refusal, write_recording};
 
 use crate::page::{Fault, Page, Scene};
 use crate::run::Programs;
-use crate::{Ended, Error, demo, house, run, screen, snapshot};
+use crate::{Ended, Error, build, demo, run, screen, snapshot, workspace};
 
 /// Columns of the drawings on the pages.
 pub const PAGE_COLUMNS: usize = 92;
@@ -34,7 +34,7 @@ const REFUSED: i32 = 77;
         cargo xtask flow udp-echo\n  \
         cargo xtask flow tcp-echo --format svg -o echo.svg\n  \
         cargo xtask flow --pcap echo.pcapng -- python3 server.py -- python3 client.py\n  \
-        cargo xtask flow show lessons/02-tcp-echo/flow.json\n\n\
+        cargo xtask flow show lessons/02-tcp-echo/snapshots/flow.json\n\n\
         Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 nothing could be drawn here."
 )]
 pub struct Options {
@@ -81,11 +81,11 @@ pub struct Options {
 /// # Errors
 /// No such lesson or scene; a broken page; programs that cannot be built or started.
 pub fn flow(options: &Options) -> Result<Ended, Error> {
-    let root = house::root();
+    let root = workspace::root();
     let own = !options.programs.is_empty() || !options.attach.is_empty();
     match &options.words[..] {
         [] if own => {
-            let programs = house::build_with(&root, [], &["flow"])?;
+            let programs = build::programs_of_and(&root, [], &["flow"])?;
             let mut command = flow_command(&programs);
             command.args(drawing_arguments(options)).args(live_arguments(options));
             command.arg("--").args(&options.programs);
@@ -95,14 +95,14 @@ pub fn flow(options: &Options) -> Result<Ended, Error> {
             Err(Error::new("flow: a lesson and programs of your own; give one of them"))
         }
         [show, log] if show == "show" => {
-            let programs = house::build_with(&root, [], &["flow"])?;
+            let programs = build::programs_of_and(&root, [], &["flow"])?;
             let mut command = flow_command(&programs);
             command.args(drawing_arguments(options)).arg("show").arg(log);
             become_it(command)
         }
-        [word] if word == "show" => {
-            Err(Error::new("flow show: which log? try lessons/02-tcp-echo/flow.json"))
-        }
+        [word] if word == "show" => Err(Error::new(
+            "flow show: which log? try lessons/02-tcp-echo/snapshots/flow.json",
+        )),
         [_, _, ..] => Err(Error::new("flow: one lesson at a time")),
         words => {
             lesson(&root, words.first().map_or(demo::FIRST, String::as_str), options)
@@ -112,14 +112,14 @@ pub fn flow(options: &Options) -> Result<Ended, Error> {
 
 /// Draws a lesson's run; where the system does not allow one, the recording beside the page.
 fn lesson(root: &Path, word: &str, options: &Options) -> Result<Ended, Error> {
-    let (lesson, only) = house::lesson_and_scene(root, word)?;
+    let (lesson, only) = workspace::lesson_and_scene(root, word)?;
     let pages = lesson.pages(root)?;
     let jobs = demo::jobs(&pages);
     let at = only.map_or(Ok(0), |word| demo::find(&lesson, &jobs, word))?;
     let Some((page, scene)) = jobs.get(at) else {
         return Err(Error(format!("{}: nothing on this page runs", lesson.directory)));
     };
-    let programs = house::build_with(root, &pages, &["flow"])?;
+    let programs = build::programs_of_and(root, &pages, &["flow"])?;
     let mut command = flow_command(&programs);
     command.args(drawing_arguments(options)).args(live_arguments(options));
     let folder = folder(root, page);
@@ -156,9 +156,10 @@ fn folder(root: &Path, page: &Page) -> PathBuf {
     root.join(page.path.parent().unwrap_or(Path::new("")))
 }
 
-/// Where the recorded log of a scene's run is kept: beside its page.
+/// Where the recorded log of a scene's run is kept.
 fn recording(root: &Path, page: &Page, scene: &str) -> PathBuf {
-    folder(root, page).join(format!("{}.json", snapshot::flow_name(page, scene)))
+    let name = format!("{}.json", snapshot::flow_name(page, scene));
+    root.join(snapshot::folder(page)).join(name)
 }
 
 /// The options about how something is drawn, in the words of `flow`.

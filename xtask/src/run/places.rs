@@ -1,8 +1,9 @@
 //! Where a page's commands are found.
 //!
-//! `cargo run -q -p NAME -- ARGUMENTS` is what a learner types; here it is built once, and
-//! then the binary is run. `cargo xtask` is this program. All else is looked up as a shell
-//! does: beside the page where the name has a slash, or on `PATH`.
+//! `cargo run -q --bin NAME -- ARGUMENTS` is what a learner types for a program of the lesson,
+//! `cargo run -q -p NAME` for one of the document's own; here it is built once, and then the
+//! binary is run. `cargo xtask` is this program. All else is looked up as a shell does: beside
+//! the page where the name has a slash, or on `PATH`.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fmt;
@@ -42,66 +43,86 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let program = &self.program;
         match self.kind {
-            Kind::NotBuilt => write!(f, "{program} is no program of this workspace"),
-            Kind::NotBeside => write!(f, "{program} does not stand beside the page"),
+            Kind::NotBuilt => write!(f, "{program} is not in this workspace"),
+            Kind::NotBeside => write!(f, "{program} is not in the page's folder"),
             Kind::NotOnPath => write!(f, "{program} is not installed"),
             Kind::OtherCargo => {
                 write!(
                     f,
-                    "`{program}`: of cargo's commands a page has `cargo run -q -p NAME`"
+                    "`{program}`: the only cargo command that a page runs is `cargo run -q --bin \
+                     NAME`, or `-p NAME` for a program in `crates/`"
                 )
             }
         }
     }
 }
 
-/// The packages that `cargo run` names in a command, also inside of another program's
-/// arguments: `strace cargo run -q -p NAME`, `sh -c 'cargo run -q -p NAME | …'`.
-pub(crate) fn packages(words: &[String]) -> impl Iterator<Item = &str> {
+/// A program of the workspace as a command names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// The package; none where `--bin` alone names a program of the page's own.
+    pub(crate) package: Option<&'a str>,
+    /// The name of the binary.
+    pub(crate) binary: &'a str,
+}
+
+impl<'a> Target<'a> {
+    const XTASK: Target<'static> = Target { package: Some("xtask"), binary: "xtask" };
+
+    /// What `-p PACKAGE` and `--bin NAME` mean: a package's own program has its name.
+    fn named(package: Option<&'a str>, binary: Option<&'a str>) -> Option<Target<'a>> {
+        Some(Target { package, binary: binary.or(package)? })
+    }
+}
+
+/// The programs that `cargo run` names in a command, including inside another program's
+/// arguments: `strace cargo run -q -p NAME`, `sh -c 'cargo run -q --bin NAME | …'`.
+pub(crate) fn targets(words: &[String]) -> impl Iterator<Item = Target<'_>> {
     let words: Vec<&str> =
         words.iter().flat_map(|word| word.split_whitespace()).collect();
-    let mut packages = Vec::new();
+    let mut targets = Vec::new();
     for at in 0..words.len() {
         if words[at..].starts_with(&["cargo", "xtask"]) {
-            packages.push("xtask");
+            targets.push(Target::XTASK);
         } else if words[at..].starts_with(&["cargo", "run"]) {
-            let mut name = words[at..]
-                .iter()
-                .skip_while(|word| !matches!(**word, "-p" | "--package"));
-            packages.extend(name.nth(1).copied());
+            let options = words[at + 2..].iter().take_while(|word| **word != "--");
+            let options: Vec<&str> = options.copied().collect();
+            let after = |long: &str, short: &str| {
+                let at =
+                    options.iter().position(|word| *word == long || *word == short)?;
+                options.get(at + 1).copied()
+            };
+            targets
+                .extend(Target::named(after("--package", "-p"), after("--bin", "--bin")));
         }
     }
-    packages.into_iter()
+    targets.into_iter()
 }
 
-enum Cargo<'a> {
-    Run { package: &'a str, arguments: &'a [String] },
-    Xtask(&'a [String]),
-}
-
-/// `cargo run [-q] -p NAME [-- ARGUMENTS]` and `cargo xtask ARGUMENTS`, no other form.
-fn parts(words: &[String]) -> Option<Cargo<'_>> {
+/// `cargo run [-q] [-p PACKAGE] [--bin NAME] [-- ARGUMENTS]`, with at least one of the two
+/// names, and `cargo xtask ARGUMENTS`; no other form.
+fn parts(words: &[String]) -> Option<(Target<'_>, &[String])> {
     let (cargo, rest) = words.split_first()?;
     let (command, mut rest) = rest.split_first()?;
     match (cargo.as_str(), command.as_str()) {
-        ("cargo", "xtask") => return Some(Cargo::Xtask(rest)),
+        ("cargo", "xtask") => return Some((Target::XTASK, rest)),
         ("cargo", "run") => {}
         _ => return None,
     }
-    let mut package = None;
+    let (mut package, mut binary) = (None, None);
     while let Some((word, after)) = rest.split_first() {
         rest = after;
-        match word.as_str() {
-            "-q" | "--quiet" => {}
-            "-p" | "--package" => {
-                let (name, after) = rest.split_first()?;
-                (package, rest) = (Some(name.as_str()), after);
-            }
-            "--" => return Some(Cargo::Run { package: package?, arguments: rest }),
+        let name = match word.as_str() {
+            "-q" | "--quiet" => continue,
+            "-p" | "--package" => &mut package,
+            "--bin" => &mut binary,
+            "--" => break,
             _ => return None,
-        }
+        };
+        let (value, after) = rest.split_first()?;
+        (*name, rest) = (Some(value.as_str()), after);
     }
-    Some(Cargo::Run { package: package?, arguments: &[] })
+    Some((Target::named(package, binary)?, rest))
 }
 
 impl Programs {
@@ -118,16 +139,14 @@ impl Programs {
             words.split_first().map_or(("", words), |(name, rest)| (name.as_str(), rest));
         let missing = |program: &str, kind| Missing { program: program.to_owned(), kind };
         if name == "cargo" {
-            let (program, arguments) = match parts(words) {
-                Some(Cargo::Run { package, arguments }) => (package, arguments),
-                Some(Cargo::Xtask(arguments)) => ("xtask", arguments),
-                None => return Err(missing(&words.join(" "), Kind::OtherCargo)),
+            let Some((target, arguments)) = parts(words) else {
+                return Err(missing(&words.join(" "), Kind::OtherCargo));
             };
-            let binary = self.binaries.join(format!("{program}{EXE_SUFFIX}"));
+            let binary = self.binaries.join(format!("{}{EXE_SUFFIX}", target.binary));
             return if binary.is_file() {
                 Ok((binary, arguments))
             } else {
-                Err(missing(program, Kind::NotBuilt))
+                Err(missing(target.binary, Kind::NotBuilt))
             };
         }
         if name.contains('/') {
@@ -172,24 +191,42 @@ mod tests {
     }
 
     #[test]
-    fn cargo_run_names_a_package_and_its_arguments() {
-        let command = words("cargo run -q -p tcp-server -- --port 0");
-        assert!(packages(&command).eq(["tcp-server"]));
-        let Some(Cargo::Run { arguments, .. }) = parts(&command) else { panic!() };
-        assert_eq!(arguments, ["--port", "0"]);
-        assert!(
-            packages(&words("cargo run --quiet --package udp-client")).eq(["udp-client"])
-        );
+    fn cargo_run_names_a_program_and_its_arguments() {
+        let target = |package, binary| Target { package, binary };
+        for (command, expected) in [
+            ("cargo run -q -p tcp-server", target(Some("tcp-server"), "tcp-server")),
+            (
+                "cargo run --quiet --package udp-client",
+                target(Some("udp-client"), "udp-client"),
+            ),
+            ("cargo run -q --bin tcp-server-late", target(None, "tcp-server-late")),
+            (
+                "cargo run -q -p late --bin tcp-server-late",
+                target(Some("late"), "tcp-server-late"),
+            ),
+        ] {
+            let command = words(&format!("{command} -- -p 0"));
+            assert!(targets(&command).eq([expected]), "{command:?}");
+            let (found, arguments) = parts(&command).unwrap();
+            assert_eq!((found, arguments.join(" ")), (expected, "-p 0".into()));
+        }
+        let inside =
+            ["sh".to_owned(), "-c".to_owned(), "cargo run -q --bin a | cat".to_owned()];
+        assert!(targets(&inside).eq([target(None, "a")]));
     }
 
     #[test]
     fn other_forms_of_cargo_are_refused() {
         let programs = Programs { binaries: PathBuf::from("none") };
-        for command in
-            ["cargo build", "cargo run", "cargo run --release -p x", "cargo run -p"]
-        {
+        for command in [
+            "cargo build",
+            "cargo run",
+            "cargo run --release -p x",
+            "cargo run -p",
+            "cargo run --bin",
+        ] {
             let missing = programs.resolve(&words(command), Path::new(".")).unwrap_err();
-            assert!(missing.to_string().contains("of cargo's commands"), "{missing}");
+            assert!(missing.to_string().contains("the only cargo command"), "{missing}");
             assert!(!missing.is_not_installed());
         }
     }
@@ -201,13 +238,7 @@ mod tests {
             programs.resolve(&words(text), Path::new(".")).unwrap_err().to_string()
         };
         assert_eq!(resolve("no-such-program x"), "no-such-program is not installed");
-        assert_eq!(
-            resolve("./nowhere.py"),
-            "./nowhere.py does not stand beside the page"
-        );
-        assert_eq!(
-            resolve("cargo run -p nothing"),
-            "nothing is no program of this workspace"
-        );
+        assert_eq!(resolve("./nowhere.py"), "./nowhere.py is not in the page's folder");
+        assert_eq!(resolve("cargo run -p nothing"), "nothing is not in this workspace");
     }
 }

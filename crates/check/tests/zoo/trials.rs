@@ -87,7 +87,7 @@ fn build() -> std::io::Result<()> {
     let mut build = std::process::Command::new(cargo);
     build.args(["build", "--quiet", "-p", "check", "--examples", "--bins"]);
     for package in
-        ["tcp-server", "tcp-client", "udp-server", "udp-client", "tcp-server-lengths"]
+        ["tcp-server", "tcp-client", "udp-server", "udp-client", "framing-lesson"]
     {
         build.args(["-p", package]);
     }

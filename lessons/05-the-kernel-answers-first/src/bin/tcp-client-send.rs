@@ -1,0 +1,83 @@
+//! Connects, sends, tells when each call returned, and leaves without waiting for anybody.
+//!
+//! It belongs to lesson 5, `lessons/05-the-kernel-answers-first`. Start the server first, in
+//! another terminal: `cargo run -q --bin tcp-server-late` and
+//! `cargo run -q --bin tcp-client-send`.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use socket2::{Domain, Socket, Type};
+
+fn main() -> ExitCode {
+    exit_code(send(&Arguments::parse()))
+}
+
+fn send(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.message.is_empty() {
+        let reason = "TCP carries no empty message";
+        return Err(Failure::new("send", "0 bytes", reason, "give --message some text"));
+    }
+    let server = arguments.address.resolve()?;
+    let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None)
+        .during("socket", "TCP over IPv4")?;
+
+    // connect(2) returns when the server's kernel has answered. The server's program has no
+    // part in it, but to have called listen.
+    let start = Instant::now();
+    socket.connect(&server.into()).during("connect", server)?;
+    say!("connect  returned after {}", milliseconds(start.elapsed()))?;
+
+    // send(2) returns when our own kernel has the bytes. write_all calls it until it has all
+    // of them: it may wait, if there are many and nobody reads (lesson 8).
+    let start = Instant::now();
+    socket.write_all(&arguments.message).during("send", server)?;
+    let (length, elapsed) = (arguments.message.len(), start.elapsed());
+    say!("send     {length} bytes, returned after {}", milliseconds(elapsed))?;
+
+    if arguments.reply {
+        // Only this call depends on the server's program.
+        let mut buffer = [0; 1024];
+        match socket.read(&mut buffer).during("recv", server)? {
+            0 => say!("recv     0 bytes: end of stream")?,
+            length => say!("recv     {length} bytes: {}", Escaped(&buffer[..length]))?,
+        }
+    }
+    Ok(())
+}
+
+fn milliseconds(elapsed: Duration) -> String {
+    format!("{:.2} ms", elapsed.as_secs_f64() * 1000.0)
+}
+
+/// Connects to a TCP server, sends one message, tells how long each call took, and leaves.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+
+    /// What to send: one byte or more, of any value; need not be UTF-8
+    #[arg(long, default_value = "Hello TCP Server", allow_hyphen_values = true)]
+    message: Message,
+
+    /// Wait for a reply, and show what one recv gives of it
+    #[arg(long)]
+    reply: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tcp-client-send                send to localhost, port 12345, and leave
+  tcp-client-send --reply        send, and wait for a reply
+  tcp-client-send --port 12346   ring the bell of tcp-server-late
+Start the server first, in another terminal: tcp-server-late
+
+Exit status:
+  0  the kernel has taken the message; with --reply: and a reply or the end came
+  1  it failed: one line on stderr says what, why and what to do next
+  2  wrong command line
+Bytes that a terminal would obey are shown as \\x1b, a backslash as \\\\.";

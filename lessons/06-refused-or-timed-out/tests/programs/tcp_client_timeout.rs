@@ -1,0 +1,148 @@
+//! Runs the client against listeners that answer, refuse, or are full.
+
+use std::process::Command;
+
+use testkit::{Finished, Program};
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client-timeout");
+
+fn client(arguments: &[&str]) -> Command {
+    let mut command = Command::new(CLIENT);
+    command.args(arguments);
+    command
+}
+
+/// Asserts all but the duration, which stands at the end of the line, before `ms`.
+#[track_caller]
+fn expect(finished: &Finished, code: i32, stdout: &str, stderr: &str) {
+    let (words, duration) = finished.stdout.rsplit_once(" after ").expect("a duration");
+    assert_eq!(words, stdout, "{finished:?}");
+    let number = duration.strip_suffix(" ms\n").and_then(|text| text.parse().ok());
+    let milliseconds: f64 = number.expect("milliseconds");
+    assert!((0.0..60_000.0).contains(&milliseconds), "{finished:?}");
+    finished.expect(code, &finished.stdout, stderr);
+}
+
+#[test]
+fn somebody_listens() {
+    let (_listener, port) = testkit::listen();
+    let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
+    expect(&finished, 0, "connected", "");
+}
+
+#[test]
+fn nobody_listens() {
+    let (_held, port) = testkit::closed_port();
+    let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
+    let stderr = format!(
+        "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
+         nobody listens there; start the server first\n"
+    );
+    expect(&finished, 1, "refused", &stderr);
+}
+
+#[test]
+fn somebody_listens_over_ipv6() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+        return testkit::skip("somebody_listens_over_ipv6", "no IPv6 on loopback");
+    };
+    let port = listener.local_addr().expect("local address").port().to_string();
+    let arguments = ["--host", "::1", "--port", &port];
+    let finished = Program::start(&mut client(&arguments)).finish();
+    expect(&finished, 0, "connected", "");
+}
+
+#[cfg(target_os = "linux")]
+mod full {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::os::unix::process::ExitStatusExt;
+
+    use socket2::{Domain, Socket, Type};
+    use testkit::{SIGCONT, SIGINT, SIGSTOP};
+
+    use super::*;
+
+    /// A listener whose queue holds all that it can, the connection in it, and the port.
+    fn full() -> (Socket, std::net::TcpStream, String) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).expect("bind");
+        listener.listen(0).expect("listen");
+        let address = listener.local_addr().expect("local address");
+        let port = address.as_socket().expect("an address").port();
+        (listener, testkit::connect(port), port.to_string())
+    }
+
+    fn timed_out(port: &str) -> String {
+        format!(
+            "connect 127.0.0.1:{port}: timed out (ETIMEDOUT); \
+             nobody answers; is the host up, or a firewall between?\n"
+        )
+    }
+
+    #[test]
+    fn nobody_answers() {
+        let (_listener, _first, port) = full();
+        let arguments = ["--port", &port, "--timeout-ms", "50"];
+        let finished = Program::start(&mut client(&arguments)).finish();
+        expect(&finished, 1, "gave up", &timed_out(&port));
+    }
+
+    #[test]
+    fn client_is_paused_while_it_waits() {
+        let (_listener, _first, port) = full();
+        let arguments = ["--port", &port, "--timeout-ms", "500"];
+        let program = Program::start(&mut client(&arguments));
+        program.signal(SIGSTOP);
+        program.wait_for_state('T');
+        program.signal(SIGCONT);
+        expect(&program.finish(), 1, "gave up", &timed_out(&port));
+    }
+
+    #[test]
+    fn signal_while_it_waits() {
+        let (_listener, _first, port) = full();
+        let program = Program::start(&mut client(&["--port", &port]));
+        program.wait_for_state('S');
+        program.signal(SIGINT);
+        let finished = program.finish();
+        assert_eq!(finished.status.signal(), Some(SIGINT), "{finished:?}");
+        assert_eq!(finished.stderr, "");
+    }
+}
+
+#[test]
+fn command_line_is_wrong() {
+    for arguments in [
+        ["--host", "localhost"],
+        ["--host", "127.0.0.1.1"],
+        ["--host", "[::1]"],
+        ["--port", "65536"],
+        ["--timeout-ms", "0"],
+        ["--timeout-ms", "3600001"],
+    ] {
+        let finished = Program::start(&mut client(&arguments)).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn stdout_is_a_pipe_that_nobody_reads() {
+    let (_listener, port) = testkit::listen();
+    let pipe = testkit::pipe_without_reader();
+    let mut command = client(&["--port", &port.to_string()]);
+    Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
+        1,
+        "",
+        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+    );
+}
+
+#[test]
+fn help() {
+    let finished = Program::start(&mut client(&["--help"])).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}

@@ -1,0 +1,134 @@
+//! Sends a stream and receives its echo at the same time.
+//!
+//! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Start the server first, in
+//! another terminal: `cargo run -q --bin tcp-server-stream` and
+//! `cargo run -q --bin tcp-client-both-ways`.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use common::{Address, During, Failure, exit_code, say};
+use socket2::{Domain, Socket, Type};
+
+fn main() -> ExitCode {
+    exit_code(ask(&Arguments::parse()))
+}
+
+fn ask(arguments: &Arguments) -> Result<(), Failure> {
+    let address = arguments.address.resolve()?;
+    let client_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
+        .during("socket", "TCP over IPv4")?;
+    client_socket.connect(&address.into()).during("connect", address)?;
+
+    // SO_SNDTIMEO and SO_RCVTIMEO, socket(7): a call that waits so long fails with EAGAIN.
+    let timeout = arguments.timeout();
+    client_socket.set_write_timeout(timeout).during("setsockopt", "SO_SNDTIMEO")?;
+    client_socket.set_read_timeout(timeout).during("setsockopt", "SO_RCVTIMEO")?;
+
+    // Two directions, two threads: whichever can go on goes on. One socket serves both, as
+    // each of its directions is a stream of its own.
+    let (socket, bytes) = (&client_socket, arguments.bytes);
+    thread::scope(|scope| {
+        let sending = scope.spawn(move || send(socket, address, bytes));
+        let received = receive(socket, address, bytes);
+        if received.is_err() {
+            // Nobody receives any more: a send that waits shall not wait for ever. That
+            // this fails means that the connection is gone, which ends the send as well.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        let sent = sending.join().unwrap_or_else(|_panic| {
+            Err(Failure::new("join", "the sending thread", "it panicked", ""))
+        });
+        received.and(sent)
+    })
+}
+
+/// Sends the stream, then says that it ends: shutdown(2) with `SHUT_WR`, lesson 9.
+fn send(mut socket: &Socket, server: SocketAddr, bytes: u64) -> Result<(), Failure> {
+    let block = block();
+    let mut sent = 0;
+    while sent < bytes {
+        let piece = block.len().min(usize::try_from(bytes - sent).unwrap_or(usize::MAX));
+        // It returns when the kernel has the whole piece, not when the server has it.
+        socket.write_all(&block[..piece]).during("send", server)?;
+        sent += piece as u64;
+    }
+    socket.shutdown(Shutdown::Write).during("shutdown", server)
+}
+
+/// Receives to the end of the stream, and compares with what was sent.
+fn receive(mut socket: &Socket, server: SocketAddr, bytes: u64) -> Result<(), Failure> {
+    let block = block();
+    let mut buffer = vec![0; block.len()];
+    let mut received = 0;
+    loop {
+        // No piece goes past the end of a block: so it can be compared in one step.
+        let from = usize::try_from(received % block.len() as u64).unwrap_or(0);
+        let room = &mut buffer[from..];
+        let length = socket.read(room).during("recv", server)?;
+        if length == 0 {
+            break;
+        }
+        if room[..length] != block[from..from + length] {
+            let object = format!("{server} (from byte {received})");
+            return Err(Failure::new(
+                "recv",
+                object,
+                "not what was sent",
+                "is it an echo?",
+            ));
+        }
+        received += length as u64;
+    }
+    if received != bytes {
+        let object = format!("{server} ({received} of {bytes} bytes came)");
+        let advice = "the server closed before its reply was whole";
+        return Err(Failure::new("recv", object, "end of stream", advice));
+    }
+    say!("Received {received} bytes, as they were sent")
+}
+
+/// What the stream is made of: 64 KiB, in which no two places look alike for long.
+fn block() -> Vec<u8> {
+    (0..32768_u16).flat_map(u16::to_be_bytes).collect()
+}
+
+/// Sends a stream to a TCP server, and receives its echo at the same time.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+
+    /// How many bytes to send; the default is 64 MiB
+    #[arg(long, default_value_t = 64 << 20)]
+    bytes: u64,
+
+    /// How long a call may wait for the server, in milliseconds; 0: as long as it takes
+    #[arg(long, default_value_t = 0)]
+    timeout_ms: u32,
+}
+
+impl Arguments {
+    fn timeout(&self) -> Option<Duration> {
+        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms.into()))
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tcp-client-both-ways                    send 64 MiB to localhost, port 12345
+  tcp-client-both-ways --bytes 1000       send one kilobyte
+  tcp-client-both-ways --timeout-ms 100   give up when nothing moves for 100 ms
+Start the server first, in another terminal: tcp-server-stream
+Through cargo: cargo run -q --bin tcp-client-both-ways -- --bytes 1000
+
+Exit status:
+  0  the whole stream came back as it was sent
+  1  it failed: one line on stderr says what, why and what to do next
+  2  wrong command line
+Ctrl-C ends it.";

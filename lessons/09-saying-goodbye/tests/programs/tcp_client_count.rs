@@ -1,0 +1,160 @@
+//! The client against servers that answer, say nothing, and are not the right one.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::process::Command;
+
+use testkit::Program;
+
+fn run(arguments: &[&str]) -> Program {
+    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-client-count")).args(arguments))
+}
+
+fn start(port: u16, arguments: &[&str]) -> Program {
+    run(&[&["--port", &port.to_string()], arguments].concat())
+}
+
+#[test]
+fn message_ends_with_a_half_close_and_the_answer_comes_after() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &[]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n").expect("send");
+    let mut message = Vec::new();
+    connection.read_to_end(&mut message).expect("receive to the end of the stream");
+    assert_eq!(message, b"Hello TCP Server");
+    connection.write_all(b"16 by").expect("send");
+    connection.write_all(b"tes\x1b\n").expect("send");
+    drop(connection);
+    let shown = "Server says: Ready\nServer says: 16 bytes\\x1b\nEnd of stream\n";
+    program.finish().expect(0, shown, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_half_close_nothing_comes() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &["--keep-open", "--timeout-ms", "30"]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n").expect("send");
+    let message = format!("recv 127.0.0.1:{port}: nothing came in time (EAGAIN)\n");
+    program.finish().expect(1, "Server says: Ready\n", &message);
+}
+
+#[test]
+fn answer_is_cut_short() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &[]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n16 by").expect("send");
+    connection.shutdown(Shutdown::Write).expect("half-close");
+    program.finish().expect(
+        1,
+        "Server says: Ready\n",
+        &format!(
+            "recv 127.0.0.1:{port}: end of stream inside a message (5 bytes of it came); \
+             is it tcp-server-count?\n"
+        ),
+    );
+}
+
+#[test]
+fn nobody_listens() {
+    let (_held, port) = testkit::closed_port();
+    let message = format!(
+        "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
+         nobody listens there; start the server first\n"
+    );
+    start(port, &[]).finish().expect(1, "", &message);
+}
+
+#[test]
+fn command_line_is_wrong() {
+    for arguments in [
+        ["--port", "65536"],
+        ["--port", "-1"],
+        ["--nonsense", "1"],
+        ["--timeout-ms", "-1"],
+        ["--timeout-ms", "4294967296"],
+    ] {
+        let finished = run(&arguments).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn stdout_is_a_pipe_that_nobody_reads() {
+    let pipe = testkit::pipe_without_reader();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-client-count"));
+    let (listener, port) = testkit::listen();
+    command.args(["--port", &port.to_string()]);
+    let greeting = std::thread::spawn(move || {
+        let (mut connection, _) = testkit::accept(&listener);
+        connection.write_all(b"Ready\n").expect("send");
+        // The client may leave with or without unread bytes here: end of stream or reset.
+        let _ = connection.read_to_end(&mut Vec::new());
+    });
+    Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
+        1,
+        "",
+        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+    );
+    greeting.join().expect("the server's part");
+}
+
+/// As Ctrl-Z and `fg` do: with a timeout set, recv(2) then fails with EINTR.
+#[cfg(target_os = "linux")]
+#[test]
+fn client_is_paused_in_recv() {
+    let (listener, port) = testkit::listen();
+    let mut program = start(port, &["--timeout-ms", "4294967295"]);
+    let (mut connection, _) = testkit::accept(&listener);
+    connection.write_all(b"Ready\n").expect("send");
+    assert_eq!(program.line(), "Server says: Ready");
+    connection.read_to_end(&mut Vec::new()).expect("receive");
+    program.wait_for_state('S');
+    program.signal(testkit::SIGSTOP);
+    program.wait_for_state('T');
+    program.signal(testkit::SIGCONT);
+    connection.write_all(b"late\n").expect("send");
+    drop(connection);
+    let shown = "Server says: Ready\nServer says: late\nEnd of stream\n";
+    program.finish().expect(0, shown, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn signal_while_the_server_stays_silent() {
+    use std::os::unix::process::ExitStatusExt;
+
+    for signal in [testkit::SIGINT, testkit::SIGTERM] {
+        let (listener, port) = testkit::listen();
+        let program = start(port, &[]);
+        let (mut connection, _) = testkit::accept(&listener);
+        program.signal(signal);
+        assert_eq!(program.finish().status.signal(), Some(signal));
+        assert_eq!(connection.read(&mut [0]).expect("receive"), 0);
+    }
+}
+
+#[test]
+fn server_resets() {
+    let (listener, port) = testkit::listen();
+    let program = start(port, &[]);
+    testkit::reset(testkit::accept(&listener).0);
+    let finished = program.finish();
+    let message = format!(
+        "recv 127.0.0.1:{port}: connection reset by peer (ECONNRESET); \
+         the peer died, or closed before it had read everything\n"
+    );
+    finished.expect(1, "", &message);
+}
+
+#[test]
+fn help() {
+    let finished = run(&["--help"]).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}

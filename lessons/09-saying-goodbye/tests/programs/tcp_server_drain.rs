@@ -1,0 +1,245 @@
+//! The server that ends well: clients that finish, that are slow, and that never do.
+
+use std::process::Command;
+
+use testkit::Program;
+
+fn run(arguments: &[&str]) -> Program {
+    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-server-drain")).args(arguments))
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::os::unix::process::ExitStatusExt;
+
+    use testkit::{SIGINT, SIGTERM};
+
+    use super::*;
+
+    /// A server on a free port, and its port.
+    fn start(arguments: &[&str]) -> (Program, u16) {
+        let mut program = run(&[&["--port", "0"], arguments].concat());
+        let port = program.port();
+        (program, port)
+    }
+
+    /// A client whose half message the server has got.
+    fn client(program: &mut Program, port: u16) -> TcpStream {
+        let mut client = testkit::connect(port);
+        client.write_all(b"half a mess").expect("send");
+        let mut answer = [0; 13];
+        client.read_exact(&mut answer).expect("receive");
+        assert_eq!(&answer, b"Got 11 bytes\n");
+        let address = client.local_addr().expect("local address");
+        assert_eq!(program.line(), format!("{address} says: half a mess"));
+        client
+    }
+
+    #[test]
+    fn nobody_is_there() {
+        for (signal, host) in [(SIGINT, "127.0.0.1"), (SIGTERM, "0.0.0.0")] {
+            let (program, port) = start(&["--host", host]);
+            program.signal(signal);
+            let expected = format!(
+                "Server is listening on port {port}...\n\
+                 Closing: no new clients, 0 to finish\nAll have finished\n"
+            );
+            program.finish().expect(0, &expected, "");
+        }
+    }
+
+    #[test]
+    fn clients_finish_after_the_goodbye() {
+        let (mut program, port) = start(&["--drain-ms", "4294967295"]);
+        let mut clients = [client(&mut program, port), client(&mut program, port)];
+        program.signal(SIGINT);
+        assert_eq!(program.line(), "Closing: no new clients, 2 to finish");
+        for client in &mut clients {
+            // The goodbye; and what is sent after it is still received.
+            assert_eq!(client.read(&mut [0]).expect("receive"), 0);
+            client.write_all(b"age, whole").expect("send");
+            let address = client.local_addr().expect("local address");
+            assert_eq!(program.line(), format!("{address} says: age, whole"));
+        }
+        // New clients are refused meanwhile.
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        drop(clients);
+        let finished = program.finish();
+        assert!(finished.stdout.ends_with("All have finished\n"), "{finished:?}");
+        finished.expect(0, &finished.stdout, "");
+    }
+
+    /// They stand in the accept queue when the signal comes: their connect has succeeded.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn clients_wait_in_the_queue_when_the_signal_comes() {
+        let (mut program, port) = start(&["--drain-ms", "4294967295"]);
+        program.wait_for_state('S');
+        program.signal(testkit::SIGSTOP);
+        program.wait_for_state('T');
+        let clients: Vec<_> = (0..20).map(|_| testkit::connect(port)).collect();
+        program.signal(SIGTERM);
+        program.signal(testkit::SIGCONT);
+        for mut client in clients {
+            client.write_all(b"Hello").expect("send");
+            client.shutdown(std::net::Shutdown::Write).expect("half-close");
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).expect("no reset");
+        }
+        while program.line() != "All have finished" {}
+        let finished = program.finish();
+        assert_eq!(finished.stdout.matches(" says: Hello").count(), 20, "{finished:?}");
+        finished.expect(0, &finished.stdout, "");
+    }
+
+    /// A server on a free port that may have 14 files open.
+    #[cfg(target_os = "linux")]
+    fn start_with_few_files() -> (Program, u16) {
+        let mut command = Command::new("sh");
+        let server = env!("CARGO_BIN_EXE_tcp-server-drain");
+        let script = format!("ulimit -n 14; exec '{server}' --port 0");
+        let mut program = Program::start(command.args(["-c", &script]));
+        let port = program.port();
+        (program, port)
+    }
+
+    /// accept(2) takes a file descriptor before it sleeps, here the last. The socket that
+    /// wakes it was made before.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn signal_comes_when_no_file_descriptor_is_left() {
+        let (mut program, port) = start_with_few_files();
+        let below_limit = |program: &Program| {
+            let files = std::fs::read_dir(format!("/proc/{}/fd", program.id()));
+            let numbers = files.expect("/proc/PID/fd").filter_map(|file| {
+                file.expect("entry").file_name().to_str()?.parse::<u32>().ok()
+            });
+            numbers.filter(|&number| number < 14).count()
+        };
+        let mut clients = Vec::new();
+        while below_limit(&program) < 13 {
+            clients.push(client(&mut program, port));
+        }
+        program.signal(SIGTERM);
+        assert!(program.line().starts_with("Closing: no new clients, "));
+        drop(clients);
+        let finished = program.finish();
+        assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    }
+
+    /// That one has come too many is no reason to cut the others off.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn accept_fails_and_who_is_there_may_finish() {
+        let (mut program, port) = start_with_few_files();
+        let mut first = client(&mut program, port);
+        // Those that come after the accept which failed are refused.
+        let connect = |_| TcpStream::connect(("127.0.0.1", port)).ok();
+        let many: Vec<_> = (0..20).map_while(connect).collect();
+        while !program.line().starts_with("Closing: no new clients, ") {}
+        assert_eq!(first.read(&mut [0]).expect("the goodbye"), 0);
+        drop((first, many));
+        let finished = program.finish();
+        let failure = "accept listener: too many open files (EMFILE); see ulimit -n\n";
+        assert!(finished.stdout.ends_with("All have finished\n"), "{finished:?}");
+        finished.expect(1, &finished.stdout, failure);
+    }
+
+    #[test]
+    fn stdout_is_a_pipe_that_nobody_reads() {
+        let pipe = testkit::pipe_without_reader();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-server-drain"));
+        let program =
+            Program::start_with_stdout(command.args(["--port", "0"]), pipe.into());
+        program.finish().expect(
+            1,
+            "",
+            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+        );
+    }
+
+    #[test]
+    fn client_that_does_not_finish_is_cut_off() {
+        let (mut program, port) = start(&["--drain-ms", "30"]);
+        let _client = client(&mut program, port);
+        let finished_one = client(&mut program, port);
+        drop(finished_one);
+        assert!(program.line().ends_with(" has finished"));
+        program.signal(SIGTERM);
+        let finished = program.finish();
+        let message =
+            "wait for clients (1 left): not finished within 30 ms; they are cut off\n";
+        finished.expect(1, &finished.stdout, message);
+    }
+
+    #[test]
+    fn second_signal_ends_it_at_once() {
+        let (mut program, port) = start(&["--drain-ms", "4294967295"]);
+        let _client = client(&mut program, port);
+        program.signal(SIGINT);
+        assert!(program.line().starts_with("Closing: "));
+        program.signal(SIGINT);
+        let finished = program.finish();
+        assert_eq!(finished.status.signal(), Some(SIGINT), "{finished:?}");
+    }
+
+    #[test]
+    fn client_that_resets_is_reported_and_the_others_go_on() {
+        let (mut program, port) = start(&[]);
+        let first = client(&mut program, port);
+        let address = first.local_addr().expect("local address");
+        testkit::reset(first);
+        assert_eq!(
+            program.error_line(),
+            format!(
+                "recv {address}: connection reset by peer (ECONNRESET); \
+                 the peer died, or closed before it had read everything"
+            )
+        );
+        drop(client(&mut program, port));
+        assert!(program.line().ends_with(" has finished"));
+        program.signal(SIGINT);
+        let finished = program.finish();
+        assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    }
+
+    /// The signal may come at any moment, also just before accept: it is never lost.
+    #[test]
+    fn signal_at_any_moment() {
+        for turn in 0..40 {
+            let (program, _) = start(&[]);
+            for _ in 0..turn * 50 {
+                std::thread::yield_now();
+            }
+            program.signal([SIGINT, SIGTERM][turn % 2]);
+            let finished = program.finish();
+            assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+        }
+    }
+}
+
+#[test]
+fn command_line_is_wrong() {
+    for arguments in [["--drain-ms", "-1"], ["--drain-ms", "4294967296"]] {
+        assert_eq!(run(&arguments).finish().status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn port_is_already_in_use() {
+    let (_listener, port) = testkit::listen();
+    let message = format!(
+        "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
+         is another server running? try --port 0\n"
+    );
+    run(&["--port", &port.to_string()]).finish().expect(1, "", &message);
+}
+
+#[test]
+fn help() {
+    let finished = run(&["--help"]).finish();
+    insta::assert_snapshot!(finished.stdout);
+    finished.expect(0, &finished.stdout, "");
+}

@@ -1,0 +1,112 @@
+//! Builds the workspace's programs, with cargo, and says where they are.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::page::Page;
+use crate::run::Programs;
+use crate::run::places::{self, Target};
+use crate::workspace;
+
+/// Builds the programs that `pages` run, and says where they are.
+///
+/// # Errors
+/// cargo's own words are on the terminal; the message says what was to be built.
+pub fn programs_of<'a>(
+    root: &Path,
+    pages: impl IntoIterator<Item = &'a Page>,
+) -> Result<Programs, String> {
+    programs_of_and(root, pages, &[])
+}
+
+/// The same, and the instruments `more`: packages whose program has their name.
+///
+/// # Errors
+/// As [`programs_of`].
+pub fn programs_of_and<'a>(
+    root: &Path,
+    pages: impl IntoIterator<Item = &'a Page>,
+    more: &[&str],
+) -> Result<Programs, String> {
+    let mut wanted = BTreeSet::new();
+    for page in pages {
+        let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
+        let own = workspace::package_name(&folder);
+        let terminals = page.scenes.iter().flat_map(|scene| &scene.terminals);
+        let steps = terminals.flat_map(|terminal| &terminal.steps);
+        for Target { package, binary } in
+            steps.flat_map(|step| places::targets(&step.words))
+        {
+            // What the workspace does not have is the page's fault, reported with its place.
+            if let Some(package) = package.map(str::to_owned).or_else(|| own.clone())
+                && has_program(root, &package, binary)
+            {
+                wanted.insert((package, binary.to_owned()));
+            }
+        }
+    }
+    wanted.extend(more.iter().map(|name| ((*name).to_owned(), (*name).to_owned())));
+    let binaries =
+        binaries().map_err(|error| format!("find the built programs: {error}"))?;
+    if !wanted.is_empty() {
+        build(root, &binaries, &wanted)?;
+    }
+    Ok(Programs { binaries })
+}
+
+/// Whether the package has the program, as cargo finds it: `src/main.rs` or `src/bin/NAME.rs`.
+fn has_program(root: &Path, package: &str, binary: &str) -> bool {
+    workspace::package_folder(root, package).is_some_and(|folder| {
+        folder.join(format!("src/bin/{binary}.rs")).is_file()
+            || (binary == package && folder.join("src/main.rs").is_file())
+    })
+}
+
+fn build(
+    root: &Path,
+    binaries: &Path,
+    wanted: &BTreeSet<(String, String)>,
+) -> Result<(), String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet"]).args(PROGRESS);
+    match binaries.file_name().and_then(|profile| profile.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => {
+            build.args(["--profile", profile]);
+        }
+    }
+    let packages: BTreeSet<&str> = wanted.iter().map(|(package, _)| &**package).collect();
+    for package in packages {
+        build.args(["-p", package]);
+    }
+    for (_, binary) in wanted {
+        build.args(["--bin", binary]);
+    }
+    build.current_dir(root).stdin(Stdio::null());
+    let names: Vec<&str> = wanted.iter().map(|(_, binary)| &**binary).collect();
+    let what = format!("build {}", names.join(", "));
+    match build.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("{what}: cargo failed; fix what it reports above")),
+        Err(error) => Err(format!("{what}: {error}; is cargo on PATH?")),
+    }
+}
+
+/// Makes a quiet cargo show how far it is, and nothing where there is nothing to build; the
+/// alias in `.cargo/config.toml` does the same for the build of this program.
+const PROGRESS: [&str; 4] =
+    ["--config", "term.progress.when='always'", "--config", "term.progress.width=80"];
+
+/// The folder of this binary, or the one above it for a test.
+fn binaries() -> io::Result<PathBuf> {
+    let mut folder = env::current_exe()?;
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    Ok(folder)
+}

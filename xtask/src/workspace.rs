@@ -1,0 +1,199 @@
+//! Where things are in the workspace: its root, its packages, the lessons and their pages.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::page::{Fault, Page};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    // Cargo sets the variable for what it runs; what is run by hand knows where it was built.
+    let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let own =
+        own.filter(|path| path.parent().is_some_and(|root| root.join("xtask").is_dir()));
+    let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    own.parent().map_or(own.clone(), Path::to_owned)
+}
+
+/// A lesson: a folder below `lessons/` with a `README.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The folder's name: `02-tcp-echo`.
+    pub directory: String,
+}
+
+impl Lesson {
+    /// `2` of `02-tcp-echo`; an appendix has none.
+    pub fn number(&self) -> Option<u32> {
+        self.directory.split_once('-')?.0.parse().ok()
+    }
+
+    /// `tcp-echo` of `02-tcp-echo`.
+    pub fn name(&self) -> &str {
+        match self.directory.split_once('-') {
+            Some((number, name)) if number.parse::<u32>().is_ok() => name,
+            _ => &self.directory,
+        }
+    }
+
+    /// Whether a user's word means this lesson: its number, its folder or its name.
+    fn is_called(&self, word: &str) -> bool {
+        let number = word.parse::<u32>().ok();
+        word == self.directory
+            || word == self.name()
+            || (number.is_some() && number == self.number())
+    }
+
+    /// The folder.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        root.join("lessons").join(&self.directory)
+    }
+
+    /// The name of its package; none where it has no programs but those of `crates/`.
+    pub fn package(&self, root: &Path) -> Option<String> {
+        package_name(&self.folder(root))
+    }
+
+    /// Its pages: `README.md` first, then its other Markdown files in order.
+    ///
+    /// # Errors
+    /// What cannot be read, or all faults of the page, each with its place.
+    pub fn pages(&self, root: &Path) -> Result<Vec<Page>, Vec<Fault>> {
+        let folder = self.folder(root);
+        let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+            .map_err(|error| vec![unreadable(root, &folder, &error)])?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "md"))
+            .collect();
+        files.sort_by_key(|path| {
+            (path.file_stem().is_none_or(|s| s != "README"), path.clone())
+        });
+        files.iter().map(|file| page(root, file)).collect()
+    }
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// As [`Lesson::pages`].
+pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Fault>> {
+    let text =
+        fs::read_to_string(file).map_err(|error| vec![unreadable(root, file, &error)])?;
+    Page::parse(file.strip_prefix(root).unwrap_or(file), &text)
+}
+
+fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Fault {
+    let path = file.strip_prefix(root).unwrap_or(file).to_owned();
+    Fault { path, line: 1, message: format!("read the page: {error}") }
+}
+
+/// The name of the package whose `Cargo.toml` is in `folder`; none where there is none.
+pub fn package_name(folder: &Path) -> Option<String> {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+    let name = manifest.lines().find_map(|line| line.strip_prefix("name = "))?;
+    Some(name.trim().trim_matches('"').to_owned())
+}
+
+/// The folder of a package of the workspace: below `crates/`, a lesson's, or `xtask`.
+pub fn package_folder(root: &Path, name: &str) -> Option<PathBuf> {
+    let known = [root.join("crates").join(name), root.join(name)];
+    let of_lesson = || {
+        let mut lessons = lessons(root).ok()?.into_iter();
+        let lesson =
+            lessons.find(|lesson| lesson.package(root).as_deref() == Some(name))?;
+        Some(lesson.folder(root))
+    };
+    let named = |folder: &PathBuf| package_name(folder).as_deref() == Some(name);
+    known.into_iter().find(named).or_else(of_lesson)
+}
+
+/// All lessons, in order: the numbered ones, then the appendices.
+///
+/// # Errors
+/// The `lessons` folder cannot be read.
+pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
+    let mut lessons = Vec::new();
+    for entry in fs::read_dir(root.join("lessons"))? {
+        let path = entry?.path();
+        if path.join("README.md").is_file()
+            && let Some(name) = path.file_name().and_then(|name| name.to_str())
+        {
+            lessons.push(Lesson { directory: name.to_owned() });
+        }
+    }
+    lessons.sort_by(|a, b| a.directory.cmp(&b.directory));
+    Ok(lessons)
+}
+
+/// The lesson that a user's word means, and what stands behind its slash: a scene. The path
+/// of the folder, as a shell completes it, is a word for the lesson too.
+///
+/// # Errors
+/// As [`lesson`].
+pub fn lesson_and_scene<'a>(
+    root: &Path,
+    word: &'a str,
+) -> Result<(Lesson, Option<&'a str>), String> {
+    let word = word.strip_prefix("lessons/").unwrap_or(word);
+    let (word, scene) = word.split_once('/').unwrap_or((word, ""));
+    Ok((lesson(root, word)?, Some(scene).filter(|scene| !scene.is_empty())))
+}
+
+/// The lesson that a user's word means.
+///
+/// # Errors
+/// A message that lists the right words.
+pub fn lesson(root: &Path, word: &str) -> Result<Lesson, String> {
+    let lessons = lessons(root).map_err(|error| format!("read lessons/: {error}"))?;
+    if let Some(lesson) = lessons.iter().find(|lesson| lesson.is_called(word)) {
+        return Ok(lesson.clone());
+    }
+    let names = lessons.iter().map(|lesson| match lesson.number() {
+        Some(number) => format!("{number} {}", lesson.name()),
+        None => lesson.name().to_owned(),
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    let word = crate::bytes::shown(word.as_bytes());
+    Err(format!("find lesson `{word}`: no such lesson; there are: {names}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_names_a_lesson_and_perhaps_a_scene() {
+        let root = root();
+        for (word, wanted) in [
+            ("tcp-echo", None),
+            ("tcp-echo/", None),
+            ("lessons/02-tcp-echo/", None),
+            ("2/main", Some("main")),
+            ("lessons/02-tcp-echo/main", Some("main")),
+        ] {
+            let (lesson, scene) = lesson_and_scene(&root, word).unwrap();
+            assert_eq!((lesson.name(), scene), ("tcp-echo", wanted), "{word}");
+        }
+        for word in ["", "/", "lessons/", "lessons", "/main"] {
+            assert!(lesson_and_scene(&root, word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_lesson_goes_by_number_directory_and_name() {
+        let lesson = Lesson { directory: "02-tcp-echo".into() };
+        for word in ["2", "02", "02-tcp-echo", "tcp-echo"] {
+            assert!(lesson.is_called(word), "{word}");
+        }
+        for word in ["3", "tcp", "", "-", "2-tcp-echo"] {
+            assert!(!lesson.is_called(word), "{word}");
+        }
+        let appendix = Lesson { directory: "appendix-the-source-document".into() };
+        assert_eq!(
+            (appendix.number(), appendix.name()),
+            (None, appendix.directory.as_str())
+        );
+    }
+}
