@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::arena::DOCUMENTED_PORT;
+use crate::checks;
 use crate::course;
-use crate::outcome::Stop;
+use crate::outcome::{CommandError, Stop};
 use crate::report::{self, Format, Human};
-use crate::run::{self, Network, Setting, Verdict};
-use crate::stage::DOCUMENTED_PORT;
-use crate::stranger::{Limits, Recipe};
-use crate::task::{self, Task};
+use crate::run::{self, Isolation, Judgement, Setting};
+use crate::subject::{Allowance, Recipe};
+use crate::task::Task;
 
 /// Tests your program, in any language, against what a task asks.
 #[derive(Debug, Parser)]
 #[command(
     name = "check",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     bin_name = "cargo xtask check",
     version,
     override_usage = "cargo xtask check [OPTIONS] TASK -- COMMAND…\n       \
@@ -39,6 +42,9 @@ Exit status: 0 all that is binding passed; 1 something failed; 2 wrong command l
 70 the checker itself failed; 77 it cannot run here (says why)."
 )]
 struct Cli {
+    #[command(subcommand)]
+    course: Option<Course>,
+
     /// The task: tcp-echo, framing…; --list tells all
     task: Option<String>,
 
@@ -107,6 +113,14 @@ struct Cli {
     command: Vec<OsString>,
 }
 
+/// The learner's way through the tasks.
+#[derive(Debug, Subcommand)]
+enum Course {
+    Start(course::Start),
+    Next(course::Next),
+    Solution(course::Solution),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum NetworkChoice {
     /// A private one, or the host's where the system refuses it
@@ -117,33 +131,36 @@ enum NetworkChoice {
     Host,
 }
 
-/// Why nothing was checked: a message, and the exit status.
-#[derive(Debug)]
-pub(crate) struct Refusal(pub(crate) u8, pub(crate) String);
-
 /// The whole program, after the fence's part in it.
 pub fn main() -> ExitCode {
-    let first = std::env::args_os().nth(1).unwrap_or_default();
-    let course = first.to_str().and_then(course::run);
-    match course.unwrap_or_else(|| run_cli(&Cli::parse())) {
+    let cli = Cli::parse();
+    let result = match &cli.course {
+        Some(Course::Start(options)) => course::start(options),
+        Some(Course::Next(options)) => course::next(options),
+        Some(Course::Solution(options)) => course::solution_of(options),
+        None => run_cli(&cli),
+    };
+    match result {
         Ok(status) => ExitCode::from(status),
-        Err(Refusal(status, message)) => {
+        Err(CommandError(status, message)) => {
             let _ = writeln!(io::stderr(), "check: {message}");
             ExitCode::from(status)
         }
     }
 }
 
-fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
-    let wrong = |message: String| Refusal(2, message);
-    let task = cli.task.as_deref().map(task::find).transpose().map_err(wrong)?;
+fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
+    let wrong = |message: String| CommandError(2, message);
+    let task = cli.task.as_deref().map(checks::find).transpose().map_err(wrong)?;
     let written = |result: io::Result<()>| match result {
         // Who reads has seen enough, as `head` has; the verdict is the exit status.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| Refusal(1, format!("write to stdout: {error}"))),
+        result => {
+            result.map_err(|error| CommandError(1, format!("write to stdout: {error}")))
+        }
     };
     if cli.list {
-        let tasks = task.map_or_else(task::all, |task| vec![task]);
+        let tasks = task.map_or_else(checks::all, |task| vec![task]);
         written(report::list(&mut anstream::stdout(), &tasks))?;
         return Ok(0);
     }
@@ -175,8 +192,8 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
             });
             written(result)?;
             let network = match setting.network {
-                Network::Private => "private network",
-                Network::Host => "host's network",
+                Isolation::Private => "private network",
+                Isolation::Host => "host's network",
             };
             written(human.sum(&task, &verdicts, network, began.elapsed()))?;
             if let Some(flow) = flow {
@@ -184,7 +201,7 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
                 let drawn = number.and_then(|number| drawn(&task, number, setting, flow));
                 written(human.drawing(drawn.as_ref()))?;
             }
-            if let Err(Refusal(_, why)) = course::remember(&task, &verdicts) {
+            if let Err(CommandError(_, why)) = course::remember(&task, &verdicts) {
                 let _ = writeln!(io::stderr(), "note: your progress is not kept: {why}");
             }
             verdicts
@@ -200,11 +217,11 @@ fn run_cli(cli: &Cli) -> Result<u8, Refusal> {
 }
 
 /// The exit status: what the checker could not judge outweighs what failed.
-fn status(verdicts: &[Verdict], wanted: usize, strict: bool) -> u8 {
-    let broken = |verdict: &Verdict| {
+fn status(verdicts: &[Judgement], expected: usize, strict: bool) -> u8 {
+    let broken = |verdict: &Judgement| {
         matches!(verdict.result, Err(Stop::Broken(_) | Stop::Late(_)))
     };
-    if verdicts.len() < wanted || verdicts.iter().any(broken) {
+    if verdicts.len() < expected || verdicts.iter().any(broken) {
         return 70;
     }
     u8::from(verdicts.iter().any(|verdict| verdict.failed(strict)))
@@ -229,7 +246,7 @@ fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
 
 /// The number of the check that `--flow` draws: the first that failed, one that is binding
 /// before others; else the first that was asked for by name.
-fn to_draw(verdicts: &[Verdict], numbers: &[usize], named: bool) -> Option<usize> {
+fn to_draw(verdicts: &[Judgement], numbers: &[usize], named: bool) -> Option<usize> {
     let failed = |strict| verdicts.iter().position(|verdict| verdict.failed(strict));
     let place = failed(false).or_else(|| failed(true)).or(named.then_some(0))?;
     numbers.get(place).copied()
@@ -241,17 +258,17 @@ fn drawn(
     number: usize,
     mut setting: Setting,
     flow: PathBuf,
-) -> Option<Verdict> {
+) -> Option<Judgement> {
     setting.recipe.flow = Some(flow);
     run::run(task, &[number], &setting, |_| {}).pop()
 }
 
 /// The program `flow`, which is built beside this one.
-fn flow_beside(own: &Path) -> Result<PathBuf, Refusal> {
+fn flow_beside(own: &Path) -> Result<PathBuf, CommandError> {
     let flow = own.with_file_name(format!("flow{}", std::env::consts::EXE_SUFFIX));
     match flow.is_file() {
         true => Ok(flow),
-        false => Err(Refusal(
+        false => Err(CommandError(
             77,
             format!(
                 "find {}: it is not there; `cargo build -p flow` makes it",
@@ -261,36 +278,37 @@ fn flow_beside(own: &Path) -> Result<PathBuf, Refusal> {
     }
 }
 
-fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
-    let guard = std::env::current_exe()
-        .map_err(|error| Refusal(77, format!("find this program's own file: {error}")))?;
+fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, CommandError> {
+    let guard = std::env::current_exe().map_err(|error| {
+        CommandError(77, format!("find this program's own file: {error}"))
+    })?;
     let folder = std::env::current_dir()
-        .map_err(|error| Refusal(77, format!("find the working folder: {error}")))?;
+        .map_err(|error| CommandError(77, format!("find the working folder: {error}")))?;
     let command = built(command)?;
     find(&command)?;
     // While this process has one thread.
     let network = match cli.network {
-        NetworkChoice::Host => Network::Host,
+        NetworkChoice::Host => Isolation::Host,
         choice => match netlab::enter_user_namespace() {
-            Ok(()) => Network::Private,
+            Ok(()) => Isolation::Private,
             Err(refusal) if choice == NetworkChoice::Private => {
-                return Err(Refusal(77, refusal.to_string()));
+                return Err(CommandError(77, refusal.to_string()));
             }
             Err(refusal) => {
                 let _ = writeln!(
                     io::stderr(),
                     "note: no private network, so the host's is used: {refusal}"
                 );
-                Network::Host
+                Isolation::Host
             }
         },
     };
     netlab::process::adopt_orphans();
-    let mut limits = Limits {
+    let mut limits = Allowance {
         resident_bytes: cli.memory << 20,
         time: Duration::from_secs(cli.time),
         output_bytes: usize::try_from(cli.output << 10).unwrap_or(usize::MAX),
-        ..Limits::default()
+        ..Allowance::default()
     };
     limits.each.memory_bytes = cli.memory << 20;
     limits.each.processes = cli.processes;
@@ -301,7 +319,7 @@ fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
             command,
             folder,
             pass: cli.env.clone(),
-            namespaces: network == Network::Private,
+            namespaces: network == Isolation::Private,
             flow: None,
         },
         limits,
@@ -313,7 +331,7 @@ fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, Refusal> {
 
 /// Refuses a program that is not there, before every check fails for it. Where a `{port}` is
 /// part of its name, it must be there for the first check.
-fn find(command: &[OsString]) -> Result<(), Refusal> {
+fn find(command: &[OsString]) -> Result<(), CommandError> {
     use std::os::unix::fs::PermissionsExt;
     let Some(program) = command.first() else { return Ok(()) };
     let shown = common::Escaped(program.as_encoded_bytes()).to_string();
@@ -338,12 +356,12 @@ fn find(command: &[OsString]) -> Result<(), Refusal> {
         }
     };
     found.map_err(|reason| {
-        Refusal(2, format!("start {shown}: {reason}; is it there, and executable?"))
+        CommandError(2, format!("start {shown}: {reason}; is it there, and executable?"))
     })
 }
 
 /// `cargo run …` is built once, outside of the fence, and then the binary is checked.
-fn built(command: &[OsString]) -> Result<Vec<OsString>, Refusal> {
+fn built(command: &[OsString]) -> Result<Vec<OsString>, CommandError> {
     let cargo = command.first().is_some_and(|word| word == "cargo");
     let at = command.iter().position(|word| word == "run" || word == "r");
     let Some(at) = at.filter(|at| cargo && *at <= 2) else {
@@ -359,10 +377,12 @@ fn built(command: &[OsString]) -> Result<Vec<OsString>, Refusal> {
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| Refusal(77, format!("start cargo: {error}; is it on PATH?")))?;
+        .map_err(|error| {
+            CommandError(77, format!("start cargo: {error}; is it on PATH?"))
+        })?;
     if !output.status.success() {
-        let message = "build your program: cargo could not; mend what it says above";
-        return Err(Refusal(1, message.into()));
+        let message = "build your program: cargo could not; fix what it says above";
+        return Err(CommandError(1, message.into()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let executable = text.lines().rev().find_map(|line| {
@@ -372,7 +392,7 @@ fn built(command: &[OsString]) -> Result<Vec<OsString>, Refusal> {
     let Some(executable) = executable else {
         let message =
             "build your program: cargo made no executable; name it with -p or --bin";
-        return Err(Refusal(1, message.into()));
+        return Err(CommandError(1, message.into()));
     };
     let mut built = vec![OsString::from(executable)];
     built.extend(command.iter().skip(end + 1).cloned());

@@ -8,11 +8,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use crate::cli::Refusal;
-use crate::run::Verdict;
-use crate::task::{self, Role, Task};
+use crate::checks;
+use crate::outcome::CommandError;
+use crate::run::Judgement;
+use crate::task::{Role, Task};
 
 /// The language of a starter or a solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,62 +90,54 @@ pub fn solution(task: &Task, language: Language) -> PathBuf {
     }
 }
 
-/// Puts a starter of a task into `my/`, to be filled in
-#[derive(Debug, Parser)]
-#[command(name = "start", bin_name = "cargo xtask start")]
-struct Start {
-    /// The task: tcp-echo, framing…; `cargo xtask check --list` tells all
+/// Puts a starter for a task into `my/`, for you to fill in
+#[derive(Debug, Args)]
+#[command(override_usage = "cargo xtask start [OPTIONS] TASK")]
+pub(crate) struct Start {
+    /// The task: tcp-echo, framing…; `cargo xtask check --list` lists them all
     task: String,
-    /// The language
+    /// The language of the starter
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
 }
 
-/// Says where you are in the course, what passed, and what comes next
-#[derive(Debug, Parser)]
-#[command(name = "next", bin_name = "cargo xtask next")]
-struct Next {
+/// Says where you are in the course, what has passed, and what comes next
+#[derive(Debug, Args)]
+#[command(override_usage = "cargo xtask next [OPTIONS]")]
+pub(crate) struct Next {
     /// Show the optional tasks too
     #[arg(long)]
     all: bool,
 }
 
 /// Shows a worked program for a task, once yours has passed
-#[derive(Debug, Parser)]
-#[command(name = "solution", bin_name = "cargo xtask solution")]
-struct Solution {
-    /// The task: tcp-echo, framing…; `cargo xtask check --list` tells all
+#[derive(Debug, Args)]
+#[command(override_usage = "cargo xtask solution [OPTIONS] TASK")]
+pub(crate) struct Solution {
+    /// The task: tcp-echo, framing…; `cargo xtask check --list` lists them all
     task: String,
     /// The language
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
-    /// Show it though yours has not passed
+    /// Show it even though yours has not passed
     #[arg(long)]
     anyway: bool,
 }
 
-/// Runs `start`, `next` or `solution`; nothing for any other first word.
-pub(crate) fn run(word: &str) -> Option<Result<u8, Refusal>> {
-    let words = || std::env::args_os().skip(1);
-    let mine = mine();
-    Some(match word {
-        "start" => start(&Start::parse_from(words()), &mine),
-        "next" => next(&Next::parse_from(words()), &mine),
-        "solution" => show_solution(&Solution::parse_from(words()), &mine),
-        _ => return None,
-    })
+fn attempt<T>(
+    what: impl std::fmt::Display,
+    result: io::Result<T>,
+) -> Result<T, CommandError> {
+    result.map_err(|error| CommandError(1, format!("{what}: {error}")))
 }
 
-fn attempt<T>(what: impl std::fmt::Display, result: io::Result<T>) -> Result<T, Refusal> {
-    result.map_err(|error| Refusal(1, format!("{what}: {error}")))
-}
-
-fn say(text: &str) -> Result<(), Refusal> {
+fn say(text: &str) -> Result<(), CommandError> {
     attempt("write to stdout", io::stdout().write_all(text.as_bytes()))
 }
 
-fn start(options: &Start, mine: &Path) -> Result<u8, Refusal> {
-    let task = task::find(&options.task).map_err(|message| Refusal(2, message))?;
+pub(crate) fn start(options: &Start) -> Result<u8, CommandError> {
+    let mine = &mine();
+    let task = checks::find(&options.task).map_err(|message| CommandError(2, message))?;
     let folder = mine.join(task.folder());
     let from = root().join(starter(&task, options.lang));
     let text = attempt(format!("read {}", from.display()), fs::read_to_string(&from))?;
@@ -173,16 +166,17 @@ fn start(options: &Start, mine: &Path) -> Result<u8, Refusal> {
 }
 
 /// Writes a new file; one that is there is the learner's, and stays.
-fn create(file: &Path, text: &str) -> Result<(), Refusal> {
+fn create(file: &Path, text: &str) -> Result<(), CommandError> {
     let shown = file.strip_prefix(root()).unwrap_or(file).display().to_string();
     let what = format!("create {shown}");
     if let Some(folder) = file.parent() {
         attempt(&what, fs::create_dir_all(folder))?;
     }
     match fs::File::create_new(file) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Refusal(1, format!("{what}: it is there, and yours; move it away first")))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(CommandError(
+            1,
+            format!("{what}: it is there, and yours; move it away first"),
+        )),
         created => {
             let mut created = attempt(&what, created)?;
             attempt(&what, created.write_all(text.as_bytes()))
@@ -217,7 +211,7 @@ fn manifest(task: &Task) -> String {
 }
 
 /// Lists all folders that hold a Rust program: Cargo takes no pattern that may match others.
-fn workspace(mine: &Path) -> Result<(), Refusal> {
+fn workspace(mine: &Path) -> Result<(), CommandError> {
     let mut members: Vec<String> = attempt("read my/", fs::read_dir(mine))?
         .filter_map(|entry| {
             let entry = entry.ok()?;
@@ -236,12 +230,12 @@ fn workspace(mine: &Path) -> Result<(), Refusal> {
 }
 
 /// The command that runs the learner's own program for a task.
-pub(crate) fn own_command(task: &Task) -> Result<Vec<std::ffi::OsString>, Refusal> {
+pub(crate) fn own_command(task: &Task) -> Result<Vec<std::ffi::OsString>, CommandError> {
     let folder = mine().join(task.folder());
     let (manifest, script) = (folder.join("Cargo.toml"), folder.join("main.py"));
     let name = task.name;
     match (manifest.is_file(), script.is_file()) {
-        (true, true) => Err(Refusal(
+        (true, true) => Err(CommandError(
             2,
             format!(
                 "my/{} has a program in Rust and one in Python; name the command: cargo \
@@ -257,7 +251,7 @@ pub(crate) fn own_command(task: &Task) -> Result<Vec<std::ffi::OsString>, Refusa
             manifest.into(),
         ]),
         (false, true) => Ok(vec!["python3".into(), script.into()]),
-        (false, false) => Err(Refusal(
+        (false, false) => Err(CommandError(
             2,
             format!(
                 "no program to check; try `cargo xtask check {name} -- python3 \
@@ -296,7 +290,7 @@ fn standings(mine: &Path) -> BTreeMap<String, Standing> {
 }
 
 /// Writes down what came of a whole run, in the checkout. In a CI there is nobody to go on.
-pub(crate) fn remember(task: &Task, verdicts: &[Verdict]) -> Result<(), Refusal> {
+pub(crate) fn remember(task: &Task, verdicts: &[Judgement]) -> Result<(), CommandError> {
     let mine = mine();
     let whole = verdicts.len() == task.checks.len();
     let here = root().is_dir() || std::env::var_os("CHECK_MY").is_some();
@@ -305,7 +299,7 @@ pub(crate) fn remember(task: &Task, verdicts: &[Verdict]) -> Result<(), Refusal>
     }
     let standing = match verdicts.iter().find(|verdict| verdict.failed(false)) {
         Some(verdict) => Standing::Failed(verdict.id.clone()),
-        None if verdicts.iter().all(|it| it.passed() || it.fault().is_some()) => {
+        None if verdicts.iter().all(|it| it.passed() || it.finding().is_some()) => {
             Standing::Passed
         }
         None => return Ok(()),
@@ -325,11 +319,12 @@ pub(crate) fn remember(task: &Task, verdicts: &[Verdict]) -> Result<(), Refusal>
     attempt("write my/progress.txt", fs::write(mine.join(PROGRESS), text))
 }
 
-fn next(options: &Next, mine: &Path) -> Result<u8, Refusal> {
+pub(crate) fn next(options: &Next) -> Result<u8, CommandError> {
+    let mine = &mine();
     let standings = standings(mine);
     let mut text = String::new();
     let mut next = None;
-    for task in task::all() {
+    for task in checks::all() {
         let standing = standings.get(task.name);
         if task.optional && !options.all && standing.is_none() {
             continue;
@@ -363,15 +358,16 @@ fn next(options: &Next, mine: &Path) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-fn show_solution(options: &Solution, mine: &Path) -> Result<u8, Refusal> {
-    let task = task::find(&options.task).map_err(|message| Refusal(2, message))?;
+pub(crate) fn solution_of(options: &Solution) -> Result<u8, CommandError> {
+    let mine = &mine();
+    let task = checks::find(&options.task).map_err(|message| CommandError(2, message))?;
     let name = task.name;
     if standings(mine).get(name) != Some(&Standing::Passed) && !options.anyway {
         let message = format!(
             "solution {name}: no program of yours has passed yet; run `cargo xtask check \
              {name} -- YOUR PROGRAM`, or insist with --anyway"
         );
-        return Err(Refusal(1, message));
+        return Err(CommandError(1, message));
     }
     let file = solution(&task, options.lang);
     let text = fs::read_to_string(root().join(&file));

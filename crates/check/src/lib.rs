@@ -1,8 +1,8 @@
 //! Tests a learner's own program, in any language, against what a lesson asks.
 //!
 //! A [`task`] has a statement and [`checks`]; a check is a short function in plain terms:
-//! start the server, connect, send, expect. It plays on a [`stage`]: a network of its own,
-//! the program under test behind a fence ([`stranger`]), the checker's peers ([`talk`]).
+//! start the server, connect, send, expect. It plays on a [`arena`]: a network of its own,
+//! the program under test behind a fence ([`subject`]), the checker's peers ([`peer`]).
 //! Nothing waits by the clock alone ([`patience`]). [`run`] runs checks side by side and
 //! [`report`] tells what came of them.
 //!
@@ -10,16 +10,18 @@
 
 #![cfg(target_os = "linux")]
 
+pub mod arena;
 pub mod checks;
 pub mod cli;
 pub mod course;
 mod drawing;
+mod expect;
 pub mod outcome;
 pub mod patience;
+pub mod peer;
 pub mod report;
 pub mod run;
-pub mod stage;
-pub mod stranger;
-pub mod talk;
+pub mod subject;
 pub mod task;
+mod text;
 pub mod timeline;

@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::stranger::Stranger;
+use crate::subject::Subject;
 
 /// Between two looks at the program.
 const LOOK: Duration = Duration::from_millis(10);
@@ -35,7 +35,7 @@ pub enum GaveUp {
 /// The patience of one wait.
 #[derive(Debug)]
 pub struct Patience<'a> {
-    program: &'a Stranger,
+    program: &'a Subject,
     until: Instant,
     /// `until` is not moved beyond it.
     latest: Instant,
@@ -48,7 +48,7 @@ pub struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// For something that the program shall do.
-    pub fn new(program: &'a Stranger) -> Self {
+    pub fn new(program: &'a Subject) -> Self {
         let now = Instant::now();
         Patience {
             program,
@@ -62,14 +62,14 @@ impl<'a> Patience<'a> {
     }
 
     /// For something that the program shall not do.
-    pub fn for_silence(program: &'a Stranger) -> Self {
+    pub fn for_silence(program: &'a Subject) -> Self {
         Patience { enough: SHORT_RESTS, ..Patience::new(program) }
     }
 
     /// For something that may take the program a time of its own, such as a timeout. The time
     /// in which it is at work is not a part of it: on a busy machine it may wait for a
     /// processor for longer than all else takes.
-    pub fn with_deadline(program: &'a Stranger, within: Duration) -> Self {
+    pub fn with_deadline(program: &'a Subject, within: Duration) -> Self {
         let until = Instant::now() + within;
         Patience { until, enough: u32::MAX, ..Patience::new(program) }
     }

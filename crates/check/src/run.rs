@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use netlab::PrivateNetwork;
 
-use crate::outcome::{Fault, Outcome, Stop};
-use crate::stage::Stage;
-use crate::stranger::{Limits, Recipe};
+use crate::arena::Arena;
+use crate::outcome::{Finding, Outcome, Stop};
+use crate::subject::{Allowance, Recipe};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
 
 /// Which network the programs run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
+pub enum Isolation {
     /// A network namespace for each check.
     Private,
     /// The host's loopback: one check at a time, on a port that is free.
@@ -29,9 +29,9 @@ pub struct Setting {
     /// How to start the program.
     pub recipe: Recipe,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: Allowance,
     /// Where.
-    pub network: Network,
+    pub network: Isolation,
     /// The port that the program is told, on private networks.
     pub port: u16,
     /// How many checks at a time, on private networks.
@@ -40,7 +40,7 @@ pub struct Setting {
 
 /// What came of a check.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct Judgement {
     /// `tcp-echo/3`.
     pub id: String,
     /// The check.
@@ -57,23 +57,23 @@ pub struct Verdict {
     pub elapsed: Duration,
 }
 
-impl Verdict {
+impl Judgement {
     /// Whether the program did as asked.
     pub fn passed(&self) -> bool {
         self.result.is_ok()
     }
 
     /// The fault, if the program has one.
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn finding(&self) -> Option<&Finding> {
         match &self.result {
-            Err(Stop::Fault(fault)) => Some(fault),
+            Err(Stop::Failed(fault)) => Some(fault),
             _ => None,
         }
     }
 
     /// Whether a binding check found a fault.
     pub fn failed(&self, strict: bool) -> bool {
-        self.fault().is_some() && (strict || self.check.level == Level::Must)
+        self.finding().is_some() && (strict || self.check.level == Level::Must)
     }
 }
 
@@ -83,16 +83,16 @@ pub fn run(
     task: &Task,
     numbers: &[usize],
     setting: &Setting,
-    mut tell: impl FnMut(&Verdict),
-) -> Vec<Verdict> {
+    mut tell: impl FnMut(&Judgement),
+) -> Vec<Judgement> {
     let jobs = match setting.network {
-        Network::Private => setting.jobs.clamp(1, numbers.len().max(1)),
-        Network::Host => 1,
+        Isolation::Private => setting.jobs.clamp(1, numbers.len().max(1)),
+        Isolation::Host => 1,
     };
     let next = AtomicUsize::new(0);
     let (sender, receiver) = std::sync::mpsc::channel();
     let done = Mutex::new(());
-    let mut verdicts: Vec<Option<Verdict>> = numbers.iter().map(|_| None).collect();
+    let mut verdicts: Vec<Option<Judgement>> = numbers.iter().map(|_| None).collect();
     let mut told = 0;
     thread::scope(|scope| {
         for _ in 0..jobs {
@@ -134,7 +134,7 @@ const ATTEMPTS_IF_LATE: usize = 20;
 
 /// Runs one check; again, on a network of its own again, if it came too late, or failed and
 /// the checker had no processor to see why.
-fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Verdict {
+fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -160,28 +160,28 @@ fn waited_for_processor() -> Duration {
 }
 
 /// Runs one check.
-fn judge(task: &Task, number: usize, setting: &Setting) -> Verdict {
+fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
     let began = Instant::now();
     let check = task.checks[number - 1];
     let timeline = Timeline::default();
     let mut condition = None;
     let result = catch_unwind(AssertUnwindSafe(|| {
         let port = match setting.network {
-            Network::Private => {
+            Isolation::Private => {
                 PrivateNetwork::enter()
                     .map_err(|refusal| Stop::Broken(refusal.to_string()))?;
                 tune();
                 setting.port
             }
-            Network::Host => free_port()?,
+            Isolation::Host => free_port()?,
         };
-        let mut stage =
-            Stage::new(&setting.recipe, port, setting.limits, timeline.clone());
-        let result = (check.run)(&mut stage);
+        let mut arena =
+            Arena::new(&setting.recipe, port, setting.limits, timeline.clone());
+        let result = (check.run)(&mut arena);
         if result.is_err() {
-            condition = stage.condition();
+            condition = arena.condition();
         }
-        stage.clear();
+        arena.clear();
         result
     }));
     let result = result.unwrap_or_else(|panic| {
@@ -189,7 +189,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Verdict {
         let words = words.or(panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
         Err(Stop::Broken(format!("panic: {}", words.unwrap_or_default())))
     });
-    Verdict {
+    Judgement {
         id: format!("{}/{number}", task.name),
         check,
         result,
@@ -265,8 +265,8 @@ mod tests {
                 namespaces: false,
                 flow: None,
             },
-            limits: Limits::default(),
-            network: Network::Host,
+            limits: Allowance::default(),
+            network: Isolation::Host,
             port: 0,
             jobs: 1,
         };

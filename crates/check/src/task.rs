@@ -1,7 +1,7 @@
 //! A task: what a program shall do, and the checks that see whether it does.
 
+use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::stage::Stage;
 
 /// How binding a check is, as in RFC 2119.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Check {
     /// The page to read, from the root of the checkout.
     pub page: &'static str,
     /// Asks.
-    pub run: fn(&mut Stage<'_>) -> Outcome,
+    pub run: fn(&mut Arena<'_>) -> Outcome,
 }
 
 /// A check that the task stands or falls with.
@@ -42,7 +42,7 @@ pub(crate) const fn must(
     asks: &'static str,
     cause: &'static str,
     page: &'static str,
-    run: fn(&mut Stage<'_>) -> Outcome,
+    run: fn(&mut Arena<'_>) -> Outcome,
 ) -> Check {
     Check { level: Level::Must, asks, cause, page, run }
 }
@@ -52,7 +52,7 @@ pub(crate) const fn should(
     asks: &'static str,
     cause: &'static str,
     page: &'static str,
-    run: fn(&mut Stage<'_>) -> Outcome,
+    run: fn(&mut Arena<'_>) -> Outcome,
 ) -> Check {
     Check { level: Level::Should, asks, cause, page, run }
 }
@@ -97,40 +97,5 @@ impl Task {
     /// The name of its folder for a learner's own work: `07-framing`.
     pub fn folder(&self) -> String {
         format!("{:02}-{}", self.lesson, self.name)
-    }
-}
-
-/// All tasks, in the order of the course.
-pub fn all() -> Vec<Task> {
-    crate::checks::TASKS.to_vec()
-}
-
-/// The task that a user's word means: its name, its folder or, where that is one alone, its
-/// lesson's number.
-///
-/// # Errors
-/// A message that lists the right words.
-pub fn find(word: &str) -> Result<Task, String> {
-    let tasks = all();
-    if let Some(task) = tasks.iter().find(|it| it.name == word || it.folder() == word) {
-        return Ok(*task);
-    }
-    let number: Option<u32> = word.parse().ok();
-    let mut of_lesson =
-        tasks.iter().filter(|it| Some(it.lesson) == number && !it.optional);
-    match (of_lesson.next(), of_lesson.next()) {
-        (Some(task), None) => Ok(*task),
-        (Some(first), Some(second)) => Err(format!(
-            "find task `{word}`: the lesson has {} and {}; name one of them",
-            first.name, second.name
-        )),
-        _ => {
-            let names: Vec<&str> = tasks.iter().map(|task| task.name).collect();
-            let word = common::Escaped(word.as_bytes());
-            Err(format!(
-                "find task `{word}`: no such task; there are: {}",
-                names.join(", ")
-            ))
-        }
     }
 }

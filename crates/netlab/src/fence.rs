@@ -4,8 +4,8 @@
 //! The program that fences ([`run`]) is started by the one that watches, as the first of a
 //! process group. It heeds signals, and dies with the thread that started it. It takes a
 //! user, a process and a mount namespace, and forks: the child is the first process of the
-//! namespace, its *keeper*. The keeper limits itself, starts the stranger, which inherits
-//! the limits, and reports through its own standard input ([`Report`]). When the keeper
+//! namespace, its *keeper*. The keeper limits itself, starts the program, which inherits
+//! the limits, and reports through its own standard input ([`Notice`]). When the keeper
 //! dies, the kernel kills all that is left in the namespace, however fast it forks; and the
 //! keeper dies with the one that watches.
 //!
@@ -21,9 +21,9 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
-/// What the stranger may use. Each holds for each of its processes, but for `processes`.
+/// What the program may use. Each holds for each of its processes, but for `processes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ProcessLimits {
     /// Memory that it may write to, in bytes (`RLIMIT_DATA`). Address space that is only
     /// reserved, as Go and Java do, does not count.
     pub memory_bytes: u64,
@@ -38,27 +38,28 @@ pub struct Limits {
     pub file_bytes: u64,
 }
 
-impl Limits {
+impl ProcessLimits {
     /// As one word for the command line of [`run`].
     pub fn to_word(&self) -> String {
-        let Limits { memory_bytes, cpu_s, open_files, processes, file_bytes } = self;
+        let ProcessLimits { memory_bytes, cpu_s, open_files, processes, file_bytes } =
+            self;
         format!("{memory_bytes},{cpu_s},{open_files},{processes},{file_bytes}")
     }
 
-    fn from_word(word: &str) -> Option<Limits> {
+    fn from_word(word: &str) -> Option<ProcessLimits> {
         let numbers: Vec<u64> =
             word.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
         let [memory_bytes, cpu_s, open_files, processes, file_bytes] = numbers[..] else {
             return None;
         };
-        Some(Limits { memory_bytes, cpu_s, open_files, processes, file_bytes })
+        Some(ProcessLimits { memory_bytes, cpu_s, open_files, processes, file_bytes })
     }
 }
 
 /// What the keeper tells, a line each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
-    /// The stranger runs.
+pub enum Notice {
+    /// The program runs.
     Started,
     /// It cannot be started: the `errno`.
     NotStarted(i32),
@@ -70,28 +71,28 @@ pub enum Report {
     Refused(i32),
 }
 
-impl Report {
+impl Notice {
     /// Reads one line of the keeper.
-    pub fn parse(line: &str) -> Option<Report> {
+    pub fn parse(line: &str) -> Option<Notice> {
         let (word, number) = line.split_once(' ')?;
         let number = number.parse().ok()?;
         Some(match word {
-            "started" => Report::Started,
-            "not-started" => Report::NotStarted(number),
-            "exited" => Report::Exited(number),
-            "killed" => Report::Killed(number),
-            "refused" => Report::Refused(number),
+            "started" => Notice::Started,
+            "not-started" => Notice::NotStarted(number),
+            "exited" => Notice::Exited(number),
+            "killed" => Notice::Killed(number),
+            "refused" => Notice::Refused(number),
             _ => return None,
         })
     }
 
     fn tell(self) {
         let (word, number) = match self {
-            Report::Started => ("started", 0),
-            Report::NotStarted(errno) => ("not-started", errno),
-            Report::Exited(status) => ("exited", status),
-            Report::Killed(signal) => ("killed", signal),
-            Report::Refused(errno) => ("refused", errno),
+            Notice::Started => ("started", 0),
+            Notice::NotStarted(errno) => ("not-started", errno),
+            Notice::Exited(status) => ("exited", status),
+            Notice::Killed(signal) => ("killed", signal),
+            Notice::Refused(errno) => ("refused", errno),
         };
         let line = format!("{word} {number}\n");
         // SAFETY: writes from a live buffer of that length to descriptor 0, the pipe that
@@ -101,19 +102,20 @@ impl Report {
 }
 
 /// The whole of the fencing program: `namespaces|group LIMITS now|stopped PROGRAM ARGUMENTS…`,
-/// with the writing end of a pipe as standard input. The stranger's standard output and error are
+/// with the writing end of a pipe as standard input. The program's standard output and error are
 /// this program's, its standard input is empty, its environment this program's.
 ///
 /// With `group` in place of `namespaces` there are no namespaces: for a system that
 /// refuses them. Then the one who watches must end the descendants one by one.
 ///
-/// With `stopped` the stranger's process stops itself before it runs the program: for a tracer
+/// With `stopped` the program's process stops itself before it runs the program: for a tracer
 /// that joins it. SIGCONT lets it go on.
 ///
 /// Call it first in `main`, while the process has one thread.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let namespaces = arguments.next().is_some_and(|word| word == "namespaces");
-    let limits = arguments.next().and_then(|word| Limits::from_word(word.to_str()?));
+    let limits =
+        arguments.next().and_then(|word| ProcessLimits::from_word(word.to_str()?));
     let stopped = arguments.next().is_some_and(|word| word == "stopped");
     crate::process::heed_signals();
     die_with_parent();
@@ -125,7 +127,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     if namespaces {
         if let Err(error) = enter() {
-            Report::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
+            Notice::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
             return ExitCode::FAILURE;
         }
         // Once more: the kernel forgets it where the credentials change.
@@ -159,7 +161,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     keep(&limits, stopped, &program, arguments)
 }
 
-/// Takes the namespaces. Inside, the stranger is user 1000: an ordinary one, that has no
+/// Takes the namespaces. Inside, the program is user 1000: an ordinary one, that has no
 /// capability once it runs.
 fn enter() -> io::Result<()> {
     // SAFETY: these two take nothing and cannot fail.
@@ -201,9 +203,9 @@ fn own_proc() -> io::Result<()> {
     check(unsafe { libc::mount(proc, c"/proc".as_ptr(), proc, flags, nothing.cast()) })
 }
 
-/// Starts the stranger, says how it ended, and reaps what falls to this process.
+/// Starts the program, says how it ended, and reaps what falls to this process.
 fn keep(
-    limits: &Limits,
+    limits: &ProcessLimits,
     stopped: bool,
     program: &OsString,
     arguments: impl Iterator<Item = OsString>,
@@ -223,17 +225,17 @@ fn keep(
             if stopped { stop() } else { Ok(()) }
         });
     }
-    let stranger = match command.spawn() {
-        Ok(stranger) => stranger,
+    let program = match command.spawn() {
+        Ok(program) => program,
         Err(error) => {
             let _ = io::stderr().flush();
-            Report::NotStarted(error.raw_os_error().unwrap_or(libc::ENOENT)).tell();
+            Notice::NotStarted(error.raw_os_error().unwrap_or(libc::ENOENT)).tell();
             return ExitCode::FAILURE;
         }
     };
     close_output();
-    Report::Started.tell();
-    let stranger = stranger.id().cast_signed();
+    Notice::Started.tell();
+    let program = program.id().cast_signed();
     loop {
         // SAFETY: zeros are a valid siginfo_t, which waitid fills before it is read.
         let (result, info) = unsafe {
@@ -246,17 +248,17 @@ fn keep(
         }
         // SAFETY: waitid filled the fields for a child.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        if pid == stranger {
+        if pid == program {
             match info.si_code {
-                libc::CLD_EXITED => Report::Exited(status).tell(),
-                _ => Report::Killed(status).tell(),
+                libc::CLD_EXITED => Notice::Exited(status).tell(),
+                _ => Notice::Killed(status).tell(),
             }
             break;
         }
         // SAFETY: a null status is allowed.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
     }
-    // The stranger is not reaped, so that its id stays its own until we are killed; what it
+    // The program is not reaped, so that its id stays its own until we are killed; what it
     // left behind lives on until then.
     loop {
         // SAFETY: takes nothing.
@@ -283,7 +285,7 @@ fn stop() -> io::Result<()> {
     Ok(())
 }
 
-/// Only the stranger shall hold its output open.
+/// Only the program shall hold its output open.
 fn close_output() {
     // SAFETY: closes two descriptors that nothing here uses any more.
     unsafe {
@@ -292,7 +294,7 @@ fn close_output() {
     }
 }
 
-fn set_limits(limits: &Limits) {
+fn set_limits(limits: &ProcessLimits) {
     let mut all = vec![
         (libc::RLIMIT_DATA, limits.memory_bytes),
         (libc::RLIMIT_CPU, limits.cpu_s),
@@ -325,25 +327,25 @@ mod tests {
 
     #[test]
     fn limits_survive_the_command_line() {
-        let limits = Limits {
+        let limits = ProcessLimits {
             memory_bytes: 1 << 29,
             cpu_s: 10,
             open_files: 256,
             processes: 512,
             file_bytes: 1 << 26,
         };
-        assert_eq!(Limits::from_word(&limits.to_word()), Some(limits));
+        assert_eq!(ProcessLimits::from_word(&limits.to_word()), Some(limits));
         for word in ["", "1,2,3,4", "1,2,3,4,x", "1,2,3,4,5,6"] {
-            assert_eq!(Limits::from_word(word), None, "{word}");
+            assert_eq!(ProcessLimits::from_word(word), None, "{word}");
         }
     }
 
     #[test]
     fn a_report_is_a_word_and_a_number() {
-        assert_eq!(Report::parse("exited 3"), Some(Report::Exited(3)));
-        assert_eq!(Report::parse("killed 9"), Some(Report::Killed(9)));
+        assert_eq!(Notice::parse("exited 3"), Some(Notice::Exited(3)));
+        assert_eq!(Notice::parse("killed 9"), Some(Notice::Killed(9)));
         for line in ["", "exited", "exited x", "danced 1"] {
-            assert_eq!(Report::parse(line), None, "{line}");
+            assert_eq!(Notice::parse(line), None, "{line}");
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{page, statement};
-use crate::outcome::{Outcome, fault};
-use crate::stage::Stage;
-use crate::stranger::{Stranger, quoted};
-use crate::talk::Connection;
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::Connection;
+use crate::subject::Subject;
 use crate::task::{Role, Task, must};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "confirm-client",
@@ -77,78 +78,78 @@ pub(super) const TASK: Task = Task {
 /// A second for the answer, and the rest for a busy machine.
 const GIVES_UP: Duration = Duration::from_secs(4);
 
-fn asked(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection)> {
-    let mut listener = stage.listen()?;
-    let client = stage.start()?;
+fn asked(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection)> {
+    let mut listener = arena.listen()?;
+    let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     server.expect_bytes(9)?;
     Ok((client, server))
 }
 
 /// It ends with another status, and has not printed `stored`.
-fn not_stored(client: &Stranger) -> Outcome {
+fn not_stored(client: &Subject) -> Outcome {
     client.expect_failure_within(GIVES_UP)?;
     let stdout = client.stdout();
     match stdout.windows(6).any(|window| window == b"stored") {
-        true => fault("no `stored` on standard output", quoted(&stdout)),
+        true => fails("no `stored` on standard output", quoted(&stdout)),
         false => Ok(()),
     }
 }
 
-fn sends(stage: &mut Stage<'_>) -> Outcome {
-    let mut listener = stage.listen()?;
-    let client = stage.start()?;
+fn sends(arena: &mut Arena<'_>) -> Outcome {
+    let mut listener = arena.listen()?;
+    let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     server.expect(b"store one\n")?;
     server.expect_silence()
 }
 
-fn stored(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn stored(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(b"ok\n")?;
     client.expect_line(b"stored")?;
     client.expect_success()
 }
 
-fn two_pieces(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn two_pieces(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send_in_pieces([&b"o"[..]])?;
     server.send_if_it_can(b"k\n");
     client.expect_line(b"stored")
 }
 
-fn never_accepted(stage: &mut Stage<'_>) -> Outcome {
-    let _listener = stage.listen()?;
-    let client = stage.start()?;
+fn never_accepted(arena: &mut Arena<'_>) -> Outcome {
+    let _listener = arena.listen()?;
+    let client = arena.start()?;
     not_stored(&client)
 }
 
-fn never_answered(stage: &mut Stage<'_>) -> Outcome {
-    let (client, _server) = asked(stage)?;
+fn never_answered(arena: &mut Arena<'_>) -> Outcome {
+    let (client, _server) = asked(arena)?;
     not_stored(&client)
 }
 
-fn closed(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn closed(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     // Not with close(2): should the newline be unread, that would be a reset.
     server.finish_sending()?;
     not_stored(&client)
 }
 
-fn reset(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server) = asked(stage)?;
+fn reset(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server) = asked(arena)?;
     server.settle();
     server.reset()?;
     not_stored(&client)
 }
 
-fn refused(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn refused(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(b"no\n")?;
     server.finish_sending()?;
     not_stored(&client)
 }
 
-fn nobody(stage: &mut Stage<'_>) -> Outcome {
-    stage.start()?.expect_failure_within(GIVES_UP)
+fn nobody(arena: &mut Arena<'_>) -> Outcome {
+    arena.start()?.expect_failure_within(GIVES_UP)
 }

@@ -1,9 +1,9 @@
 //! Lesson 8: a server whose writes do not fit.
 
 use super::{page, servers, statement};
-use crate::outcome::{Outcome, fault};
-use crate::stage::Stage;
-use crate::talk::{Connection, settle};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -86,75 +86,75 @@ fn gets(client: &mut Connection, count: usize) -> Outcome {
     client.expect_end()
 }
 
-fn thirty(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn thirty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     ask(&mut client, 30)?;
     gets(&mut client, 30)
 }
 
-fn zero(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn zero(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     ask(&mut client, 0)?;
     client.expect_end()?;
-    ask_again(stage, &server)
+    ask_again(arena, &server)
 }
 
 /// Another client is served.
 fn ask_again(
-    stage: &mut Stage<'_>,
-    server: &std::sync::Arc<crate::stranger::Stranger>,
+    arena: &mut Arena<'_>,
+    server: &std::sync::Arc<crate::subject::Subject>,
 ) -> Outcome {
-    let mut client = stage.connect(server)?;
+    let mut client = arena.connect(server)?;
     ask(&mut client, 5)?;
     client.expect_bytes(5).map(drop)
 }
 
-fn pieces(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn pieces(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send_in_pieces([&b"3"[..], b"0"])?;
     client.send(b"\n")?;
     client.expect(&servers::pattern(30))
 }
 
-fn late(stage: &mut Stage<'_>) -> Outcome {
+fn late(arena: &mut Arena<'_>) -> Outcome {
     const COUNT: usize = 10_000_000;
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect_narrow(&server)?;
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect_narrow(&server)?;
     ask(&mut client, COUNT)?;
     client.settle();
     client.expect(&servers::pattern(COUNT))
 }
 
-fn half_closed(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn half_closed(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    let mut client = stage.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     ask(&mut client, 100_000)?;
     client.finish_sending()?;
     server.thaw();
     client.expect(&servers::pattern(100_000))
 }
 
-fn beside_one_that_does_not_read(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut full = stage.connect_narrow(&server)?;
+fn beside_one_that_does_not_read(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut full = arena.connect_narrow(&server)?;
     ask(&mut full, 100_000_000)?;
     full.settle();
-    ask_again(stage, &server)
+    ask_again(arena, &server)
 }
 
-fn memory(stage: &mut Stage<'_>) -> Outcome {
+fn memory(arena: &mut Arena<'_>) -> Outcome {
     const MOST_BYTES: u64 = 48 << 20;
-    let server = stage.tcp_server()?;
-    ask_again(stage, &server)?;
+    let server = arena.tcp_server()?;
+    ask_again(arena, &server)?;
     settle(&server);
     let before = server.resident_bytes();
     let mut clients = Vec::new();
     for _ in 0..4 {
-        let mut client = stage.connect_narrow(&server)?;
+        let mut client = arena.connect_narrow(&server)?;
         ask(&mut client, 64_000_000)?;
         clients.push(client);
     }
@@ -162,33 +162,33 @@ fn memory(stage: &mut Stage<'_>) -> Outcome {
     let more = server.resident_bytes().saturating_sub(before);
     match more < MOST_BYTES {
         true => Ok(()),
-        false => fault("less than 48 MiB for the four", format!("{} MiB", more >> 20)),
+        false => fails("less than 48 MiB for the four", format!("{} MiB", more >> 20)),
     }
 }
 
-fn goes_away(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect_narrow(&server)?;
+fn goes_away(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect_narrow(&server)?;
     ask(&mut client, 100_000_000)?;
     client.expect_bytes(1000)?;
     client.reset()?;
     settle(&server);
-    ask_again(stage, &server)
+    ask_again(arena, &server)
 }
 
-fn no_number(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn no_number(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     for line in [&b"many\n"[..], b"-5\n", b"\n", b"100000001\n", b"5 5\n", b"\xff\n"] {
-        let mut client = stage.connect(&server)?;
+        let mut client = arena.connect(&server)?;
         client.send(line)?;
         client.expect_closed()?;
     }
-    ask_again(stage, &server)
+    ask_again(arena, &server)
 }
 
-fn no_end(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn no_end(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&[b'1'; 100])?;
     client.expect_closed()
 }

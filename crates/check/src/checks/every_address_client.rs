@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{page, statement};
-use crate::outcome::{Outcome, Stop, fault};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, Stop, fails};
 use crate::patience::Patience;
-use crate::stage::Stage;
-use crate::stranger::quoted;
 use crate::task::{Role, Task, must};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "every-address-client",
@@ -71,82 +71,82 @@ pub(super) const TASK: Task = Task {
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Tells the client these hosts, listens at `listens` and gives the line that it gets there.
-fn reaches(stage: &mut Stage<'_>, hosts: &str, listens: &str) -> Outcome {
-    stage.tell("HOSTS", hosts);
+fn reaches(arena: &mut Arena<'_>, hosts: &str, listens: &str) -> Outcome {
+    arena.tell("HOSTS", hosts);
     let host = listens.parse().map_err(|_| Stop::Broken(format!("{listens}?")))?;
-    let mut listener = stage.listen_at(host, 128)?;
-    let client = stage.start()?;
+    let mut listener = arena.listen_at(host, 128)?;
+    let client = arena.start()?;
     let mut server = listener.accept_within(&client, BUSY)?;
     server.expect(b"Hello\n")
 }
 
-fn only_one(stage: &mut Stage<'_>) -> Outcome {
-    stage.tell("HOSTS", "127.0.0.2");
-    let mut listener = stage.listen_at([127, 0, 0, 2].into(), 128)?;
-    let client = stage.start()?;
+fn only_one(arena: &mut Arena<'_>) -> Outcome {
+    arena.tell("HOSTS", "127.0.0.2");
+    let mut listener = arena.listen_at([127, 0, 0, 2].into(), 128)?;
+    let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     let bytes = server.read_to_end(1000)?;
     match bytes == b"Hello\n" {
         true => Ok(()),
-        false => fault("\"Hello\\n\"", quoted(&bytes)),
+        false => fails("\"Hello\\n\"", quoted(&bytes)),
     }
 }
 
-fn prints(stage: &mut Stage<'_>) -> Outcome {
-    stage.tell("HOSTS", "127.0.0.2");
-    let mut listener = stage.listen_at([127, 0, 0, 2].into(), 128)?;
-    let client = stage.start()?;
+fn prints(arena: &mut Arena<'_>) -> Outcome {
+    arena.tell("HOSTS", "127.0.0.2");
+    let mut listener = arena.listen_at([127, 0, 0, 2].into(), 128)?;
+    let client = arena.start()?;
     let _server = listener.accept(&client)?;
     client.expect_line(b"connected to 127.0.0.2")?;
     client.expect_success()
 }
 
-fn first_refuses(stage: &mut Stage<'_>) -> Outcome {
-    reaches(stage, "127.0.0.2,127.0.0.3", "127.0.0.3")
+fn first_refuses(arena: &mut Arena<'_>) -> Outcome {
+    reaches(arena, "127.0.0.2,127.0.0.3", "127.0.0.3")
 }
 
-fn first_is_silent(stage: &mut Stage<'_>) -> Outcome {
+fn first_is_silent(arena: &mut Arena<'_>) -> Outcome {
     // A queue with room for one, and one in it: the kernel answers nobody else.
-    let full = stage.listen_at([127, 0, 0, 2].into(), 0)?;
+    let full = arena.listen_at([127, 0, 0, 2].into(), 0)?;
     let _one = std::net::TcpStream::connect(full.address()?)?;
-    reaches(stage, "127.0.0.2,127.0.0.3", "127.0.0.3")
+    reaches(arena, "127.0.0.2,127.0.0.3", "127.0.0.3")
 }
 
-fn first_is_far(stage: &mut Stage<'_>) -> Outcome {
+fn first_is_far(arena: &mut Arena<'_>) -> Outcome {
     // TEST-NET-1 (RFC 5737): nobody's.
-    reaches(stage, "192.0.2.1,127.0.0.3", "127.0.0.3")
+    reaches(arena, "192.0.2.1,127.0.0.3", "127.0.0.3")
 }
 
-fn second_is_ipv6(stage: &mut Stage<'_>) -> Outcome {
-    if !stage.has_ipv6() {
+fn second_is_ipv6(arena: &mut Arena<'_>) -> Outcome {
+    if !arena.has_ipv6() {
         return Err(Stop::Skipped("this network has no IPv6".into()));
     }
-    reaches(stage, "127.0.0.2,::1", "::1")
+    reaches(arena, "127.0.0.2,::1", "::1")
 }
 
-fn in_order(stage: &mut Stage<'_>) -> Outcome {
-    stage.tell("HOSTS", "127.0.0.9,127.0.0.4,127.0.0.3,127.0.0.5");
-    let mut right = stage.listen_at([127, 0, 0, 4].into(), 128)?;
+fn in_order(arena: &mut Arena<'_>) -> Outcome {
+    arena.tell("HOSTS", "127.0.0.9,127.0.0.4,127.0.0.3,127.0.0.5");
+    let mut right = arena.listen_at([127, 0, 0, 4].into(), 128)?;
     let mut others = [
-        stage.listen_at([127, 0, 0, 3].into(), 128)?,
-        stage.listen_at([127, 0, 0, 5].into(), 128)?,
+        arena.listen_at([127, 0, 0, 3].into(), 128)?,
+        arena.listen_at([127, 0, 0, 5].into(), 128)?,
     ];
-    let client = stage.start()?;
+    let client = arena.start()?;
     let _server = right.accept_within(&client, BUSY)?;
     client.wait_end(Patience::new(&client))?;
     others.iter_mut().try_for_each(|other| other.expect_nobody(&client))
 }
 
-fn none(stage: &mut Stage<'_>) -> Outcome {
+fn none(arena: &mut Arena<'_>) -> Outcome {
     let hosts = ["127.0.0.2", "192.0.2.1", "127.0.0.3"];
-    stage.tell("HOSTS", &hosts.join(","));
-    let client = stage.start()?;
+    arena.tell("HOSTS", &hosts.join(","));
+    let client = arena.start()?;
     client.expect_failure_within(BUSY)?;
     let stderr = String::from_utf8_lossy(&client.stderr()).into_owned();
     match hosts.iter().find(|host| !stderr.contains(**host)) {
         None => Ok(()),
         Some(host) => {
-            fault(format!("{host} on standard error"), quoted(stderr.as_bytes()))
+            fails(format!("{host} on standard error"), quoted(stderr.as_bytes()))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Lesson 7: a server that finds the messages in a stream.
 
 use super::{page, servers, statement};
+use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::stage::Stage;
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -124,37 +124,37 @@ fn answer(message: &[u8]) -> Vec<u8> {
 }
 
 /// Sends one message whole and waits for its answer.
-fn whole(stage: &mut Stage<'_>, message: &[u8]) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn whole(arena: &mut Arena<'_>, message: &[u8]) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&framed(message))?;
     client.finish_sending()?;
     client.expect(&answer(message))
 }
 
-fn one(stage: &mut Stage<'_>) -> Outcome {
-    whole(stage, b"one")
+fn one(arena: &mut Arena<'_>) -> Outcome {
+    whole(arena, b"one")
 }
 
-fn two_at_once(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn two_at_once(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&[framed(b"one"), framed(b"two")].concat())?;
     client.finish_sending()?;
     client.expect(&[answer(b"one"), answer(b"two")].concat())
 }
 
-fn byte_by_byte(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn byte_by_byte(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send_in_pieces(framed(b"one").chunks(1))?;
     client.finish_sending()?;
     client.expect(&answer(b"one"))
 }
 
-fn cut_anywhere(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn cut_anywhere(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     // The first message and half of the second's length, and so on.
     let stream = [framed(b"one"), framed(b"two"), framed(b"three")].concat();
     client.send_in_pieces([
@@ -167,17 +167,17 @@ fn cut_anywhere(stage: &mut Stage<'_>) -> Outcome {
     client.expect(&[answer(b"one"), answer(b"two"), answer(b"three")].concat())
 }
 
-fn empty(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn empty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&[framed(b""), framed(b"two")].concat())?;
     client.finish_sending()?;
     client.expect(&answer(b""))
 }
 
-fn at_once(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn at_once(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     for message in [b"one", b"two"] {
         client.send(&framed(message))?;
         client.expect(&answer(message))?;
@@ -185,38 +185,38 @@ fn at_once(stage: &mut Stage<'_>) -> Outcome {
     Ok(())
 }
 
-fn largest(stage: &mut Stage<'_>) -> Outcome {
+fn largest(arena: &mut Arena<'_>) -> Outcome {
     let message = servers::pattern(65_536);
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.exchange(&framed(&message), &answer(&message))
 }
 
-fn any_bytes(stage: &mut Stage<'_>) -> Outcome {
-    whole(stage, b"\0\xff\xfe\n\r\x1b[31m\xc3\x28\n\0")
+fn any_bytes(arena: &mut Arena<'_>) -> Outcome {
+    whole(arena, b"\0\xff\xfe\n\r\x1b[31m\xc3\x28\n\0")
 }
 
-fn thousand(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn thousand(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     let messages = (0..1000).map(|number| format!("message {number}"));
     let messages: Vec<String> = messages.collect();
     let sent = messages.iter().flat_map(|it| framed(it.as_bytes()));
-    let wanted = messages.iter().flat_map(|it| answer(it.as_bytes()));
-    client.exchange(&sent.collect::<Vec<u8>>(), &wanted.collect::<Vec<u8>>())
+    let expected = messages.iter().flat_map(|it| answer(it.as_bytes()));
+    client.exchange(&sent.collect::<Vec<u8>>(), &expected.collect::<Vec<u8>>())
 }
 
-fn late(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect_narrow(&server)?;
+fn late(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect_narrow(&server)?;
     let message = servers::pattern(60_000);
-    let (sent, wanted) = (framed(&message).repeat(6), answer(&message).repeat(6));
-    client.exchange(&sent, &wanted)
+    let (sent, expected) = (framed(&message).repeat(6), answer(&message).repeat(6));
+    client.exchange(&sent, &expected)
 }
 
-fn ends_well(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn ends_well(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&framed(b"last"))?;
     client.finish_sending()?;
     client.expect_bytes(8)?;
@@ -227,9 +227,9 @@ fn ends_well(stage: &mut Stage<'_>) -> Outcome {
 
 /// Sends bytes that are no message, and an end of stream where asked; sees that nothing
 /// comes back, and that the server ends with an error.
-fn broken(stage: &mut Stage<'_>, bytes: &[u8], ends: bool) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn broken(arena: &mut Arena<'_>, bytes: &[u8], ends: bool) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(bytes)?;
     if ends {
         client.finish_sending()?;
@@ -238,25 +238,25 @@ fn broken(stage: &mut Stage<'_>, bytes: &[u8], ends: bool) -> Outcome {
     server.expect_failure()
 }
 
-fn cut_short(stage: &mut Stage<'_>) -> Outcome {
-    broken(stage, &framed(b"half a message")[..8], true)
+fn cut_short(arena: &mut Arena<'_>) -> Outcome {
+    broken(arena, &framed(b"half a message")[..8], true)
 }
 
-fn cut_in_the_length(stage: &mut Stage<'_>) -> Outcome {
-    broken(stage, &[0, 0], true)
+fn cut_in_the_length(arena: &mut Arena<'_>) -> Outcome {
+    broken(arena, &[0, 0], true)
 }
 
-fn too_long(stage: &mut Stage<'_>) -> Outcome {
-    broken(stage, &65_537_u32.to_be_bytes(), false)
+fn too_long(arena: &mut Arena<'_>) -> Outcome {
+    broken(arena, &65_537_u32.to_be_bytes(), false)
 }
 
-fn far_too_long(stage: &mut Stage<'_>) -> Outcome {
-    broken(stage, &u32::MAX.to_be_bytes(), false)
+fn far_too_long(arena: &mut Arena<'_>) -> Outcome {
+    broken(arena, &u32::MAX.to_be_bytes(), false)
 }
 
-fn reset(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let client = stage.connect(&server)?;
+fn reset(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let client = arena.connect(&server)?;
     client.settle();
     client.reset()?;
     server.expect_failure()

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use netlab::process::Signal;
 
 use super::{page, servers, statement};
-use crate::outcome::{Outcome, Stop, fault};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, Stop, fails};
 use crate::patience::Patience;
-use crate::stage::Stage;
-use crate::stranger::{Ended, Stranger};
-use crate::talk::{Connection, settle};
+use crate::peer::{Connection, settle};
+use crate::subject::{Exit, Subject};
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -97,9 +97,9 @@ const SOON: Duration = Duration::from_millis(200);
 /// When that second may be over.
 const OVER: Duration = Duration::from_millis(900);
 
-fn says_bye(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn says_bye(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
     client.expect(b"hello")?;
     client.finish_sending()?;
@@ -107,9 +107,9 @@ fn says_bye(stage: &mut Stage<'_>) -> Outcome {
     client.expect_end()
 }
 
-fn not_before(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn not_before(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     for _ in 0..2 {
         client.send(b"hello")?;
         client.expect(b"hello")?;
@@ -118,16 +118,16 @@ fn not_before(stage: &mut Stage<'_>) -> Outcome {
     Ok(())
 }
 
-fn nothing(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn nothing(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.finish_sending()?;
     client.expect(b"bye 0\n")
 }
 
-fn counts(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn counts(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send_in_pieces([&b"one"[..], b"three", b"2"])?;
     client.expect(b"onethree2")?;
     let many = servers::pattern(100_000);
@@ -136,10 +136,10 @@ fn counts(stage: &mut Stage<'_>) -> Outcome {
     client.expect(b"bye 100009\n")
 }
 
-fn survives_reset(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut other = stage.connect(&server)?;
-    let mut client = stage.connect(&server)?;
+fn survives_reset(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut other = arena.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     client.send(b"I am gone before you answer")?;
     client.reset()?;
     settle(&server);
@@ -147,26 +147,26 @@ fn survives_reset(stage: &mut Stage<'_>) -> Outcome {
     other.expect_bytes(5).map(drop)
 }
 
-fn beside_silent(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let _silent = stage.connect(&server)?;
+fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let _silent = arena.connect(&server)?;
     settle(&server);
-    let mut client = stage.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
     client.expect_bytes(5).map(drop)
 }
 
-fn term_idle(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn term_idle(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     settle(&server);
     server.signal(Signal::Terminate);
     server.expect_success()
 }
 
 /// A server that was asked to end while it has a client, and when.
-fn asked_to_end(stage: &mut Stage<'_>) -> Outcome<(Arc<Stranger>, Connection, Instant)> {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn asked_to_end(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection, Instant)> {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
     client.expect_bytes(5)?;
     settle(&server);
@@ -185,15 +185,15 @@ fn in_time(asked: Instant) -> Outcome {
     }
 }
 
-fn term_refuses(stage: &mut Stage<'_>) -> Outcome {
-    let (server, _client, asked) = asked_to_end(stage)?;
+fn term_refuses(arena: &mut Arena<'_>) -> Outcome {
+    let (server, _client, asked) = asked_to_end(arena)?;
     server.waits_no_more(Patience::for_silence(&server))?;
-    stage.expect_refusal(&server)?;
+    arena.expect_refusal(&server)?;
     in_time(asked)
 }
 
-fn term_serves(stage: &mut Stage<'_>) -> Outcome {
-    let (server, mut client, asked) = asked_to_end(stage)?;
+fn term_serves(arena: &mut Arena<'_>) -> Outcome {
+    let (server, mut client, asked) = asked_to_end(arena)?;
     // The signal has done its work when the listener is gone, or soon. Another check asks
     // for that; and there is only a second, which goes by on a busy machine too.
     let _ = server.waits_no_more(Patience::with_deadline(&server, SOON));
@@ -204,15 +204,15 @@ fn term_serves(stage: &mut Stage<'_>) -> Outcome {
     client.expect(b"bye 10\n")?;
     client.close();
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
-        Ended::Status(0) => Ok(()),
-        other => fault("exit status 0", other.to_string()),
+        Exit::Status(0) => Ok(()),
+        other => fails("exit status 0", other.to_string()),
     }
 }
 
-fn term_cuts_off(stage: &mut Stage<'_>) -> Outcome {
-    let (server, _client, _) = asked_to_end(stage)?;
+fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
+    let (server, _client, _) = asked_to_end(arena)?;
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
-        Ended::Status(0) => Ok(()),
-        other => fault("exit status 0", other.to_string()),
+        Exit::Status(0) => Ok(()),
+        other => fails("exit status 0", other.to_string()),
     }
 }

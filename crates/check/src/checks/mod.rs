@@ -20,18 +20,18 @@ use crate::task::Task;
 pub const TASKS: &[Task] = &[
     tcp_echo::TASK,
     tcp_echo_client::TASK,
-    services::ECHO,
-    services::DISCARD,
-    services::CHARGEN,
-    services::DAYTIME,
-    services::TIME,
+    services::echo::TCP,
+    services::discard::TCP,
+    services::chargen::TCP,
+    services::daytime::TCP,
+    services::time::TCP,
     udp_echo::TASK,
     udp_echo_client::TASK,
-    services::ECHO_UDP,
-    services::DISCARD_UDP,
-    services::CHARGEN_UDP,
-    services::DAYTIME_UDP,
-    services::TIME_UDP,
+    services::echo::UDP,
+    services::discard::UDP,
+    services::chargen::UDP,
+    services::daytime::UDP,
+    services::time::UDP,
     whoami::TASK,
     queue::TASK,
     confirm_client::TASK,
@@ -56,7 +56,42 @@ pub(crate) mod page {
 /// A statement from `crates/check/tasks/`.
 macro_rules! statement {
     ($name:literal) => {
-        include_str!(concat!("../../tasks/", $name, "/task.md"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tasks/", $name, "/task.md"))
     };
 }
 pub(crate) use statement;
+
+/// All tasks, in the order of the course.
+pub fn all() -> Vec<Task> {
+    TASKS.to_vec()
+}
+
+/// The task that a user's word means: its name, its folder or, where that is one alone, its
+/// lesson's number.
+///
+/// # Errors
+/// A message that lists the right words.
+pub fn find(word: &str) -> Result<Task, String> {
+    let tasks = all();
+    if let Some(task) = tasks.iter().find(|it| it.name == word || it.folder() == word) {
+        return Ok(*task);
+    }
+    let number: Option<u32> = word.parse().ok();
+    let mut of_lesson =
+        tasks.iter().filter(|it| Some(it.lesson) == number && !it.optional);
+    match (of_lesson.next(), of_lesson.next()) {
+        (Some(task), None) => Ok(*task),
+        (Some(first), Some(second)) => Err(format!(
+            "find task `{word}`: the lesson has {} and {}; name one of them",
+            first.name, second.name
+        )),
+        _ => {
+            let names: Vec<&str> = tasks.iter().map(|task| task.name).collect();
+            let word = common::Escaped(word.as_bytes());
+            Err(format!(
+                "find task `{word}`: no such task; there are: {}",
+                names.join(", ")
+            ))
+        }
+    }
+}

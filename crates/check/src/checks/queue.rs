@@ -1,9 +1,9 @@
 //! Lesson 5: a server whose clients wait in the kernel's queue.
 
 use super::{page, statement};
+use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::stage::Stage;
-use crate::talk::settle;
+use crate::peer::settle;
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -58,17 +58,17 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-fn answers(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn answers(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hello\n")?;
     client.expect(b"ok\n")?;
     client.expect_end()
 }
 
-fn pieces(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn pieces(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hel")?;
     client.expect_silence()?;
     client.send_in_pieces([&b"l"[..], b"o"])?;
@@ -76,12 +76,12 @@ fn pieces(stage: &mut Stage<'_>) -> Outcome {
     client.expect(b"ok\n")
 }
 
-fn fifty(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn fifty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
     let mut clients = Vec::new();
     for _ in 0..50 {
-        let mut client = stage.connect_at_once(&server)?;
+        let mut client = arena.connect_at_once(&server)?;
         client.send(b"Hello\n")?;
         clients.push(client);
     }
@@ -89,44 +89,44 @@ fn fifty(stage: &mut Stage<'_>) -> Outcome {
     clients.iter_mut().try_for_each(|client| client.expect(b"ok\n"))
 }
 
-fn ended_in_the_queue(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn ended_in_the_queue(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    let mut client = stage.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hello\n")?;
     client.finish_sending()?;
     server.thaw();
     client.expect(b"ok\n")
 }
 
-fn gone_in_the_queue(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn gone_in_the_queue(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    let mut client = stage.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hel")?;
     client.reset()?;
     // The reset is there before the server can look.
     settle(&server);
     server.thaw();
     settle(&server);
-    let mut next = stage.connect(&server)?;
+    let mut next = arena.connect(&server)?;
     next.send(b"Hello\n")?;
     next.expect(b"ok\n")
 }
 
-fn silent(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn silent(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.finish_sending()?;
     client.expect_closed()?;
-    let mut next = stage.connect(&server)?;
+    let mut next = arena.connect(&server)?;
     next.send(b"Hello\n")?;
     next.expect(b"ok\n")
 }
 
-fn too_long(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn too_long(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(&[b'x'; 1000])?;
     client.expect_closed()
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use netlab::sockets::Transport;
 
 use super::{page, servers, statement};
-use crate::outcome::{Outcome, fault};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
 use crate::patience::Patience;
-use crate::stage::Stage;
-use crate::stranger::{Stranger, quoted};
+use crate::subject::Subject;
 use crate::task::{Role, Task, must, should};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "tcp-echo",
@@ -101,57 +102,57 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-fn listens(stage: &mut Stage<'_>) -> Outcome {
-    stage.tcp_server().map(drop)
+fn listens(arena: &mut Arena<'_>) -> Outcome {
+    arena.tcp_server().map(drop)
 }
 
 /// Sends `message` and waits for its echo.
-fn echo(stage: &mut Stage<'_>, message: &[u8]) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn echo(arena: &mut Arena<'_>, message: &[u8]) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(message)?;
     client.expect(&[b"Echo: ", message].concat())
 }
 
-fn answers(stage: &mut Stage<'_>) -> Outcome {
-    echo(stage, b"Hello TCP Server")
+fn answers(arena: &mut Arena<'_>) -> Outcome {
+    echo(arena, b"Hello TCP Server")
 }
 
-fn ends_the_stream(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn ends_the_stream(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hello")?;
     // Whatever the reply is: the other checks ask for it.
     client.expect_bytes(5)?;
     let rest = client.read_to_end(100)?;
     if rest.len() > 6 {
-        return fault("the end of the stream after the reply", quoted(&rest));
+        return fails("the end of the stream after the reply", quoted(&rest));
     }
     Ok(())
 }
 
-fn keeps_bytes(stage: &mut Stage<'_>) -> Outcome {
-    echo(stage, b"red \x1b[31m \xff\xfe \0 \xc3\x28\r\n")
+fn keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
+    echo(arena, b"red \x1b[31m \xff\xfe \0 \xc3\x28\r\n")
 }
 
-fn long_message(stage: &mut Stage<'_>) -> Outcome {
+fn long_message(arena: &mut Arena<'_>) -> Outcome {
     let message: Vec<u8> = (0..1024).map(|at| b'a' + (at % 23) as u8).collect();
-    echo(stage, &message)
+    echo(arena, &message)
 }
 
-fn short_message(stage: &mut Stage<'_>) -> Outcome {
-    echo(stage, b"x")
+fn short_message(arena: &mut Arena<'_>) -> Outcome {
+    echo(arena, b"x")
 }
 
-fn ends_well(stage: &mut Stage<'_>) -> Outcome {
-    let server = serve_one(stage)?;
+fn ends_well(arena: &mut Arena<'_>) -> Outcome {
+    let server = serve_one(arena)?;
     server.expect_success()
 }
 
 /// A server that has served its client, which is still there.
-fn serve_one(stage: &mut Stage<'_>) -> Outcome<Arc<Stranger>> {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn serve_one(arena: &mut Arena<'_>) -> Outcome<Arc<Subject>> {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"Hello")?;
     client.expect_bytes(5)?;
     client.drain()?;
@@ -159,47 +160,47 @@ fn serve_one(stage: &mut Stage<'_>) -> Outcome<Arc<Stranger>> {
     Ok(server)
 }
 
-fn silent_client(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn silent_client(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.finish_sending()?;
     client.expect_closed()?;
     server.expect_failure()
 }
 
-fn client_resets(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let client = stage.connect(&server)?;
+fn client_resets(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let client = arena.connect(&server)?;
     client.settle();
     client.reset()?;
     server.expect_failure()
 }
 
-fn starts_again(stage: &mut Stage<'_>) -> Outcome {
-    let first = stage.tcp_server()?;
-    let mut client = stage.connect(&first)?;
+fn starts_again(arena: &mut Arena<'_>) -> Outcome {
+    let first = arena.tcp_server()?;
+    let mut client = arena.connect(&first)?;
     client.send(b"Hello")?;
     client.expect_bytes(5)?;
     client.drain()?;
     // The server closed first: its end of the connection stays in TIME-WAIT.
     client.close();
     first.wait_end(Patience::new(&first))?;
-    let second = stage.tcp_server()?;
-    stage.connect(&second).map(drop)
+    let second = arena.tcp_server()?;
+    arena.connect(&second).map(drop)
 }
 
-fn loopback_alone(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn loopback_alone(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     let waits = server.waits_at(Transport::TcpListener);
     match waits.iter().find(|address| !address.ip().is_loopback()) {
         None => Ok(()),
-        Some(address) => fault("a listener on 127.0.0.1", format!("one on {address}")),
+        Some(address) => fails("a listener on 127.0.0.1", format!("one on {address}")),
     }
 }
 
-fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn prints_safely(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     client.send(b"\x1b[31mred\x07")?;
     client.expect_bytes(8)?;
     client.settle();

@@ -1,11 +1,11 @@
 //! Lesson 2: a client that sends one message and shows the reply.
 
 use super::{page, statement};
-use crate::outcome::{Outcome, fault};
-use crate::stage::Stage;
-use crate::stranger::quoted;
-use crate::talk::Connection;
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::Connection;
 use crate::task::{Role, Task, must, should};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "tcp-echo-client",
@@ -79,19 +79,19 @@ const LINE: &[u8] = b"Server says: Echo: Hello TCP Server";
 
 /// The server's side of a connection on which the message has come.
 fn asked(
-    stage: &mut Stage<'_>,
-) -> Outcome<(std::sync::Arc<crate::stranger::Stranger>, Connection)> {
-    let mut listener = stage.listen()?;
-    let client = stage.start()?;
+    arena: &mut Arena<'_>,
+) -> Outcome<(std::sync::Arc<crate::subject::Subject>, Connection)> {
+    let mut listener = arena.listen()?;
+    let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     // How long the message is, another check asks.
     server.expect_bytes(MESSAGE.len())?;
     Ok((client, server))
 }
 
-fn sends(stage: &mut Stage<'_>) -> Outcome {
-    let mut listener = stage.listen()?;
-    let client = stage.start()?;
+fn sends(arena: &mut Arena<'_>) -> Outcome {
+    let mut listener = arena.listen()?;
+    let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     server.expect(MESSAGE)?;
     // Bytes are what is asked for here, not whether the reply is read.
@@ -100,57 +100,57 @@ fn sends(stage: &mut Stage<'_>) -> Outcome {
     let more = server.read_to_any_end(1000)?;
     match more.is_empty() {
         true => Ok(()),
-        false => fault("nothing after the message", quoted(&more)),
+        false => fails("nothing after the message", quoted(&more)),
     }
 }
 
-fn prints(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn prints(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(REPLY)?;
     server.finish_sending()?;
     client.expect_success()?;
     client.expect_line(LINE)
 }
 
-fn reply_in_pieces(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn reply_in_pieces(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send_in_pieces([&REPLY[..1], &REPLY[1..9]])?;
     server.send_if_it_can(&REPLY[9..]);
     server.finish_sending()?;
     client.expect_line(LINE)
 }
 
-fn server_stays(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn server_stays(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(REPLY)?;
     client.wait_end(crate::patience::Patience::new(&client)).map(drop)
 }
 
-fn half_a_reply(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn half_a_reply(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(&REPLY[..9])?;
     server.close();
     client.expect_failure()
 }
 
-fn server_resets(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server) = asked(stage)?;
+fn server_resets(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server) = asked(arena)?;
     server.settle();
     server.reset()?;
     client.expect_failure()
 }
 
-fn nobody(stage: &mut Stage<'_>) -> Outcome {
-    stage.start()?.expect_failure()
+fn nobody(arena: &mut Arena<'_>) -> Outcome {
+    arena.start()?.expect_failure()
 }
 
-fn stays_open(stage: &mut Stage<'_>) -> Outcome {
-    let (_client, mut server) = asked(stage)?;
+fn stays_open(arena: &mut Arena<'_>) -> Outcome {
+    let (_client, mut server) = asked(arena)?;
     server.expect_open()
 }
 
-fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
-    let (client, mut server) = asked(stage)?;
+fn prints_safely(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
     server.send(b"Echo: \x1b[31mred\x07 Server!")?;
     server.finish_sending()?;
     client.wait_end(crate::patience::Patience::new(&client))?;

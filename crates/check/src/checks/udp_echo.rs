@@ -5,11 +5,11 @@ use netlab::sockets::Transport;
 
 use super::servers::{self, carries, pattern};
 use super::{page, statement};
-use crate::outcome::{Outcome, fault};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
 use crate::patience::Patience;
-use crate::stage::Stage;
-use crate::stranger::quoted;
 use crate::task::{Role, Task, must, should};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "udp-echo",
@@ -111,134 +111,134 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-fn waits(stage: &mut Stage<'_>) -> Outcome {
-    stage.udp_server().map(drop)
+fn waits(arena: &mut Arena<'_>) -> Outcome {
+    arena.udp_server().map(drop)
 }
 
-fn answers(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn answers(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(b"Hello UDP Server")?;
     let (bytes, _) = client.expect_any()?;
     if bytes != b"Echo: Hello UDP Server" {
-        return fault("\"Echo: Hello UDP Server\"", quoted(&bytes));
+        return fails("\"Echo: Hello UDP Server\"", quoted(&bytes));
     }
     client.expect_silence()
 }
 
-fn keeps_bytes(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(b"red \x1b[31m \xff\xfe \0 \xc3\x28")?;
     let (bytes, _) = client.expect_any()?;
     match carries(&bytes, b"red \x1b[31m \xff\xfe \0 \xc3\x28") {
         true => Ok(()),
-        false => fault("the bytes that were sent, after `Echo: `", quoted(&bytes)),
+        false => fails("the bytes that were sent, after `Echo: `", quoted(&bytes)),
     }
 }
 
-fn empty(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn empty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(b"")?;
     let (bytes, _) = client.expect_any()?;
     if bytes != b"Echo: " {
-        return fault("\"Echo: \"", quoted(&bytes));
+        return fails("\"Echo: \"", quoted(&bytes));
     }
     goes_on(&client)
 }
 
 /// The server answers another datagram.
-fn goes_on(client: &crate::talk::Datagrams) -> Outcome {
+fn goes_on(client: &crate::peer::Datagrams) -> Outcome {
     client.send(b"still there?")?;
     client.expect_any().map(drop)
 }
 
-fn long(stage: &mut Stage<'_>) -> Outcome {
-    whole(stage, 8000)
+fn long(arena: &mut Arena<'_>) -> Outcome {
+    whole(arena, 8000)
 }
 
-fn largest(stage: &mut Stage<'_>) -> Outcome {
-    whole(stage, 65_501)
+fn largest(arena: &mut Arena<'_>) -> Outcome {
+    whole(arena, 65_501)
 }
 
-fn whole(stage: &mut Stage<'_>, length: usize) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn whole(arena: &mut Arena<'_>, length: usize) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(&pattern(length))?;
     let (bytes, _) = client.expect_any()?;
     match carries(&bytes, &pattern(length)) {
         true => Ok(()),
-        false => fault(
+        false => fails(
             format!("{} bytes", length + 6),
             format!("{} bytes: {}", bytes.len(), quoted(&bytes)),
         ),
     }
 }
 
-fn too_long(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn too_long(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(&pattern(65_507))?;
     client.settle_and_discard()?;
     goes_on(&client)
 }
 
-fn client_gone(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
+fn client_gone(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
     server.freeze()?;
     for _ in 0..3 {
-        let gone = stage.datagrams(&server)?;
+        let gone = arena.datagrams(&server)?;
         gone.send(b"and gone")?;
     }
     server.thaw();
-    let client = stage.datagrams(&server)?;
+    let client = arena.datagrams(&server)?;
     client.settle_and_discard()?;
     goes_on(&client)
 }
 
-fn burst(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn burst(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     for number in 0..40 {
         client.send(format!("number {number}").as_bytes())?;
     }
     for number in 0..40 {
         let (bytes, _) = client.expect_any()?;
-        let wanted = format!("number {number}");
-        if !carries(&bytes, wanted.as_bytes()) {
-            return fault(quoted(format!("Echo: {wanted}").as_bytes()), quoted(&bytes));
+        let expected = format!("number {number}");
+        if !carries(&bytes, expected.as_bytes()) {
+            return fails(quoted(format!("Echo: {expected}").as_bytes()), quoted(&bytes));
         }
     }
     client.expect_silence()
 }
 
-fn interrupt(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    crate::talk::settle(&server);
+fn interrupt(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    crate::peer::settle(&server);
     server.signal(Signal::Interrupt);
     server.wait_end(Patience::new(&server)).map(drop)
 }
 
-fn busy_port(stage: &mut Stage<'_>) -> Outcome {
-    let _first = stage.udp_server()?;
-    stage.start()?.expect_failure()
+fn busy_port(arena: &mut Arena<'_>) -> Outcome {
+    let _first = arena.udp_server()?;
+    arena.start()?.expect_failure()
 }
 
-fn loopback_alone(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
+fn loopback_alone(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
     let waits = server.waits_at(Transport::Udp);
     match waits.iter().find(|address| !address.ip().is_loopback()) {
         None => Ok(()),
-        Some(address) => fault("a socket on 127.0.0.1", format!("one on {address}")),
+        Some(address) => fails("a socket on 127.0.0.1", format!("one on {address}")),
     }
 }
 
-fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.udp_server()?;
-    let client = stage.datagrams(&server)?;
+fn prints_safely(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
     client.send(b"\x1b[31mred\x07")?;
     client.expect_any()?;
-    crate::talk::settle(&server);
+    crate::peer::settle(&server);
     server.expect_safe_output()
 }

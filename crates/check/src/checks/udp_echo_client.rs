@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{page, statement};
-use crate::outcome::{Outcome, fault};
-use crate::stage::Stage;
-use crate::stranger::{Stranger, quoted};
-use crate::talk::Datagrams;
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::Datagrams;
+use crate::subject::Subject;
 use crate::task::{Role, Task, must, should};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "udp-echo-client",
@@ -74,63 +75,63 @@ const GIVES_UP: Duration = Duration::from_secs(3);
 
 /// The client, the server's socket, and the client's address.
 fn asked(
-    stage: &mut Stage<'_>,
-) -> Outcome<(Arc<Stranger>, Datagrams, std::net::SocketAddr)> {
-    let (client, server) = stage.start_udp_client()?;
+    arena: &mut Arena<'_>,
+) -> Outcome<(Arc<Subject>, Datagrams, std::net::SocketAddr)> {
+    let (client, server) = arena.start_udp_client()?;
     let (_, address) = server.expect_any()?;
     Ok((client, server, address))
 }
 
-fn sends(stage: &mut Stage<'_>) -> Outcome {
-    let (_client, server) = stage.start_udp_client()?;
+fn sends(arena: &mut Arena<'_>) -> Outcome {
+    let (_client, server) = arena.start_udp_client()?;
     let (bytes, address) = server.expect_any()?;
     if bytes != b"Hello UDP Server" {
-        return fault("\"Hello UDP Server\"", quoted(&bytes));
+        return fails("\"Hello UDP Server\"", quoted(&bytes));
     }
     server.expect_silence()?;
     server.send_to(b"Echo: Hello UDP Server", address)?;
     server.expect_silence()
 }
 
-fn prints(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server, address) = asked(stage)?;
+fn prints(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
     server.send_to(b"Echo: Hello UDP Server", address)?;
     client.expect_success()?;
     client.expect_line(b"Server says: Echo: Hello UDP Server")
 }
 
-fn no_reply(stage: &mut Stage<'_>) -> Outcome {
-    let (client, _server, _) = asked(stage)?;
+fn no_reply(arena: &mut Arena<'_>) -> Outcome {
+    let (client, _server, _) = asked(arena)?;
     client.expect_failure_within(GIVES_UP)
 }
 
-fn nobody(stage: &mut Stage<'_>) -> Outcome {
-    stage.start()?.expect_failure_within(GIVES_UP)
+fn nobody(arena: &mut Arena<'_>) -> Outcome {
+    arena.start()?.expect_failure_within(GIVES_UP)
 }
 
-fn third_party(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server, address) = asked(stage)?;
-    let stranger = stage.datagrams(&client)?;
+fn third_party(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
+    let stranger = arena.datagrams(&client)?;
     stranger.send_to(b"Echo: I am not your server", address)?;
     server.send_to(b"Echo: I am your server", address)?;
     client.expect_line(b"Server says: Echo: I am your server")
 }
 
-fn long_reply(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server, address) = asked(stage)?;
+fn long_reply(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
     let reply: Vec<u8> = (0..8000).map(|at| b'a' + (at % 23) as u8).collect();
     server.send_to(&reply, address)?;
     client.expect_line(&[b"Server says: ", reply.as_slice()].concat())
 }
 
-fn empty_reply(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server, address) = asked(stage)?;
+fn empty_reply(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
     server.send_to(b"", address)?;
     client.expect_line(b"Server says: ")
 }
 
-fn prints_safely(stage: &mut Stage<'_>) -> Outcome {
-    let (client, server, address) = asked(stage)?;
+fn prints_safely(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
     server.send_to(b"\x1b[31mred\x07", address)?;
     client.wait_end(crate::patience::Patience::with_deadline(&client, GIVES_UP))?;
     client.expect_safe_output()

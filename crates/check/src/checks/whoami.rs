@@ -1,11 +1,11 @@
 //! Lesson 4: a server that tells each client both addresses of its connection.
 
 use super::{page, servers, statement};
-use crate::outcome::{Outcome, fault};
-use crate::stage::Stage;
-use crate::stranger::quoted;
-use crate::talk::{Connection, settle};
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "whoami",
@@ -78,18 +78,18 @@ fn told(client: &mut Connection) -> Outcome<(String, String)> {
     let words: Vec<&str> = text.split([' ', '\n']).collect();
     match words[..] {
         ["local", local, "peer", peer, ""] => Ok((local.to_owned(), peer.to_owned())),
-        _ => fault("`local HOST:PORT peer HOST:PORT` and \\n", quoted(&bytes)),
+        _ => fails("`local HOST:PORT peer HOST:PORT` and \\n", quoted(&bytes)),
     }
 }
 
-fn line(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    told(&mut stage.connect(&server)?).map(drop)
+fn line(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    told(&mut arena.connect(&server)?).map(drop)
 }
 
-fn peer(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    is_told_its_address(&mut stage.connect(&server)?)
+fn peer(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    is_told_its_address(&mut arena.connect(&server)?)
 }
 
 fn is_told_its_address(client: &mut Connection) -> Outcome {
@@ -97,71 +97,71 @@ fn is_told_its_address(client: &mut Connection) -> Outcome {
     let address = client.local()?.to_string();
     match peer == address {
         true => Ok(()),
-        false => fault(format!("peer {address}"), format!("peer {peer}")),
+        false => fails(format!("peer {address}"), format!("peer {peer}")),
     }
 }
 
-fn local(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
-    let mut client = stage.connect(&server)?;
+fn local(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
     let (local, _) = told(&mut client)?;
     let address = client.peer()?.to_string();
     match local == address {
         true => Ok(()),
-        false => fault(format!("local {address}"), format!("local {local}")),
+        false => fails(format!("local {address}"), format!("local {local}")),
     }
 }
 
-fn two_clients(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn two_clients(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    let mut first = stage.connect(&server)?;
-    let mut second = stage.connect(&server)?;
+    let mut first = arena.connect(&server)?;
+    let mut second = arena.connect(&server)?;
     server.thaw();
     let (_, one) = told(&mut first)?;
     let (_, other) = told(&mut second)?;
     match one == other {
         false => Ok(()),
-        true => fault("an address for each client", format!("peer {one} for both")),
+        true => fails("an address for each client", format!("peer {one} for both")),
     }
 }
 
-fn many(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn many(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     for _ in 0..20 {
-        told(&mut stage.connect(&server)?)?;
+        told(&mut arena.connect(&server)?)?;
     }
     Ok(())
 }
 
-fn gone(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn gone(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    stage.connect(&server)?.reset()?;
+    arena.connect(&server)?.reset()?;
     // The reset is there before the server can look.
     settle(&server);
     server.thaw();
     settle(&server);
-    told(&mut stage.connect(&server)?).map(drop)
+    told(&mut arena.connect(&server)?).map(drop)
 }
 
-fn throws_away(stage: &mut Stage<'_>) -> Outcome {
-    let server = stage.tcp_server()?;
+fn throws_away(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
     server.freeze()?;
-    let mut client = stage.connect(&server)?;
+    let mut client = arena.connect(&server)?;
     client.send(b"GET / HTTP/1.0\r\n\r\n")?;
     client.finish_sending()?;
     server.thaw();
     client.drain_to_end()
 }
 
-fn starts_again(stage: &mut Stage<'_>) -> Outcome {
-    let first = stage.tcp_server()?;
-    let mut client = stage.connect(&first)?;
+fn starts_again(arena: &mut Arena<'_>) -> Outcome {
+    let first = arena.tcp_server()?;
+    let mut client = arena.connect(&first)?;
     client.drain()?;
     client.close();
     first.signal(netlab::process::Signal::Kill);
     first.wait_end(crate::patience::Patience::new(&first))?;
-    let second = stage.tcp_server()?;
-    stage.connect(&second).map(drop)
+    let second = arena.tcp_server()?;
+    arena.connect(&second).map(drop)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::outcome::Stop;
-use crate::run::Verdict;
+use crate::run::Judgement;
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, What};
 
@@ -14,7 +14,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
-const WIDTH: usize = 96;
+const WIDTH: usize = 80;
 
 /// Writes a report as the verdicts come.
 #[derive(Debug)]
@@ -34,13 +34,13 @@ impl<W: Write> Human<W> {
     ///
     /// # Errors
     /// The output is closed or full.
-    pub fn tell(&mut self, verdict: &Verdict) -> io::Result<()> {
-        let Verdict { id, check, .. } = verdict;
+    pub fn tell(&mut self, verdict: &Judgement) -> io::Result<()> {
+        let Judgement { id, check, .. } = verdict;
         let level = check.level.word();
         let (mark, style) = match &verdict.result {
             Ok(()) => ("✓", GOOD),
-            Err(Stop::Fault(_)) if check.level == Level::Should => ("!", WARN),
-            Err(Stop::Fault(_)) => ("✗", BAD),
+            Err(Stop::Failed(_)) if check.level == Level::Should => ("!", WARN),
+            Err(Stop::Failed(_)) => ("✗", BAD),
             Err(Stop::Skipped(_)) => ("-", DIM),
             Err(Stop::Broken(_) | Stop::Late(_)) => ("?", WARN),
         };
@@ -55,7 +55,7 @@ impl<W: Write> Human<W> {
                     self.timeline(&verdict.entries, usize::MAX)?;
                 }
             }
-            Err(Stop::Fault(_)) => self.fault(verdict)?,
+            Err(Stop::Failed(_)) => self.fails(verdict)?,
             Err(Stop::Skipped(why)) => self.row("skipped", why)?,
             Err(Stop::Late(why)) => {
                 self.row("late", why)?;
@@ -69,20 +69,20 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    fn fault(&mut self, verdict: &Verdict) -> io::Result<()> {
-        let Some(fault) = verdict.fault() else { return Ok(()) };
+    fn fails(&mut self, verdict: &Judgement) -> io::Result<()> {
+        let Some(fault) = verdict.finding() else { return Ok(()) };
         if self.explained && !self.verbose {
-            return self.row("came", &fault.came);
+            return self.row("got", &fault.got);
         }
         self.explained = true;
-        self.row("wanted", &fault.wanted)?;
-        self.row("came", &fault.came)?;
+        self.row("expected", &fault.expected)?;
+        self.row("got", &fault.got)?;
         if let Some(condition) = &verdict.condition
-            && !fault.came.contains(condition.as_str())
+            && !fault.got.contains(condition.as_str())
         {
             self.row("then", condition)?;
         }
-        self.row("likely", verdict.check.cause)?;
+        self.row("likely cause", verdict.check.cause)?;
         self.row("read", verdict.check.page)?;
         writeln!(self.to, "  what happened")?;
         self.timeline(&verdict.entries, if self.verbose { usize::MAX } else { 24 })?;
@@ -90,9 +90,9 @@ impl<W: Write> Human<W> {
     }
 
     fn row(&mut self, word: &str, text: &str) -> io::Result<()> {
-        for (number, line) in wrapped(text, WIDTH - 10).iter().enumerate() {
+        for (number, line) in wrapped(text, WIDTH - 16).iter().enumerate() {
             let word = if number == 0 { word } else { "" };
-            writeln!(self.to, "  {DIM}{word:<7}{DIM:#} {line}")?;
+            writeln!(self.to, "  {DIM}{word:<12}{DIM:#}  {line}")?;
         }
         Ok(())
     }
@@ -129,16 +129,16 @@ impl<W: Write> Human<W> {
     ///
     /// # Errors
     /// The output is closed or full.
-    pub fn drawing(&mut self, verdict: Option<&Verdict>) -> io::Result<()> {
+    pub fn drawing(&mut self, verdict: Option<&Judgement>) -> io::Result<()> {
         let Some(verdict) = verdict else {
             return writeln!(self.to, "No check failed; --only ID names one to draw.");
         };
-        let came = match &verdict.result {
+        let got = match &verdict.result {
             Ok(()) => "it passed".to_owned(),
-            Err(Stop::Fault(fault)) => format!("came {}", fault.came),
+            Err(Stop::Failed(fault)) => format!("got {}", fault.got),
             Err(Stop::Skipped(why) | Stop::Broken(why) | Stop::Late(why)) => why.clone(),
         };
-        writeln!(self.to, "\n{} once more, drawn: {came}", verdict.id)?;
+        writeln!(self.to, "\n{} once more, drawn: {got}", verdict.id)?;
         for drawing in &verdict.drawings {
             writeln!(self.to, "\n{}", drawing.trim_end())?;
         }
@@ -152,14 +152,14 @@ impl<W: Write> Human<W> {
     pub fn sum(
         &mut self,
         task: &Task,
-        verdicts: &[Verdict],
+        verdicts: &[Judgement],
         network: &str,
         elapsed: Duration,
     ) -> io::Result<()> {
-        let count = |wanted: fn(&Verdict) -> bool| {
-            verdicts.iter().filter(|verdict| wanted(verdict)).count()
+        let count = |counts: fn(&Judgement) -> bool| {
+            verdicts.iter().filter(|verdict| counts(verdict)).count()
         };
-        let passed = count(Verdict::passed);
+        let passed = count(Judgement::passed);
         let mut parts = vec![format!("{passed} of {} passed", verdicts.len())];
         let mut part = |number: usize, words: &str| {
             if number > 0 {

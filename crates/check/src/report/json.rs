@@ -11,13 +11,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::outcome::{Fault, Stop};
-use crate::run::Verdict;
+use crate::outcome::{Finding, Stop};
+use crate::run::Judgement;
 use crate::task::Task;
 use crate::timeline::Entry;
 
 /// The version of the fields that are ours.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -44,7 +44,7 @@ struct Test<'a> {
     /// `MUST` or `SHOULD`.
     level: &'static str,
     #[serde(flatten)]
-    fault: Option<&'a Fault>,
+    fault: Option<&'a Finding>,
     cause: Option<&'a str>,
     page: &'a str,
     duration_ms: u64,
@@ -54,7 +54,7 @@ struct Test<'a> {
 pub(super) fn write(
     to: &mut dyn Write,
     task: &Task,
-    verdicts: &[Verdict],
+    verdicts: &[Judgement],
     strict: bool,
 ) -> io::Result<()> {
     let broken = verdicts.iter().find_map(|verdict| match &verdict.result {
@@ -81,11 +81,11 @@ pub(super) fn write(
     writeln!(to)
 }
 
-fn test(verdict: &Verdict) -> Test<'_> {
+fn test(verdict: &Judgement) -> Test<'_> {
     let (status, message) = match &verdict.result {
         Ok(()) => ("pass", None),
-        Err(Stop::Fault(Fault { wanted, came })) => {
-            ("fail", Some(format!("wanted: {wanted}\ncame: {came}")))
+        Err(Stop::Failed(Finding { expected, got })) => {
+            ("fail", Some(format!("expected: {expected}\ngot: {got}")))
         }
         Err(Stop::Skipped(why)) => ("skip", Some(why.clone())),
         Err(Stop::Broken(why) | Stop::Late(why)) => ("error", Some(why.clone())),
@@ -99,8 +99,8 @@ fn test(verdict: &Verdict) -> Test<'_> {
         test_code: verdict.check.asks,
         id: &verdict.id,
         level: verdict.check.level.word(),
-        fault: verdict.fault(),
-        cause: verdict.fault().map(|_| verdict.check.cause),
+        fault: verdict.finding(),
+        cause: verdict.finding().map(|_| verdict.check.cause),
         page: verdict.check.page,
         duration_ms: u64::try_from(verdict.elapsed.as_millis()).unwrap_or(u64::MAX),
         timeline: &verdict.entries,

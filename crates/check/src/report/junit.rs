@@ -4,15 +4,15 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::outcome::{Fault, Stop};
-use crate::run::Verdict;
+use crate::outcome::{Finding, Stop};
+use crate::run::Judgement;
 use crate::task::Task;
 use crate::timeline::{Entry, What};
 
 pub(super) fn write(
     to: &mut dyn Write,
     task: &Task,
-    verdicts: &[Verdict],
+    verdicts: &[Judgement],
     strict: bool,
 ) -> io::Result<()> {
     let mut suite = TestSuite::new(task.name);
@@ -24,21 +24,21 @@ pub(super) fn write(
     report.serialize(&mut *to).map_err(io::Error::other)
 }
 
-fn case(verdict: &Verdict, strict: bool) -> TestCase {
+fn case(verdict: &Judgement, strict: bool) -> TestCase {
     let status = match &verdict.result {
         Ok(()) => TestCaseStatus::success(),
         // JUnit knows no warning: a SHOULD that failed is skipped, with its reason.
-        Err(Stop::Fault(fault)) if !verdict.failed(strict) => {
+        Err(Stop::Failed(fault)) if !verdict.failed(strict) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("SHOULD: {}", words(fault)));
             status
         }
-        Err(Stop::Fault(fault)) => {
+        Err(Stop::Failed(fault)) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_type(verdict.check.level.word());
             status.set_message(words(fault));
             let (cause, page) = (verdict.check.cause, verdict.check.page);
-            status.set_description(format!("likely: {cause}\nread: {page}"));
+            status.set_description(format!("likely cause: {cause}\nread: {page}"));
             status
         }
         Err(Stop::Skipped(why)) => {
@@ -61,8 +61,8 @@ fn case(verdict: &Verdict, strict: bool) -> TestCase {
     case
 }
 
-fn words(fault: &Fault) -> String {
-    format!("wanted: {}; came: {}", fault.wanted, fault.came)
+fn words(fault: &Finding) -> String {
+    format!("expected: {}; got: {}", fault.expected, fault.got)
 }
 
 /// What the program printed, line by line.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 
-use crate::run::Verdict;
+use crate::run::Judgement;
 use crate::task::Task;
 
 pub use human::{Human, list};
@@ -35,7 +35,7 @@ pub fn write(
     to: &mut dyn Write,
     format: Format,
     task: &Task,
-    verdicts: &[Verdict],
+    verdicts: &[Judgement],
     strict: bool,
 ) -> io::Result<()> {
     match format {

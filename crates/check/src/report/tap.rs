@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use crate::outcome::Stop;
-use crate::run::Verdict;
+use crate::run::Judgement;
 use crate::task::Task;
 
 pub(super) fn write(
     to: &mut dyn Write,
     task: &Task,
-    verdicts: &[Verdict],
+    verdicts: &[Judgement],
     strict: bool,
 ) -> io::Result<()> {
     writeln!(to, "TAP version 14")?;
@@ -23,17 +23,17 @@ pub(super) fn write(
         match &verdict.result {
             Err(Stop::Skipped(why)) => writeln!(to, " # SKIP {why}")?,
             // A failed TODO does not fail the run.
-            Err(Stop::Fault(_)) if !verdict.failed(strict) => {
+            Err(Stop::Failed(_)) if !verdict.failed(strict) => {
                 writeln!(to, " # TODO SHOULD")?
             }
             _ => writeln!(to)?,
         }
         let fields = match &verdict.result {
-            Err(Stop::Fault(fault)) => vec![
+            Err(Stop::Failed(fault)) => vec![
                 ("severity", verdict.check.level.word()),
-                ("wanted", &fault.wanted),
-                ("came", &fault.came),
-                ("likely", verdict.check.cause),
+                ("expected", &fault.expected),
+                ("got", &fault.got),
+                ("likely cause", verdict.check.cause),
                 ("read", verdict.check.page),
             ],
             Err(Stop::Broken(why) | Stop::Late(why)) => {

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use check::checks;
 use check::course::{self, Language};
-use check::run::{Network, Setting, run};
-use check::stranger::{Limits, Recipe};
-use check::task::{self, Task};
+use check::run::{Isolation, Setting, run};
+use check::subject::{Allowance, Recipe};
+use check::task::Task;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const MUTANTS: &str = include_str!("../../zoo/mutants.txt");
@@ -53,7 +54,7 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     for time in 1..=times.unwrap_or(1) {
-        for task in task::all() {
+        for task in checks::all() {
             for (name, command) in right_programs(&task) {
                 let name = named(&task, &name, time);
                 trials.push(Trial::test(name, move || judge(&task, &command, &[])));
@@ -85,7 +86,7 @@ pub(crate) fn main() -> ExitCode {
 fn build() -> std::io::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = std::process::Command::new(cargo);
-    build.args(["build", "--quiet", "-p", "check", "--examples", "--bins"]);
+    build.args(["build", "--quiet", "-p", "check", "--examples"]);
     for package in
         ["tcp-server", "tcp-client", "udp-server", "udp-client", "framing-lesson"]
     {
@@ -93,7 +94,7 @@ fn build() -> std::io::Result<()> {
     }
     match build.current_dir(root()).status()?.success() {
         true => Ok(()),
-        false => Err(std::io::Error::other("cargo could not; mend what it says above")),
+        false => Err(std::io::Error::other("cargo could not; fix what it says above")),
     }
 }
 
@@ -115,7 +116,7 @@ fn table() -> Result<Vec<(Task, String, Vec<usize>)>, String> {
         let wrong = || format!("`{line}` is not `TASK FLAW: NUMBERS`");
         let (name, numbers) = line.split_once(':').ok_or_else(wrong)?;
         let (task, flaw) = name.split_once(' ').ok_or_else(wrong)?;
-        let task = task::find(task)?;
+        let task = checks::find(task)?;
         let numbers = numbers.split_whitespace().map(str::parse);
         let numbers = numbers.collect::<Result<Vec<usize>, _>>().map_err(|_| wrong())?;
         table.push((task, flaw.to_owned(), numbers));
@@ -135,7 +136,7 @@ fn every_check_catches(table: &[(Task, String, Vec<usize>)]) -> Result<(), Faile
         }
     }
     let mut missing = Vec::new();
-    for task in task::all() {
+    for task in checks::all() {
         for number in 1..=task.checks.len() {
             if !caught.get(task.name).is_some_and(|set| set.contains(&number)) {
                 missing.push(format!("{}/{number}", task.name));
@@ -149,7 +150,7 @@ fn every_check_catches(table: &[(Task, String, Vec<usize>)]) -> Result<(), Faile
 }
 
 fn pages_are_there() -> Result<(), Failed> {
-    for task in task::all() {
+    for task in checks::all() {
         for check in task.checks {
             if !root().join(check.page).is_file() {
                 return Err(format!("{}: {} is not there", task.name, check.page).into());
@@ -167,7 +168,7 @@ fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
         let (name, rest) = line.split_once(':').ok_or_else(wrong)?;
         let (numbers, command) = rest.split_once('|').ok_or_else(wrong)?;
         let (task, port) = name.split_once(' ').ok_or_else(wrong)?;
-        let task = task::find(task)?;
+        let task = checks::find(task)?;
         let port: u16 = port.parse().map_err(|_| wrong())?;
         let (mut always, mut at_times) = (Vec::new(), Vec::new());
         for number in numbers.split_whitespace() {
@@ -228,7 +229,7 @@ fn failures_at(
     folder: PathBuf,
     port: u16,
 ) -> (Vec<usize>, bool, String) {
-    let mut limits = Limits::default();
+    let mut limits = Allowance::default();
     // What turns in circles on purpose is known sooner: nothing here has much to compute.
     limits.each.cpu_s = 2;
     let setting = Setting {
@@ -241,7 +242,7 @@ fn failures_at(
             flow: None,
         },
         limits,
-        network: Network::Private,
+        network: Isolation::Private,
         port,
         jobs: 4,
     };
@@ -257,7 +258,7 @@ fn failures_at(
         .filter(|(_, it)| !it.passed())
         .map(|(n, _)| *n)
         .collect();
-    let broken = verdicts.iter().any(|it| it.fault().is_none() && !it.passed());
+    let broken = verdicts.iter().any(|it| it.finding().is_none() && !it.passed());
     (failed, broken, String::from_utf8_lossy(&report).into_owned())
 }
 
@@ -361,8 +362,12 @@ fn skip(task: &Task, why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {}: {why}", task.name);
 }
 
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_check")).with_file_name("examples").join(name)
+}
+
 fn zoo(task: &Task, flaw: &str) -> Vec<OsString> {
-    vec![env!("CARGO_BIN_EXE_zoo").into(), task.name.into(), flaw.into()]
+    vec![example("zoo").into(), task.name.into(), flaw.into()]
 }
 
 fn root() -> PathBuf {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use netlab::sockets::Transport;
 use socket2::{Domain, Socket, Type};
 
-use crate::outcome::{Outcome, fault};
+use crate::outcome::{Outcome, fails};
 use crate::patience::{GaveUp, Patience};
-use crate::stranger::{Limits, Recipe, Stranger};
-use crate::talk::{Connection, Datagrams, Listener};
+use crate::peer::{Connection, Datagrams, Listener};
+use crate::subject::{Allowance, Recipe, Subject};
 use crate::timeline::Timeline;
 
 /// The port that a program uses which is told no other.
@@ -21,28 +21,28 @@ pub const DOCUMENTED_PORT: u16 = 12345;
 
 /// The setting of one check.
 #[derive(Debug)]
-pub struct Stage<'a> {
+pub struct Arena<'a> {
     recipe: &'a Recipe,
     timeline: Timeline,
     /// What the program may use. A check may lower it before it starts the program.
-    pub limits: Limits,
+    pub limits: Allowance,
     /// The port that the program is told.
     port: u16,
     variables: BTreeMap<String, String>,
-    programs: Vec<Arc<Stranger>>,
+    programs: Vec<Arc<Subject>>,
     clients: usize,
 }
 
-impl<'a> Stage<'a> {
-    /// A stage on the calling thread's network.
+impl<'a> Arena<'a> {
+    /// A arena on the calling thread's network.
     pub fn new(
         recipe: &'a Recipe,
         port: u16,
-        limits: Limits,
+        limits: Allowance,
         timeline: Timeline,
     ) -> Self {
         let variables = BTreeMap::from([("PORT".to_owned(), port.to_string())]);
-        Stage {
+        Arena {
             recipe,
             timeline,
             limits,
@@ -64,25 +64,25 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts the program and does not wait for anything.
-    pub fn start(&mut self) -> Outcome<Arc<Stranger>> {
+    pub fn start(&mut self) -> Outcome<Arc<Subject>> {
         let program =
-            Stranger::start(self.recipe, self.limits, &self.variables, &self.timeline)?;
+            Subject::start(self.recipe, self.limits, &self.variables, &self.timeline)?;
         let program = Arc::new(program);
         self.programs.push(Arc::clone(&program));
         Ok(program)
     }
 
     /// Starts the program and waits until it listens for TCP clients on its port.
-    pub fn tcp_server(&mut self) -> Outcome<Arc<Stranger>> {
+    pub fn tcp_server(&mut self) -> Outcome<Arc<Subject>> {
         self.server(Transport::TcpListener, "listens for TCP clients")
     }
 
     /// Starts the program and waits until it has bound its port for datagrams.
-    pub fn udp_server(&mut self) -> Outcome<Arc<Stranger>> {
+    pub fn udp_server(&mut self) -> Outcome<Arc<Subject>> {
         self.server(Transport::Udp, "has bound its port for UDP datagrams")
     }
 
-    fn server(&mut self, transport: Transport, what: &str) -> Outcome<Arc<Stranger>> {
+    fn server(&mut self, transport: Transport, what: &str) -> Outcome<Arc<Subject>> {
         let port = self.port;
         let program = self.start()?;
         let mut patience = Patience::new(&program);
@@ -107,40 +107,40 @@ impl<'a> Stage<'a> {
                 return Ok(program);
             }
             if let Some(why) = patience.tick() {
-                let wanted = format!("the program {what} at 127.0.0.1:{port}");
-                let came = match (waits.first(), why) {
+                let expected = format!("the program {what} at 127.0.0.1:{port}");
+                let got = match (waits.first(), why) {
                     (Some(other), _) => format!("it waits at {other}"),
                     (None, GaveUp::Late) => {
                         format!("no sign of it for long; {}", program.condition())
                     }
                     (None, _) => program.condition(),
                 };
-                return fault(wanted, came);
+                return fails(expected, got);
             }
             patience.nap();
         }
     }
 
     /// A client that connects to the server under test.
-    pub fn connect(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+    pub fn connect(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own::default())
     }
 
     /// A client whose kernel keeps little for it: 16 KiB that it has not read.
-    pub fn connect_narrow(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+    pub fn connect_narrow(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own { narrow: true, ..Own::default() })
     }
 
     /// A client that is turned away if its connection does not stand within half a second:
     /// for a server that stands still, so that the kernel alone answers.
-    pub fn connect_at_once(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
+    pub fn connect_at_once(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own { hasty: true, ..Own::default() })
     }
 
-    fn connect_as(&mut self, program: &Arc<Stranger>, own: Own) -> Outcome<Connection> {
+    fn connect_as(&mut self, program: &Arc<Subject>, own: Own) -> Outcome<Connection> {
         match self.try_connect(program, own)? {
             Ok(connection) => Ok(connection),
-            Err(error) => fault(
+            Err(error) => fails(
                 format!("a connection to {}", program.address()?),
                 format!("connect: {error}; {}", program.condition()),
             ),
@@ -148,17 +148,17 @@ impl<'a> Stage<'a> {
     }
 
     /// Sees that nobody can connect any more.
-    pub fn expect_refusal(&mut self, program: &Arc<Stranger>) -> Outcome {
+    pub fn expect_refusal(&mut self, program: &Arc<Subject>) -> Outcome {
         match self.try_connect(program, Own::default())? {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-            Err(error) => fault("connection refused", format!("connect: {error}")),
-            Ok(_) => fault("connection refused", "the connection was taken"),
+            Err(error) => fails("connection refused", format!("connect: {error}")),
+            Ok(_) => fails("connection refused", "the connection was taken"),
         }
     }
 
     fn try_connect(
         &mut self,
-        program: &Arc<Stranger>,
+        program: &Arc<Subject>,
         own: Own,
     ) -> Outcome<std::io::Result<Connection>> {
         let address = program.address()?;
@@ -177,7 +177,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A socket that sends datagrams to the server under test.
-    pub fn datagrams(&mut self, program: &Arc<Stranger>) -> Outcome<Datagrams> {
+    pub fn datagrams(&mut self, program: &Arc<Subject>) -> Outcome<Datagrams> {
         self.clients += 1;
         let name = format!("client {}", self.clients);
         Ok(Datagrams::new(Datagrams::open(0)?, &name, program, &self.timeline))
@@ -194,7 +194,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Takes the program's port for datagrams and then starts it, to play the server.
-    pub fn start_udp_client(&mut self) -> Outcome<(Arc<Stranger>, Datagrams)> {
+    pub fn start_udp_client(&mut self) -> Outcome<(Arc<Subject>, Datagrams)> {
         let socket = Datagrams::open(self.port)?;
         let program = self.start()?;
         let server = Datagrams::new(socket, "server", &program, &self.timeline);

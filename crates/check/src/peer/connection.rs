@@ -1,35 +1,31 @@
-//! The checker's side of a conversation: clients, servers and datagram sockets that send,
-//! and wait for what must come.
+//! A TCP connection with the program under test.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
-
-use crate::outcome::{Outcome, Stop, fault};
+use super::{LOOK, nothing, settle};
+use crate::outcome::{Outcome, fails};
 use crate::patience::{GaveUp, Patience};
-use crate::stranger::{Stranger, quoted};
+use crate::subject::Subject;
+use crate::text::quoted;
 use crate::timeline::{Bytes, Timeline, What};
-
-/// How long a receive waits before the program is looked at.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// A TCP connection with the program.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     name: String,
-    program: Arc<Stranger>,
+    program: Arc<Subject>,
     timeline: Timeline,
 }
 
 /// What a receive gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
+enum Received {
     Bytes(usize),
     End,
     Reset,
@@ -40,7 +36,7 @@ impl Connection {
     pub(crate) fn new(
         stream: TcpStream,
         name: &str,
-        program: &Arc<Stranger>,
+        program: &Arc<Subject>,
         timeline: &Timeline,
     ) -> Outcome<Self> {
         stream.set_read_timeout(Some(LOOK))?;
@@ -66,7 +62,7 @@ impl Connection {
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         match self.stream.write_all(bytes) {
             Ok(()) => Ok(()),
-            Err(error) => fault(
+            Err(error) => fails(
                 format!("the program takes {}", quoted(bytes)),
                 format!("send: {error}; {}", self.program.condition()),
             ),
@@ -103,23 +99,23 @@ impl Connection {
         &mut self,
         buffer: &mut [u8],
         patience: &mut Patience<'_>,
-    ) -> Outcome<Came> {
+    ) -> Outcome<Received> {
         let mut last = None;
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => {
                     self.timeline.does(&self.name, "gets the end of the stream");
-                    return Ok(Came::End);
+                    return Ok(Received::End);
                 }
                 Ok(length) => {
                     self.timeline
                         .add(&self.name, What::Gets(Bytes::of(&buffer[..length])));
-                    return Ok(Came::Bytes(length));
+                    return Ok(Received::Bytes(length));
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                         if let Some(why) = last {
-                            return Ok(Came::Nothing(why));
+                            return Ok(Received::Nothing(why));
                         }
                         // It may have come while the program was looked at: ask once more.
                         last = patience.tick();
@@ -127,7 +123,7 @@ impl Connection {
                     ErrorKind::Interrupted => {}
                     ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                         self.timeline.does(&self.name, "gets a reset");
-                        return Ok(Came::Reset);
+                        return Ok(Received::Reset);
                     }
                     _ => return Err(error.into()),
                 },
@@ -136,14 +132,14 @@ impl Connection {
     }
 
     /// Receives until `most` bytes are there, or no more come: the bytes, and why it ended.
-    fn collect(&mut self, most: usize) -> Outcome<(Vec<u8>, Option<Came>)> {
+    fn collect(&mut self, most: usize) -> Outcome<(Vec<u8>, Option<Received>)> {
         let program = Arc::clone(&self.program);
         let mut bytes = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
         while bytes.len() < most {
             let room = buffer.len().min(most - bytes.len());
             match self.receive(&mut buffer[..room], &mut Patience::new(&program))? {
-                Came::Bytes(length) => bytes.extend_from_slice(&buffer[..length]),
+                Received::Bytes(length) => bytes.extend_from_slice(&buffer[..length]),
                 other => return Ok((bytes, Some(other))),
             }
         }
@@ -152,13 +148,13 @@ impl Connection {
 
     /// Waits for exactly these bytes. More may follow: [`Connection::expect_end`] and
     /// [`Connection::expect_silence`] tell.
-    pub fn expect(&mut self, wanted: &[u8]) -> Outcome {
-        let (bytes, end) = self.collect(wanted.len())?;
-        if bytes == wanted {
+    pub fn expect(&mut self, expected: &[u8]) -> Outcome {
+        let (bytes, end) = self.collect(expected.len())?;
+        if bytes == expected {
             return Ok(());
         }
         let end = end.map_or(String::new(), |end| format!(", then {}", self.words(end)));
-        fault(quoted(wanted), format!("{}{end}", difference(wanted, &bytes)))
+        fails(quoted(expected), format!("{}{end}", difference(expected, &bytes)))
     }
 
     /// Waits for exactly so many bytes, and gives them.
@@ -166,7 +162,7 @@ impl Connection {
         let (bytes, end) = self.collect(count)?;
         match end {
             None => Ok(bytes),
-            Some(end) => fault(
+            Some(end) => fails(
                 format!("{count} bytes"),
                 format!("{}, then {}", quoted(&bytes), self.words(end)),
             ),
@@ -176,13 +172,13 @@ impl Connection {
     /// Waits for the end of the stream, and for nothing before it.
     pub fn expect_end(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
-            (bytes, Some(Came::End)) if bytes.is_empty() => Ok(()),
-            (bytes, end) if bytes.is_empty() => fault(
+            (bytes, Some(Received::End)) if bytes.is_empty() => Ok(()),
+            (bytes, end) if bytes.is_empty() => fails(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
             ),
             (bytes, _) => {
-                fault("the end of the stream", format!("more bytes: {}", quoted(&bytes)))
+                fails("the end of the stream", format!("more bytes: {}", quoted(&bytes)))
             }
         }
     }
@@ -190,8 +186,8 @@ impl Connection {
     /// Waits until the program has closed, whether with an end of stream or with a reset.
     pub fn expect_closed(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
-            (bytes, Some(Came::End | Came::Reset)) if bytes.is_empty() => Ok(()),
-            (bytes, end) => fault(
+            (bytes, Some(Received::End | Received::Reset)) if bytes.is_empty() => Ok(()),
+            (bytes, end) => fails(
                 "the connection closed, and nothing before that",
                 match end {
                     Some(end) if bytes.is_empty() => self.words(end),
@@ -204,10 +200,10 @@ impl Connection {
     /// Receives all until the end of the stream, at most `most` bytes.
     pub fn read_to_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
         match self.collect(most)? {
-            (bytes, Some(Came::End)) => Ok(bytes),
+            (bytes, Some(Received::End)) => Ok(bytes),
             (bytes, end) => {
                 let end = end.map_or("more bytes than that".into(), |it| self.words(it));
-                fault("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+                fails("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
             }
         }
     }
@@ -216,10 +212,10 @@ impl Connection {
     /// unread resets it.
     pub fn read_to_any_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
         match self.collect(most)? {
-            (bytes, Some(Came::End | Came::Reset)) => Ok(bytes),
+            (bytes, Some(Received::End | Received::Reset)) => Ok(bytes),
             (bytes, end) => {
                 let end = end.map_or("more bytes than that".into(), |it| self.words(it));
-                fault("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+                fails("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
             }
         }
     }
@@ -229,12 +225,12 @@ impl Connection {
         let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
         match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
-            Came::Nothing(_) => Ok(()),
-            Came::Bytes(length) => fault(
+            Received::Nothing(_) => Ok(()),
+            Received::Bytes(length) => fails(
                 "nothing yet: the connection stays open and silent",
                 quoted(&buffer[..length]),
             ),
-            other => fault(
+            other => fails(
                 "nothing yet: the connection stays open and silent",
                 self.words(other),
             ),
@@ -248,9 +244,9 @@ impl Connection {
         let mut buffer = [0; 1024];
         loop {
             match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
-                Came::Nothing(_) => return Ok(()),
-                Came::Bytes(_) => {}
-                other => return fault("the stream stays open", self.words(other)),
+                Received::Nothing(_) => return Ok(()),
+                Received::Bytes(_) => {}
+                other => return fails("the stream stays open", self.words(other)),
             }
         }
     }
@@ -264,8 +260,8 @@ impl Connection {
     /// Receives and throws away all until the end of the stream.
     pub fn drain_to_end(&mut self) -> Outcome {
         match self.collect(usize::MAX)? {
-            (_, Some(Came::End)) => Ok(()),
-            (_, end) => fault(
+            (_, Some(Received::End)) => Ok(()),
+            (_, end) => fails(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
             ),
@@ -277,7 +273,7 @@ impl Connection {
         let sent = self.push(count)?;
         match sent {
             sent if sent == count => Ok(()),
-            sent => fault(
+            sent => fails(
                 format!("the program takes {count} bytes"),
                 format!("it took {sent}, then no more; {}", self.program.condition()),
             ),
@@ -354,14 +350,14 @@ impl Connection {
     }
 
     /// Sends `bytes`, begins to receive what comes back when the program has taken all that
-    /// it can and waits, and goes on with both until it is `wanted`.
-    pub fn exchange(&mut self, bytes: &[u8], wanted: &[u8]) -> Outcome {
+    /// it can and waits, and goes on with both until it is `expected`.
+    pub fn exchange(&mut self, bytes: &[u8], expected: &[u8]) -> Outcome {
         let mut writer = self.stream.try_clone()?;
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         thread::scope(|scope| {
             let sending = scope.spawn(move || writer.write_all(bytes));
             self.settle();
-            let result = self.expect(wanted);
+            let result = self.expect(expected);
             if result.is_err() {
                 // So that the sender does not wait for a program that does not read.
                 let _ = self.stream.shutdown(Shutdown::Both);
@@ -370,7 +366,7 @@ impl Connection {
             result?;
             match sent {
                 Ok(()) => Ok(()),
-                Err(error) => fault(
+                Err(error) => fails(
                     format!("the program takes all {} bytes", bytes.len()),
                     format!("send: {error}; {}", self.program.condition()),
                 ),
@@ -399,258 +395,30 @@ impl Connection {
         Ok(netlab::reset(self.stream)?)
     }
 
-    fn words(&self, came: Came) -> String {
-        match came {
-            Came::Bytes(length) => format!("{length} bytes"),
-            Came::End => "the end of the stream".into(),
-            Came::Reset => "a reset of the connection".into(),
-            Came::Nothing(why) => nothing(why, &self.program),
+    fn words(&self, got: Received) -> String {
+        match got {
+            Received::Bytes(length) => format!("{length} bytes"),
+            Received::End => "the end of the stream".into(),
+            Received::Reset => "a reset of the connection".into(),
+            Received::Nothing(why) => nothing(why, &self.program),
         }
     }
 }
 
-fn nothing(why: GaveUp, program: &Stranger) -> String {
-    match why {
-        GaveUp::Rests | GaveUp::Ended => format!("nothing; {}", program.condition()),
-        GaveUp::Late => format!("nothing for long; {}", program.condition()),
-    }
-}
-
-/// Waits until the program has come to rest.
-pub fn settle(program: &Stranger) {
-    let mut patience = Patience::for_silence(program);
-    while patience.tick().is_none() {
-        patience.nap();
-    }
-}
-
-/// What came, and where it begins to differ from what was wanted, if that is not in sight.
-fn difference(wanted: &[u8], came: &[u8]) -> String {
-    if came.is_empty() {
+/// What came, and where it begins to differ from what was expected, if that is not in sight.
+fn difference(expected: &[u8], got: &[u8]) -> String {
+    if got.is_empty() {
         return "no byte".into();
     }
-    let at = wanted.iter().zip(came).take_while(|(a, b)| a == b).count();
+    let at = expected.iter().zip(got).take_while(|(a, b)| a == b).count();
     let same = match at {
-        at if at == came.len() => format!(" (right, but {} of {})", at, wanted.len()),
+        at if at == got.len() => format!(" (right, but {} of {})", at, expected.len()),
         at if at > 40 => format!(
             " (byte {at} is {} in place of {})",
-            quoted(&came[at..][..1]),
-            quoted(&wanted[at..][..1])
+            quoted(&got[at..][..1]),
+            quoted(&expected[at..][..1])
         ),
         _ => String::new(),
     };
-    format!("{}{same}", quoted(came))
-}
-
-/// A TCP listener that plays the server for a client under test.
-#[derive(Debug)]
-pub struct Listener {
-    listener: TcpListener,
-    timeline: Timeline,
-    accepted: usize,
-}
-
-impl Listener {
-    /// Listens at `address` with this backlog.
-    pub(crate) fn new(
-        address: SocketAddr,
-        backlog: i32,
-        timeline: &Timeline,
-    ) -> Outcome<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(backlog)?;
-        // SO_RCVTIMEO holds for accept as well (socket(7)).
-        socket.set_read_timeout(Some(LOOK))?;
-        let timeline = timeline.clone();
-        timeline.does("server", format!("listens at {address}"));
-        Ok(Listener { listener: socket.into(), timeline, accepted: 0 })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> Outcome<SocketAddr> {
-        Ok(self.listener.local_addr()?)
-    }
-
-    /// The next connection of the program.
-    pub fn accept(&mut self, program: &Arc<Stranger>) -> Outcome<Connection> {
-        self.accept_with(program, Patience::new(program))
-    }
-
-    /// The same where the program may take a time of its own, such as a timeout.
-    pub fn accept_within(
-        &mut self,
-        program: &Arc<Stranger>,
-        within: Duration,
-    ) -> Outcome<Connection> {
-        self.accept_with(program, Patience::with_deadline(program, within))
-    }
-
-    fn accept_with(
-        &mut self,
-        program: &Arc<Stranger>,
-        mut patience: Patience<'_>,
-    ) -> Outcome<Connection> {
-        match self.wait(&mut patience)? {
-            Some(stream) => {
-                self.accepted += 1;
-                let name = match self.accepted {
-                    1 => "server".to_owned(),
-                    number => format!("server {number}"),
-                };
-                self.timeline.does(&name, format!("accepts {}", stream.peer_addr()?));
-                Connection::new(stream, &name, program, &self.timeline)
-            }
-            None => fault(
-                format!("the program connects to {}", self.address()?),
-                program.condition(),
-            ),
-        }
-    }
-
-    /// Sees that the program does not connect (again) until it has come to rest.
-    pub fn expect_nobody(&mut self, program: &Arc<Stranger>) -> Outcome {
-        match self.wait(&mut Patience::for_silence(program))? {
-            None => Ok(()),
-            Some(_) => fault(
-                format!("no connection to {}", self.address()?),
-                "the program connected",
-            ),
-        }
-    }
-
-    fn wait(&self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
-        let mut last = None;
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => return Ok(Some(stream)),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        if last.is_some() {
-                            return Ok(None);
-                        }
-                        last = patience.tick();
-                    }
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => return Err(error.into()),
-                },
-            }
-        }
-    }
-}
-
-/// A UDP socket of ours.
-#[derive(Debug)]
-pub struct Datagrams {
-    socket: UdpSocket,
-    name: String,
-    program: Arc<Stranger>,
-    timeline: Timeline,
-}
-
-impl Datagrams {
-    /// At `port` of 127.0.0.1; 0 for any.
-    pub(crate) fn open(port: u16) -> Outcome<UdpSocket> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
-        socket.set_read_timeout(Some(LOOK))?;
-        // Room for the largest datagrams, several of them.
-        SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
-        Ok(socket)
-    }
-
-    pub(crate) fn new(
-        socket: UdpSocket,
-        name: &str,
-        program: &Arc<Stranger>,
-        timeline: &Timeline,
-    ) -> Self {
-        let (program, timeline) = (Arc::clone(program), timeline.clone());
-        Datagrams { socket, name: name.to_owned(), program, timeline }
-    }
-
-    /// Our own address.
-    pub fn local(&self) -> Outcome<SocketAddr> {
-        Ok(self.socket.local_addr()?)
-    }
-
-    /// Sends one datagram to the server under test.
-    pub fn send(&self, bytes: &[u8]) -> Outcome {
-        self.send_to(bytes, self.program.address()?)
-    }
-
-    /// Sends one datagram to `address`.
-    pub fn send_to(&self, bytes: &[u8], address: SocketAddr) -> Outcome {
-        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
-        match self.socket.send_to(bytes, address) {
-            Ok(_) => Ok(()),
-            // The answer to an earlier datagram: nobody was there.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The next datagram and its sender, if one comes.
-    fn receive(
-        &self,
-        patience: &mut Patience<'_>,
-    ) -> Outcome<Result<(Vec<u8>, SocketAddr), GaveUp>> {
-        let mut buffer = vec![0; 65_536];
-        let mut last = None;
-        loop {
-            match self.socket.recv_from(&mut buffer) {
-                Ok((length, sender)) => {
-                    buffer.truncate(length);
-                    self.timeline.add(&self.name, What::Gets(Bytes::of(&buffer)));
-                    return Ok(Ok((buffer, sender)));
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        if let Some(why) = last {
-                            return Ok(Err(why));
-                        }
-                        last = patience.tick();
-                    }
-                    ErrorKind::Interrupted | ErrorKind::ConnectionRefused => {}
-                    _ => return Err(error.into()),
-                },
-            }
-        }
-    }
-
-    /// Waits until the program has come to rest, and throws away what it sent.
-    pub fn settle_and_discard(&self) -> Outcome {
-        while self.receive(&mut Patience::for_silence(&self.program))?.is_ok() {}
-        Ok(())
-    }
-
-    /// Waits until the program has come to rest.
-    pub fn settle(&self) {
-        settle(&self.program);
-    }
-
-    /// The next datagram, whatever it is, and its sender.
-    pub fn expect_any(&self) -> Outcome<(Vec<u8>, SocketAddr)> {
-        match self.receive(&mut Patience::new(&self.program))? {
-            Ok(datagram) => Ok(datagram),
-            Err(why) => fault("a datagram", nothing(why, &self.program)),
-        }
-    }
-
-    /// Sees that no datagram comes until the program has come to rest.
-    pub fn expect_silence(&self) -> Outcome {
-        match self.receive(&mut Patience::for_silence(&self.program))? {
-            Err(_) => Ok(()),
-            Ok((bytes, _)) => fault("no datagram", quoted(&bytes)),
-        }
-    }
-}
-
-/// A stop that is the checker's own, for what should not be.
-pub fn broken<T>(message: impl Into<String>) -> Outcome<T> {
-    Err(Stop::Broken(message.into()))
+    format!("{}{same}", quoted(got))
 }

@@ -1,0 +1,305 @@
+//! Echo, RFC 862, over TCP and over UDP.
+
+use super::{tcp, udp};
+use crate::arena::Arena;
+use crate::checks::{page, servers, statement};
+use crate::outcome::{Outcome, fails};
+use crate::peer::{Connection, Datagrams, settle};
+use crate::task::{Task, must, should};
+use crate::text::quoted;
+
+pub(in crate::checks) const TCP: Task = tcp(
+    "rfc862",
+    statement!("rfc862"),
+    &[
+        must(
+            "it sends back what came",
+            "recv(2) and send(2) of what it gave, nothing more",
+            page::TCP,
+            echo_answers,
+        ),
+        must(
+            "it sends each piece back at once, and stays for the next",
+            "it waits for the end of the stream, or closes after the first message",
+            page::TCP,
+            echo_piece_by_piece,
+        ),
+        must(
+            "it sends bytes back as they came, also such as are no UTF-8",
+            "what came is decoded as text, or cut at a zero byte",
+            page::TCP,
+            echo_keeps_bytes,
+        ),
+        must(
+            "eight megabytes come back whole, to a client that begins to read late",
+            "one send(2) took less than it was given, and the rest was forgotten",
+            page::TCP,
+            echo_late,
+        ),
+        must(
+            "after the client's end of stream all comes back, and then the server's end",
+            "it closes as soon as recv(2) gives 0, or never",
+            page::TCP,
+            echo_half_close,
+        ),
+        must(
+            "a client that resets its connection does not end the server",
+            "an error of one connection ends the program, or SIGPIPE does",
+            page::TCP,
+            echo_after_reset,
+        ),
+        must(
+            "it serves the next client when one is gone",
+            "accept(2) is called once",
+            page::TCP,
+            echo_next,
+        ),
+        must(
+            "it can be started again at once on the same port",
+            "SO_REUSEADDR is not set before bind(2)",
+            page::TCP,
+            servers::starts_again,
+        ),
+        must(
+            "a hundred clients one after another leave no descriptor open",
+            "the socket of a client that is gone is not closed",
+            page::TCP,
+            echo_no_leak,
+        ),
+        should(
+            "a silent client does not stop the others",
+            "it serves one client after another: the second waits for the first",
+            page::TCP,
+            echo_beside_silent,
+        ),
+        should(
+            "it serves fifty clients at the same time",
+            "the number of clients at a time is bounded",
+            page::TCP,
+            echo_fifty,
+        ),
+        should(
+            "a client that sends and does not read does not stop the others",
+            "a send(2) to a client that does not read waits, and all others with it",
+            page::TCP,
+            echo_beside_one_that_does_not_read,
+        ),
+        should(
+            "it survives a moment without free descriptors",
+            "the error EMFILE of accept(2) ends the program",
+            page::TCP,
+            echo_without_descriptors,
+        ),
+    ],
+);
+
+pub(in crate::checks) const UDP: Task = udp(
+    "rfc862-udp",
+    statement!("rfc862-udp"),
+    &[
+        must(
+            "it sends a datagram back, once and unchanged",
+            "something was added to it, or it was sent twice",
+            page::UDP,
+            udp_echo_answers,
+        ),
+        must(
+            "the reply comes from the address that the datagram was sent to",
+            "the reply is sent from a second socket, which has a port of its own",
+            page::UDP,
+            servers::udp_from_its_port,
+        ),
+        must(
+            "it sends bytes back as they came, also such as are no UTF-8",
+            "what came is decoded as text, or cut at a zero byte",
+            page::UDP,
+            udp_echo_keeps_bytes,
+        ),
+        must(
+            "an empty datagram comes back, and the server goes on",
+            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            page::UDP,
+            udp_echo_empty,
+        ),
+        must(
+            "a datagram of 8,000 bytes comes back whole",
+            "the buffer of recvfrom(2) is too small: the rest of a datagram is lost",
+            page::UDP,
+            udp_echo_long,
+        ),
+        must(
+            "it serves two clients by turns",
+            "the socket was connected to the first client, or a process serves it alone",
+            page::UDP,
+            servers::udp_two_clients,
+        ),
+    ],
+);
+
+fn echo_answers(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.finish_sending()?;
+    client.expect(b"hello")
+}
+
+fn said(client: &mut Connection, words: &[u8]) -> Outcome {
+    client.send(words)?;
+    client.expect(words)
+}
+
+fn echo_piece_by_piece(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    for byte in b"one by one" {
+        said(&mut client, &[*byte])?;
+    }
+    Ok(())
+}
+
+fn echo_keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    let bytes = b"\0\xff\xfe\x1b[31m\xc3\x28\r\n\0";
+    client.send(bytes)?;
+    client.finish_sending()?;
+    client.expect(bytes)
+}
+
+fn echo_late(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect_narrow(&server)?;
+    let bytes = servers::pattern(8_000_000);
+    client.exchange(&bytes, &bytes)
+}
+
+fn echo_half_close(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    let bytes = servers::pattern(50_000);
+    client.send(&bytes)?;
+    client.finish_sending()?;
+    client.expect(&bytes)?;
+    client.expect_end()
+}
+
+/// After one client reset its connection while its bytes were on their way, another says
+/// something and hears it.
+fn echo_after_reset(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"I am gone before you answer")?;
+    client.reset()?;
+    settle(&server);
+    let mut next = arena.connect(&server)?;
+    next.send(b"hello")?;
+    next.expect_bytes(5).map(drop)
+}
+
+fn echo_next(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    for words in [b"first", b"other", b"third"] {
+        let mut client = arena.connect(&server)?;
+        client.send(words)?;
+        client.expect_bytes(5)?;
+        client.close();
+    }
+    Ok(())
+}
+
+fn echo_no_leak(arena: &mut Arena<'_>) -> Outcome {
+    arena.limits.each.open_files = 64;
+    let server = arena.tcp_server()?;
+    for _ in 0..100 {
+        let mut client = arena.connect(&server)?;
+        client.send(b"hello")?;
+        client.expect_bytes(5)?;
+        client.close();
+    }
+    Ok(())
+}
+
+fn echo_beside_silent(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let _silent = arena.connect(&server)?;
+    settle(&server);
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect_bytes(5).map(drop)
+}
+
+fn echo_fifty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(arena.connect(&server)?);
+    }
+    for client in &mut clients {
+        client.send(b"hello")?;
+    }
+    for client in clients.iter_mut().rev() {
+        client.expect_bytes(5)?;
+    }
+    Ok(())
+}
+
+fn echo_beside_one_that_does_not_read(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut full = arena.connect(&server)?;
+    full.send_until_full()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect_bytes(5).map(drop)
+}
+
+fn echo_without_descriptors(arena: &mut Arena<'_>) -> Outcome {
+    arena.limits.each.open_files = 32;
+    let server = arena.tcp_server()?;
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        clients.push(arena.connect(&server)?);
+    }
+    settle(&server);
+    clients.clear();
+    settle(&server);
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect_bytes(5).map(drop)
+}
+
+fn udp_echo_answers(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
+    client.send(b"hello")?;
+    let (bytes, _) = client.expect_any()?;
+    if bytes != b"hello" {
+        return fails("\"hello\"", quoted(&bytes));
+    }
+    client.expect_silence()
+}
+
+fn udp_same(arena: &mut Arena<'_>, message: &[u8]) -> Outcome<Datagrams> {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
+    client.send(message)?;
+    let (bytes, _) = client.expect_any()?;
+    match servers::carries(&bytes, message) {
+        true => Ok(client),
+        false => fails(quoted(message), quoted(&bytes)),
+    }
+}
+
+fn udp_echo_keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
+    udp_same(arena, b"\0\xff\xfe\x1b[31m\xc3\x28\0").map(drop)
+}
+
+fn udp_echo_empty(arena: &mut Arena<'_>) -> Outcome {
+    let client = udp_same(arena, b"")?;
+    client.send(b"still there?")?;
+    client.expect_any().map(drop)
+}
+
+fn udp_echo_long(arena: &mut Arena<'_>) -> Outcome {
+    udp_same(arena, &servers::pattern(8000)).map(drop)
+}

@@ -1,0 +1,57 @@
+//! Small services with a standard: RFC 862 to 868, over TCP and over UDP. Optional tasks,
+//! against which real programs can be held as well.
+
+pub(super) mod chargen;
+pub(super) mod daytime;
+pub(super) mod discard;
+pub(super) mod echo;
+pub(super) mod time;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::arena::Arena;
+use crate::outcome::{Outcome, fails};
+use crate::peer::settle;
+use crate::subject::Subject;
+use crate::task::{Check, Role, Task};
+use crate::text::quoted;
+
+const fn tcp(
+    name: &'static str,
+    statement: &'static str,
+    checks: &'static [Check],
+) -> Task {
+    Task { name, lesson: 2, optional: true, role: Role::TcpServer, statement, checks }
+}
+
+const fn udp(
+    name: &'static str,
+    statement: &'static str,
+    checks: &'static [Check],
+) -> Task {
+    Task { name, lesson: 3, optional: true, role: Role::UdpServer, statement, checks }
+}
+
+fn printable(bytes: &[u8]) -> Outcome {
+    match bytes.iter().find(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
+        None => Ok(()),
+        Some(_) => fails("printable ASCII characters", quoted(bytes)),
+    }
+}
+
+/// Seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// A client that is gone before the server has accepted it.
+fn one_resets(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
+    server.freeze()?;
+    arena.connect(server)?.reset()?;
+    // The reset is there before the server can look.
+    settle(server);
+    server.thaw();
+    settle(server);
+    Ok(())
+}

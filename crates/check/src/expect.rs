@@ -1,0 +1,139 @@
+//! What a check waits for and expects of the program itself: that it ends, how, and with
+//! which words.
+
+use std::time::Duration;
+
+use netlab::process::Signal;
+use netlab::sockets;
+
+use crate::outcome::{Outcome, fails};
+use crate::patience::{GaveUp, Patience};
+use crate::subject::{Exit, Subject, signal_name};
+use crate::text::quoted;
+
+impl Subject {
+    /// Stops all its threads, and returns when they stand still.
+    pub fn freeze(&self) -> Outcome {
+        self.signal(Signal::Stop);
+        let mut patience = Patience::with_deadline(self, Duration::from_secs(5));
+        // Where it is drawn, it stands still for moments at each of its calls.
+        let drawn = self.is_drawn();
+        let enough = if drawn { 40 } else { 1 };
+        let mut seen = 0;
+        loop {
+            let still = self.is_frozen();
+            seen = if still { seen + 1 } else { 0 };
+            if seen >= enough {
+                return Ok(());
+            }
+            if patience.tick().is_some() {
+                return fails("the program stands still on SIGSTOP", self.condition());
+            }
+            patience.nap();
+        }
+    }
+
+    /// Waits until it listens for TCP clients no more. It shall be soon: later it may have
+    /// ended altogether.
+    pub fn waits_no_more(&self, mut patience: Patience<'_>) -> Outcome {
+        let port = self.address()?.port();
+        while sockets::is_listened_at(port) {
+            if patience.tick().is_some() {
+                return fails("it closes its listener", self.condition());
+            }
+            patience.nap();
+        }
+        Ok(())
+    }
+
+    /// Waits for its end, and for the end of what it prints.
+    ///
+    /// # Errors
+    /// A fault where it goes on, or was stopped.
+    pub fn wait_end(&self, mut patience: Patience<'_>) -> Outcome<Exit> {
+        loop {
+            if let Some(ended) = self.drained() {
+                return Ok(ended);
+            }
+            if let Some(why) = self.stopped() {
+                return fails("the program ends by itself", format!("stopped: {why}"));
+            }
+            if matches!(patience.tick(), Some(GaveUp::Rests | GaveUp::Late)) {
+                return fails("the program ends", self.condition());
+            }
+            patience.nap();
+        }
+    }
+
+    /// How it ended, once all that it printed is known as well.
+    fn drained(&self) -> Option<Exit> {
+        let ended = self.ended()?;
+        self.hear_out();
+        Some(ended)
+    }
+
+    /// It ends now, with status 0.
+    pub fn expect_success(&self) -> Outcome {
+        match self.wait_end(Patience::new(self))? {
+            Exit::Status(0) => Ok(()),
+            other => fails("exit status 0", other.to_string()),
+        }
+    }
+
+    /// It ends now by itself with another status than 0, and says why on standard error.
+    pub fn expect_failure(&self) -> Outcome {
+        self.expect_failure_after(Patience::new(self))
+    }
+
+    /// The same where the program may take a time of its own, such as a timeout.
+    pub fn expect_failure_within(&self, within: Duration) -> Outcome {
+        self.expect_failure_after(Patience::with_deadline(self, within))
+    }
+
+    fn expect_failure_after(&self, patience: Patience<'_>) -> Outcome {
+        match self.wait_end(patience)? {
+            Exit::Status(0) => fails("an exit status that is not 0", "exit status 0"),
+            Exit::Signal(signal) => {
+                let name = signal_name(signal);
+                fails("an exit status that is not 0", format!("killed by {name}"))
+            }
+            Exit::Status(_) if self.stderr().trim_ascii().is_empty() => {
+                fails("a line on standard error that says why", "nothing on it")
+            }
+            Exit::Status(_) => Ok(()),
+        }
+    }
+
+    /// Waits until a line of its standard output is `line`.
+    pub fn expect_line(&self, line: &[u8]) -> Outcome {
+        let printed = || self.stdout().split(|byte| *byte == b'\n').any(|it| it == line);
+        let mut patience = Patience::new(self);
+        while !printed() {
+            if patience.tick().is_some() {
+                // It may have ended with words that are still on their way.
+                if self.drained().is_some() && printed() {
+                    break;
+                }
+                let stdout = self.stdout();
+                let expected = format!("the line {} on standard output", quoted(line));
+                let got = match stdout.is_empty() {
+                    true => "it printed nothing there".to_owned(),
+                    false => format!("it printed {}", quoted(&stdout)),
+                };
+                return fails(expected, got);
+            }
+            patience.nap();
+        }
+        Ok(())
+    }
+
+    /// Ends it; nothing that it printed is a command to a terminal.
+    pub fn expect_safe_output(&self) -> Outcome {
+        self.stop();
+        let printed = [self.stdout(), self.stderr()].concat();
+        match printed.iter().any(|byte| matches!(byte, 0x1b | 0x07)) {
+            true => fails("escapes such as \\x1b in what it prints", quoted(&printed)),
+            false => Ok(()),
+        }
+    }
+}

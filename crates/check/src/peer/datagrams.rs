@@ -1,0 +1,120 @@
+//! A UDP socket of ours.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use socket2::SockRef;
+
+use super::{LOOK, nothing, settle};
+use crate::outcome::{Outcome, fails};
+use crate::patience::{GaveUp, Patience};
+use crate::subject::Subject;
+use crate::text::quoted;
+use crate::timeline::{Bytes, Timeline, What};
+
+/// A UDP socket of ours.
+#[derive(Debug)]
+pub struct Datagrams {
+    socket: UdpSocket,
+    name: String,
+    program: Arc<Subject>,
+    timeline: Timeline,
+}
+
+impl Datagrams {
+    /// At `port` of 127.0.0.1; 0 for any.
+    pub(crate) fn open(port: u16) -> Outcome<UdpSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+        socket.set_read_timeout(Some(LOOK))?;
+        // Room for the largest datagrams, several of them.
+        SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
+        Ok(socket)
+    }
+
+    pub(crate) fn new(
+        socket: UdpSocket,
+        name: &str,
+        program: &Arc<Subject>,
+        timeline: &Timeline,
+    ) -> Self {
+        let (program, timeline) = (Arc::clone(program), timeline.clone());
+        Datagrams { socket, name: name.to_owned(), program, timeline }
+    }
+
+    /// Our own address.
+    pub fn local(&self) -> Outcome<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// Sends one datagram to the server under test.
+    pub fn send(&self, bytes: &[u8]) -> Outcome {
+        self.send_to(bytes, self.program.address()?)
+    }
+
+    /// Sends one datagram to `address`.
+    pub fn send_to(&self, bytes: &[u8], address: SocketAddr) -> Outcome {
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        match self.socket.send_to(bytes, address) {
+            Ok(_) => Ok(()),
+            // The answer to an earlier datagram: nobody was there.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next datagram and its sender, if one comes.
+    fn receive(
+        &self,
+        patience: &mut Patience<'_>,
+    ) -> Outcome<Result<(Vec<u8>, SocketAddr), GaveUp>> {
+        let mut buffer = vec![0; 65_536];
+        let mut last = None;
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, sender)) => {
+                    buffer.truncate(length);
+                    self.timeline.add(&self.name, What::Gets(Bytes::of(&buffer)));
+                    return Ok(Ok((buffer, sender)));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if let Some(why) = last {
+                            return Ok(Err(why));
+                        }
+                        last = patience.tick();
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionRefused => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// Waits until the program has come to rest, and throws away what it sent.
+    pub fn settle_and_discard(&self) -> Outcome {
+        while self.receive(&mut Patience::for_silence(&self.program))?.is_ok() {}
+        Ok(())
+    }
+
+    /// Waits until the program has come to rest.
+    pub fn settle(&self) {
+        settle(&self.program);
+    }
+
+    /// The next datagram, whatever it is, and its sender.
+    pub fn expect_any(&self) -> Outcome<(Vec<u8>, SocketAddr)> {
+        match self.receive(&mut Patience::new(&self.program))? {
+            Ok(datagram) => Ok(datagram),
+            Err(why) => fails("a datagram", nothing(why, &self.program)),
+        }
+    }
+
+    /// Sees that no datagram comes until the program has come to rest.
+    pub fn expect_silence(&self) -> Outcome {
+        match self.receive(&mut Patience::for_silence(&self.program))? {
+            Err(_) => Ok(()),
+            Ok((bytes, _)) => fails("no datagram", quoted(&bytes)),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A TCP listener that plays the server for a client under test.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Connection, LOOK};
+use crate::outcome::{Outcome, fails};
+use crate::patience::Patience;
+use crate::subject::Subject;
+use crate::timeline::Timeline;
+
+/// A TCP listener that plays the server for a client under test.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    timeline: Timeline,
+    accepted: usize,
+}
+
+impl Listener {
+    /// Listens at `address` with this backlog.
+    pub(crate) fn new(
+        address: SocketAddr,
+        backlog: i32,
+        timeline: &Timeline,
+    ) -> Outcome<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog)?;
+        // SO_RCVTIMEO holds for accept as well (socket(7)).
+        socket.set_read_timeout(Some(LOOK))?;
+        let timeline = timeline.clone();
+        timeline.does("server", format!("listens at {address}"));
+        Ok(Listener { listener: socket.into(), timeline, accepted: 0 })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Outcome<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// The next connection of the program.
+    pub fn accept(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
+        self.accept_with(program, Patience::new(program))
+    }
+
+    /// The same where the program may take a time of its own, such as a timeout.
+    pub fn accept_within(
+        &mut self,
+        program: &Arc<Subject>,
+        within: Duration,
+    ) -> Outcome<Connection> {
+        self.accept_with(program, Patience::with_deadline(program, within))
+    }
+
+    fn accept_with(
+        &mut self,
+        program: &Arc<Subject>,
+        mut patience: Patience<'_>,
+    ) -> Outcome<Connection> {
+        match self.wait(&mut patience)? {
+            Some(stream) => {
+                self.accepted += 1;
+                let name = match self.accepted {
+                    1 => "server".to_owned(),
+                    number => format!("server {number}"),
+                };
+                self.timeline.does(&name, format!("accepts {}", stream.peer_addr()?));
+                Connection::new(stream, &name, program, &self.timeline)
+            }
+            None => fails(
+                format!("the program connects to {}", self.address()?),
+                program.condition(),
+            ),
+        }
+    }
+
+    /// Sees that the program does not connect (again) until it has come to rest.
+    pub fn expect_nobody(&mut self, program: &Arc<Subject>) -> Outcome {
+        match self.wait(&mut Patience::for_silence(program))? {
+            None => Ok(()),
+            Some(_) => fails(
+                format!("no connection to {}", self.address()?),
+                "the program connected",
+            ),
+        }
+    }
+
+    fn wait(&self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
+        let mut last = None;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return Ok(Some(stream)),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        if last.is_some() {
+                            return Ok(None);
+                        }
+                        last = patience.tick();
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The checker's side of a conversation: clients, servers and datagram sockets that send,
+//! and wait for what must come.
+
+mod connection;
+mod datagrams;
+mod listener;
+
+use std::time::Duration;
+
+pub use connection::Connection;
+pub use datagrams::Datagrams;
+pub use listener::Listener;
+
+use crate::patience::{GaveUp, Patience};
+use crate::subject::Subject;
+
+/// How long a receive waits before the program is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
+fn nothing(why: GaveUp, program: &Subject) -> String {
+    match why {
+        GaveUp::Rests | GaveUp::Ended => format!("nothing; {}", program.condition()),
+        GaveUp::Late => format!("nothing for long; {}", program.condition()),
+    }
+}
+
+/// Waits until the program has come to rest.
+pub fn settle(program: &Subject) {
+    let mut patience = Patience::for_silence(program);
+    while patience.tick().is_none() {
+        patience.nap();
+    }
+}

@@ -1,0 +1,218 @@
+//! How a program is started: the command, what it sees of our environment, the fence.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+
+use netlab::fence::Notice;
+use netlab::process;
+
+use super::limits::Allowance;
+use super::output::{follow, listen};
+use super::{Shared, State, Subject};
+use crate::drawing::Drawing;
+use crate::outcome::{Outcome, Stop, fails};
+use crate::timeline::Timeline;
+
+/// How to start the program.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// This crate's own program, which becomes the fence.
+    pub guard: PathBuf,
+    /// The command, `{port}` and the like still in it.
+    pub command: Vec<OsString>,
+    /// Where it runs.
+    pub folder: PathBuf,
+    /// Names of further variables of our environment that it may see.
+    pub pass: Vec<String>,
+    /// Whether the kernel gives namespaces.
+    pub namespaces: bool,
+    /// The program `flow`, where what this one does shall be drawn.
+    pub flow: Option<PathBuf>,
+}
+
+/// The variables that a program finds its language and its home by. All others, among which
+/// secrets may be, stay outside.
+const PASSED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "VIRTUAL_ENV",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
+    "GOROOT",
+    "GOPATH",
+    "GOCACHE",
+    "GOMODCACHE",
+    "JAVA_HOME",
+    "NVM_DIR",
+    "NODE_PATH",
+    "RBENV_ROOT",
+    "GEM_HOME",
+    "DOTNET_ROOT",
+];
+
+/// Set for every program: no colours, no translations, Python's lines at once.
+const SET: &[(&str, &str)] = &[
+    ("NO_COLOR", "1"),
+    ("TERM", "dumb"),
+    ("LC_ALL", "C.UTF-8"),
+    ("PYTHONUNBUFFERED", "1"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+];
+
+impl Subject {
+    /// Starts the program on the calling thread's network. The calling thread must outlive
+    /// it.
+    ///
+    /// # Errors
+    /// A failure where there is no such program; broken where the fence cannot be built.
+    pub fn start(
+        recipe: &Recipe,
+        allowance: Allowance,
+        variables: &BTreeMap<String, String>,
+        timeline: &Timeline,
+    ) -> Outcome<Subject> {
+        let (notices, told) = std::io::pipe()?;
+        let mut child = fenced(recipe, allowance, variables).stdin(told).spawn()?;
+        let drawing = recipe.flow.as_ref().map(|flow| {
+            Drawing::join(flow, child.id(), recipe.namespaces)
+                .map_err(|error| Stop::Broken(format!("draw the program: {error}")))
+        });
+        let mut notices = BufReader::new(notices);
+        let first = match drawing {
+            Some(Err(_)) => None,
+            _ => next_notice(&mut notices),
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+            timeline: timeline.clone(),
+            output_bytes: allowance.output_bytes,
+            streams: copies(&child)?,
+        });
+        listen("stdout", child.stdout.take(), &shared);
+        listen("stderr", child.stderr.take(), &shared);
+        let guard = child.id();
+        let mut subject = Subject {
+            child: Mutex::new(Some(child)),
+            keeper: guard,
+            pid: guard,
+            namespaces: recipe.namespaces,
+            shared,
+            address: Mutex::new(None),
+            drawing: Mutex::new(None),
+        };
+        if let Some(drawing) = drawing {
+            subject.drawing = Mutex::new(Some(drawing?));
+        }
+        is_started(first, recipe)?;
+        if recipe.namespaces {
+            subject.keeper = process::family(guard).get(1).copied().unwrap_or(guard);
+        }
+        // It is there even if it has ended: its keeper does not reap it.
+        let pid = process::family(subject.keeper).get(1).copied();
+        subject.pid = pid.unwrap_or(subject.keeper);
+        timeline.does("program", format!("starts: {}", shown(recipe, variables)));
+        follow(notices, &subject.shared);
+        subject.watch(allowance);
+        Ok(subject)
+    }
+}
+
+/// The command that fences the program and runs it.
+fn fenced(
+    recipe: &Recipe,
+    allowance: Allowance,
+    variables: &BTreeMap<String, String>,
+) -> Command {
+    let words = recipe.command.iter().map(|word| fill(word, variables));
+    let mut command = Command::new(&recipe.guard);
+    command
+        .arg("__fence")
+        .arg(if recipe.namespaces { "namespaces" } else { "group" })
+        .arg(allowance.each.to_word())
+        .arg(if recipe.flow.is_some() { "stopped" } else { "now" })
+        .args(words)
+        .current_dir(&recipe.folder)
+        .env_clear()
+        .envs(SET.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let passed = PASSED.iter().copied().chain(recipe.pass.iter().map(String::as_str));
+    for name in passed {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    // No code of ours runs before execve(2), so that std need not copy this process for it
+    // (posix_spawn(3)): the fence does what is to be done.
+    command.envs(variables).process_group(0);
+    command
+}
+
+/// The keeper's first notice must say that the program runs.
+fn is_started(first: Option<Notice>, recipe: &Recipe) -> Outcome {
+    let reason = std::io::Error::from_raw_os_error;
+    match first {
+        Some(Notice::Started) => Ok(()),
+        Some(Notice::NotStarted(errno)) => {
+            let program = recipe.command.first().map(|it| it.as_encoded_bytes());
+            let program = common::Escaped(program.unwrap_or_default());
+            let reason = reason(errno);
+            fails(
+                "the program starts",
+                format!("start {program}: {reason}; is it there, and executable?"),
+            )
+        }
+        Some(Notice::Refused(errno)) => Err(Stop::Broken(format!(
+            "take namespaces for the program: {}; try --network host",
+            reason(errno)
+        ))),
+        _ => Err(Stop::Broken("the fence ended by itself".into())),
+    }
+}
+
+/// `{port}` in a word of the command is the value of the variable `PORT`, and so on.
+fn fill(word: &OsString, variables: &BTreeMap<String, String>) -> OsString {
+    let Some(text) = word.to_str() else { return word.clone() };
+    let mut text = text.to_owned();
+    for (name, value) in variables {
+        text = text.replace(&format!("{{{}}}", name.to_lowercase()), value);
+    }
+    text.into()
+}
+
+fn shown(recipe: &Recipe, variables: &BTreeMap<String, String>) -> String {
+    let words = recipe.command.iter().map(|word| fill(word, variables));
+    let words: Vec<String> =
+        words.map(|word| common::Escaped(word.as_encoded_bytes()).to_string()).collect();
+    words.join(" ")
+}
+
+/// Further descriptors of the output streams.
+fn copies(child: &Child) -> Outcome<Vec<OwnedFd>> {
+    let out = child.stdout.as_ref().map(AsFd::as_fd);
+    let err = child.stderr.as_ref().map(AsFd::as_fd);
+    let streams = out.into_iter().chain(err);
+    Ok(streams.map(|it| it.try_clone_to_owned()).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn next_notice(notices: &mut impl BufRead) -> Option<Notice> {
+    let mut line = String::new();
+    notices.read_line(&mut line).ok()?;
+    Notice::parse(line.trim_end())
+}
