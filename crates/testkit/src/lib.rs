@@ -9,6 +9,7 @@
 //! [`reset`], [`closed_port`], and on Unix `pipe_without_reader` and `copy_program`.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
+pub mod ladder;
 mod peer;
 mod program;
 #[cfg(unix)]

@@ -1,0 +1,493 @@
+//! What every server of the ladder (lessons 12 to 15) must stand: one table of scenarios, run
+//! against each. `testkit::tcp_rung!` and `testkit::udp_rung!` make a test of each.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::Program;
+
+/// How many clients a server serves at a time, without an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The second waits for the first.
+    One,
+    /// A few; the others wait.
+    Few,
+    /// As many as there are file descriptors.
+    Many,
+}
+
+/// A server's tests: `testkit::tcp_rung!(tcp_server_poll, "tcp-server-poll", Serves::Many);`
+/// is a module of them. The package of the caller has the program, and insta.
+#[macro_export]
+macro_rules! tcp_rung {
+    ($module:ident, $name:literal, $serves:expr) => {
+        mod $module {
+            use testkit::ladder::{self, Serves};
+            const PROGRAM: &str = env!(concat!("CARGO_BIN_EXE_", $name));
+            $crate::tcp_rung!(@tests $serves;
+                stream_comes_back
+                port_is_already_in_use
+                clients_reset
+                two_hundred_clients_at_once
+            );
+            #[cfg(unix)]
+            $crate::tcp_rung!(@tests $serves;
+                reader_begins_when_everything_is_full
+                silent_clients_do_not_stop_the_next
+                signal_lets_clients_finish
+                signal_has_a_deadline
+                second_signal_ends_it_at_once
+            );
+            #[cfg(target_os = "linux")]
+            $crate::tcp_rung!(@tests $serves;
+                client_that_never_reads_costs_little_and_stops_nobody
+                no_descriptor_is_left
+                stopped_and_continued
+            );
+            #[test]
+            fn help() {
+                let finished = ladder::run(PROGRAM, &["--help"]).finish();
+                insta::assert_snapshot!(finished.stdout);
+                finished.expect(0, &finished.stdout, "");
+            }
+        }
+    };
+    (@tests $serves:expr; $($scenario:ident)*) => {
+        $(#[test]
+        fn $scenario() {
+            ladder::$scenario(PROGRAM, $serves);
+        })*
+    };
+}
+
+/// The same for a server of datagrams: `testkit::udp_rung!(udp_server_mmsg, "udp-server-mmsg");`.
+#[macro_export]
+macro_rules! udp_rung {
+    ($module:ident, $name:literal) => {
+        mod $module {
+            use testkit::ladder;
+            const PROGRAM: &str = env!(concat!("CARGO_BIN_EXE_", $name));
+            #[test]
+            fn datagrams_come_back() {
+                ladder::datagrams_come_back(PROGRAM);
+            }
+            #[test]
+            fn crowd_gets_its_own() {
+                ladder::crowd_gets_its_own(PROGRAM);
+            }
+            #[test]
+            fn reply_finds_nobody() {
+                ladder::reply_finds_nobody(PROGRAM);
+            }
+            #[test]
+            fn help() {
+                let finished = ladder::run(PROGRAM, &["--help"]).finish();
+                insta::assert_snapshot!(finished.stdout);
+                finished.expect(0, &finished.stdout, "");
+            }
+        }
+    };
+}
+
+/// Starts the server with these arguments.
+#[track_caller]
+pub fn run(program: &str, arguments: &[&str]) -> Program {
+    Program::start(Command::new(program).args(arguments))
+}
+
+/// Starts it on a free port.
+#[track_caller]
+fn start(program: &str, arguments: &[&str]) -> (Program, u16) {
+    let mut server = run(program, &[&["--port", "0"], arguments].concat());
+    let port = server.port();
+    (server, port)
+}
+
+/// Bytes in which no piece looks like another for long.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at ^ at >> 8 ^ at >> 15).to_le_bytes()[0]).collect()
+}
+
+/// One exchange that leaves the connection open.
+#[track_caller]
+fn exchange(client: &mut TcpStream, words: &[u8]) {
+    client.write_all(words).expect("send");
+    expect(client, words);
+}
+
+#[track_caller]
+fn expect(client: &mut TcpStream, words: &[u8]) {
+    let mut came = vec![0; words.len()];
+    client.read_exact(&mut came).expect("receive");
+    assert!(came == words, "what came back is not what was sent");
+}
+
+/// A whole short conversation.
+#[track_caller]
+fn converse(port: u16, words: &[u8]) {
+    let mut client = crate::connect(port);
+    client.write_all(words).expect("send");
+    finish(client, words);
+}
+
+/// Ends the stream and takes what still comes, which is `words`.
+#[track_caller]
+fn finish(client: TcpStream, words: &[u8]) {
+    client.shutdown(Shutdown::Write).expect("half-close");
+    expect_all(client, words);
+}
+
+/// `words`, and the end of the stream.
+#[track_caller]
+fn expect_all(mut client: TcpStream, words: &[u8]) {
+    let mut came = Vec::new();
+    client.read_to_end(&mut came).expect("receive");
+    assert!(came == words, "{} bytes of {}", came.len(), words.len());
+}
+
+/// Nothing, a byte, a lot; one client after another.
+pub fn stream_comes_back(program: &str, _: Serves) {
+    let (_server, port) = start(program, &[]);
+    for length in [0, 1, 100_000, 3] {
+        converse(port, &pattern(length));
+    }
+    let mut client = crate::connect(port);
+    for byte in pattern(50) {
+        exchange(&mut client, &[byte]);
+    }
+}
+
+/// The message is the house's.
+pub fn port_is_already_in_use(program: &str, _: Serves) {
+    let (_listener, port) = crate::listen();
+    let message = format!(
+        "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
+         is another server running? try --port 0\n"
+    );
+    run(program, &["--port", &port.to_string()]).finish().expect(1, "", &message);
+}
+
+/// Resets before a byte, after one, and with bytes on the way in both directions.
+pub fn clients_reset(program: &str, _: Serves) {
+    let (_server, port) = start(program, &[]);
+    for length in [0, 1, 100_000] {
+        let mut client = crate::connect(port);
+        client.write_all(&pattern(length)).expect("send");
+        crate::reset(client);
+        let mut client = crate::connect(port);
+        exchange(&mut client, b"here");
+        client.write_all(&pattern(length)).expect("send");
+        crate::reset(client);
+    }
+    converse(port, b"hello");
+}
+
+/// All are connected before the first says anything.
+pub fn two_hundred_clients_at_once(program: &str, _: Serves) {
+    let (_server, port) = start(program, &[]);
+    let mut clients: Vec<_> = (0..200).map(|_| crate::connect(port)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.write_all(&pattern(1000 + number)).expect("send");
+        client.shutdown(Shutdown::Write).expect("half-close");
+    }
+    for (number, client) in clients.into_iter().enumerate() {
+        expect_all(client, &pattern(1000 + number));
+    }
+}
+
+/// What a client sends, until for 200 ms nobody took any.
+///
+/// # Panics
+/// If 128 MiB are taken: then the server keeps what it cannot send.
+#[track_caller]
+fn fill(client: &mut TcpStream) -> usize {
+    let piece = pattern(65536);
+    let limit = client.write_timeout().expect("SO_SNDTIMEO");
+    client.set_write_timeout(Some(Duration::from_millis(200))).expect("SO_SNDTIMEO");
+    let mut taken = 0;
+    loop {
+        // The pieces are one after another of the same pattern, wherever a send stopped.
+        match client.write(&piece[taken % piece.len()..]) {
+            Ok(length) => taken += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("send: {error}"),
+        }
+        assert!(taken < 128 << 20, "the server took {taken} bytes and sent none of them");
+    }
+    client.set_write_timeout(limit).expect("SO_SNDTIMEO");
+    taken
+}
+
+/// Every buffer on the way is full before the client receives, in small pieces; then it sends
+/// on while it receives, 10 MB in all at least.
+pub fn reader_begins_when_everything_is_full(program: &str, _: Serves) {
+    let (_server, port) = start(program, &[]);
+    let mut client = crate::connect(port);
+    let mut sent = fill(&mut client);
+    let mut sender = client.try_clone().expect("dup");
+    let sending = thread::spawn(move || {
+        let piece = pattern(65536);
+        while sent < 10_000_000 {
+            sent += sender.write(&piece[sent % piece.len()..]).expect("send");
+        }
+        sender.shutdown(Shutdown::Write).expect("half-close");
+        sent
+    });
+    let (piece, mut buffer, mut came) = (pattern(65536), [0; 1500], 0);
+    loop {
+        let length = client.read(&mut buffer).expect("receive");
+        if length == 0 {
+            break;
+        }
+        for byte in &buffer[..length] {
+            assert_eq!(*byte, piece[came % piece.len()], "byte {came}");
+            came += 1;
+        }
+    }
+    assert_eq!(came, sending.join().expect("the sender"));
+}
+
+/// Two who say nothing, and one who says half.
+pub fn silent_clients_do_not_stop_the_next(program: &str, serves: Serves) {
+    let (_server, port) = start(program, &[]);
+    let silent = [crate::connect(port), crate::connect(port)];
+    let mut slow = crate::connect(port);
+    if serves != Serves::One {
+        exchange(&mut slow, b"ha");
+        converse(port, b"hello");
+    }
+    drop(silent);
+    exchange(&mut slow, b"lf");
+    drop(slow);
+    converse(port, b"hello");
+}
+
+/// Three who send all they can and receive nothing: the others are served, and the server
+/// needs less than 8 MiB more for the three.
+#[cfg(target_os = "linux")]
+pub fn client_that_never_reads_costs_little_and_stops_nobody(
+    program: &str,
+    serves: Serves,
+) {
+    let (server, port) = start(program, &[]);
+    converse(port, &pattern(1_000_000));
+    let before = resident_kib(&server);
+    let count = if serves == Serves::One { 1 } else { 3 };
+    let mut full: Vec<_> = (0..count).map(|_| crate::connect(port)).collect();
+    for client in &mut full {
+        fill(client);
+    }
+    let after = resident_kib(&server);
+    assert!(after < before + 8192, "{before} KiB, and with them {after} KiB");
+    if serves != Serves::One {
+        converse(port, &pattern(1_000_000));
+    }
+    // They go without having received anything: a reset.
+    drop(full);
+    converse(port, b"hello");
+}
+
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn resident_kib(server: &Program) -> u64 {
+    let path = format!("/proc/{}/status", server.id());
+    let status = std::fs::read_to_string(path).expect("/proc/PID/status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number.and_then(|number| number.parse().ok()).expect("VmRSS")
+}
+
+/// The processor time that it has had, in clock ticks of 10 ms: proc_pid_stat(5).
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn ticks(server: &Program) -> u64 {
+    let path = format!("/proc/{}/stat", server.id());
+    let stat = std::fs::read_to_string(path).expect("/proc/PID/stat");
+    let fields = stat.rsplit(") ").next().expect("the fields behind the name");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+    number(11) + number(12)
+}
+
+/// With 32 descriptors and 40 clients, those whom it accepted are served, the server waits
+/// and does not spin, and whoever waited is served as soon as another leaves.
+#[cfg(target_os = "linux")]
+pub fn no_descriptor_is_left(program: &str, serves: Serves) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 32; exec \"$0\" --port 0", program]);
+    let mut server = Program::start(&mut shell);
+    let port = server.port();
+    let mut clients: Vec<_> = (0..40).map(|_| crate::connect(port)).collect();
+    if serves == Serves::Many {
+        // It has accepted the first ones for sure, and serves them.
+        exchange(&mut clients[0], b"first");
+        exchange(&mut clients[9], b"tenth");
+    }
+    server.wait_for_state('S');
+    let before = ticks(&server);
+    // What shall not happen has no event: there is nothing to wait for but the clock.
+    thread::sleep(Duration::from_millis(300));
+    let spent = ticks(&server) - before;
+    assert!(spent <= 8, "it spins: {spent} ticks of processor time in 300 ms");
+    if serves == Serves::Many {
+        exchange(&mut clients[0], b"still here");
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.write_all(&pattern(1000 + number)).expect("send");
+        client.shutdown(Shutdown::Write).expect("half-close");
+    }
+    // In the order in which they came: each that is done makes room for one that waits.
+    for (number, client) in clients.into_iter().enumerate() {
+        expect_all(client, &pattern(1000 + number));
+    }
+    converse(port, b"hello");
+}
+
+/// SIGSTOP, bytes meanwhile, SIGCONT.
+#[cfg(target_os = "linux")]
+pub fn stopped_and_continued(program: &str, _: Serves) {
+    let (server, port) = start(program, &[]);
+    let mut client = crate::connect(port);
+    exchange(&mut client, b"before");
+    for _ in 0..3 {
+        server.signal(crate::SIGSTOP);
+        server.wait_for_state('T');
+        client.write_all(b"meanwhile").expect("send");
+        server.signal(crate::SIGCONT);
+        expect(&mut client, b"meanwhile");
+        server.wait_for_state('S');
+    }
+    finish(client, b"");
+}
+
+/// SIGTERM in the middle of several streams: no byte is lost, no new client is taken, and the
+/// server ends well.
+#[cfg(unix)]
+pub fn signal_lets_clients_finish(program: &str, serves: Serves) {
+    let (mut server, port) = start(program, &["--drain-ms", "60000"]);
+    let count = match serves {
+        Serves::One => 1,
+        Serves::Few => 3,
+        Serves::Many => 20,
+    };
+    let mut clients: Vec<_> = (0..count).map(|_| crate::connect(port)).collect();
+    for client in &mut clients {
+        exchange(client, b"before");
+    }
+    server.signal(crate::SIGTERM);
+    if serves != Serves::One {
+        let expected = format!("Closing: no new clients, {count} to finish");
+        assert_eq!(server.line(), expected);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let refused = TcpStream::connect_timeout(&address, crate::DEADLINE);
+        let refused = refused.expect_err("a new client was taken");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+    for mut client in clients {
+        client.write_all(&pattern(100_000)).expect("send");
+        finish(client, &pattern(100_000));
+    }
+    let finished = server.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    assert_eq!(finished.stderr, "");
+}
+
+/// A client that does not finish is cut off, and the exit status says so.
+#[cfg(unix)]
+pub fn signal_has_a_deadline(program: &str, _: Serves) {
+    let (server, port) = start(program, &["--drain-ms", "30"]);
+    let mut client = crate::connect(port);
+    exchange(&mut client, b"here");
+    server.signal(crate::SIGINT);
+    let finished = server.finish();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    let line = finished.stderr.strip_prefix("wait for clients").unwrap_or_default();
+    assert!(line.ends_with(": not finished within 30 ms; they are cut off\n"), "{line}");
+}
+
+/// Two signals: as without a handler.
+#[cfg(unix)]
+pub fn second_signal_ends_it_at_once(program: &str, serves: Serves) {
+    use std::os::unix::process::ExitStatusExt;
+
+    let (mut server, port) = start(program, &["--drain-ms", "600000"]);
+    let mut client = crate::connect(port);
+    exchange(&mut client, b"here");
+    server.signal(crate::SIGTERM);
+    if serves == Serves::One {
+        // It says nothing before the client has finished, but it takes the signal.
+        #[cfg(target_os = "linux")]
+        wait_until_taken(&server);
+        #[cfg(not(target_os = "linux"))]
+        return;
+    } else {
+        assert!(server.line().starts_with("Closing"));
+    }
+    server.signal(crate::SIGTERM);
+    assert_eq!(server.finish().status.signal(), Some(crate::SIGTERM));
+}
+
+/// Until its own knock is on the way: the process has a third socket. There is no event.
+#[cfg(target_os = "linux")]
+fn wait_until_taken(server: &Program) {
+    let start = std::time::Instant::now();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", server.id()));
+    // The main thread, the one for signals, and then the one for the deadline.
+    while threads().is_ok_and(|threads| threads.count() < 3) {
+        assert!(start.elapsed() < crate::DEADLINE, "the signal was not taken");
+        thread::yield_now();
+    }
+}
+
+#[track_caller]
+fn ask(client: &UdpSocket, words: &[u8]) {
+    client.send(words).expect("send");
+    let mut came = vec![0; 65536];
+    let length = client.recv(&mut came).expect("receive");
+    assert!(came[..length] == *words, "{length} bytes of {}", words.len());
+}
+
+#[track_caller]
+fn udp_client(port: u16) -> UdpSocket {
+    let (client, _) = crate::datagram_socket();
+    client.connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
+    client
+}
+
+/// An empty one, and the largest there is.
+pub fn datagrams_come_back(program: &str) {
+    let (_server, port) = start(program, &[]);
+    let client = udp_client(port);
+    for length in [5, 0, 1, 1472, 65507, 3] {
+        ask(&client, &pattern(length));
+    }
+}
+
+/// Many at once, each of another length: every client gets its own, in order.
+pub fn crowd_gets_its_own(program: &str) {
+    let (_server, port) = start(program, &[]);
+    let clients: Vec<_> = (0..40).map(|_| udp_client(port)).collect();
+    for round in 0..3 {
+        for (number, client) in clients.iter().enumerate() {
+            client.send(&pattern(10 * number + round)).expect("send");
+        }
+        for (number, client) in clients.iter().enumerate() {
+            let mut came = [0; 2000];
+            let length = client.recv(&mut came).expect("receive");
+            assert!(came[..length] == pattern(10 * number + round), "client {number}");
+        }
+    }
+}
+
+/// The client is gone before its reply comes: the next is served.
+pub fn reply_finds_nobody(program: &str) {
+    let (_server, port) = start(program, &[]);
+    for _ in 0..20 {
+        udp_client(port).send(b"I am gone before you answer").expect("send");
+    }
+    ask(&udp_client(port), b"hello");
+}
