@@ -1,0 +1,83 @@
+//! Echoes the stream of one client to its end, then the next client's.
+//!
+//! It belongs to lesson 12, `lessons/12-one-at-a-time`, and is the first rung of the ladder of
+//! lesson 15. Run it: `cargo run -q --bin tcp-server-one-at-a-time`, and connect twice.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Address, During, Failure, exit_code, internet_address, say};
+use one_at_a_time::knock_on_signal;
+use socket2::{Domain, Socket, Type};
+
+fn main() -> ExitCode {
+    exit_code(serve(&Arguments::parse()))
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    // As in lesson 2, up to the listener. The queue is longer: many clients may come at once,
+    // and who finds it full waits a second for the next try.
+    let address = arguments.address.resolve()?;
+    let server_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
+        .during("socket", "TCP over IPv4")?;
+    #[cfg(unix)]
+    server_socket.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
+    server_socket.bind(&address.into()).during("bind", address)?;
+    server_socket.listen(1024).during("listen", address)?;
+    let local_address = server_socket.local_addr().during("getsockname", address)?;
+    let local_address = internet_address(&local_address)?;
+    let knock = knock_on_signal(local_address, arguments.drain_ms)?;
+    say!("Server is listening on port {}...", local_address.port())?;
+
+    let mut buffer = vec![0; 65536];
+    loop {
+        let (connection, client) = server_socket.accept().during("accept", address)?;
+        if knock == Some(internet_address(&client)?) {
+            return say!("Closing: all who came before have finished");
+        }
+        // Until this client ends its stream, nobody else is served. A client that resets its
+        // connection, or is gone, is no failure of the server: the next one is.
+        let _ = echo(&connection, &mut buffer);
+    }
+}
+
+/// Sends back what comes, piece by piece, until the client ends its stream.
+fn echo(mut connection: &Socket, buffer: &mut [u8]) -> io::Result<()> {
+    loop {
+        let length = match connection.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        // While this waits for room we do not receive: a client that does not read stops
+        // itself (lesson 8). Here it stops everybody else as well.
+        connection.write_all(&buffer[..length])?;
+    }
+}
+
+/// Sends back what its clients send. It serves one client at a time.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+
+    /// How long clients may take to finish after Ctrl-C, in milliseconds
+    #[arg(long, default_value_t = 5000)]
+    drain_ms: u32,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tcp-server-one-at-a-time            listen on localhost, port 12345, for this machine alone
+  tcp-server-one-at-a-time --port 0   listen on any free port, and print which
+Then, in two terminals: tcp-client-both-ways
+Through cargo: cargo run -q --bin tcp-server-one-at-a-time -- --port 0
+
+Exit status:
+  0  Ctrl-C or SIGTERM came, and every client finished
+  1  it failed, or clients were cut off: one line on stderr says what, why, what to do next
+  2  wrong command line
+A second Ctrl-C ends it at once.";
