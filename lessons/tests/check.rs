@@ -16,9 +16,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use netlab::Network;
 use xtask::page::{Flow, Page, Scene};
-use xtask::run::Network;
-use xtask::verdict::{Held, Stage, Verdict};
+use xtask::runner::{self, Runner};
+use xtask::verdict::{Verdict, Verified};
 use xtask::workspace::{self, Lesson};
 use xtask::{build, flow, snapshot, tidy};
 
@@ -51,31 +52,31 @@ fn trials() -> Result<Vec<Trial>, String> {
     let programs = build::programs_of_and(&root, pages, &["flow"])?;
     // This process still has one thread, as a network of its own demands.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
-    let network = xtask::choose_network(host, |refusal| {
-        let _ = writeln!(std::io::stderr(), "note: {refusal}");
-    })
-    .map_err(|error| error.to_string())?;
-    let stage = Arc::new(xtask::stage(programs, network));
+    let network = runner::choose_network(host).map_err(|error| error.to_string())?;
+    let runner = Arc::new(Runner::new(programs, network));
     let mut trials = vec![Trial::test("tidy", {
         let root = root.clone();
         move || agree(&root)
     })];
     // It shows a private network, and a run on the host's waits for this one's end.
     if network == Network::Private {
-        let (root, stage) = (root.clone(), Arc::clone(&stage));
+        let (root, runner) = (root.clone(), Arc::clone(&runner));
         trials.push(Trial::test("README", move || {
-            readme.scenes.iter().try_for_each(|scene| hold(&root, &stage, &readme, scene))
+            readme
+                .scenes
+                .iter()
+                .try_for_each(|scene| verify(&root, &runner, &readme, scene))
         }));
     }
-    let refusal = flow::refusal(&stage.programs, stage.network);
+    let refusal = flow::refusal(&runner.programs, runner.network);
     for (lesson, pages) in course {
         for page in pages.into_iter().map(Arc::new) {
             for at in 0..page.flows.len() {
                 let page = Arc::clone(&page);
-                trials.extend(flow_trials(&root, &stage, &lesson, page, at, &refusal));
+                trials.extend(flow_trials(&root, &runner, &lesson, page, at, &refusal));
             }
             for at in 0..page.scenes.len() {
-                trials.push(trial(&root, &stage, &lesson, Arc::clone(&page), at));
+                trials.push(trial(&root, &runner, &lesson, Arc::clone(&page), at));
             }
         }
     }
@@ -92,18 +93,18 @@ fn agree(root: &Path) -> Result<(), Failed> {
 
 fn trial(
     root: &Path,
-    stage: &Arc<Stage>,
+    runner: &Arc<Runner>,
     lesson: &Lesson,
     page: Arc<Page>,
     at: usize,
 ) -> Trial {
     let scene = &page.scenes[at];
     let name = trial_name(lesson, &page, &scene.name);
-    let skip = missing(root, stage, &page, scene);
-    let (root, stage) = (root.to_owned(), Arc::clone(stage));
+    let skip = missing(root, runner, &page, scene);
+    let (root, runner) = (root.to_owned(), Arc::clone(runner));
     Trial::test(name, {
         let page = Arc::clone(&page);
-        move || check(&root, &stage, &page, &page.scenes[at])
+        move || check(&root, &runner, &page, &page.scenes[at])
     })
     .with_ignored_flag(skip.is_some())
     .with_kind(skip.unwrap_or_default())
@@ -119,15 +120,15 @@ fn trial_name(lesson: &Lesson, page: &Page, word: &str) -> String {
 }
 
 /// Why a scene cannot run here: what this machine lacks.
-fn missing(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Option<String> {
+fn missing(root: &Path, runner: &Runner, page: &Page, scene: &Scene) -> Option<String> {
     let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-    stage.lacks(scene, &folder).map(|why| format!("skipped, {why}"))
+    runner.lacks(scene, &folder).map(|why| format!("skipped, {why}"))
 }
 
 /// The tests of a drawing: its run where the system lets it be traced, and its recording.
 fn flow_trials(
     root: &Path,
-    stage: &Arc<Stage>,
+    runner: &Arc<Runner>,
     lesson: &Lesson,
     page: Arc<Page>,
     at: usize,
@@ -143,25 +144,26 @@ fn flow_trials(
         Some(why) => Some(format!("skipped, {why}")),
         None => page
             .scene(&drawing.scene)
-            .and_then(|scene| missing(root, stage, &page, scene)),
+            .and_then(|scene| missing(root, runner, &page, scene)),
     };
     let explain = |verdict: Verdict| {
-        let held = Held { verdict, outcome: None };
-        if held.is_good() { Ok(()) } else { Err(Failed::from(held.explain())) }
+        let verified = Verified { verdict, outcome: None };
+        if verified.is_good() { Ok(()) } else { Err(Failed::from(verified.explain())) }
     };
     let live = Trial::test(name.clone(), {
-        let (root, stage, page) = (root.to_owned(), Arc::clone(stage), Arc::clone(&page));
-        move || match flow::hold(&stage, &root, &page, &page.flows[at]).0 {
+        let (root, runner, page) =
+            (root.to_owned(), Arc::clone(runner), Arc::clone(&page));
+        move || match flow::verify(&runner, &root, &page, &page.flows[at]).0 {
             // Whether it can run was asked before: nothing may be left out in silence.
             Verdict::Skipped(why) => Err(format!("the run was refused: {why}").into()),
             verdict => explain(verdict),
         }
     });
     let recorded = Trial::test(format!("{name}.json"), {
-        let (root, stage) = (root.to_owned(), Arc::clone(stage));
+        let (root, runner) = (root.to_owned(), Arc::clone(runner));
         move || {
             let drawing = &page.flows[at];
-            explain(flow::hold_recording(&stage.programs, &root, &page, drawing))?;
+            explain(flow::verify_recording(&runner.programs, &root, &page, drawing))?;
             accept_flow(&root, &page, drawing)
         }
     });
@@ -177,21 +179,26 @@ fn accept_flow(root: &Path, page: &Page, drawing: &Flow) -> Result<(), Failed> {
 }
 
 /// The page against the run.
-fn hold(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), Failed> {
-    let held = stage.hold(root, page, scene, &mut |_| {});
-    if matches!(held.verdict, Verdict::Matches) {
+fn verify(
+    root: &Path,
+    runner: &Runner,
+    page: &Page,
+    scene: &Scene,
+) -> Result<(), Failed> {
+    let verified = runner.verify(root, page, scene, &mut |_| {});
+    if matches!(verified.verdict, Verdict::Matches) {
         return Ok(());
     }
-    let network = match stage.network {
+    let network = match runner.network {
         Network::Private => "",
         Network::Host => "(on the host's network) ",
     };
-    Err(format!("{network}{}", held.explain()).into())
+    Err(format!("{network}{}", verified.explain()).into())
 }
 
 /// The page against the run, then both against the snapshots.
-fn check(root: &Path, stage: &Stage, page: &Page, scene: &Scene) -> Result<(), Failed> {
-    hold(root, stage, page, scene)?;
+fn check(root: &Path, runner: &Runner, page: &Page, scene: &Scene) -> Result<(), Failed> {
+    verify(root, runner, page, scene)?;
     let on_page: Vec<Vec<String>> =
         scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
     let mut failures = String::new();

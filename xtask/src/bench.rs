@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::workspace;
-use crate::{Ended, Error};
+use crate::{Error, Status};
 
 /// What `bench` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,7 +29,7 @@ pub struct Options {
 ///
 /// # Errors
 /// A command that fails, or a folder that cannot be written.
-pub fn bench(options: &Options) -> Result<Ended, Error> {
+pub fn bench(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     if options.builds > 0 {
         cold(&root, options.builds)?;
@@ -37,7 +37,7 @@ pub fn bench(options: &Options) -> Result<Ended, Error> {
     if options.runs > 0 {
         warm(&root, options.runs)?;
     }
-    Ok(Ended::Well)
+    Ok(Status::AsDocumented)
 }
 
 fn cold(root: &Path, builds: usize) -> Result<(), Error> {
@@ -181,7 +181,7 @@ fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Er
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().last().unwrap_or_default();
-        return Err(Error(format!("{attempt}: {}; {last}", output.status)));
+        return Err(Error::new(format!("{attempt}: {}; {last}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

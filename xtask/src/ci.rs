@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::workspace;
-use crate::{Ended, Error};
+use crate::{Error, Status};
 
 /// How often the lessons are run again, to catch one that passes by luck.
 const REPEATS: usize = 20;
@@ -22,7 +22,7 @@ const REFERENCES: &str = "INSTA_SNAPSHOT_REFERENCES_FILE";
 ///
 /// # Errors
 /// A step cannot be started.
-pub fn ci() -> Result<Ended, Error> {
+pub fn ci() -> Result<Status, Error> {
     let root = workspace::root();
     let mut failed = Vec::new();
     let mut step = |name: &str, work: &mut dyn FnMut() -> Result<bool, Error>| {
@@ -66,10 +66,10 @@ pub fn ci() -> Result<Ended, Error> {
     })?;
     if failed.is_empty() {
         say("ci: all steps passed")?;
-        return Ok(Ended::Well);
+        return Ok(Status::AsDocumented);
     }
     say(&format!("ci: failed: {}", failed.join(", ")))?;
-    Ok(Ended::Badly)
+    Ok(Status::Failed)
 }
 
 fn say(line: &str) -> Result<(), Error> {
@@ -92,7 +92,7 @@ fn cargo(
 }
 
 /// Every snapshot of the programs' tests must have been compared with in a whole run of
-/// the tests. (Those of the lessons are held by `tidy`.)
+/// the tests. (Those of the lessons are verified by `tidy`.)
 fn stale_snapshots(root: &Path) -> Result<bool, Error> {
     let file = match env::var_os(REFERENCES).map(PathBuf::from) {
         Some(file) if file.is_file() => file,

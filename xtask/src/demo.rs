@@ -1,20 +1,18 @@
 //! `demo`: runs a lesson's terminals as the page says, shows them, compares.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use netlab::Network;
+
 use crate::build;
+use crate::jobs::{Job, find, jobs, title, verify_all};
 use crate::page::{Page, Scene};
-use crate::run::Network;
+use crate::runner::{self, Runner};
 use crate::screen::{self, BAD, BOLD, DIM, GOOD, Screen, styled};
-use crate::verdict::{Held, Stage, Verdict};
+use crate::verdict::{Verdict, Verified};
 use crate::workspace::{self, Lesson};
-use crate::{Ended, Error};
+use crate::{Error, Status};
 
 /// The lesson that is shown when none is named: the document's own.
 pub(crate) const FIRST: &str = "tcp-echo";
@@ -61,7 +59,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// No such lesson; a broken page; programs that cannot be built; a closed standard output.
-pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
+pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
     let root = workspace::root();
     let word = options.lesson.as_deref().unwrap_or(FIRST);
     let (lessons, only) = if options.all {
@@ -76,15 +74,13 @@ pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
         course.push((lesson, pages));
     }
     let programs = build::programs_of(&root, course.iter().flat_map(|(_, pages)| pages))?;
-    let network = crate::choose_network(options.host_network, |refusal| {
-        let _ = writeln!(io::stderr(), "note: {refusal}");
-    })?;
-    let mut stage = crate::stage(programs, network);
-    stage.limits.run = options.deadline;
-    stage.limits.ready = stage.limits.ready.min(options.deadline);
+    let network = runner::choose_network(options.host_network)?;
+    let mut runner = Runner::new(programs, network);
+    runner.limits.run = options.deadline;
+    runner.limits.ready = runner.limits.ready.min(options.deadline);
     let mut out = anstream::stdout();
     let mut demo =
-        Demo { root: &root, stage, scenes: options.scenes, out: &mut out, started };
+        Demo { root: &root, runner, scenes: options.scenes, out: &mut out, started };
     let ended = match &course[..] {
         [(lesson, pages)] if !options.all => {
             demo.lesson(lesson, pages, only, options.lesson.is_none())
@@ -96,46 +92,11 @@ pub fn demo(options: &Options, started: Instant) -> Result<Ended, Error> {
 
 struct Demo<'a, W> {
     root: &'a std::path::Path,
-    stage: Stage,
+    runner: Runner,
     /// Whether all scenes are run, or each lesson's first.
     scenes: bool,
     out: &'a mut W,
     started: Instant,
-}
-
-/// A scene with its place.
-pub(crate) type Job<'a> = (&'a Page, &'a Scene);
-
-pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
-    pages
-        .iter()
-        .flat_map(|page| page.scenes.iter().map(move |scene| (page, scene)))
-        .collect()
-}
-
-/// `pairings: python-rust`, or the scene alone where it stands on the lesson's own page.
-fn title(page: &Page, scene: &Scene) -> String {
-    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let main = if scene.name.is_empty() { "main" } else { &scene.name };
-    if stem == "README" { main.to_owned() } else { format!("{stem}: {main}") }
-}
-
-/// The place of the scene that a user's word means.
-pub(crate) fn find(
-    lesson: &Lesson,
-    jobs: &[Job<'_>],
-    word: &str,
-) -> Result<usize, Error> {
-    let is = |(page, scene): &Job<'_>| scene.name == word || title(page, scene) == word;
-    jobs.iter().position(is).ok_or_else(|| {
-        let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
-        Error(format!(
-            "find scene `{}` of {}: no such scene; there are: {}",
-            crate::bytes::shown(word.as_bytes()),
-            lesson.directory,
-            names.join(", ")
-        ))
-    })
 }
 
 impl<W: Write + Send> Demo<'_, W> {
@@ -146,7 +107,7 @@ impl<W: Write + Send> Demo<'_, W> {
         pages: &[Page],
         only: Option<&str>,
         default: bool,
-    ) -> io::Result<Result<Ended, Error>> {
+    ) -> io::Result<Result<Status, Error>> {
         let jobs = jobs(pages);
         let first = match only.map(|word| find(lesson, &jobs, word)).transpose() {
             Ok(first) => first.unwrap_or(0),
@@ -154,34 +115,34 @@ impl<W: Write + Send> Demo<'_, W> {
         };
         let Some((page, scene)) = jobs.get(first) else {
             writeln!(self.out, "{}: nothing on this page runs", lesson.directory)?;
-            return Ok(Ok(Ended::Well));
+            return Ok(Ok(Status::AsDocumented));
         };
         let width = if io::stdout().is_terminal() { screen::width() } else { None };
         let mut screen = Screen::new(&mut *self.out, scene, width);
-        let held =
-            self.stage.hold(self.root, page, scene, &mut |shown| screen.line(shown));
+        let verified =
+            self.runner.verify(self.root, page, scene, &mut |shown| screen.line(shown));
         screen.finish()?;
-        self.verdict(page, scene, &held)?;
-        let mut all = vec![held];
+        self.verdict(page, scene, &verified)?;
+        let mut all = vec![verified];
         if self.scenes && only.is_none() && jobs.len() > 1 {
             writeln!(self.out, "\n{}", styled(BOLD, "the other scenes of this lesson"))?;
             let rest = &jobs[1..];
             let width = rest.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
-            let stage = &self.stage;
+            let runner = &self.runner;
             let (root, out) = (self.root, &mut *self.out);
-            hold_all(stage, root, rest, |at, held| {
+            verify_all(runner, root, rest, |at, verified| {
                 let (page, scene) = rest[at];
                 let name = screen::fill(&title(page, scene), width);
-                writeln!(out, "{} {name}  {}", mark(&held), aside(&held))?;
-                write!(out, "{}", indented(&held.explain()))?;
-                all.push(held);
+                writeln!(out, "{} {name}  {}", mark(&verified), aside(&verified))?;
+                write!(out, "{}", indented(&verified.explain()))?;
+                all.push(verified);
                 Ok(())
             })?;
         }
         self.closing(&all)?;
         let name = lesson.name();
         let ended = ended(&all);
-        if ended != Ended::Well {
+        if ended != Status::AsDocumented {
             // The next step is to see why, which stands above.
         } else if default {
             writeln!(
@@ -207,24 +168,31 @@ impl<W: Write + Send> Demo<'_, W> {
     }
 
     /// The verdict on a scene that was shown.
-    fn verdict(&mut self, page: &Page, scene: &Scene, held: &Held) -> io::Result<()> {
+    fn verdict(
+        &mut self,
+        page: &Page,
+        scene: &Scene,
+        verified: &Verified,
+    ) -> io::Result<()> {
         let terminals = match scene.terminals.len() {
             1 => "the terminal shows".to_owned(),
             2 => "both terminals show".to_owned(),
             count => format!("all {count} terminals show"),
         };
         let path = page.path.display();
-        match &held.verdict {
+        match &verified.verdict {
             Verdict::Matches => writeln!(
                 self.out,
                 "\n{} {terminals} what {path} says  {}",
-                mark(held),
-                aside(held)
+                mark(verified),
+                aside(verified)
             )?,
-            Verdict::Skipped(why) => writeln!(self.out, "{} skipped: {why}", mark(held))?,
-            _ => write!(self.out, "\n{} {}", mark(held), held.explain())?,
+            Verdict::Skipped(why) => {
+                writeln!(self.out, "{} skipped: {why}", mark(verified))?
+            }
+            _ => write!(self.out, "\n{} {}", mark(verified), verified.explain())?,
         }
-        for left in held.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
+        for left in verified.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
             writeln!(
                 self.out,
                 "{}",
@@ -238,7 +206,7 @@ impl<W: Write + Send> Demo<'_, W> {
     fn course(
         &mut self,
         course: &[(Lesson, Vec<Page>)],
-    ) -> io::Result<Result<Ended, Error>> {
+    ) -> io::Result<Result<Status, Error>> {
         let width =
             course.iter().map(|(lesson, _)| lesson.directory.len()).max().unwrap_or(0);
         let take = if self.scenes { usize::MAX } else { 1 };
@@ -250,37 +218,41 @@ impl<W: Write + Send> Demo<'_, W> {
         let all: Vec<Job<'_>> =
             lessons.iter().flat_map(|(_, jobs)| jobs.iter().copied()).collect();
         let mut lessons = lessons.iter().peekable();
-        let mut done: Vec<Held> = Vec::new();
+        let mut done: Vec<Verified> = Vec::new();
         let mut from = 0;
-        let (stage, root, out) = (&self.stage, self.root, &mut *self.out);
-        hold_all(stage, root, &all, |_, held| {
-            done.push(held);
+        let (runner, root, out) = (&self.runner, self.root, &mut *self.out);
+        verify_all(runner, root, &all, |_, verified| {
+            done.push(verified);
             let Some((lesson, _)) =
                 lessons.next_if(|(_, jobs)| jobs.len() == done.len() - from)
             else {
                 return Ok(());
             };
-            let held = &done[from..];
+            let verified = &done[from..];
             from = done.len();
             let name = screen::fill(&lesson.directory, width);
             writeln!(
                 out,
                 "{} {name}  {}",
-                worst_mark(held),
-                styled(DIM, &summary(held))
+                worst_mark(verified),
+                styled(DIM, &summary(verified))
             )?;
-            held.iter().try_for_each(|held| write!(out, "{}", indented(&held.explain())))
+            verified
+                .iter()
+                .try_for_each(|verified| write!(out, "{}", indented(&verified.explain())))
         })?;
         self.closing(&done)?;
         Ok(Ok(ended(&done)))
     }
 
-    fn closing(&mut self, all: &[Held]) -> io::Result<()> {
-        let bad = all.iter().filter(|held| !held.is_good()).count();
-        let skipped =
-            all.iter().filter(|held| matches!(held.verdict, Verdict::Skipped(_))).count();
+    fn closing(&mut self, all: &[Verified]) -> io::Result<()> {
+        let bad = all.iter().filter(|verified| !verified.is_good()).count();
+        let skipped = all
+            .iter()
+            .filter(|verified| matches!(verified.verdict, Verdict::Skipped(_)))
+            .count();
         let good = all.len() - bad - skipped;
-        let network = match self.stage.network {
+        let network = match self.runner.network {
             Network::Private => "private network",
             Network::Host => "host's network",
         };
@@ -294,50 +266,11 @@ impl<W: Write + Send> Demo<'_, W> {
     }
 }
 
-/// Runs all jobs, as many at once as there are processors where the network allows it, and
-/// gives each to `report` in the order of the list.
-fn hold_all(
-    stage: &Stage,
-    root: &std::path::Path,
-    jobs: &[Job<'_>],
-    mut report: impl FnMut(usize, Held) -> io::Result<()>,
-) -> io::Result<()> {
-    let workers = match stage.network {
-        Network::Private => thread::available_parallelism().map_or(1, NonZero::get),
-        Network::Host => 1,
-    };
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..workers.min(jobs.len()) {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((page, scene)) = jobs.get(at) else { return };
-                    let _ = sender.send((at, stage.hold(root, page, scene, &mut |_| {})));
-                }
-            });
-        }
-        drop(sender);
-        let mut early = BTreeMap::new();
-        let mut reported = 0;
-        for (at, held) in receiver {
-            early.insert(at, held);
-            while let Some(held) = early.remove(&reported) {
-                report(reported, held)?;
-                reported += 1;
-            }
-        }
-        Ok(())
-    })
-}
-
 /// `3 scenes, 1 skipped: python3 is not installed, 12.1 ms`.
-fn summary(held: &[Held]) -> String {
-    let mut skips: Vec<&str> = held
+fn summary(verified: &[Verified]) -> String {
+    let mut skips: Vec<&str> = verified
         .iter()
-        .filter_map(|held| match &held.verdict {
+        .filter_map(|verified| match &verified.verdict {
             Verdict::Skipped(why) => Some(why.as_str()),
             _ => None,
         })
@@ -350,44 +283,45 @@ fn summary(held: &[Held]) -> String {
             format!(", {count} skipped: {}", skips.join(", "))
         }
     };
-    let s = if held.len() == 1 { "" } else { "s" };
-    let time = milliseconds(elapsed(held));
-    format!("{} scene{s}{skipped}, {time}", held.len())
+    let s = if verified.len() == 1 { "" } else { "s" };
+    let time = milliseconds(elapsed(verified));
+    format!("{} scene{s}{skipped}, {time}", verified.len())
 }
 
-fn elapsed(held: &[Held]) -> Duration {
-    held.iter().filter_map(|held| Some(held.outcome.as_ref()?.elapsed)).sum()
+fn elapsed(verified: &[Verified]) -> Duration {
+    verified.iter().filter_map(|verified| Some(verified.outcome.as_ref()?.elapsed)).sum()
 }
 
-fn ended(all: &[Held]) -> Ended {
-    if all.iter().any(|held| !held.is_good()) {
-        Ended::Badly
+fn ended(all: &[Verified]) -> Status {
+    if all.iter().any(|verified| !verified.is_good()) {
+        Status::Failed
     } else if !all.is_empty()
-        && all.iter().all(|held| matches!(held.verdict, Verdict::Skipped(_)))
+        && all.iter().all(|verified| matches!(verified.verdict, Verdict::Skipped(_)))
     {
-        Ended::Skipped
+        Status::Skipped
     } else {
-        Ended::Well
+        Status::AsDocumented
     }
 }
 
 /// A lesson is good where nothing is wrong and something ran.
-fn worst_mark(held: &[Held]) -> String {
-    let bad = held.iter().find(|held| !held.is_good());
-    let ran = held.iter().find(|held| matches!(held.verdict, Verdict::Matches));
-    bad.or(ran).or(held.first()).map(mark).unwrap_or_default()
+fn worst_mark(verified: &[Verified]) -> String {
+    let bad = verified.iter().find(|verified| !verified.is_good());
+    let ran =
+        verified.iter().find(|verified| matches!(verified.verdict, Verdict::Matches));
+    bad.or(ran).or(verified.first()).map(mark).unwrap_or_default()
 }
 
-fn mark(held: &Held) -> String {
-    match held.verdict {
+fn mark(verified: &Verified) -> String {
+    match verified.verdict {
         Verdict::Matches => styled(GOOD, "✓"),
         Verdict::Skipped(_) => styled(DIM, "–"),
         _ => styled(BAD, "✗"),
     }
 }
 
-fn aside(held: &Held) -> String {
-    let text = match (&held.verdict, &held.outcome) {
+fn aside(verified: &Verified) -> String {
+    let text = match (&verified.verdict, &verified.outcome) {
         (Verdict::Skipped(why), _) => format!("skipped: {why}"),
         (_, Some(outcome)) => milliseconds(outcome.elapsed),
         _ => String::new(),

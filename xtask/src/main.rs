@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use xtask::{Ended, bench, check, ci, demo, flow, new_lesson, tidy, update};
+use xtask::{Status, bench, check, ci, demo, flow, new_lesson, tidy, update};
 
 /// Runs what the lessons say, and holds it against what they show.
 #[derive(Debug, Parser)]
@@ -69,9 +69,9 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
     };
     match ended {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Badly) => ExitCode::FAILURE,
-        Ok(Ended::Skipped) => ExitCode::from(77),
+        Ok(Status::AsDocumented) => ExitCode::SUCCESS,
+        Ok(Status::Failed) => ExitCode::FAILURE,
+        Ok(Status::Skipped) => ExitCode::from(77),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE

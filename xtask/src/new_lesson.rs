@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::workspace;
-use crate::{Ended, Error};
+use crate::{Error, Status};
 
 /// What `new-lesson` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,7 +22,7 @@ pub struct Options {
 /// # Errors
 /// A name or number that is taken or is none; a file that cannot be written. Nothing that
 /// is there is overwritten.
-pub fn new_lesson(options: &Options) -> Result<Ended, Error> {
+pub fn new_lesson(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     let directory = make(&root, &options.name, options.number)?;
     writeln!(
@@ -43,7 +43,7 @@ pub fn new_lesson(options: &Options) -> Result<Ended, Error> {
         name = options.name,
     )
     .map_err(Error::io("write to stdout"))?;
-    Ok(Ended::Well)
+    Ok(Status::AsDocumented)
 }
 
 /// Makes the lesson in the checkout at `root`, and says its folder's name.
@@ -52,14 +52,14 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
     if !letter || !name.chars().all(fits) || name.ends_with('-') || name.contains("--") {
-        return Err(Error(format!(
+        return Err(Error::new(format!(
             "{attempt}: no name for a lesson; use lower-case letters, digits and single \
              dashes, as in half-close"
         )));
     }
     let lessons = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
     if let Some(taken) = lessons.iter().find(|lesson| lesson.name() == name) {
-        return Err(Error(format!(
+        return Err(Error::new(format!(
             "{attempt}: lessons/{} has that name; choose another",
             taken.directory
         )));
@@ -72,7 +72,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
     let number = number.unwrap_or_else(next);
     if number == 0 || number > 99 || numbers().any(|taken| taken == number) {
-        return Err(Error(format!(
+        return Err(Error::new(format!(
             "{attempt}: number {number} is taken, or not from 1 to 99; leave --number out for \
              the next free one"
         )));
@@ -96,7 +96,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
         let text = fs::read_to_string(root.join(file))
             .map_err(Error::io(&format!("{attempt}: read {file}")))?;
         let text = with_row(&text, number, &row).ok_or_else(|| {
-            Error(format!(
+            Error::new(format!(
                 "{attempt}: {file} has no table of lessons (rows that begin with `| 1 |`)"
             ))
         })?;
@@ -105,7 +105,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let workspace = fs::read_to_string(root.join("Cargo.toml"))
         .map_err(Error::io(&format!("{attempt}: read Cargo.toml")))?;
     let workspace = with_member(&workspace, &directory).ok_or_else(|| {
-        Error(format!(
+        Error::new(format!(
             "{attempt}: Cargo.toml has no lesson among the workspace's members"
         ))
     })?;

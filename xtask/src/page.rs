@@ -98,7 +98,7 @@ pub struct Flow {
 
 /// A fault of a page, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Diagnostic {
     /// The file, relative to the root of the checkout.
     pub path: PathBuf,
     /// The line; the first of a file is 1.
@@ -107,13 +107,13 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.path.display(), self.line, self.message)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Diagnostic {}
 
 /// Languages of blocks that are prose when no file is named.
 const PROSE: &[&str] =
@@ -123,8 +123,8 @@ impl Page {
     /// Reads the blocks of `text`, which stands at `path` (relative to the checkout).
     ///
     /// # Errors
-    /// All [`Fault`]s of the page, in its order.
-    pub fn parse(path: &Path, text: &str) -> Result<Page, Vec<Fault>> {
+    /// All [`Diagnostic`]s of the page, in its order.
+    pub fn parse(path: &Path, text: &str) -> Result<Page, Vec<Diagnostic>> {
         let mut page = Page {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -136,7 +136,7 @@ impl Page {
         for block in markdown::blocks(text) {
             let line = block.line;
             if let Err((line, message)) = page.add(block) {
-                faults.push(Fault { path: path.to_owned(), line, message });
+                faults.push(Diagnostic { path: path.to_owned(), line, message });
             }
             debug_assert!(line > 0);
         }
@@ -151,7 +151,7 @@ impl Page {
                  SCENE` names a scene of its page"
             );
             let line = flow.line - 1;
-            faults.push(Fault { path: path.to_owned(), line, message });
+            faults.push(Diagnostic { path: path.to_owned(), line, message });
         }
         if faults.is_empty() { Ok(page) } else { Err(faults) }
     }
@@ -337,7 +337,7 @@ fn words(command: &str) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Page, Vec<Fault>> {
+    fn parse(text: &str) -> Result<Page, Vec<Diagnostic>> {
         Page::parse(Path::new("page.md"), text)
     }
 
@@ -345,7 +345,7 @@ mod tests {
         parse(text)
             .unwrap_err()
             .iter()
-            .map(Fault::to_string)
+            .map(Diagnostic::to_string)
             .collect::<Vec<_>>()
             .join("\n")
     }

@@ -14,10 +14,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::markdown;
-use crate::page::{Fault, Page, Quotation};
+use crate::page::{Diagnostic, Page, Quotation};
 use crate::snapshot;
 use crate::workspace;
-use crate::{Ended, Error};
+use crate::{Error, Status};
 
 /// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
 /// Debian has not.
@@ -27,7 +27,7 @@ const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strac
 ///
 /// # Errors
 /// `lessons/` cannot be read, or standard output is closed.
-pub fn tidy() -> Result<Ended, Error> {
+pub fn tidy() -> Result<Status, Error> {
     let root = workspace::root();
     let faults = faults(&root).map_err(Error::io("read lessons/"))?;
     let mut out = anstream::stdout();
@@ -40,16 +40,16 @@ pub fn tidy() -> Result<Ended, Error> {
             "tidy: quotations, commands, links, tables and snapshots agree with the files"
         )
         .map_err(Error::io("write to stdout"))?;
-        return Ok(Ended::Well);
+        return Ok(Status::AsDocumented);
     }
-    Ok(Ended::Badly)
+    Ok(Status::Failed)
 }
 
 /// Everything in the checkout at `root` that does not agree.
 ///
 /// # Errors
 /// `lessons/` cannot be read.
-pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
+pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let lessons = workspace::lessons(root)?;
     for lesson in &lessons {
@@ -72,7 +72,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
         match fs::read_to_string(root.join(table)) {
             Err(error) => {
                 let message = format!("read the table of lessons: {error}");
-                faults.push(Fault { path, line: 1, message });
+                faults.push(Diagnostic { path, line: 1, message });
             }
             Ok(text) => {
                 faults.extend(dead_links(root, &path, &text));
@@ -81,7 +81,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
                         let directory = &lesson.directory;
                         let message =
                             format!("no link to lessons/{directory}/: add its row");
-                        faults.push(Fault { path: path.clone(), line: 1, message });
+                        faults.push(Diagnostic { path: path.clone(), line: 1, message });
                     }
                 }
             }
@@ -95,8 +95,9 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Fault>> {
 
 /// A quotation must stand in its file as consecutive lines; a common indentation may be
 /// left out.
-fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
-    let fault = |line, message| Some(Fault { path: page.path.clone(), line, message });
+fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnostic> {
+    let fault =
+        |line, message| Some(Diagnostic { path: page.path.clone(), line, message });
     let file = &quotation.file;
     let path = Path::new(file);
     let inside = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
@@ -137,7 +138,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Fault> {
 }
 
 /// Links to files of the checkout that are not there.
-fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
+fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Diagnostic> {
     let folder = root.join(path.parent().unwrap_or(Path::new("")));
     let mut faults = Vec::new();
     for (line, link) in markdown::links(text) {
@@ -146,7 +147,7 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
             continue;
         }
         if !folder.join(file).exists() {
-            faults.push(Fault {
+            faults.push(Diagnostic {
                 path: path.to_owned(),
                 line,
                 message: format!("the link to {file} leads nowhere"),
@@ -157,7 +158,7 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Fault> {
 }
 
 /// Commands whose program is neither the checkout's nor one that CI installs.
-fn unknown_programs(page: &Page) -> Vec<Fault> {
+fn unknown_programs(page: &Page) -> Vec<Diagnostic> {
     let terminals = page.scenes.iter().flat_map(|scene| &scene.terminals);
     let steps = terminals.flat_map(|terminal| &terminal.steps);
     let programs =
@@ -166,7 +167,7 @@ fn unknown_programs(page: &Page) -> Vec<Fault> {
         |name: &str| name == "cargo" || name.contains('/') || PROGRAMS.contains(&name);
     programs
         .filter(|(_, name)| !known(name))
-        .map(|(line, name)| Fault {
+        .map(|(line, name)| Diagnostic {
             path: page.path.clone(),
             line,
             message: format!(
@@ -178,14 +179,14 @@ fn unknown_programs(page: &Page) -> Vec<Fault> {
 }
 
 /// Snapshots and recorded logs of a lesson that belong to no block of its pages.
-fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Fault> {
+fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Diagnostic> {
     let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
     let entries = fs::read_dir(folder.join("snapshots")).into_iter().flatten();
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .map(|file| file.strip_prefix(root).unwrap_or(&file).to_owned())
         .filter(|file| !wanted.contains(file))
-        .map(|path| Fault {
+        .map(|path| Diagnostic {
             path,
             line: 1,
             message:

@@ -3,15 +3,16 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use crate::build;
 use crate::page::{Flow, Page};
-use crate::verdict::{Held, Stage, Verdict};
+use crate::runner::{self, Runner};
+use crate::verdict::{Verdict, Verified};
 use crate::workspace;
-use crate::{Ended, Error};
+use crate::{Error, Status};
 use crate::{flow, transcript};
 
 /// What `update` was asked.
@@ -25,7 +26,7 @@ pub struct Options {
 ///
 /// # Errors
 /// In CI; a broken page; a file that cannot be written; no private network and a busy one.
-pub fn update(options: &Options) -> Result<Ended, Error> {
+pub fn update(options: &Options) -> Result<Status, Error> {
     if env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false") {
         return Err(Error::new(
             "update the pages: refused in CI (the variable CI is set); pages change only \
@@ -37,7 +38,7 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
         Some(word) => match workspace::lesson_and_scene(&root, word)? {
             (lesson, None) => vec![lesson],
             (lesson, Some(_)) => {
-                return Err(Error(format!(
+                return Err(Error::new(format!(
                     "update `{word}`: a lesson is updated whole; try {}",
                     lesson.name()
                 )));
@@ -52,20 +53,18 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
     let drawn = pages.iter().any(|page| !page.flows.is_empty());
     let more: &[&str] = if drawn { &["flow"] } else { &[] };
     let programs = build::programs_of_and(&root, &pages, more)?;
-    let network = crate::choose_network(false, |refusal| {
-        let _ = writeln!(io::stderr(), "note: {refusal}");
-    })?;
-    let stage = crate::stage(programs, network);
+    let network = runner::choose_network(false)?;
+    let runner = Runner::new(programs, network);
     let mut out = anstream::stdout();
     let mut say =
         |line: String| writeln!(out, "{line}").map_err(Error::io("write to stdout"));
-    let mut ended = Ended::Well;
+    let mut ended = Status::AsDocumented;
     for page in &pages {
         let path = page.path.display();
-        let (text, problems) = rewritten(&stage, &root, page);
+        let (text, problems) = rewritten(&runner, &root, page);
         for problem in problems {
             say(problem)?;
-            ended = Ended::Badly;
+            ended = Status::Failed;
         }
         if text == page.text {
             say(format!("{path}: as it was"))?;
@@ -79,12 +78,12 @@ pub fn update(options: &Options) -> Result<Ended, Error> {
 }
 
 /// The page's text with the transcripts of a run, and what stood in the way.
-fn rewritten(stage: &Stage, root: &Path, page: &Page) -> (String, Vec<String>) {
+fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let mut problems = Vec::new();
     for scene in &page.scenes {
-        let held = stage.hold(root, page, scene, &mut |_| {});
-        match (&held.verdict, &held.outcome) {
+        let verified = runner.verify(root, page, scene, &mut |_| {});
+        match (&verified.verdict, &verified.outcome) {
             (Verdict::Differs(_), Some(outcome)) => {
                 let on_page: Vec<Vec<String>> = scene
                     .terminals
@@ -102,11 +101,11 @@ fn rewritten(stage: &Stage, root: &Path, page: &Page) -> (String, Vec<String>) {
                 page.path.display(),
                 scene.name
             )),
-            _ => problems.push(held.explain().trim_end().to_owned()),
+            _ => problems.push(verified.explain().trim_end().to_owned()),
         }
     }
     for flow in &page.flows {
-        match flow_edit(stage, root, page, flow) {
+        match flow_edit(runner, root, page, flow) {
             Ok(edit) => edits.extend(edit),
             Err(problem) => problems.push(problem),
         }
@@ -122,7 +121,7 @@ fn rewritten(stage: &Stage, root: &Path, page: &Page) -> (String, Vec<String>) {
 
 /// What changes in a page's drawing; its recorded log is written where it is another.
 fn flow_edit(
-    stage: &Stage,
+    runner: &Runner,
     root: &Path,
     page: &Page,
     drawing: &Flow,
@@ -131,17 +130,17 @@ fn flow_edit(
     let left = |why: &str| {
         format!("{path}: the flow of scene `{}` is left as it is: {why}", drawing.scene)
     };
-    if let Some(why) = flow::refusal(&stage.programs, stage.network) {
+    if let Some(why) = flow::refusal(&runner.programs, runner.network) {
         return Err(left(&why));
     }
-    let (verdict, drawn) = flow::hold(stage, root, page, drawing);
+    let (verdict, drawn) = flow::verify(runner, root, page, drawing);
     let Some(drawn) = drawn else {
         return Err(match &verdict {
             Verdict::Skipped(why) => left(why),
-            _ => Held { verdict, outcome: None }.explain().trim_end().to_owned(),
+            _ => Verified { verdict, outcome: None }.explain().trim_end().to_owned(),
         });
     };
-    let recorded = flow::hold_recording(&stage.programs, root, page, drawing);
+    let recorded = flow::verify_recording(&runner.programs, root, page, drawing);
     let same = matches!(verdict, Verdict::Matches);
     if !same || !matches!(recorded, Verdict::Matches) {
         flow::write_recording(root, page, drawing, &drawn)

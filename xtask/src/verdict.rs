@@ -1,15 +1,9 @@
-//! Runs a scene and holds what came against the page.
+//! What became of a scene, and how a person is told.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::Path;
-use std::time::{Duration, Instant};
 
-use crate::page::{Fault, Page, Scene};
-use crate::run::{self, Limits, Network, Outcome, Programs, Setting, Shown};
-use crate::transcript::{self, Difference};
+use crate::page::Diagnostic;
+use crate::run::Outcome;
 
 /// What became of a scene.
 #[derive(Debug)]
@@ -19,7 +13,7 @@ pub enum Verdict {
     /// Some did not.
     Differs(Vec<Mismatch>),
     /// The run was stopped, or could not begin.
-    Stopped(Fault),
+    Stopped(Diagnostic),
     /// This machine lacks a program that the scene runs: its name.
     Skipped(String),
 }
@@ -28,21 +22,21 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Mismatch {
     /// The line of the page where the difference begins, and what it is about.
-    pub fault: Fault,
+    pub fault: Diagnostic,
     /// The lines, as a diff: `- ` the page, `+ ` the run.
     pub diff: String,
 }
 
 /// A scene that was run, or was to be.
 #[derive(Debug)]
-pub struct Held {
+pub struct Verified {
     /// How it ended.
     pub verdict: Verdict,
     /// What came, if it ran.
     pub outcome: Option<Outcome>,
 }
 
-impl Held {
+impl Verified {
     /// Whether the page holds, or could not be tried here.
     pub fn is_good(&self) -> bool {
         matches!(self.verdict, Verdict::Matches | Verdict::Skipped(_))
@@ -77,181 +71,4 @@ pub(crate) fn shortened(line: &str) -> String {
         None => line.to_owned(),
         Some((end, _)) => format!("{}… ({} bytes)", &line[..end], line.len()),
     }
-}
-
-/// Where and how scenes are run.
-#[derive(Debug, Clone)]
-pub struct Stage {
-    /// Where commands are found.
-    pub programs: Programs,
-    /// Which network they use.
-    pub network: Network,
-    /// What a run may cost.
-    pub limits: Limits,
-}
-
-impl Stage {
-    /// What this machine lacks of that which `scene`, run in `folder`, needs: a program, or
-    /// IPv6 where a line names an address of it.
-    pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
-        let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
-        let missing = steps.find_map(|step| {
-            let missing = self.programs.resolve(&step.words, folder).err()?;
-            missing.is_not_installed().then(|| missing.to_string())
-        });
-        let mut lines = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
-        missing.or_else(|| {
-            let ipv6 = lines.any(|line| transcript::names_ipv6(line));
-            let why = || "the loopback interface has no IPv6 address, ::1".to_owned();
-            (ipv6 && !self.network.has_ipv6()).then(why)
-        })
-    }
-
-    /// Runs `scene` of `page` and compares. Each line is told to `show` as it comes.
-    pub fn hold(
-        &self,
-        root: &Path,
-        page: &Page,
-        scene: &Scene,
-        show: &mut (dyn FnMut(Shown<'_>) + Send),
-    ) -> Held {
-        let stopped = |line, message: String, outcome| {
-            let verdict =
-                Verdict::Stopped(Fault { path: page.path.clone(), line, message });
-            Held { verdict, outcome }
-        };
-        let first_line = scene.terminals.first().map_or(1, |terminal| terminal.line);
-        let folder = root.join(page.path.parent().unwrap_or(Path::new("")));
-        if let Some(why) = self.lacks(scene, &folder) {
-            return Held { verdict: Verdict::Skipped(why), outcome: None };
-        }
-        for step in scene.terminals.iter().flat_map(|terminal| &terminal.steps) {
-            if let Err(missing) = self.programs.resolve(&step.words, &folder) {
-                return stopped(step.line, missing.to_string(), None);
-            }
-        }
-        // One run at a time on the host: the lock is released when the file is closed.
-        let mut _turn = None;
-        if self.network == Network::Host {
-            match turn(&self.programs.binaries) {
-                Ok(file) => _turn = Some(file),
-                Err(error) => {
-                    let message = format!("wait for the host's network: {error}");
-                    return stopped(first_line, message, None);
-                }
-            }
-            if let Some((line, port)) = busy_port(scene) {
-                return stopped(line, in_use(port), None);
-            }
-        }
-        let setting = Setting {
-            folder: &folder,
-            programs: &self.programs,
-            network: self.network,
-            limits: self.limits,
-        };
-        let outcome = match run::run(scene, setting, show) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                return stopped(first_line, format!("run the scene: {error}"), None);
-            }
-        };
-        if let Some(failure) = &outcome.failure {
-            return stopped(failure.line, failure.to_string(), Some(outcome));
-        }
-        let expected: Vec<Vec<String>> =
-            scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
-        let mismatches: Vec<Mismatch> =
-            transcript::compare(&expected, &outcome.terminals)
-                .into_iter()
-                .zip(&scene.terminals)
-                .filter_map(|(difference, terminal)| {
-                    let Difference { line, diff } = difference?;
-                    let message = format!(
-                        "terminal {} shows something else than the page{}",
-                        terminal.name,
-                        if scene.name.is_empty() {
-                            String::new()
-                        } else {
-                            format!(", in scene {}", scene.name)
-                        },
-                    );
-                    let fault = Fault {
-                        path: page.path.clone(),
-                        line: terminal.line + line,
-                        message,
-                    };
-                    let diff = diff.lines().map(|line| shortened(line) + "\n").collect();
-                    Some(Mismatch { fault, diff })
-                })
-                .collect();
-        let verdict = if mismatches.is_empty() {
-            Verdict::Matches
-        } else {
-            Verdict::Differs(mismatches)
-        };
-        Held { verdict, outcome: Some(outcome) }
-    }
-}
-
-/// Waits for this process's turn on the host's network; others hold the same folder.
-fn turn(binaries: &Path) -> io::Result<File> {
-    let folder = match File::open(binaries) {
-        Ok(folder) => folder,
-        // Windows opens no folder so; there the ports tell when two runs meet.
-        Err(_) if cfg!(windows) => return File::open(std::env::current_exe()?),
-        Err(error) => return Err(error),
-    };
-    // Whoever holds it is a run with a deadline of its own.
-    if cfg!(unix) {
-        folder.lock()?;
-    }
-    Ok(folder)
-}
-
-/// The first port which the scene names, and somebody else has; with its line.
-fn busy_port(scene: &Scene) -> Option<(usize, u16)> {
-    let lines = scene
-        .terminals
-        .iter()
-        .flat_map(|terminal| (terminal.line..).zip(&terminal.lines));
-    lines
-        .flat_map(|(line, text)| {
-            transcript::documented_ports(text).into_iter().map(move |port| (line, port))
-        })
-        .find(|(_, port)| is_busy(*port))
-}
-
-/// Whether the port stays busy. It may be so for a moment only: between fork and exec, a
-/// child that another thread starts (insta asks cargo where the workspace is) holds a copy of
-/// the listener by which this was asked the last time.
-fn is_busy(port: u16) -> bool {
-    const MOMENT: Duration = Duration::from_millis(500);
-    let deadline = Instant::now() + MOMENT;
-    while is_busy_now(port) {
-        if Instant::now() >= deadline {
-            return true;
-        }
-        std::thread::park_timeout(Duration::from_millis(1));
-    }
-    false
-}
-
-fn is_busy_now(port: u16) -> bool {
-    let address = (Ipv4Addr::LOCALHOST, port);
-    let in_use = |error: io::Error| error.kind() == io::ErrorKind::AddrInUse;
-    TcpListener::bind(address).err().is_some_and(in_use)
-        || UdpSocket::bind(address).err().is_some_and(in_use)
-}
-
-fn in_use(port: u16) -> String {
-    let holder = netlab::sockets::holder(port).map(|pid| {
-        let name = netlab::process::name(pid).unwrap_or_default();
-        format!(" by {name} (pid {pid})")
-    });
-    let holder = holder.unwrap_or_default();
-    format!(
-        "port {port} of the host's network is in use{holder}; end that program, or run on a \
-         private network"
-    )
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::page::{Fault, Page};
+use crate::page::{Diagnostic, Page};
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
@@ -60,7 +60,7 @@ impl Lesson {
     ///
     /// # Errors
     /// What cannot be read, or all faults of the page, each with its place.
-    pub fn pages(&self, root: &Path) -> Result<Vec<Page>, Vec<Fault>> {
+    pub fn pages(&self, root: &Path) -> Result<Vec<Page>, Vec<Diagnostic>> {
         let folder = self.folder(root);
         let mut files: Vec<PathBuf> = fs::read_dir(&folder)
             .map_err(|error| vec![unreadable(root, &folder, &error)])?
@@ -78,15 +78,15 @@ impl Lesson {
 ///
 /// # Errors
 /// As [`Lesson::pages`].
-pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Fault>> {
+pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Diagnostic>> {
     let text =
         fs::read_to_string(file).map_err(|error| vec![unreadable(root, file, &error)])?;
     Page::parse(file.strip_prefix(root).unwrap_or(file), &text)
 }
 
-fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Fault {
+fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Diagnostic {
     let path = file.strip_prefix(root).unwrap_or(file).to_owned();
-    Fault { path, line: 1, message: format!("read the page: {error}") }
+    Diagnostic { path, line: 1, message: format!("read the page: {error}") }
 }
 
 /// The name of the package whose `Cargo.toml` is in `folder`; none where there is none.

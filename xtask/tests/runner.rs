@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
+use netlab::Network;
 use xtask::page::Page;
-use xtask::run::{Limits, Network, Programs};
-use xtask::verdict::{Held, Stage, Verdict};
+use xtask::run::{Programs, RunLimits};
+use xtask::runner::Runner;
+use xtask::verdict::{Verdict, Verified};
 
 /// A test: its name, and what it does on the network it is given.
 type Scenario = (&'static str, fn(&Arc<Bench>));
@@ -84,8 +86,8 @@ fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, Vec::new()).exit_code();
     }
     let mut refused = None;
-    let network =
-        xtask::choose_network(false, |why| refused = Some(why.to_owned())).unwrap();
+    let network = Network::choose(false, |why| refused = Some(why.to_owned()));
+    xtask::interrupt::watch().unwrap();
     let mut trials = Vec::new();
     let mut networks = vec![("host", Network::Host)];
     if network == Network::Private {
@@ -120,31 +122,31 @@ struct Bench {
 }
 
 impl Bench {
-    fn hold(&self, page: &str) -> Held {
-        self.hold_within(
+    fn verify(&self, page: &str) -> Verified {
+        self.verify_within(
             page,
-            Limits { ready: Duration::from_secs(20), ..Limits::default() },
+            RunLimits { ready: Duration::from_secs(20), ..RunLimits::default() },
         )
     }
 
-    fn hold_within(&self, page: &str, limits: Limits) -> Held {
+    fn verify_within(&self, page: &str, limits: RunLimits) -> Verified {
         let page = Page::parse(Path::new("tests/bad/page.md"), page).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let programs = Programs { binaries: binaries() };
-        let stage = Stage { programs, network: self.network, limits };
-        stage.hold(root, &page, &page.scenes[0], &mut |_| {})
+        let runner = Runner { programs, network: self.network, limits };
+        runner.verify(root, &page, &page.scenes[0], &mut |_| {})
     }
 
     /// The lines of the one terminal that runs `misbehave.sh MODE`.
-    fn misbehave(&self, mode: &str, limits: Limits) -> (Held, Vec<String>) {
-        let held = self.hold_within(
+    fn misbehave(&self, mode: &str, limits: RunLimits) -> (Verified, Vec<String>) {
+        let verified = self.verify_within(
             &format!("```console it\n$ ./misbehave.sh {mode}\nleft\n```\n"),
             limits,
         );
-        let lines = held.outcome.as_ref().map_or(Vec::new(), |outcome| {
+        let lines = verified.outcome.as_ref().map_or(Vec::new(), |outcome| {
             outcome.terminals[0].iter().skip(1).cloned().collect()
         });
-        (held, lines)
+        (verified, lines)
     }
 }
 
@@ -152,33 +154,33 @@ fn binaries() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap().to_owned()
 }
 
-fn short() -> Limits {
+fn short() -> RunLimits {
     let limit = Duration::from_millis(300);
-    Limits {
+    RunLimits {
         ready: limit,
         run: limit,
         farewell: Duration::from_millis(100),
-        ..Limits::default()
+        ..RunLimits::default()
     }
 }
 
-fn stopped(held: &Held) -> String {
-    assert!(matches!(held.verdict, Verdict::Stopped(_)), "{:?}", held.verdict);
-    held.explain()
+fn stopped(verified: &Verified) -> String {
+    assert!(matches!(verified.verdict, Verdict::Stopped(_)), "{:?}", verified.verdict);
+    verified.explain()
 }
 
 fn a_page_that_holds_matches(bench: &Arc<Bench>) {
-    let held = bench.hold(
+    let verified = bench.verify(
         "```console one\n$ printf 'port %s\\n' 50001\nport 40000\n$ echo x\nx\n\
          ```\n\n```console two\n$ sh -c 'printf \"port %s\\n\" 50001 >&2'\nport 40000\n$ sh -c 'exit 7'\n\
          [exit status 7]\n```\n",
     );
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
 fn a_word_that_differs_is_named_with_its_line(bench: &Arc<Bench>) {
-    let held = bench.hold("\n```console one\n$ printf 'a\\nb\\n'\na\nc\n```\n");
-    let text = held.explain();
+    let verified = bench.verify("\n```console one\n$ printf 'a\\nb\\n'\na\nc\n```\n");
+    let text = verified.explain();
     assert!(
         text.starts_with("tests/bad/page.md:5: terminal one shows something else"),
         "{text}"
@@ -189,65 +191,68 @@ fn a_word_that_differs_is_named_with_its_line(bench: &Arc<Bench>) {
 fn never_ready(bench: &Arc<Bench>) {
     let page = "```console it\n$ ./misbehave.sh never-ready\nI listen\n```\n\n\
                 ```console two\n$ echo never\nnever\n```\n";
-    let limits = Limits { run: Duration::from_secs(20), ..short() };
-    let text = stopped(&bench.hold_within(page, limits));
+    let limits = RunLimits { run: Duration::from_secs(20), ..short() };
+    let text = stopped(&bench.verify_within(page, limits));
     assert!(text.contains("page.md:2: terminal it: not ready within 0.3 s"), "{text}");
     assert!(text.contains("nor printed `I listen`"), "{text}");
 }
 
 fn ready_by_a_printed_line(bench: &Arc<Bench>) {
-    let held = bench.hold(
+    let verified = bench.verify(
         "```console it\n$ sh -c 'echo ready; exec sleep 1000'\nready\n^C\n```\n\n\
          ```console two\n$ echo x\nx\n```\n",
     );
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
 fn spins_without_end(bench: &Arc<Bench>) {
-    let (held, _) = bench.misbehave("spins", short());
-    assert!(stopped(&held).contains("0.3 s"));
+    let (verified, _) = bench.misbehave("spins", short());
+    assert!(stopped(&verified).contains("0.3 s"));
 }
 
 fn dies_early(bench: &Arc<Bench>) {
-    let held = bench.hold("```console it\n$ ./misbehave.sh dies-early\nI listen\n```\n");
-    let text = held.explain();
+    let verified =
+        bench.verify("```console it\n$ ./misbehave.sh dies-early\nI listen\n```\n");
+    let text = verified.explain();
     assert!(text.contains("- I listen\n+ cannot go on\n+ [exit status 3]\n"), "{text}");
 }
 
 fn dies_by_a_signal(bench: &Arc<Bench>) {
-    let (_, lines) = bench.misbehave("dies-by-signal", Limits::default());
+    let (_, lines) = bench.misbehave("dies-by-signal", RunLimits::default());
     assert_eq!(lines, ["[killed by SIGSEGV]"]);
 }
 
 fn floods_stdout(bench: &Arc<Bench>) {
-    let (held, lines) = bench.misbehave("floods", Limits::default());
-    assert!(stopped(&held).contains("printed more than 1048576 bytes, and was stopped"));
+    let (verified, lines) = bench.misbehave("floods", RunLimits::default());
+    assert!(
+        stopped(&verified).contains("printed more than 1048576 bytes, and was stopped")
+    );
     let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
     assert!(bytes <= (1 << 20) + 100, "{bytes}");
 }
 
 fn a_line_of_100_megabytes(bench: &Arc<Bench>) {
-    let (held, lines) = bench.misbehave("long-line", Limits::default());
-    let text = stopped(&held);
+    let (verified, lines) = bench.misbehave("long-line", RunLimits::default());
+    let text = stopped(&verified);
     assert!(text.contains("printed more than 1048576 bytes"), "{}", text.len());
     assert!(text.len() < 10_000, "{}", text.len());
     assert!(lines.iter().all(|line| line.len() <= 1 << 20));
 }
 
 fn invalid_utf8_and_terminal_escapes(bench: &Arc<Bench>) {
-    let (_, lines) = bench.misbehave("not-utf8", Limits::default());
+    let (_, lines) = bench.misbehave("not-utf8", RunLimits::default());
     assert_eq!(lines, ["a\\xffb\\x1b[2J\\x01"]);
 }
 
 fn a_last_line_without_newline(bench: &Arc<Bench>) {
-    let (_, lines) = bench.misbehave("no-newline", Limits::default());
+    let (_, lines) = bench.misbehave("no-newline", RunLimits::default());
     assert_eq!(lines, ["half a line"]);
 }
 
 fn ignores_sigterm(bench: &Arc<Bench>) {
-    let (held, _) = bench.misbehave("ignores-sigterm", short());
-    assert!(stopped(&held).contains("0.3 s"));
-    nothing_is_left(&held);
+    let (verified, _) = bench.misbehave("ignores-sigterm", short());
+    assert!(stopped(&verified).contains("0.3 s"));
+    nothing_is_left(&verified);
 }
 
 fn leaves_a_grandchild_in_its_group(bench: &Arc<Bench>) {
@@ -263,17 +268,17 @@ fn a_grandchild_keeps_the_pipe_open(bench: &Arc<Bench>) {
 }
 
 fn left_behind(bench: &Arc<Bench>, mode: &str) {
-    let (held, lines) = bench.misbehave(mode, Limits::default());
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    let (verified, lines) = bench.misbehave(mode, RunLimits::default());
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
     assert_eq!(lines, ["left"]);
-    let outcome = held.outcome.as_ref().unwrap();
+    let outcome = verified.outcome.as_ref().unwrap();
     assert!(!outcome.leftovers.is_empty(), "the runner saw no process left behind");
-    nothing_is_left(&held);
+    nothing_is_left(&verified);
 }
 
 /// Every process that the run named as left behind is gone.
-fn nothing_is_left(held: &Held) {
-    for left in held.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
+fn nothing_is_left(verified: &Verified) {
+    for left in verified.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
         let pid = left.split("pid ").nth(1).unwrap().trim_end_matches(')');
         assert!(!is_alive(pid), "{left}");
     }
@@ -289,39 +294,39 @@ fn is_alive(pid: &str) -> bool {
 
 fn interrupted_as_the_page_says(bench: &Arc<Bench>) {
     // It starts nothing: what a shell is about to start loses the signal, and is waited for.
-    let held = bench.hold(
+    let verified = bench.verify(
         "```console it\n$ sh -c 'trap \"echo bye; exit 4\" INT; echo hi; while :; do :; \
          done'\nhi\n^C\nbye\n[exit status 4]\n```\n\n```console two\n$ echo x\nx\n```\n",
     );
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
 /// A line that comes late, as on a machine with much to do.
 const LATE: &str = "$ sh -c 'echo hi; sleep 0.2; echo late; exec sleep 1000'\nhi\n";
 
 fn an_interrupt_waits_for_the_lines_before_it(bench: &Arc<Bench>) {
-    let held = bench.hold(&format!("```console it\n{LATE}late\n^C\n```\n"));
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    let verified = bench.verify(&format!("```console it\n{LATE}late\n^C\n```\n"));
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
 /// The silence begins anew when the other terminal exits, without a word.
 fn an_interrupt_waits_for_lines_after_the_others_exit(bench: &Arc<Bench>) {
-    let held = bench.hold(
+    let verified = bench.verify(
         "```console it\n$ sh -c 'echo hi; sleep 1.5; echo late; exec sleep 1000'\nhi\nlate\n^C\n\
          ```\n\n```console two\n$ sleep 1.2\n```\n",
     );
-    assert!(matches!(held.verdict, Verdict::Matches), "{}", held.explain());
+    assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
 fn an_interrupt_waits_for_no_line_for_ever(bench: &Arc<Bench>) {
-    let held = bench.hold(&format!("```console it\n{LATE}late\nnever\n^C\n```\n"));
-    let text = held.explain();
+    let verified = bench.verify(&format!("```console it\n{LATE}late\nnever\n^C\n```\n"));
+    let text = verified.explain();
     assert!(text.contains("  late\n- never\n  ^C\n"), "{text}");
 }
 
 fn forgotten_interrupt_is_advised(bench: &Arc<Bench>) {
     let page = "```console it\n$ sh -c 'echo hi; exec sleep 1000'\nhi\n```\n";
-    let text = stopped(&bench.hold_within(page, short()));
+    let text = stopped(&bench.verify_within(page, short()));
     assert!(
         text.contains("still runs after 0.3 s; does its block need a `^C`?"),
         "{text}"
@@ -329,14 +334,16 @@ fn forgotten_interrupt_is_advised(bench: &Arc<Bench>) {
 }
 
 fn a_program_that_is_not_installed_is_a_skip(bench: &Arc<Bench>) {
-    let held = bench.hold("```console it\n$ no-such-program-here 1\n```\n");
-    let Verdict::Skipped(why) = &held.verdict else { panic!("{:?}", held.verdict) };
+    let verified = bench.verify("```console it\n$ no-such-program-here 1\n```\n");
+    let Verdict::Skipped(why) = &verified.verdict else {
+        panic!("{:?}", verified.verdict)
+    };
     assert_eq!(why, "no-such-program-here is not installed");
 }
 
 fn not_beside_the_page(bench: &Arc<Bench>) {
-    let held = bench.hold("```console it\n$ ./no-such-program.sh\n```\n");
-    let text = stopped(&held);
+    let verified = bench.verify("```console it\n$ ./no-such-program.sh\n```\n");
+    let text = stopped(&verified);
     assert!(
         text.contains("page.md:2: ./no-such-program.sh is not in the page"),
         "{text}"

@@ -24,6 +24,9 @@ pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod fence;
 
+mod network;
+pub use network::Network;
+
 mod refusal;
 pub use refusal::Refusal;
 

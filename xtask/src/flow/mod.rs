@@ -4,18 +4,18 @@
 //! `cargo xtask demo` does without the tracer. This module hands it a scene's commands, and
 //! holds what it draws against the page.
 
-mod hold;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-pub use hold::{Drawn, hold, hold_recording, refusal, write_recording};
+pub use verify::{Drawn, refusal, verify, verify_recording, write_recording};
 
-use crate::page::{Fault, Page, Scene};
+use crate::page::{Diagnostic, Page, Scene};
 use crate::run::Programs;
-use crate::{Ended, Error, build, demo, run, screen, snapshot, workspace};
+use crate::{Error, Status, build, demo, jobs, run, screen, snapshot, workspace};
 
 /// Columns of the drawings on the pages.
 pub const PAGE_COLUMNS: usize = 92;
@@ -80,7 +80,7 @@ pub struct Options {
 ///
 /// # Errors
 /// No such lesson or scene; a broken page; programs that cannot be built or started.
-pub fn flow(options: &Options) -> Result<Ended, Error> {
+pub fn flow(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     let own = !options.programs.is_empty() || !options.attach.is_empty();
     match &options.words[..] {
@@ -111,13 +111,16 @@ pub fn flow(options: &Options) -> Result<Ended, Error> {
 }
 
 /// Draws a lesson's run; where the system does not allow one, the recording beside the page.
-fn lesson(root: &Path, word: &str, options: &Options) -> Result<Ended, Error> {
+fn lesson(root: &Path, word: &str, options: &Options) -> Result<Status, Error> {
     let (lesson, only) = workspace::lesson_and_scene(root, word)?;
     let pages = lesson.pages(root)?;
-    let jobs = demo::jobs(&pages);
-    let at = only.map_or(Ok(0), |word| demo::find(&lesson, &jobs, word))?;
+    let jobs = jobs::jobs(&pages);
+    let at = only.map_or(Ok(0), |word| jobs::find(&lesson, &jobs, word))?;
     let Some((page, scene)) = jobs.get(at) else {
-        return Err(Error(format!("{}: nothing on this page runs", lesson.directory)));
+        return Err(Error::new(format!(
+            "{}: nothing on this page runs",
+            lesson.directory
+        )));
     };
     let programs = build::programs_of_and(root, &pages, &["flow"])?;
     let mut command = flow_command(&programs);
@@ -125,9 +128,9 @@ fn lesson(root: &Path, word: &str, options: &Options) -> Result<Ended, Error> {
     let folder = folder(root, page);
     let sides =
         sides(&programs, &folder, page, scene).map_err(|reason| match reason {
-            Unable::Page(fault) => Error(fault.to_string()),
+            Unable::Page(fault) => Error::new(fault.to_string()),
             Unable::Missing(what) => {
-                Error(format!("draw {word}: {what}; install it first"))
+                Error::new(format!("draw {word}: {what}; install it first"))
             }
         })?;
     // What the programs print is what `demo` shows.
@@ -221,7 +224,7 @@ enum Unable {
     /// A program of it is not installed.
     Missing(String),
     /// The page asks for what `flow` does not do.
-    Page(Fault),
+    Page(Diagnostic),
 }
 
 /// The command lines of a scene, each with a `--` before it, from the folder of its page.
@@ -231,8 +234,9 @@ fn sides(
     page: &Page,
     scene: &Scene,
 ) -> Result<Vec<OsString>, Unable> {
-    let fault =
-        |line, message| Unable::Page(Fault { path: page.path.clone(), line, message });
+    let fault = |line, message| {
+        Unable::Page(Diagnostic { path: page.path.clone(), line, message })
+    };
     let mut words: Vec<OsString> = Vec::new();
     for (at, terminal) in scene.terminals.iter().enumerate() {
         // `flow` starts each side when the one before is ready; the second command of a
@@ -272,14 +276,14 @@ fn sides(
 
 /// Replaces this process by the command, so that the terminal's ^C is the command's alone.
 #[cfg(unix)]
-fn become_it(mut command: Command) -> Result<Ended, Error> {
+fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;
     let error = command.exec();
-    Err(Error(format!("start {}: {error}", command.get_program().to_string_lossy())))
+    Err(Error::new(format!("start {}: {error}", command.get_program().to_string_lossy())))
 }
 
 #[cfg(not(unix))]
-fn become_it(mut command: Command) -> Result<Ended, Error> {
+fn become_it(mut command: Command) -> Result<Status, Error> {
     wait_through_interrupts(&mut command).map(ended)
 }
 
@@ -292,17 +296,17 @@ fn wait_through_interrupts(command: &mut Command) -> Result<ExitStatus, Error> {
     )
     .map_err(Error::io("watch for signals"))?;
     let status = command.status().map_err(|error| {
-        Error(format!("start {}: {error}", command.get_program().to_string_lossy()))
+        Error::new(format!("start {}: {error}", command.get_program().to_string_lossy()))
     });
     #[cfg(unix)]
     signal_hook::low_level::unregister(id);
     status
 }
 
-fn ended(status: ExitStatus) -> Ended {
+fn ended(status: ExitStatus) -> Status {
     match status.code() {
-        Some(0) => Ended::Well,
-        Some(REFUSED) => Ended::Skipped,
-        _ => Ended::Badly,
+        Some(0) => Status::AsDocumented,
+        Some(REFUSED) => Status::Skipped,
+        _ => Status::Failed,
     }
 }

@@ -14,16 +14,15 @@ mod reading;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use netlab::PrivateNetwork;
 use netlab::process::{self, Signal};
 use netlab::sockets;
+use netlab::{Network, PrivateNetwork};
 
 use self::command::{News, Running};
 use self::reading::Reading;
@@ -52,7 +51,7 @@ static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// What a run may cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct RunLimits {
     /// For a terminal to become ready.
     pub ready: Duration,
     /// For the whole run.
@@ -63,38 +62,13 @@ pub struct Limits {
     pub output_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for RunLimits {
     fn default() -> Self {
-        Limits {
+        RunLimits {
             ready: Duration::from_secs(10),
             run: Duration::from_secs(30),
             farewell: Duration::from_millis(500),
             output_bytes: 1 << 20,
-        }
-    }
-}
-
-/// Where a run's traffic goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// A network namespace of its own, with free ports and no strangers.
-    Private,
-    /// The host's loopback: one run at a time.
-    Host,
-}
-
-impl Network {
-    /// Whether the loopback interface has `::1` there. A kernel may be without IPv6, and a
-    /// container's network often is.
-    pub fn has_ipv6(self) -> bool {
-        let has_it = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-        match self {
-            Network::Host => has_it(),
-            // A network belongs to a thread; this one is gone with its own.
-            Network::Private => std::thread::scope(|scope| {
-                let look = || PrivateNetwork::enter().is_ok_and(|_network| has_it());
-                scope.spawn(look).join().unwrap_or(false)
-            }),
         }
     }
 }
@@ -114,7 +88,7 @@ pub struct Outcome {
     /// What each terminal showed, line by line, in the form of a page's block.
     pub terminals: Vec<Vec<String>>,
     /// Why the run was stopped before its end, if it was.
-    pub failure: Option<Failure>,
+    pub failure: Option<StopReason>,
     /// From before the first start to after the last reaping.
     pub elapsed: Duration,
     /// The processes that the commands left behind, and that were killed: name and id.
@@ -123,14 +97,14 @@ pub struct Outcome {
 
 /// Why a run was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct StopReason {
     /// The line of the page at which it happened.
     pub line: usize,
     /// Which terminal, what happened, what to do.
     pub message: String,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
@@ -146,7 +120,7 @@ pub struct Setting<'a> {
     /// Which network.
     pub network: Network,
     /// What it may cost.
-    pub limits: Limits,
+    pub limits: RunLimits,
 }
 
 /// Runs `scene`, telling each line to `show` as it comes.
@@ -156,7 +130,7 @@ pub struct Setting<'a> {
 ///
 /// # Errors
 /// The system's refusal of a network or of a thread. What programs do wrong is no error
-/// but a [`Failure`] in the outcome.
+/// but a [`StopReason`] in the outcome.
 pub fn run(
     scene: &Scene,
     setting: Setting<'_>,
@@ -292,7 +266,7 @@ impl<'a> Live<'a> {
 
 impl Run<'_> {
     /// Until every terminal is done.
-    fn follow(&mut self) -> Result<(), Failure> {
+    fn follow(&mut self) -> Result<(), StopReason> {
         loop {
             for terminal in 0..self.live.len() {
                 self.advance(terminal)?;
@@ -320,7 +294,7 @@ impl Run<'_> {
     }
 
     /// Starts what can start, ends what has ended, interrupts what waits for it.
-    fn advance(&mut self, terminal: usize) -> Result<(), Failure> {
+    fn advance(&mut self, terminal: usize) -> Result<(), StopReason> {
         if self.live[terminal].progress.exited {
             self.end_step(terminal);
         }
@@ -349,7 +323,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn start_step(&mut self, terminal: usize) -> Result<(), Failure> {
+    fn start_step(&mut self, terminal: usize) -> Result<(), StopReason> {
         let live = &mut self.live[terminal];
         let Some(step) = live.current() else { return Ok(()) };
         let number = live.step;
@@ -379,7 +353,7 @@ impl Run<'_> {
     }
 
     /// Looks whether the command of `terminal` has become ready.
-    fn observe(&mut self, terminal: usize) -> Result<(), Failure> {
+    fn observe(&mut self, terminal: usize) -> Result<(), StopReason> {
         let live = &self.live[terminal];
         let Some(pid) = live.running.as_ref().map(Running::pid) else { return Ok(()) };
         let progress = &live.progress;
@@ -450,7 +424,7 @@ impl Run<'_> {
         }
     }
 
-    fn next_event(&mut self) -> Result<Option<Event>, Failure> {
+    fn next_event(&mut self) -> Result<Option<Event>, StopReason> {
         let looking = |live: &Live<'_>| {
             live.running.is_some() && (!live.progress.ready || live.waits_for_interrupt())
         };
@@ -471,7 +445,12 @@ impl Run<'_> {
         }
     }
 
-    fn hear(&mut self, terminal: usize, step: usize, news: News) -> Result<(), Failure> {
+    fn hear(
+        &mut self,
+        terminal: usize,
+        step: usize,
+        news: News,
+    ) -> Result<(), StopReason> {
         self.heard_at = Instant::now();
         match news {
             News::Output(bytes) => self.output(terminal, &bytes),
@@ -613,13 +592,13 @@ impl Run<'_> {
         children.filter(|pid| process::has_variable(*pid, &mark)).collect()
     }
 
-    fn failure(&self, terminal: usize, message: String) -> Failure {
+    fn failure(&self, terminal: usize, message: String) -> StopReason {
         let live = &self.live[terminal];
         let line = live.current().map_or(live.page.line, |step| step.line);
-        Failure { line, message: format!("terminal {}: {message}", live.page.name) }
+        StopReason { line, message: format!("terminal {}: {message}", live.page.name) }
     }
 
-    fn interrupted(&self) -> Failure {
+    fn interrupted(&self) -> StopReason {
         let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
         let mut failure = self.failure(terminal, String::new());
         failure.message = "interrupted".into();
@@ -627,7 +606,7 @@ impl Run<'_> {
     }
 
     /// The run's time is over: says which terminal it waited for.
-    fn overtime(&self) -> Failure {
+    fn overtime(&self) -> StopReason {
         let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
         let seconds = self.setting.limits.run.as_secs_f32();
         let live = &self.live[terminal];

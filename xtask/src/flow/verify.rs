@@ -12,10 +12,13 @@ use std::time::Duration;
 use super::{
     PAGE_COLUMNS, REFUSED, Unable, flow_command, folder, program, recording, sides,
 };
-use crate::page::{Fault, Flow, Page};
-use crate::run::{self, Network, Programs};
+use crate::page::{Diagnostic, Flow, Page};
+use netlab::Network;
+
+use crate::run::{self, Programs};
+use crate::runner::Runner;
 use crate::transcript;
-use crate::verdict::{Mismatch, Stage, Verdict, shortened};
+use crate::verdict::{Mismatch, Verdict, shortened};
 
 /// How often a run is repeated in which one of the kernel's timers went off.
 const REPEATS: usize = 10;
@@ -46,15 +49,15 @@ pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
 /// A run in which one of the kernel's timers went off (an acknowledgment that was delayed, a
 /// segment that was sent again, where the page has none) is another one than the page's: the
 /// machine was busy. It is repeated, ten times at most.
-pub fn hold(
-    stage: &Stage,
+pub fn verify(
+    runner: &Runner,
     root: &Path,
     page: &Page,
     flow: &Flow,
 ) -> (Verdict, Option<Drawn>) {
     let mut last = (Verdict::Matches, None);
     for _ in 0..REPEATS {
-        let drawn = match live(stage, root, page, flow) {
+        let drawn = match live(runner, root, page, flow) {
             Ok(drawn) => drawn,
             Err(verdict) => return (verdict, None),
         };
@@ -69,7 +72,7 @@ pub fn hold(
 }
 
 /// Holds the recording beside the page against its drawing.
-pub fn hold_recording(
+pub fn verify_recording(
     programs: &Programs,
     root: &Path,
     page: &Page,
@@ -108,7 +111,7 @@ fn timers_on(lines: &[String]) -> usize {
 }
 
 fn stopped(page: &Page, flow: &Flow, message: String) -> Verdict {
-    Verdict::Stopped(Fault { path: page.path.clone(), line: flow.line, message })
+    Verdict::Stopped(Diagnostic { path: page.path.clone(), line: flow.line, message })
 }
 
 fn compare(page: &Page, flow: &Flow, lines: &[String]) -> Verdict {
@@ -120,32 +123,37 @@ fn compare(page: &Page, flow: &Flow, lines: &[String]) -> Verdict {
          xtask update"
             .to_owned();
     let line = flow.line + difference.line;
-    let fault = Fault { path: page.path.clone(), line, message };
+    let fault = Diagnostic { path: page.path.clone(), line, message };
     let diff = difference.diff.lines().map(|line| shortened(line) + "\n").collect();
     Verdict::Differs(vec![Mismatch { fault, diff }])
 }
 
-/// Runs a scene under `flow`, within the limits of the stage.
-fn live(stage: &Stage, root: &Path, page: &Page, flow: &Flow) -> Result<Drawn, Verdict> {
+/// Runs a scene under `flow`, within the limits of the runner.
+fn live(
+    runner: &Runner,
+    root: &Path,
+    page: &Page,
+    flow: &Flow,
+) -> Result<Drawn, Verdict> {
     let stopped = |message| stopped(page, flow, message);
     let Some(scene) = page.scene(&flow.scene) else {
         return Err(stopped("there is no such scene".to_owned()));
     };
     let folder = folder(root, page);
     let sides =
-        sides(&stage.programs, &folder, page, scene).map_err(|unable| match unable {
+        sides(&runner.programs, &folder, page, scene).map_err(|unable| match unable {
             Unable::Missing(what) => Verdict::Skipped(what),
             Unable::Page(fault) => Verdict::Stopped(fault),
         })?;
-    let scratch = Scratch::new(&stage.programs)
+    let scratch = Scratch::new(&runner.programs)
         .map_err(|error| stopped(format!("make a folder for the log: {error}")))?;
     let (log, text) = (scratch.0.join("log.json"), scratch.0.join("drawing.txt"));
-    let mut command = flow_command(&stage.programs);
+    let mut command = flow_command(&runner.programs);
     command.args(["--quiet", "--color", "never", "--width", &PAGE_COLUMNS.to_string()]);
     command.arg("--log").arg(&log).arg("--output").arg(&text).args(sides);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     run::lay_environment(&mut command);
-    let (status, said) = within(&mut command, stage.limits.run).map_err(stopped)?;
+    let (status, said) = within(&mut command, runner.limits.run).map_err(stopped)?;
     match status.code() {
         Some(0) => {}
         Some(REFUSED) => return Err(Verdict::Skipped(said)),
@@ -156,7 +164,7 @@ fn live(stage: &Stage, root: &Path, page: &Page, flow: &Flow) -> Result<Drawn, V
             .map_err(|error| stopped(format!("read what flow drew: {error}")))
     };
     let lines = read(&text)?.lines().map(str::to_owned).collect();
-    Ok(Drawn { lines, log: portable(&read(&log)?, root, &stage.programs) })
+    Ok(Drawn { lines, log: portable(&read(&log)?, root, &runner.programs) })
 }
 
 /// The log without what it says of this machine's folders.

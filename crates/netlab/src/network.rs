@@ -1,0 +1,47 @@
+//! Which network a run uses.
+
+use std::net::{Ipv6Addr, UdpSocket};
+
+use crate::{PrivateNetwork, enter_user_namespace};
+
+/// Where a run's traffic goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A network namespace of its own, with free ports and no strangers.
+    Private,
+    /// The host's loopback: one run at a time.
+    Host,
+}
+
+impl Network {
+    /// A private network for each run of this process, unless `host` asks otherwise or the
+    /// system refuses it; then the reason is given to `say`.
+    ///
+    /// Call it while the process has one thread: see [`enter_user_namespace`].
+    pub fn choose(host: bool, say: impl FnOnce(&str)) -> Network {
+        if host {
+            return Network::Host;
+        }
+        match enter_user_namespace() {
+            Ok(()) => Network::Private,
+            Err(refusal) => {
+                say(&format!("no private network, so the host's is used: {refusal}"));
+                Network::Host
+            }
+        }
+    }
+
+    /// Whether the loopback interface has `::1` there. A kernel may be without IPv6, and a
+    /// container's network often is.
+    pub fn has_ipv6(self) -> bool {
+        let has_it = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        match self {
+            Network::Host => has_it(),
+            // A network belongs to a thread; this one is gone with its own.
+            Network::Private => std::thread::scope(|scope| {
+                let look = || PrivateNetwork::enter().is_ok_and(|_network| has_it());
+                scope.spawn(look).join().unwrap_or(false)
+            }),
+        }
+    }
+}

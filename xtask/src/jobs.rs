@@ -1,0 +1,92 @@
+//! The scenes of pages as jobs: found by a user's word, run side by side, reported in order.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use netlab::Network;
+
+use crate::Error;
+use crate::page::{Page, Scene};
+use crate::runner::Runner;
+use crate::verdict::Verified;
+use crate::workspace::Lesson;
+
+/// A scene with its place.
+pub(crate) type Job<'a> = (&'a Page, &'a Scene);
+
+pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
+    pages
+        .iter()
+        .flat_map(|page| page.scenes.iter().map(move |scene| (page, scene)))
+        .collect()
+}
+
+/// `pairings: python-rust`, or the scene alone where it stands on the lesson's own page.
+pub(crate) fn title(page: &Page, scene: &Scene) -> String {
+    let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let main = if scene.name.is_empty() { "main" } else { &scene.name };
+    if stem == "README" { main.to_owned() } else { format!("{stem}: {main}") }
+}
+
+/// The place of the scene that a user's word means.
+pub(crate) fn find(
+    lesson: &Lesson,
+    jobs: &[Job<'_>],
+    word: &str,
+) -> Result<usize, Error> {
+    let is = |(page, scene): &Job<'_>| scene.name == word || title(page, scene) == word;
+    jobs.iter().position(is).ok_or_else(|| {
+        let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
+        Error::new(format!(
+            "find scene `{}` of {}: no such scene; there are: {}",
+            crate::bytes::shown(word.as_bytes()),
+            lesson.directory,
+            names.join(", ")
+        ))
+    })
+}
+
+/// Runs all jobs, as many at once as there are processors where the network allows it, and
+/// gives each to `report` in the order of the list.
+pub(crate) fn verify_all(
+    runner: &Runner,
+    root: &Path,
+    jobs: &[Job<'_>],
+    mut report: impl FnMut(usize, Verified) -> io::Result<()>,
+) -> io::Result<()> {
+    let workers = match runner.network {
+        Network::Private => thread::available_parallelism().map_or(1, NonZero::get),
+        Network::Host => 1,
+    };
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..workers.min(jobs.len()) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((page, scene)) = jobs.get(at) else { return };
+                    let _ =
+                        sender.send((at, runner.verify(root, page, scene, &mut |_| {})));
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut reported = 0;
+        for (at, verified) in receiver {
+            early.insert(at, verified);
+            while let Some(verified) = early.remove(&reported) {
+                report(reported, verified)?;
+                reported += 1;
+            }
+        }
+        Ok(())
+    })
+}
