@@ -1,9 +1,9 @@
-//! Bytes of strangers, made safe for a terminal.
+//! Bytes from other programs, made safe for a terminal.
 
 use std::fmt::Write as _;
 
-/// `bytes` as text: printable characters as they are, what a terminal would obey and what
-/// is no UTF-8 as `\xNN`, `\t` as it is.
+/// `bytes` as text: printable characters as they are, control characters and invalid
+/// UTF-8 as `\xNN`, `\t` as it is.
 pub fn shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -8,11 +8,11 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::Error;
 use crate::workspace;
 
-/// What the checker gets to hear: all words after `check`.
+/// The arguments that are passed on to the checker: everything after `check`.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Options {
-    /// What `cargo xtask check --help` tells
+    /// See `cargo xtask check --help`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }
@@ -33,7 +33,7 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     build.current_dir(workspace::root()).stdin(Stdio::null());
     let built = build.status().map_err(Error::io("build the checker"))?;
     if !built.success() {
-        let reason = "cargo could not; mend what it says above";
+        let reason = "cargo failed; fix what it reports above";
         return Err(Error::new(format!("build the checker: {reason}")));
     }
     let own = env::current_exe().map_err(Error::io("find this program's own file"))?;

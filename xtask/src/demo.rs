@@ -25,18 +25,18 @@ Examples:
   cargo xtask demo udp-echo                another lesson
   cargo xtask demo tcp-echo --scenes       and what goes wrong, and with Python
   cargo xtask demo tcp-echo/rust-python    one scene, as it comes
-  cargo xtask demo --all                   every lesson, a line each
+  cargo xtask demo --all                   every lesson, one line each
 
-Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; 77 all skipped, for want
-of a program.")]
+Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; 77 all
+skipped, because a program is missing.")]
 pub struct Options {
     /// Lesson by number, folder or name (2, 02-tcp-echo, tcp-echo); LESSON/SCENE for one scene
     #[arg(conflicts_with = "all")]
     pub lesson: Option<String>,
-    /// Every lesson, a line each
+    /// Every lesson, one line each
     #[arg(long)]
     pub all: bool,
-    /// The other scenes too (failures, pairings, variants), a line each
+    /// The other scenes too (failures, pairings, variants), one line each
     #[arg(long)]
     pub scenes: bool,
     /// Use the host's loopback instead of a private network, one run at a time
@@ -202,7 +202,7 @@ impl<W: Write + Send> Demo<'_, W> {
         Ok(())
     }
 
-    /// Every lesson, a line each.
+    /// Every lesson, one line each.
     fn course(
         &mut self,
         course: &[(Lesson, Vec<Page>)],

@@ -1,7 +1,7 @@
 //! ^C, `SIGTERM` and a closed terminal: they end the runs, which then leave nothing behind.
 //!
 //! The commands of a run are in process groups of their own, so the terminal's signals
-//! come to this process alone.
+//! reach only this process.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -26,7 +26,7 @@ pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
         .collect()
 }
 
-/// `pairings: python-rust`, or the scene alone where it stands on the lesson's own page.
+/// `pairings: python-rust`, or just the scene for the lesson's own page.
 pub(crate) fn title(page: &Page, scene: &Scene) -> String {
     let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let main = if scene.name.is_empty() { "main" } else { &scene.name };

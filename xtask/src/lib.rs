@@ -2,7 +2,7 @@
 //!
 //! One module per task (`demo`, `flow`, `check`, `update`, `tidy`, `new_lesson`, `ci`,
 //! `bench`), on top of what they share: [`page`] reads a page, [`build`] builds the programs
-//! that it runs, [`runner`] runs its scenes (with [`run`]) and compares what came with the page
+//! that it runs, [`runner`] runs its scenes (with [`run`]) and compares their output with the page
 //! (with [`transcript`]), and [`verdict`] says what became of each. The tests of `lessons/` use
 //! the same.
 //!

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use xtask::{Status, bench, check, ci, demo, flow, new_lesson, tidy, update};
 
-/// Runs what the lessons say, and holds it against what they show.
+/// Runs what the lessons say, and verifies what they show
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Run a lesson's terminals as its page says, and compare; alone: the TCP echo
+    /// Run a lesson's terminals as its page says, and compare [default: the TCP echo]
     Demo(demo::Options),
     /// Draw the calls and packets of a lesson's run, or of programs of your own
     Flow(flow::Options),

@@ -1,19 +1,19 @@
 //! What a page's Markdown is read for: its fenced blocks, and where its links lead.
 //!
 //! A Markdown parser would be a third of the first build of `cargo xtask demo`. Blocks and
-//! links are lines and brackets, so they are read here, and the tests hold every page of
+//! links are lines and brackets, so they are read here, and the tests check every page of
 //! the checkout, and what is odd, against such a parser (`pulldown-cmark`).
 
 use std::ops::Range;
 
-/// A fenced block as it stands, without a meaning yet (`CommonMark` §4.5).
+/// A fenced block as written, without a meaning yet (`CommonMark` §4.5).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
-    /// What stands behind the opening fence.
+    /// The text after the opening fence.
     pub(crate) info: &'a str,
     /// The lines between the fences.
     pub(crate) content: &'a str,
-    /// Where these stand, in bytes of the page.
+    /// Their position on the page, in bytes.
     pub(crate) range: Range<usize>,
     /// The line of the opening fence, from 1.
     pub(crate) line: usize,

@@ -12,7 +12,7 @@ use crate::{Error, Status};
 pub struct Options {
     /// The lesson's name, in lower case with dashes: half-close
     pub name: String,
-    /// Its number; without one: the next free
+    /// Its number [default: the next free one]
     #[arg(long)]
     pub number: Option<u32>,
 }
@@ -20,7 +20,7 @@ pub struct Options {
 /// Makes the lesson and says what comes next.
 ///
 /// # Errors
-/// A name or number that is taken or is none; a file that cannot be written. Nothing that
+/// A name or number that is taken or is not valid; a file that cannot be written. Nothing that
 /// is there is overwritten.
 pub fn new_lesson(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
@@ -53,7 +53,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
     if !letter || !name.chars().all(fits) || name.ends_with('-') || name.contains("--") {
         return Err(Error::new(format!(
-            "{attempt}: no name for a lesson; use lower-case letters, digits and single \
+            "{attempt}: not a name for a lesson; use lower-case letters, digits and single \
              dashes, as in half-close"
         )));
     }
@@ -243,7 +243,7 @@ mod tests {
         let refused =
             |name: &str, number| make(&root, name, number).unwrap_err().to_string();
         for name in ["", "-", "Half", "a b", "../x", "1a", "a--b", "a-"] {
-            assert!(refused(name, None).contains("no name for a lesson"), "{name}");
+            assert!(refused(name, None).contains("not a name for a lesson"), "{name}");
         }
         assert!(refused("tcp-echo", None).contains("has that name"));
         assert!(refused("new", Some(2)).contains("number 2 is taken"));

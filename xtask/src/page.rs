@@ -21,9 +21,9 @@ use crate::markdown::{self, Block};
 /// A page, with all its blocks in order.
 #[derive(Debug)]
 pub struct Page {
-    /// Where it stands, relative to the root of the checkout.
+    /// Its path, relative to the root of the workspace.
     pub path: PathBuf,
-    /// The text as it stands in the file.
+    /// The text of the file.
     pub text: String,
     /// Its scenes: those that share a name are one.
     pub scenes: Vec<Scene>,
@@ -49,18 +49,18 @@ pub struct Terminal {
     pub name: String,
     /// The commands, one after another.
     pub steps: Vec<Step>,
-    /// The block's lines as they stand on the page.
+    /// The block's lines, as on the page.
     pub lines: Vec<String>,
     /// The number of the first of those lines; the first of a file is 1.
     pub line: usize,
-    /// Where those lines stand in [`Page::text`], in bytes.
+    /// The position of those lines in [`Page::text`], in bytes.
     pub range: Range<usize>,
 }
 
 /// One command and what the terminal shows of it.
 #[derive(Debug)]
 pub struct Step {
-    /// As it stands behind `$ `.
+    /// The text after `$ `.
     pub command: String,
     /// Its words, unquoted.
     pub words: Vec<String>,
@@ -72,7 +72,7 @@ pub struct Step {
     pub line: usize,
 }
 
-/// A block that must stand in another file, letter by letter.
+/// A block that must appear in another file, letter by letter.
 #[derive(Debug)]
 pub struct Quotation {
     /// The file, relative to the root of the checkout.
@@ -92,7 +92,7 @@ pub struct Flow {
     pub lines: Vec<String>,
     /// The number of the first of those lines.
     pub line: usize,
-    /// Where those lines stand in [`Page::text`], in bytes.
+    /// The position of those lines in [`Page::text`], in bytes.
     pub range: Range<usize>,
 }
 
@@ -120,7 +120,7 @@ const PROSE: &[&str] =
     &["", "text", "rust", "python", "c", "toml", "json", "markdown", "diff", "sh"];
 
 impl Page {
-    /// Reads the blocks of `text`, which stands at `path` (relative to the checkout).
+    /// Reads the blocks of `text`, the page at `path` (relative to the workspace).
     ///
     /// # Errors
     /// All [`Diagnostic`]s of the page, in its order.
@@ -192,7 +192,7 @@ impl Page {
         }
         if !block.first_column {
             return Err(at_fence(
-                "the block stands in a list or a quotation: move it to the first column"
+                "the block is inside a list or a quotation: move it to the first column"
                     .into(),
             ));
         }
@@ -223,7 +223,7 @@ impl Page {
             Meaning::Flow(scene) => {
                 if let Some(other) = self.flows.iter().find(|it| it.scene == scene) {
                     return Err(at_fence(format!(
-                        "the flow of this scene stands on line {} already",
+                        "the flow of this scene is already on line {}",
                         other.line - 1
                     )));
                 }
@@ -248,14 +248,14 @@ impl Page {
             return Err((
                 block.line,
                 format!(
-                    "`{scene}/{name}` is no name for a terminal: use lower-case letters, \
+                    "`{scene}/{name}` is not a name for a terminal: use lower-case letters, \
                      digits and dashes"
                 ),
             ));
         }
         if name == "flow" {
-            let message = "no terminal is called `flow`: its snapshot's name is taken by \
-                           the drawing's";
+            let message = "a terminal cannot be called `flow`: that is the name of \
+                           the drawing's snapshot";
             return Err((block.line, message.into()));
         }
         let steps = steps(&lines, block.line + 1)?;
@@ -399,22 +399,25 @@ mod tests {
                 "```console a\n$ a\n^C\n^C\n```\n",
                 "page.md:4: a command is interrupted once",
             ),
-            ("```console A\n$ a\n```\n", "page.md:1: `/A` is no name"),
+            ("```console A\n$ a\n```\n", "page.md:1: `/A` is not a name"),
             (
                 "- x\n  ```console a\n  $ a\n  ```\n",
-                "page.md:2: the block stands in a list",
+                "page.md:2: the block is inside a list",
             ),
             (
                 "```console a\n$ a\n```\n\n```console a\n$ b\n```\n",
                 "page.md:5: terminal `a`",
             ),
             ("```bash\nls\n```\n", "page.md:1: unknown block `bash`"),
-            ("```console flow\n$ a\n```\n", "page.md:1: no terminal is called `flow`"),
+            (
+                "```console flow\n$ a\n```\n",
+                "page.md:1: a terminal cannot be called `flow`",
+            ),
             ("```flow\na\n```\n", "page.md:1: the page has no terminal of its main"),
             ("```flow x\na\n```\n", "page.md:1: the page has no terminal of a scene `x`"),
             (
                 "```console a\n$ a\n```\n\n```flow\na\n```\n\n```flow\nb\n```\n",
-                "page.md:9: the flow of this scene stands on line 5",
+                "page.md:9: the flow of this scene is already on line 5",
             ),
         ] {
             let faults = fault(text);

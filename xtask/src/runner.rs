@@ -1,4 +1,4 @@
-//! Runs scenes, and verifies their pages against what came.
+//! Runs scenes, and verifies their pages against the output.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -47,7 +47,7 @@ impl Runner {
         Runner { programs, network, limits: RunLimits::default() }
     }
 
-    /// What this machine lacks of that which `scene`, run in `folder`, needs: a program, or
+    /// What this machine lacks that `scene`, run in `folder`, needs: a program, or
     /// IPv6 where a line names an address of it.
     pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
         let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
@@ -63,7 +63,7 @@ impl Runner {
         })
     }
 
-    /// Runs `scene` of `page` and compares. Each line is told to `show` as it comes.
+    /// Runs `scene` of `page` and compares. Each line is passed to `show` as it arrives.
     pub fn verify(
         &self,
         root: &Path,
@@ -124,7 +124,7 @@ impl Runner {
                 .filter_map(|(difference, terminal)| {
                     let Difference { line, diff } = difference?;
                     let message = format!(
-                        "terminal {} shows something else than the page{}",
+                        "terminal {} does not show what the page does{}",
                         terminal.name,
                         if scene.name.is_empty() {
                             String::new()

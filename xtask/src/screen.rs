@@ -33,7 +33,7 @@ pub(crate) struct Screen<W> {
 }
 
 impl<W: Write> Screen<W> {
-    /// A screen for `scene` on a terminal of `width` columns; `None` is no terminal.
+    /// A screen for `scene` on a terminal of `width` columns; `None` if it is not a terminal.
     pub(crate) fn new(out: W, scene: &Scene, width: Option<usize>) -> Self {
         let names: Vec<String> =
             scene.terminals.iter().map(|terminal| terminal.name.clone()).collect();
@@ -146,7 +146,7 @@ pub(crate) fn width() -> Option<usize> {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// The width of the terminal, where the environment tells it.
+/// The width of the terminal, if the environment has it.
 #[cfg(not(unix))]
 pub(crate) fn width() -> Option<usize> {
     use std::io::IsTerminal;

@@ -45,7 +45,7 @@ pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
     terminals.chain(flows).map(move |name| folder.join(name))
 }
 
-/// What the snapshots of a scene hold: a text a terminal.
+/// The contents of a scene's snapshots: one text per terminal.
 pub fn contents(terminals: &[Vec<String>]) -> Vec<String> {
     Renaming::apply_all(terminals).iter().map(|lines| lines.join("\n")).collect()
 }

@@ -1,6 +1,6 @@
 //! `tidy`: quotations, commands, links, tables and snapshots agree with the files.
 //!
-//! - a quotation on a page stands in the file that it names, letter by letter;
+//! - a quotation on a page appears in the file that it names, letter by letter;
 //! - links between the pages lead to files that are there;
 //! - a program that is none of the checkout's is one that CI installs: where it is absent its
 //!   scene is skipped, and a misspelt one would be skipped everywhere;
@@ -93,7 +93,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     Ok(faults)
 }
 
-/// A quotation must stand in its file as consecutive lines; a common indentation may be
+/// A quotation must appear in its file as consecutive lines; a common indentation may be
 /// left out.
 fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnostic> {
     let fault =
@@ -150,7 +150,7 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Diagnostic> {
             faults.push(Diagnostic {
                 path: path.to_owned(),
                 line,
-                message: format!("the link to {file} leads nowhere"),
+                message: format!("the link to {file} is dead"),
             });
         }
     }
@@ -282,7 +282,7 @@ mod tests {
         checkout.write("lessons/02-two/README.md", "# Two\n");
         let faults = checkout.page("# One\n\nsee [two](../03-three/) and [a](#here)\n");
         for expected in [
-            "lessons/01-one/README.md:3: the link to ../03-three/ leads nowhere",
+            "lessons/01-one/README.md:3: the link to ../03-three/ is dead",
             "lessons/01-one/snapshots/old.snap:1: this snapshot belongs to no terminal or drawing",
             "README.md:1: no link to lessons/02-two/",
             "lessons/README.md:1: no link to lessons/02-two/",

@@ -18,7 +18,7 @@ use crate::{flow, transcript};
 /// What `update` was asked.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Lesson by number, folder or name; without one: every lesson
+    /// Lesson by number, folder or name [default: every lesson]
     pub lesson: Option<String>,
 }
 

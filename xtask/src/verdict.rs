@@ -1,4 +1,4 @@
-//! What became of a scene, and how a person is told.
+//! What became of a scene, and how it is explained to a person.
 
 use std::fmt::Write as _;
 
@@ -32,12 +32,12 @@ pub struct Mismatch {
 pub struct Verified {
     /// How it ended.
     pub verdict: Verdict,
-    /// What came, if it ran.
+    /// Its output, if it ran.
     pub outcome: Option<Outcome>,
 }
 
 impl Verified {
-    /// Whether the page holds, or could not be tried here.
+    /// Whether the page is right, or could not be tried here.
     pub fn is_good(&self) -> bool {
         matches!(self.verdict, Verdict::Matches | Verdict::Skipped(_))
     }

@@ -127,7 +127,7 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     Ok(lessons)
 }
 
-/// The lesson that a user's word means, and what stands behind its slash: a scene. The path
+/// The lesson that a user's word means, and the scene after its slash. The path
 /// of the folder, as a shell completes it, is a word for the lesson too.
 ///
 /// # Errors

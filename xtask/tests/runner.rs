@@ -182,7 +182,9 @@ fn a_word_that_differs_is_named_with_its_line(bench: &Arc<Bench>) {
     let verified = bench.verify("\n```console one\n$ printf 'a\\nb\\n'\na\nc\n```\n");
     let text = verified.explain();
     assert!(
-        text.starts_with("tests/bad/page.md:5: terminal one shows something else"),
+        text.starts_with(
+            "tests/bad/page.md:5: terminal one does not show what the page does"
+        ),
         "{text}"
     );
     assert!(text.contains("- c\n+ b\n"), "{text}");

@@ -2,7 +2,7 @@
 //!
 //! The work is done by the program `flow` (`crates/flow`), which is built only here: a first
 //! `cargo xtask demo` does without the tracer. This module hands it a scene's commands, and
-//! holds what it draws against the page.
+//! compares what it draws with the page.
 
 mod verify;
 
@@ -274,7 +274,7 @@ fn sides(
     Ok(words)
 }
 
-/// Replaces this process by the command, so that the terminal's ^C is the command's alone.
+/// Replaces this process by the command, so that the terminal's ^C reaches only the command.
 #[cfg(unix)]
 fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! Holds the drawings on the pages against runs and recordings.
+//! Verifies the drawings on the pages against runs and recordings.
 
 use std::fs;
 use std::io;
@@ -35,7 +35,7 @@ pub struct Drawn {
 /// Why the runs of this system cannot be drawn whole, if they cannot.
 pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
     if network == Network::Host {
-        return Some("packets are captured on a private network alone".into());
+        return Some("packets are captured only on a private network".into());
     }
     let mut command = flow_command(programs);
     command.args(["--quiet", "--"]).arg(program(programs)).arg("--version");
@@ -44,7 +44,7 @@ pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
     (output.status.code() == Some(REFUSED)).then(|| said.trim().to_owned())
 }
 
-/// Runs the scene of a drawing and holds what came against the page.
+/// Runs the scene of a drawing and compares what came with the page.
 ///
 /// A run in which one of the kernel's timers went off (an acknowledgment that was delayed, a
 /// segment that was sent again, where the page has none) is another one than the page's: the
@@ -71,7 +71,7 @@ pub fn verify(
     last
 }
 
-/// Holds the recording beside the page against its drawing.
+/// Compares the recording beside the page with its drawing.
 pub fn verify_recording(
     programs: &Programs,
     root: &Path,
@@ -119,7 +119,7 @@ fn compare(page: &Page, flow: &Flow, lines: &[String]) -> Verdict {
         transcript::compare(std::slice::from_ref(&flow.lines), &[lines.to_vec()]).pop();
     let Some(difference) = difference.flatten() else { return Verdict::Matches };
     let message =
-        "the flow of the run is another one than the page's; if the run is right: cargo \
+        "the flow of the run differs from the page's; if the run is right: cargo \
          xtask update"
             .to_owned();
     let line = flow.line + difference.line;

@@ -20,16 +20,16 @@ use netlab::process::Signal;
 
 use super::reading::Reading;
 
-/// What a command tells the run.
+/// What a command reports to the run.
 #[derive(Debug)]
 pub(super) enum News {
     /// It printed.
     Output(Vec<u8>),
     /// It printed more than the run wants; nothing that follows is kept.
     Flood,
-    /// All that it printed before [`Running::mark`] was called has been told.
+    /// All that it printed before [`Running::mark`] was called has been reported.
     Marked,
-    /// It exited, and all that it printed has been told.
+    /// It exited, and all that it printed has been reported.
     Exited,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts `program` in `folder` with one more variable. What it prints is read by
-    /// `reading`, and its news sent as `tell` puts it.
+    /// `reading`, and its news is sent in the form that `tell` gives it.
     pub(super) fn start<T: Send + 'static>(
         program: &Path,
         arguments: &[String],

@@ -73,7 +73,7 @@ impl Default for RunLimits {
     }
 }
 
-/// A line as a terminal shows it, told as it comes.
+/// A line as a terminal shows it, reported as it arrives.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
     /// The index of the terminal in its scene.

@@ -60,7 +60,7 @@ impl fmt::Display for Missing {
 /// A program of the workspace as a command names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
-    /// The package; none where `--bin` alone names a program of the page's own.
+    /// The package; none where just `--bin` names one of the page's own programs.
     pub(crate) package: Option<&'a str>,
     /// The name of the binary.
     pub(crate) binary: &'a str,
