@@ -231,6 +231,14 @@ fn accept(
         let compare = || insta::assert_snapshot!(name, content);
         catch_unwind(AssertUnwindSafe(compare))
     });
+    let file = root.join(snapshot::folder(page)).join(format!("{name}.snap"));
+    if compared.is_err() && !file.exists() {
+        return Err(format!(
+            "{path}:{line}: {what} has no snapshot {name}.snap yet; if the page is right, \
+             make it with `cargo insta review` or `INSTA_UPDATE=always cargo test -p \
+             lessons`\n"
+        ));
+    }
     compared.map_err(|_| {
         let line = line + first_difference(root, page, name, content);
         format!(

@@ -13,6 +13,7 @@
 pub mod build;
 pub mod bytes;
 pub mod error;
+pub mod figures;
 pub mod interrupt;
 mod jobs;
 mod markdown;

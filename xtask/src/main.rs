@@ -39,7 +39,7 @@ enum Task {
     Solution(check::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
-    /// Check that quotations, commands, links, tables and snapshots agree with the files
+    /// Check that quotations, figures, commands, links, tables and snapshots agree
     Tidy,
     /// Make the folder and the page of a new lesson
     NewLesson(new_lesson::Options),

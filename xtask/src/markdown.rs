@@ -1,4 +1,5 @@
-//! What a page's Markdown is read for: its fenced blocks, and where its links lead.
+//! What a page's Markdown is read for: its fenced blocks, its comments, and where its links
+//! lead.
 //!
 //! A Markdown parser would be a third of the first build of `cargo xtask demo`. Blocks and
 //! links are lines and brackets, so they are read here, and the tests check every page of
@@ -21,6 +22,52 @@ pub(crate) struct Block<'a> {
     pub(crate) closed: bool,
     /// Whether the fence begins in the first column: in a list or a quotation it does not.
     pub(crate) first_column: bool,
+}
+
+/// An HTML comment on lines of its own, and the paragraph that it stands below.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Comment<'a> {
+    /// What stands between `<!--` and `-->`.
+    pub(crate) content: &'a str,
+    /// The line of its `<!--`, from 1.
+    pub(crate) line: usize,
+    /// The lines above it up to an empty one or a block; other comments left out.
+    pub(crate) paragraph: &'a str,
+}
+
+/// The comments of `text` outside of its blocks that begin a line, in order.
+pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
+    let blocks = blocks(text);
+    let mut comments = Vec::new();
+    // Where the paragraph above begins and ends, and where the open comment does.
+    let (mut paragraph, mut open) = (0..0, None);
+    let mut start = 0;
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let (here, end) = (start, start + line.len());
+        start = end;
+        let in_block = blocks.iter().any(|block| block.range.contains(&here));
+        if open.is_none() && (in_block || line.trim().is_empty() || fence(line).is_some())
+        {
+            paragraph = end..end;
+            continue;
+        }
+        if open.is_none() && line.trim_start().starts_with("<!--") {
+            let marks = line.len() - line.trim_start().len() + "<!--".len();
+            open = Some((here + marks, number));
+        }
+        match open {
+            Some((from, line)) => {
+                if let Some(length) = text[from..end].find("-->") {
+                    let content = &text[from..from + length];
+                    let paragraph = &text[paragraph.clone()];
+                    comments.push(Comment { content, line, paragraph });
+                    open = None;
+                }
+            }
+            None => paragraph.end = end,
+        }
+    }
+    comments
 }
 
 /// The fenced blocks of `text`, in order.
@@ -195,6 +242,19 @@ mod tests {
             let odd = text.contains("e.png");
             assert!(odd || ours.1 == theirs.1, "{text:?}: {ours:?}, {theirs:?}");
         }
+    }
+
+    #[test]
+    fn a_comment_has_the_paragraph_above_it() {
+        let text = "a\n\nb\nc\n<!-- d -->\n<!-- e\nf -->\n\n```text\n<!-- no -->\n```\n<!-- g -->\n";
+        let told: Vec<_> = comments(text)
+            .iter()
+            .map(|comment| (comment.content, comment.line, comment.paragraph))
+            .collect();
+        assert_eq!(
+            told,
+            [(" d ", 5, "b\nc\n"), (" e\nf ", 6, "b\nc\n"), (" g ", 12, "")]
+        );
     }
 
     #[test]

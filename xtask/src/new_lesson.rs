@@ -112,7 +112,9 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     edits.push(("Cargo.toml", workspace));
     fs::create_dir(&folder)
         .map_err(Error::io(&format!("{attempt}: make lessons/{directory}")))?;
-    for (file, text) in files(name, number, &title) {
+    let before =
+        lessons.iter().rev().find(|lesson| lesson.number().is_some_and(|n| n < number));
+    for (file, text) in files(name, number, &title, before) {
         let path = folder.join(file);
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
         made.and_then(|()| fs::write(&path, text)).map_err(Error::io(&format!(
@@ -127,7 +129,12 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
 }
 
 /// The files of a lesson that is to be written.
-fn files(name: &str, number: u32, title: &str) -> [(&'static str, String); 3] {
+fn files(
+    name: &str,
+    number: u32,
+    title: &str,
+    before: Option<&workspace::Lesson>,
+) -> [(&'static str, String); 3] {
     let manifest = format!(
         "[package]\nname = \"{name}\"\ndescription = \"{title}\"\n\
          version.workspace = true\nedition.workspace = true\n\
@@ -141,7 +148,7 @@ fn files(name: &str, number: u32, title: &str) -> [(&'static str, String); 3] {
     let tests = "//! The lesson's programs, a module for each.\n\
          #![allow(clippy::expect_used, reason = \"a test that cannot go on ends with a panic\")]\n";
     [
-        ("README.md", page(number, title)),
+        ("README.md", page(number, title, before)),
         ("Cargo.toml", manifest),
         ("tests/programs/main.rs", tests.to_owned()),
     ]
@@ -186,9 +193,15 @@ fn with_row(text: &str, number: u32, row: &str) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-fn page(number: u32, title: &str) -> String {
+fn page(number: u32, title: &str, before: Option<&workspace::Lesson>) -> String {
+    let back = before.map_or(String::new(), |lesson| {
+        let number = lesson.number().unwrap_or_default();
+        let (name, folder) = (self::title(lesson.name()), &lesson.directory);
+        format!("[{number} · {name}](../{folder}/README.md) · ")
+    });
     format!(
         "# {number} · {title}\n\n\
+         {back}[the course](../README.md)\n\n\
          ## What you will see\n\n\
          One paragraph: what happens, and what is surprising about it.\n\n\
          ## Run it\n\n\
@@ -202,12 +215,22 @@ fn page(number: u32, title: &str) -> String {
          $ cargo run -q -p tcp-client\n\
          Server says: Echo: Hello TCP Server\n\
          ```\n\n\
+         ## The transcript\n\n\
+         What each line says, and why it stands there. A figure is held against its run:\n\
+         the server listens on port 12345.\n\
+         <!-- figures from main: port 12345 -->\n\n\
          ## The code\n\n\
          Quote what matters, with the file's path behind the language.\n\n\
          ## What happened on the wire\n\n\
+         ```flow\n\
+         ```\n\n\
          ## What goes wrong and why\n\n\
          A failure has a scene of its own, `console SCENE/TERMINAL`, that shows it.\n\n\
-         ## Try it yourself\n"
+         ## Try it yourself\n\n\
+         1. A question, with the commands that it needs.\n\n   \
+            <details><summary>Answer</summary>\n\n   \
+            What one sees, and why.\n\n   \
+            </details>\n"
     )
 }
 
@@ -229,8 +252,13 @@ mod tests {
 
     #[test]
     fn the_page_it_makes_is_a_page() {
-        let page = Page::parse(Path::new("README.md"), &page(4, "Half close")).unwrap();
-        assert_eq!(page.scenes[0].terminals.len(), 2);
+        let before = workspace::Lesson { directory: "03-udp-echo".into() };
+        let page = page(4, "Half close", Some(&before));
+        assert!(
+            page.contains("\n\n[3 · Udp echo](../03-udp-echo/README.md) · [the course]")
+        );
+        let page = Page::parse(Path::new("README.md"), &page).unwrap();
+        assert_eq!((page.scenes[0].terminals.len(), page.marks.len()), (2, 1));
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //! | `LANGUAGE PATH` | a quotation of the file at PATH |
 //! | `LANGUAGE`, nothing | prose |
 //!
+//! A comment `<!-- figures from SOURCE: FIGURE; FIGURE = EVIDENCE -->` below a paragraph marks
+//! figures in it that a run printed; [`crate::figures`] holds them against that run.
+//!
 //! A scene is a set of terminals that run together. In a terminal, `$ COMMAND` starts a
 //! command, the lines under it are what it prints, `^C` interrupts it, and
 //! `[exit status N]` tells how it ended when that is not 0.
@@ -16,6 +19,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::figures::Mark;
 use crate::markdown::{self, Block};
 
 /// A page, with all its blocks in order.
@@ -31,6 +35,8 @@ pub struct Page {
     pub quotations: Vec<Quotation>,
     /// The drawings of its scenes' runs.
     pub flows: Vec<Flow>,
+    /// The figures in its prose that are held against a run.
+    pub marks: Vec<Mark>,
 }
 
 /// Terminals that run together.
@@ -131,6 +137,7 @@ impl Page {
             scenes: Vec::new(),
             quotations: Vec::new(),
             flows: Vec::new(),
+            marks: Vec::new(),
         };
         let mut faults = Vec::new();
         for block in markdown::blocks(text) {
@@ -152,6 +159,16 @@ impl Page {
             );
             let line = flow.line - 1;
             faults.push(Diagnostic { path: path.to_owned(), line, message });
+        }
+        for comment in markdown::comments(text) {
+            match Mark::parse(&comment) {
+                None => {}
+                Some(Ok(mark)) => page.marks.push(mark),
+                Some(Err(message)) => {
+                    let (path, line) = (path.to_owned(), comment.line);
+                    faults.push(Diagnostic { path, line, message });
+                }
+            }
         }
         if faults.is_empty() { Ok(page) } else { Err(faults) }
     }
@@ -197,7 +214,8 @@ impl Page {
             ));
         }
         let lines: Vec<String> = block.content.lines().map(str::to_owned).collect();
-        if lines.is_empty() {
+        // `update` draws a flow where there is none yet.
+        if lines.is_empty() && !matches!(meaning, Meaning::Flow(_)) {
             return Err(at_fence("the block is empty".into()));
         }
         // A fence with words cannot close a block: the one that should have is missing.
@@ -423,6 +441,13 @@ mod tests {
             let faults = fault(text);
             assert!(faults.starts_with(expected), "{text:?} gave {faults}");
         }
+    }
+
+    #[test]
+    fn a_flow_that_is_not_drawn_yet_is_no_fault() {
+        let page = parse("```console a\n$ true\n```\n\n```flow\n```\n").unwrap();
+        assert!(page.flows[0].lines.is_empty());
+        assert_eq!(page.flows[0].range, page.text.len() - 4..page.text.len() - 4);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! `tidy`: quotations, commands, links, tables and snapshots agree with the files.
+//! `tidy`: quotations, figures, commands, links, tables and snapshots agree with the files.
 //!
 //! - a quotation on a page appears in the file that it names, letter by letter;
+//! - a figure that a sentence takes from a run appears in that run's terminals or drawing;
 //! - links between the pages lead to files that are there;
 //! - a program that is none of the checkout's is one that CI installs: where it is absent its
 //!   scene is skipped, and a misspelt one would be skipped everywhere;
@@ -13,6 +14,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::figures;
 use crate::markdown;
 use crate::page::{Diagnostic, Page, Quotation};
 use crate::snapshot;
@@ -37,7 +39,7 @@ pub fn tidy() -> Result<Status, Error> {
     if faults.is_empty() {
         writeln!(
             out,
-            "tidy: quotations, commands, links, tables and snapshots agree with the files"
+            "tidy: quotations, figures, commands, links, tables and snapshots agree with the files"
         )
         .map_err(Error::io("write to stdout"))?;
         return Ok(Status::AsDocumented);
@@ -52,6 +54,7 @@ pub fn tidy() -> Result<Status, Error> {
 pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let lessons = workspace::lessons(root)?;
+    let mut course = Vec::new();
     for lesson in &lessons {
         match lesson.pages(root) {
             Err(broken) => faults.extend(broken),
@@ -64,8 +67,17 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
                     faults.extend(unknown_programs(page));
                 }
                 faults.extend(stray_snapshots(root, &lesson.folder(root), &pages));
+                course.extend(pages.into_iter().map(|page| (lesson, page)));
             }
         }
+    }
+    for table in ["README.md", "lessons/README.md"] {
+        if let Ok(page) = workspace::page(root, &root.join(table)) {
+            faults.extend(figures::faults(root, &course, &page));
+        }
+    }
+    for (_, page) in &course {
+        faults.extend(figures::faults(root, &course, page));
     }
     for table in ["README.md", "lessons/README.md"] {
         let path = PathBuf::from(table);

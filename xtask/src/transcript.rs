@@ -231,9 +231,13 @@ fn clock(bytes: &[u8], start: usize) -> Option<Variable> {
 
 /// `12.3 ms`: a duration with a fraction was measured, one without was set. But of a limit
 /// that poll(2) gets, `], 99 ms)` in a drawing, a program has perhaps used up a part before.
+/// And what `ss -o` says of a TIME-WAIT, `timewait,59sec`, runs down while it is asked.
 fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
     let bytes = line.as_bytes();
-    if line[..start].ends_with("], ") && line[end..].starts_with(" ms)") {
+    let (before, behind) = (&line[..start], &line[end..]);
+    if before.ends_with("], ") && behind.starts_with(" ms)")
+        || before.ends_with("(timewait,") && behind.starts_with("sec,")
+    {
         return Some(Variable { kind: Kind::Duration, start, end });
     }
     if bytes.get(end) != Some(&b'.') || !bytes.get(end + 1)?.is_ascii_digit() {
@@ -308,6 +312,7 @@ mod tests {
                 "poll([4 POLLOUT], 99 ms) = 0 []",
                 "poll([4 POLLOUT], [DURATION] ms) = 0 []",
             ),
+            ("timer:(timewait,59sec,0)", "timer:(timewait,[DURATION]sec,0)"),
         ] {
             assert_eq!(renamed(line), expected);
         }

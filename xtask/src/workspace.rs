@@ -39,7 +39,7 @@ impl Lesson {
     }
 
     /// Whether a user's word means this lesson: its number, its folder or its name.
-    fn is_called(&self, word: &str) -> bool {
+    pub(crate) fn is_called(&self, word: &str) -> bool {
         let number = word.parse::<u32>().ok();
         word == self.directory
             || word == self.name()

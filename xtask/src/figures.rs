@@ -1,0 +1,317 @@
+//! Figures in a page's prose: a number in a sentence is held against the run that printed it.
+//!
+//! Below a paragraph, a comment names the source and the figures that come from it:
+//!
+//! ```markdown
+//! The server read 1024 bytes and closed; 3976 lay unread. It waits for a minute.
+//! <!-- figures from long: 1024 bytes; 3976 = 5000 - 1024 -->
+//! <!-- figures from wait: a minute = timewait,59sec -->
+//! ```
+//!
+//! Each figure must stand in the paragraph, and in the source: as it is, or as the words
+//! behind its `=`, or as a sum whose every number stands there. `KiB` and `MiB` count in
+//! that sum. The source is a scene of the page (`main` is the one without a name), a scene
+//! of another page (`tcp-echo/long`), or a file of the checkout.
+
+use std::fs;
+use std::path::Path;
+
+use crate::markdown::Comment;
+use crate::page::{Diagnostic, Page};
+use crate::workspace::Lesson;
+
+/// The mark of a paragraph's figures that have one source.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// A scene of the page, LESSON/SCENE, or a file of the checkout.
+    pub source: String,
+    /// The figures, as the paragraph says them, and as the source shows them.
+    pub figures: Vec<(String, String)>,
+    /// The paragraph that the mark stands below, with single blanks.
+    pub paragraph: String,
+    /// The line of the mark; the first of a file is 1.
+    pub line: usize,
+}
+
+impl Mark {
+    /// Reads a mark; none is a comment that is no mark.
+    pub(crate) fn parse(comment: &Comment<'_>) -> Option<Result<Mark, String>> {
+        let content = plain(comment.content);
+        let mark = content.strip_prefix("figure")?;
+        let form =
+            "write <!-- figures from SCENE: FIGURE; FIGURE = WHAT THE RUN SHOWS -->";
+        let parts = mark.strip_prefix("s from ").and_then(|mark| mark.split_once(": "));
+        let Some((source, figures)) = parts else {
+            return Some(Err(format!("a mark of figures that cannot be read: {form}")));
+        };
+        let figures: Vec<(String, String)> = figures
+            .split(';')
+            .map(|figure| {
+                let (said, shown) = figure.split_once(" = ").unwrap_or((figure, figure));
+                (said.trim().to_owned(), shown.trim().to_owned())
+            })
+            .collect();
+        if figures.iter().any(|(said, shown)| said.is_empty() || shown.is_empty()) {
+            return Some(Err(format!("a mark with a figure that is empty: {form}")));
+        }
+        if comment.paragraph.trim().is_empty() {
+            let message = "a mark of figures stands right below their paragraph; here is \
+                           none";
+            return Some(Err(message.into()));
+        }
+        let (source, paragraph) = (source.trim().to_owned(), plain(comment.paragraph));
+        Some(Ok(Mark { source, figures, paragraph, line: comment.line }))
+    }
+}
+
+/// The figures of `page` that its paragraph or their source does not have.
+pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    for mark in &page.marks {
+        let mut fault = |message| {
+            faults.push(Diagnostic { path: page.path.clone(), line: mark.line, message });
+        };
+        let Some(source) = source(root, course, page, &mark.source) else {
+            let source = &mark.source;
+            fault(format!(
+                "figures from `{source}`: no scene of this page, no LESSON/SCENE and no \
+                 file is called so"
+            ));
+            continue;
+        };
+        for (said, shown) in &mark.figures {
+            if !stands(&mark.paragraph, said) {
+                fault(format!(
+                    "the paragraph above does not say `{said}`, which its mark takes from \
+                     `{}`: mend the sentence, or the mark",
+                    mark.source
+                ));
+            } else if let Err(why) = holds(&source, said, shown) {
+                fault(format!(
+                    "the paragraph above says `{said}`, but {why} in `{}`: mend the \
+                     sentence and its mark",
+                    mark.source
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// What a source shows, with single blanks: the terminals and the drawing of a scene, or
+/// a file.
+fn source(
+    root: &Path,
+    course: &[(&Lesson, Page)],
+    page: &Page,
+    name: &str,
+) -> Option<String> {
+    if let Some(shown) = scene(page, name) {
+        return Some(shown);
+    }
+    if let Some((word, name)) = name.split_once('/') {
+        let mut pages = course.iter().filter(|(lesson, _)| lesson.is_called(word));
+        if let Some(shown) = pages.find_map(|(_, page)| scene(page, name)) {
+            return Some(shown);
+        }
+    }
+    let inside = Path::new(name)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    fs::read_to_string(root.join(name)).ok().filter(|_| inside).map(|text| plain(&text))
+}
+
+/// The terminals and the drawing of a scene.
+fn scene(page: &Page, name: &str) -> Option<String> {
+    let name = if name == "main" { "" } else { name };
+    let scene = page.scene(name)?;
+    let terminals = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
+    let flows = page.flows.iter().filter(|flow| flow.scene == name);
+    let lines: Vec<&str> =
+        terminals.chain(flows.flat_map(|flow| &flow.lines)).map(String::as_str).collect();
+    Some(plain(&lines.join("\n")))
+}
+
+/// With single blanks, and without the commas in `10,000,000` and the marks of emphasis.
+fn plain(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text: Vec<char> = words.join(" ").replace("**", "").chars().collect();
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| text.get(at)).is_some_and(char::is_ascii_digit)
+    };
+    let comma = |at: usize| {
+        text[at] == ','
+            && digit(at.checked_sub(1))
+            && (1..=3).all(|next| digit(Some(at + next)))
+            && !digit(Some(at + 4))
+    };
+    (0..text.len()).filter(|at| !comma(*at)).map(|at| text[at]).collect()
+}
+
+/// Whether `words` stand in `text`, and not as a part of a longer word or number.
+fn stands(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, found)| {
+        let (before, behind) = (&text[..at], &text[at + found.len()..]);
+        let longer = |inner: char, outer: Option<char>, beyond: Option<char>| {
+            let digit = |c: char| c.is_ascii_digit();
+            inner.is_alphanumeric()
+                && (outer.is_some_and(char::is_alphanumeric)
+                    || digit(inner) && outer == Some('.') && beyond.is_some_and(digit))
+        };
+        let (mut left, mut right) = (before.chars().rev(), behind.chars());
+        let first = found.chars().next().unwrap_or(' ');
+        let last = found.chars().next_back().unwrap_or(' ');
+        !longer(first, left.next(), left.next())
+            && !longer(last, right.next(), right.next())
+    })
+}
+
+/// Whether `source` shows a figure; if not, why.
+fn holds(source: &str, said: &str, shown: &str) -> Result<(), String> {
+    let Some((numbers, result)) = sum(shown) else {
+        return if stands(source, shown) {
+            Ok(())
+        } else {
+            Err(format!("`{shown}` does not stand"))
+        };
+    };
+    let there = numbers_of(source);
+    if let Some(number) = numbers.iter().find(|number| !there.contains(number)) {
+        return Err(format!("no number {number} stands"));
+    }
+    // A number in words is taken at its word.
+    let Some(number) = numbers_of(said).first().copied() else { return Ok(()) };
+    let unit = if said.contains("KiB") {
+        1024.0
+    } else if said.contains("MiB") {
+        1024.0 * 1024.0
+    } else {
+        1.0
+    };
+    if (number * unit - result).abs() < 1e-6 {
+        Ok(())
+    } else {
+        Err(format!("`{shown}` is {result}"))
+    }
+}
+
+/// The numbers of `5000 - 1024` and what it comes to, from left to right; none where it is
+/// no sum.
+fn sum(text: &str) -> Option<(Vec<f64>, f64)> {
+    let mut words = text.split(' ');
+    let first: f64 = words.next()?.parse().ok()?;
+    let (mut numbers, mut result) = (vec![first], first);
+    while let Some(sign) = words.next() {
+        let number: f64 = words.next()?.parse().ok()?;
+        numbers.push(number);
+        match sign {
+            "+" => result += number,
+            "-" => result -= number,
+            "*" => result *= number,
+            "/" => result /= number,
+            _ => return None,
+        }
+    }
+    Some((numbers, result))
+}
+
+/// Every number in a text, also those within a word: `%05000d` has 5000.
+fn numbers_of(text: &str) -> Vec<f64> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .filter_map(|number| number.trim_matches('.').parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENES: &str = "```console long/client\n$ sh -c 'send %05000d'\n\
+                          recv 1024 bytes, 10,000,000 in all\n```\n\n\
+                          ```console wait/you\n$ ss\ntimer:(timewait,59sec,0)\n```\n";
+
+    /// What is wrong with a page that has the scenes above and this paragraph.
+    fn faults_of(paragraph: &str) -> String {
+        let text = format!("{SCENES}\n{paragraph}\n");
+        let faults = match Page::parse(Path::new("lessons/02-two/README.md"), &text) {
+            Ok(page) => faults(Path::new("/nowhere"), &[], &page),
+            Err(faults) => faults,
+        };
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn figures_that_a_run_shows_are_accepted() {
+        for paragraph in [
+            "It read **1024 bytes**.\n<!-- figures from long: 1024 bytes -->",
+            "It read 1024\nbytes of 10,000,000.\n<!-- figures from long: 1024 bytes; 10,000,000 -->",
+            "3976 bytes lay unread.\n<!-- figures from long: 3976 = 5000 - 1024 -->",
+            "1 KiB came.\n<!-- figures from long: 1 KiB = 1024 -->",
+            "For a minute.\n<!-- figures from wait:\na minute = timewait,59sec -->",
+            "1024 for a minute.\n<!-- figures from long: 1024 -->\n<!-- figures from wait: a minute = 59sec -->",
+            "A comment.\n<!-- of another kind -->",
+        ] {
+            assert_eq!(faults_of(paragraph), "", "{paragraph}");
+        }
+    }
+
+    #[test]
+    fn figures_that_disagree_are_found_with_page_and_line() {
+        for (paragraph, expected) in [
+            // The sentence was changed.
+            (
+                "It read 99 bytes.\n<!-- figures from long: 1024 bytes -->",
+                "does not say `1024 bytes`",
+            ),
+            (
+                "For a year.\n<!-- figures from wait: a minute = 59sec -->",
+                "does not say `a minute`",
+            ),
+            (
+                "11024 bytes.\n<!-- figures from long: 1024 bytes -->",
+                "does not say `1024 bytes`",
+            ),
+            // Or the run.
+            (
+                "99 bytes.\n<!-- figures from long: 99 bytes -->",
+                "`99 bytes` does not stand in `long`",
+            ),
+            (
+                "24 bytes.\n<!-- figures from long: 24 bytes -->",
+                "`24 bytes` does not stand",
+            ),
+            (
+                "A year.\n<!-- figures from wait: A year = 31536000 -->",
+                "no number 31536000 stands",
+            ),
+            (
+                "3977.\n<!-- figures from long: 3977 = 5000 - 1024 -->",
+                "`5000 - 1024` is 3976",
+            ),
+            (
+                "3976.\n<!-- figures from long: 3976 = 5001 - 1025 -->",
+                "no number 5001 stands",
+            ),
+            // Or the mark says nothing.
+            ("16.\n<!-- figures from lnog: 16 -->", "figures from `lnog`: no scene"),
+            (
+                "16.\n<!-- figures from ../x.rs: 16 -->",
+                "figures from `../x.rs`: no scene",
+            ),
+            (
+                "16.\n\n<!-- figures from long: 16 -->",
+                "stands right below their paragraph",
+            ),
+            ("16.\n<!-- figure from long: 16 -->", "cannot be read"),
+            ("16.\n<!-- figures from long: -->", "cannot be read"),
+            ("16.\n<!-- figures from long: 16; -->", "a figure that is empty"),
+        ] {
+            let faults = faults_of(paragraph);
+            let lines = SCENES.lines().count() + 2;
+            let place = paragraph.lines().position(|line| line.contains("<!--"));
+            let place = format!("lessons/02-two/README.md:{}: ", lines + place.unwrap());
+            assert!(faults.starts_with(&place), "{paragraph}: {faults}");
+            assert!(faults.contains(expected), "{paragraph}: {faults}");
+        }
+    }
+}
