@@ -18,6 +18,7 @@ pub mod interrupt;
 mod jobs;
 mod markdown;
 pub mod page;
+mod programs;
 pub mod run;
 pub mod runner;
 pub mod snapshot;

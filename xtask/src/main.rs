@@ -40,7 +40,7 @@ enum Task {
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
     /// Check that quotations, figures, commands, links, tables and snapshots agree
-    Tidy,
+    Tidy(tidy::Options),
     /// Make the folder and the page of a new lesson
     NewLesson(new_lesson::Options),
     /// Measure the first build and the run of a lesson, side by side with a yardstick
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             return handed_over(check::check(Some("solution"), &options));
         }
         Task::Update(options) => update::update(&options),
-        Task::Tidy => tidy::tidy(),
+        Task::Tidy(options) => tidy::tidy(&options),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Ci => ci::ci(),

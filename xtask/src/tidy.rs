@@ -6,6 +6,7 @@
 //! - a program that is none of the checkout's is one that CI installs: where it is absent its
 //!   scene is skipped, and a misspelt one would be skipped everywhere;
 //! - every file in a lesson's `snapshots/` belongs to a block of its pages;
+//! - the table of programs, `lessons/programs.md`, is what the sources say;
 //! - the tables of lessons in `README.md` and `lessons/README.md` have a row for every
 //!   lesson.
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::figures;
 use crate::markdown;
 use crate::page::{Diagnostic, Page, Quotation};
+use crate::programs;
 use crate::snapshot;
 use crate::workspace;
 use crate::{Error, Status};
@@ -25,12 +27,26 @@ use crate::{Error, Status};
 /// Debian has not.
 const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strace"];
 
-/// Checks the checkout and prints what is wrong, a line each.
+/// What `tidy` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Write the table of programs first
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// Checks the workspace and prints what is wrong, one line each.
 ///
 /// # Errors
 /// `lessons/` cannot be read, or standard output is closed.
-pub fn tidy() -> Result<Status, Error> {
+pub fn tidy(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
+    if options.write {
+        let table =
+            programs::table(&root).map_err(Error::io("make the table of programs"))?;
+        fs::write(root.join(programs::TABLE), table)
+            .map_err(Error::io(&format!("write {}", programs::TABLE)))?;
+    }
     let faults = faults(&root).map_err(Error::io("read lessons/"))?;
     let mut out = anstream::stdout();
     for fault in &faults {
@@ -71,6 +87,15 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
         }
     }
+    let table = programs::table(root)?;
+    if fs::read_to_string(root.join(programs::TABLE)).ok().as_ref() != Some(&table) {
+        faults.push(Diagnostic {
+            path: PathBuf::from(programs::TABLE),
+            line: 1,
+            message: "the table differs from the programs: cargo xtask tidy --write"
+                .into(),
+        });
+    }
     for table in ["README.md", "lessons/README.md"] {
         if let Ok(page) = workspace::page(root, &root.join(table)) {
             faults.extend(figures::faults(root, &course, &page));
@@ -99,8 +124,10 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
         }
     }
-    if let Ok(text) = fs::read_to_string(root.join("CONTRIBUTING.md")) {
-        faults.extend(dead_links(root, Path::new("CONTRIBUTING.md"), &text));
+    for page in ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
+        if let Ok(text) = fs::read_to_string(root.join(page)) {
+            faults.extend(dead_links(root, Path::new(page), &text));
+        }
     }
     Ok(faults)
 }
@@ -228,6 +255,7 @@ mod tests {
             let checkout = Checkout(root);
             checkout.write("README.md", "[one](lessons/01-one/)\n");
             checkout.write("lessons/README.md", "[one](01-one/)\n");
+            checkout.write(programs::TABLE, &programs::table(&checkout.0).unwrap());
             checkout.write("src.rs", "fn main() {\n    one();\n\n    two();\n}\n");
             checkout
         }
@@ -285,6 +313,14 @@ mod tests {
         for command in ["python3 server.py", "cargo run -q -p tcp-server", "./here.sh"] {
             assert_eq!(checkout.page(&scene(command)), "");
         }
+    }
+
+    #[test]
+    fn a_program_that_the_table_lacks_is_found() {
+        let checkout = Checkout::new();
+        checkout.write("lessons/01-one/src/bin/a.rs", "//! An idea.\n");
+        let faults = checkout.page("# One\n");
+        assert!(faults.contains("lessons/programs.md:1: the table differs"), "{faults}");
     }
 
     #[test]
