@@ -100,7 +100,7 @@ fn ends(socket: &Socket) -> Result<String, Failure> {
 
 /// Makes both ends of one TCP connection and shows what each of the eight calls leaves behind.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -40,7 +40,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 /// Waits for one TCP client, takes one message of up to 1024 bytes, and sends it back with
 /// "Echo: " before it; written with `std::net` alone.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-std", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

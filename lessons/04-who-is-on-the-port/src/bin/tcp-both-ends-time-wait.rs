@@ -93,7 +93,7 @@ fn listener(reuse_address: bool) -> Result<Socket, Failure> {
 /// Lets a TCP server and its client live and close, then binds the server's port again: in
 /// the four cases of SO_REUSEADDR, and in a fifth, where the client closed first.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-time-wait", version, after_help = EXAMPLES)]
 struct Arguments {}
 
 const EXAMPLES: &str = "\

@@ -55,7 +55,7 @@ fn stay(arguments: &Arguments) -> Result<(), Failure> {
 /// Connects to a TCP server, shows both addresses of its own socket, and stays until the
 /// server closes the connection.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-addresses", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

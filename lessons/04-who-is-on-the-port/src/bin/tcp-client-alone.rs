@@ -44,7 +44,7 @@ const MESSAGE: &[u8] = b"Is anybody there?";
 
 /// Connects a TCP socket to itself, sends a message and receives it.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-alone", version, after_help = EXAMPLES)]
 struct Arguments {
     /// The port from which and to which to connect; 0 takes any free one
     #[arg(long, default_value_t = 0)]

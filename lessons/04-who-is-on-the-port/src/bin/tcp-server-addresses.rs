@@ -73,7 +73,7 @@ fn peer(socket: &Socket) -> Result<String, Failure> {
 /// Shows both addresses of a TCP listener and of each connection that it accepts. When the
 /// last client has come, all are closed.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-addresses", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -49,7 +49,7 @@ fn crowd(arguments: &Arguments) -> Result<(), Failure> {
 /// Connects to a TCP server as several clients, one after another, each with a limit of time,
 /// and keeps every connection until the last has tried.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-crowd", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -55,7 +55,7 @@ fn milliseconds(elapsed: Duration) -> String {
 
 /// Connects to a TCP server, sends one message, tells how long each call took, and leaves.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-send", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -84,7 +84,7 @@ fn port(socket: &Socket) -> Result<u16, Failure> {
 /// Listens for TCP clients, but calls accept only after somebody has connected to a second
 /// port, the bell.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-late", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -58,7 +58,7 @@ fn call(server: SocketAddr, timeout: Duration) -> Result<(Socket, String), Failu
 /// Calls a port of its own that is bound, that listens, and whose queue is full, and tells
 /// which answer came.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-answers", version, after_help = EXAMPLES)]
 struct Arguments {
     /// How long to wait for an answer, in milliseconds
     #[arg(

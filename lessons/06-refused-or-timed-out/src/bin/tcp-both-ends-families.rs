@@ -91,7 +91,7 @@ fn row(cells: [String; 3]) -> String {
 /// Listens on five addresses of IPv4 and IPv6, one after another, calls each in three ways,
 /// and shows as whom the listener saw the client.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-families", version, after_help = EXAMPLES)]
 struct Arguments {}
 
 const EXAMPLES: &str = "\

@@ -113,7 +113,7 @@ fn milliseconds(start: Instant) -> String {
 
 /// Connects over TCP to the first address that answers, of all that the names have.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-every", version, after_help = EXAMPLES)]
 struct Arguments {
     /// Names or addresses, IPv4 or IPv6; several are taken as if one name had given them all
     #[arg(default_value = "localhost")]

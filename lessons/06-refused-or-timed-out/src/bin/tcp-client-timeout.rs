@@ -49,7 +49,7 @@ fn milliseconds(elapsed: Duration) -> String {
 /// Connects to a TCP server, tells after how long it was connected, refused, or gave up, and
 /// leaves.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-timeout", version, after_help = EXAMPLES)]
 struct Arguments {
     /// IPv4 or IPv6 address; a name is not looked up here
     #[arg(long, default_value = "127.0.0.1")]

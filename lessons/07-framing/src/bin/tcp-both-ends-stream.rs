@@ -106,7 +106,7 @@ fn connection(
 /// Sends through a TCP connection of which it has both ends, and shows what each recv gives:
 /// one message in three, three messages in one, a character cut in two.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-stream", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

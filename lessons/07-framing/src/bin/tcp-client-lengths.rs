@@ -68,7 +68,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
 /// Sends messages, each with its length before it (four bytes, the most significant first),
 /// to a TCP server, and shows its replies.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-lengths", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -67,7 +67,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Sends messages, each with a newline behind it, to a TCP server, and shows its replies.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-lines", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

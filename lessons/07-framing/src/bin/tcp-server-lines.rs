@@ -66,7 +66,7 @@ fn broken(client: SocketAddr, fault: &Fault) -> Failure {
 /// Takes messages that a newline ends from one client, and sends each back with "Echo: "
 /// before it, until the client closes.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-lines", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

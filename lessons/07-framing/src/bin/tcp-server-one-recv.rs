@@ -50,7 +50,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 /// Wrong on purpose: takes what each recv gives for one message, and sends it back with
 /// "Echo: " before it, until the client closes.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-one-recv", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

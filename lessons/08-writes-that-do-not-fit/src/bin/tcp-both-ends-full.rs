@@ -128,7 +128,7 @@ fn connection(arguments: &Arguments) -> Result<(Socket, Socket, SocketAddr), Fai
 /// Fills a TCP connection of which it has both ends until send takes no more, drains it, and
 /// shows what the calls say.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-full", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -72,7 +72,7 @@ fn connection(arguments: &Arguments) -> Result<(Socket, Socket, SocketAddr), Fai
 /// Sends to a peer that does not receive, until nothing more is taken; then the peer
 /// receives, and there is room again.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-window", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

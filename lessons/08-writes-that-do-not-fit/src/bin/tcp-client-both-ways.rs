@@ -99,7 +99,7 @@ fn block() -> Vec<u8> {
 
 /// Sends a stream to a TCP server, and receives its echo at the same time.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-both-ways", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

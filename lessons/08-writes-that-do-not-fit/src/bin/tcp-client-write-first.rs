@@ -87,7 +87,7 @@ fn block() -> Vec<u8> {
 
 /// Wrong on purpose: sends a stream to a TCP server, and only then receives its echo.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-write-first", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

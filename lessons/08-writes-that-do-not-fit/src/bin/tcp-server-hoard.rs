@@ -55,7 +55,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 /// Wrong on purpose: keeps all that a client sends, and sends it back when the client has ended
 /// the stream.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-hoard", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -56,7 +56,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Sends back what a client sends, piece by piece, until the client ends the stream.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-stream", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -125,7 +125,7 @@ fn connect(
 
 /// Closes TCP connections of which it has both ends, and shows which end stays in TIME_WAIT.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-close-order", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

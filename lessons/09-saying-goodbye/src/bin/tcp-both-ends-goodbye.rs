@@ -132,7 +132,7 @@ fn connect(listener: &Socket, address: &SockAddr) -> Result<(Socket, Socket), Fa
 /// Ends TCP connections of which it has both ends in every way there is, and shows what the
 /// other end sees.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-both-ends-goodbye", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

@@ -76,7 +76,7 @@ fn receive(
 
 /// Sends a message to a TCP server, half-closes, and shows all that the server says.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-client-count", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

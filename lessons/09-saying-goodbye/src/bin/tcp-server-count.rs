@@ -54,7 +54,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 /// Greets one client, counts the bytes that it sends until it ends its stream, and tells it
 /// the number.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-count", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,

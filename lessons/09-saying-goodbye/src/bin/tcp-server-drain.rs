@@ -193,7 +193,7 @@ fn on_interrupt(_ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
 /// Prints what TCP clients send. On Ctrl-C it takes no new clients, half-closes the
 /// connections that are there, and waits for their clients to finish.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "tcp-server-drain", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,
