@@ -8,17 +8,23 @@ use std::process::Command;
 
 use testkit::Program;
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client":
+    command_line_is_wrong(&["--port 65536", "--port -1", "--nonsense 1"]),
+    nobody_listens("--port PORT"),
+    host_is_unknown("--host no-such-host.invalid"),
+    host_would_be_obeyed_by_a_terminal("--host \u{1b}[2J"),
+    host_has_ipv6_alone(),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Server(b"Echo: Hello TCP Server")),
+    stdout_is_full("--port PORT", Peer::Server(b"Echo: Hello TCP Server")),
+    signal_at_any_moment("--port PORT", Peer::Listener),
+    signal_while_the_server_stays_silent("--port PORT"),
 }
 
 /// A client that is asked to send `message` to `port`.
 fn start(port: u16, message: impl AsRef<OsStr>) -> Program {
-    let mut command = client(&["--port", &port.to_string(), "--message"]);
+    let mut command =
+        testkit::command(PROGRAM, &["--port", &port.to_string(), "--message"]);
     Program::start(command.arg(message))
 }
 
@@ -33,64 +39,12 @@ fn receive(listener: &TcpListener, message_bytes: usize) -> (TcpStream, Vec<u8>)
 #[test]
 fn one_message_one_reply() {
     let (listener, port) = testkit::listen();
-    let program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let program = Program::run(PROGRAM, &["--port", &port.to_string()]);
     let (mut connection, message) = receive(&listener, 16);
     assert_eq!(message, b"Hello TCP Server");
     connection.write_all(b"Echo: Hello TCP Server").expect("send");
     program.finish().expect(0, "Server says: Echo: Hello TCP Server\n", "");
     assert_eq!(connection.read(&mut [0; 1]).expect("end of stream"), 0);
-}
-
-#[test]
-fn nobody_listens() {
-    let (_held, port) = testkit::closed_port();
-    start(port, "Hello").finish().expect(
-        1,
-        "",
-        &format!(
-            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
-             nobody listens there; start the server first\n"
-        ),
-    );
-}
-
-#[test]
-fn host_is_unknown() {
-    let finished =
-        Program::start(&mut client(&["--host", "no-such-host.invalid"])).finish();
-    // The reason is the resolver's own: with no DNS server at hand it says another.
-    let stderr = &finished.stderr;
-    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
-    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
-    assert!(stderr.ends_with(advice), "{stderr:?}");
-    assert_eq!(stderr.lines().count(), 1);
-    finished.expect(1, "", stderr);
-}
-
-#[test]
-fn host_would_be_obeyed_by_a_terminal() {
-    let finished = Program::start(&mut client(&["--host", "\x1b[2J"])).finish();
-    assert!(finished.stderr.starts_with(r"resolve \x1b[2J: "), "{finished:?}");
-    finished.expect(1, "", &finished.stderr);
-}
-
-#[test]
-fn host_has_ipv6_alone() {
-    Program::start(&mut client(&["--host", "::1"])).finish().expect(
-        1,
-        "",
-        "resolve ::1: it has IPv6 addresses alone and this program speaks IPv4 (AF_INET); \
-         try --host 127.0.0.1\n",
-    );
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--port", "65536"], ["--port", "-1"], ["--nonsense", "1"]] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
 }
 
 #[test]
@@ -268,9 +222,6 @@ fn reply_would_be_obeyed_by_a_terminal() {
 #[cfg(unix)]
 mod unix {
     use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::process::ExitStatusExt;
-
-    use testkit::{SIGINT, SIGTERM};
 
     use super::*;
 
@@ -284,82 +235,18 @@ mod unix {
         program.finish().expect(0, "Server says: Echo: \\x1b[31m\\xff\\né\\\\\n", "");
     }
 
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let (listener, port) = testkit::listen();
-        let pipe = testkit::pipe_without_reader();
-        let mut command = client(&["--port", &port.to_string(), "--message", "Hello"]);
-        let program = Program::start_with_stdout(&mut command, pipe.into());
-        let (mut connection, _) = receive(&listener, 5);
-        connection.write_all(b"Echo: Hello").expect("send");
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn stdout_is_full() {
-        let (listener, port) = testkit::listen();
-        let full =
-            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
-        let mut command = client(&["--port", &port.to_string(), "--message", "Hello"]);
-        let program = Program::start_with_stdout(&mut command, full.into());
-        let (mut connection, _) = receive(&listener, 5);
-        connection.write_all(b"Echo: Hello").expect("send");
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: no space left on device (ENOSPC); \
-             make room, or write elsewhere\n",
-        );
-    }
-
     /// No error: where a descriptor from 0 to 2 is closed at the start, std opens /dev/null.
     /// Else the client's socket would be descriptor 1, and the line go to the server.
     #[test]
     fn stdout_is_closed_from_the_start() {
         let (listener, port) = testkit::listen();
         let mut shell = Command::new("sh");
-        shell.args(["-c", "exec \"$0\" --port \"$1\" --message Hello >&-", CLIENT]);
+        shell.args(["-c", "exec \"$0\" --port \"$1\" --message Hello >&-", PROGRAM]);
         let program = Program::start(shell.arg(port.to_string()));
         let (mut connection, _) = receive(&listener, 5);
         connection.write_all(b"Echo: Hello").expect("send");
         program.finish().expect(0, "", "");
         assert_eq!(connection.read(&mut [0; 1]).expect("end of stream"), 0);
-    }
-
-    #[test]
-    fn signal_while_the_server_stays_silent() {
-        for signal in [SIGINT, SIGTERM] {
-            let (listener, port) = testkit::listen();
-            let program = start(port, "Hello");
-            let (mut connection, _) = receive(&listener, 5);
-            program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
-            // The kernel closes for the dead: the server sees an end of stream.
-            assert_eq!(connection.read(&mut [0; 1]).expect("receive"), 0);
-        }
-    }
-
-    #[test]
-    fn signal_at_any_moment() {
-        let (_listener, port) = testkit::listen();
-        for turn in 0..40 {
-            let signal = [SIGINT, SIGTERM][turn % 2];
-            let program = start(port, "Hello");
-            for _ in 0..turn * 50 {
-                std::thread::yield_now();
-            }
-            program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
-        }
     }
 
     /// As Ctrl-Z and `fg` do. The call may not fail with EINTR for it.
@@ -369,24 +256,8 @@ mod unix {
         let (listener, port) = testkit::listen();
         let program = start(port, "Hello");
         let (mut connection, _) = receive(&listener, 5);
-        program.wait_for_state('S');
-        program.signal(testkit::SIGSTOP);
-        program.wait_for_state('T');
-        program.signal(testkit::SIGCONT);
+        program.pause_and_resume();
         connection.write_all(b"Echo: Hello").expect("send");
         program.finish().expect(0, "Server says: Echo: Hello\n", "");
     }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
-fn version() {
-    let version = concat!("tcp-client ", env!("CARGO_PKG_VERSION"), "\n");
-    Program::start(&mut client(&["--version"])).finish().expect(0, version, "");
 }

@@ -12,6 +12,7 @@
 pub mod ladder;
 mod peer;
 mod program;
+pub mod standard;
 #[cfg(unix)]
 mod unix;
 
@@ -20,12 +21,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-pub use peer::{accept, closed_port, connect, datagram_socket, listen, reset};
-pub use program::{Finished, Program, python, sibling};
+pub use peer::{
+    accept, closed_port, connect, datagram_socket, listen, port_of_both, reset,
+};
+pub use program::{Finished, Program, command, python, sibling};
 #[cfg(unix)]
 pub use unix::{
     SIGCONT, SIGINT, SIGSTOP, SIGTERM, as_ordinary_user, copy_program,
-    pipe_without_reader,
+    pipe_without_reader, signals,
 };
 
 /// How long any wait may take. Far more than an event needs on a loaded machine: it ends a

@@ -34,6 +34,21 @@ pub fn closed_port() -> (Socket, u16) {
     (socket, port)
 }
 
+/// A UDP socket and a TCP listener that have the same port of 127.0.0.1, and that port.
+///
+/// # Panics
+/// If the kernel refuses, or no port is free for both.
+#[track_caller]
+pub fn port_of_both() -> (UdpSocket, TcpListener, u16) {
+    for _ in 0..100 {
+        let (listener, port) = listen();
+        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) {
+            return (socket, listener, port);
+        }
+    }
+    panic!("no port is free over TCP and over UDP");
+}
+
 /// The next connection, and its peer's address. Its reads and writes have the deadline.
 ///
 /// # Panics

@@ -29,7 +29,23 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// The command that runs `program`, a file, with these arguments.
+pub fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
 impl Program {
+    /// Starts `program`, a file, with these arguments, as [`Program::start`] does.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[track_caller]
+    pub fn run(program: &str, arguments: &[&str]) -> Self {
+        Self::start(&mut command(program, arguments))
+    }
+
     /// Starts the command with nothing on stdin, its stdout and stderr read by this.
     ///
     /// # Panics
@@ -160,6 +176,19 @@ impl Finished {
             (self.status.code(), self.stdout.as_str(), self.stderr.as_str()),
             (Some(code), stdout, stderr),
         );
+    }
+
+    /// Asserts that the signal ended it, and that it said nothing of that on stderr.
+    ///
+    /// # Panics
+    /// If anything differs.
+    #[cfg(unix)]
+    #[track_caller]
+    pub fn expect_end_by(&self, signal: i32) {
+        use std::os::unix::process::ExitStatusExt;
+
+        let end = (self.status.signal(), self.stderr.as_str());
+        assert_eq!(end, (Some(signal), ""), "{self:?}");
     }
 }
 

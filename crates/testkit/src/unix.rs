@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use crate::{DEADLINE, Program};
+use crate::{DEADLINE, Finished, Program};
 
 pub use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
 
@@ -25,6 +25,19 @@ impl Program {
         // id is its own.
         let result = unsafe { libc::kill(id, signal) };
         assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
+    }
+
+    /// Stops it in the call in which it sleeps and lets it go on, as Ctrl-Z and `fg` do.
+    ///
+    /// # Panics
+    /// At the deadline, or when the process has ended.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn pause_and_resume(&self) {
+        self.wait_for_state('S');
+        self.signal(SIGSTOP);
+        self.wait_for_state('T');
+        self.signal(SIGCONT);
     }
 
     /// Waits until the kernel shows the process in the state, as proc_pid_stat(5) names it:
@@ -50,6 +63,22 @@ impl Program {
             thread::yield_now();
         }
     }
+}
+
+/// Starts a program twice, ends it by SIGINT and by SIGTERM, and gives how it finished,
+/// with what `start` gave beside the program.
+///
+/// # Panics
+/// If the signal does not end it, or if it says something on stderr.
+#[track_caller]
+pub fn signals<T>(start: impl Fn() -> (Program, T)) -> [(Finished, T); 2] {
+    [SIGINT, SIGTERM].map(|signal| {
+        let (program, beside) = start();
+        program.signal(signal);
+        let finished = program.finish();
+        finished.expect_end_by(signal);
+        (finished, beside)
+    })
 }
 
 /// Gives the child the default action for what may end it: a shell that starts a job in the

@@ -7,18 +7,21 @@ use std::process::Command;
 
 use testkit::Program;
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_udp-client");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "udp-client":
+    command_line_is_wrong(&["--port 65536", "--timeout-ms 0", "--nonsense 1"]),
+    host_is_unknown("--host no-such-host.invalid"),
+    stdout_is_a_pipe_that_nobody_reads("--timeout-ms 60000 --port PORT", Peer::Datagrams(b"Echo")),
+    stdout_is_full("--timeout-ms 60000 --port PORT", Peer::Datagrams(b"Echo")),
 }
 
 /// A client that asks the server on `port` and is in no hurry: no loaded machine makes it
 /// give up.
 fn patient(port: u16, message: impl AsRef<OsStr>) -> Command {
-    let mut command = client(&["--timeout-ms", "60000", "--port", &port.to_string()]);
+    let mut command = testkit::command(
+        PROGRAM,
+        &["--timeout-ms", "60000", "--port", &port.to_string()],
+    );
     command.arg("--message").arg(message);
     command
 }
@@ -35,7 +38,7 @@ fn receive(server: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 fn one_datagram_one_reply() {
     let (server, port) = testkit::datagram_socket();
     let arguments = ["--timeout-ms", "60000", "--port", &port.to_string()];
-    let program = Program::start(&mut client(&arguments));
+    let program = Program::run(PROGRAM, &arguments);
     let (message, sender) = receive(&server);
     assert_eq!(message, b"Hello UDP Server");
     server.send_to(b"Echo: Hello UDP Server", sender).expect("send");
@@ -92,7 +95,7 @@ fn reply_would_be_obeyed_by_a_terminal() {
 fn no_reply() {
     let (server, port) = testkit::datagram_socket();
     let arguments = ["--timeout-ms", "20", "--port", &port.to_string()];
-    let program = Program::start(&mut client(&arguments));
+    let program = Program::run(PROGRAM, &arguments);
     assert_eq!(receive(&server).0, b"Hello UDP Server");
     program.finish().expect(
         1,
@@ -128,7 +131,7 @@ fn third_party_never_stops_and_no_reply_comes() {
     let (server, port) = testkit::datagram_socket();
     let (stranger, _) = testkit::datagram_socket();
     let arguments = ["--timeout-ms", "50", "--port", &port.to_string()];
-    let program = Program::start(&mut client(&arguments));
+    let program = Program::run(PROGRAM, &arguments);
     let (_, sender) = receive(&server);
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let flood = std::thread::spawn(move || {
@@ -156,7 +159,7 @@ fn third_party_never_stops_and_no_reply_comes() {
 #[cfg(target_os = "linux")]
 #[test]
 fn port_is_0() {
-    Program::start(&mut client(&["--port", "0"])).finish().expect(
+    Program::run(PROGRAM, &["--port", "0"]).finish().expect(
         1,
         "",
         "sendto 127.0.0.1:0: invalid argument (EINVAL); \
@@ -164,33 +167,9 @@ fn port_is_0() {
     );
 }
 
-#[test]
-fn host_is_unknown() {
-    let finished =
-        Program::start(&mut client(&["--host", "no-such-host.invalid"])).finish();
-    // The reason is the resolver's own: with no DNS server at hand it says another.
-    let stderr = &finished.stderr;
-    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
-    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
-    assert!(stderr.ends_with(advice), "{stderr:?}");
-    assert_eq!(stderr.lines().count(), 1);
-    finished.expect(1, "", stderr);
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--port", "65536"], ["--timeout-ms", "0"], ["--nonsense", "1"]] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
 #[cfg(unix)]
 mod unix {
     use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::process::ExitStatusExt;
-
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
@@ -208,39 +187,6 @@ mod unix {
     }
 
     #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let (server, port) = testkit::datagram_socket();
-        let pipe = testkit::pipe_without_reader();
-        let program =
-            Program::start_with_stdout(&mut patient(port, "Hello"), pipe.into());
-        let (_, sender) = receive(&server);
-        server.send_to(b"Echo: Hello", sender).expect("send");
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn stdout_is_full() {
-        let (server, port) = testkit::datagram_socket();
-        let full =
-            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
-        let program =
-            Program::start_with_stdout(&mut patient(port, "Hello"), full.into());
-        let (_, sender) = receive(&server);
-        server.send_to(b"Echo: Hello", sender).expect("send");
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: no space left on device (ENOSPC); \
-             make room, or write elsewhere\n",
-        );
-    }
-
-    #[test]
     fn signal_while_the_server_stays_silent() {
         for signal in [SIGINT, SIGTERM] {
             let (server, port) = testkit::datagram_socket();
@@ -248,8 +194,8 @@ mod unix {
             receive(&server);
             program.signal(signal);
             let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
+            finished.expect_end_by(signal);
+            assert_eq!(finished.stdout, "");
         }
     }
 
@@ -261,24 +207,8 @@ mod unix {
         let (server, port) = testkit::datagram_socket();
         let program = Program::start(&mut patient(port, "Hello"));
         let (_, sender) = receive(&server);
-        program.wait_for_state('S');
-        program.signal(testkit::SIGSTOP);
-        program.wait_for_state('T');
-        program.signal(testkit::SIGCONT);
+        program.pause_and_resume();
         server.send_to(b"Echo: Hello", sender).expect("send");
         program.finish().expect(0, "Server says: Echo: Hello\n", "");
     }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
-fn version() {
-    let version = concat!("udp-client ", env!("CARGO_PKG_VERSION"), "\n");
-    Program::start(&mut client(&["--version"])).finish().expect(0, version, "");
 }

@@ -2,22 +2,25 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::net::UdpSocket;
-use std::process::Command;
 
 use testkit::Program;
 
-const SERVER: &str = env!("CARGO_BIN_EXE_udp-server");
-
-fn server(arguments: &[&str]) -> Command {
-    let mut command = Command::new(SERVER);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "udp-server":
+    command_line_is_wrong(&["--port 65536", "--count 0", "--nonsense 1"]),
+    port_is_already_in_use("--port PORT"),
+    address_is_not_ours(),
+    host_is_unknown("--host no-such-host.invalid"),
+    port_is_privileged(),
+    stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
+    stdout_is_full("--port 0", Peer::Nobody),
+    signal_at_any_moment("--port 0", Peer::Nobody),
 }
 
 /// A server on a free port that stops after `count` datagrams, and that port.
 fn start(count: u32) -> (Program, u16) {
     let arguments = ["--port", "0", "--count", &count.to_string()];
-    let mut program = Program::start(&mut server(&arguments));
+    let mut program = Program::run(PROGRAM, &arguments);
     let port = program.port();
     (program, port)
 }
@@ -163,20 +166,6 @@ fn client_is_gone_before_the_reply() {
     );
 }
 
-#[test]
-fn port_is_already_in_use() {
-    let (_socket, port) = testkit::datagram_socket();
-    let program = Program::start(&mut server(&["--port", &port.to_string()]));
-    program.finish().expect(
-        1,
-        "",
-        &format!(
-            "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
-             is another server running? try --port 0\n"
-        ),
-    );
-}
-
 /// A TCP and a UDP port of the same number are two ports. The address is for this test
 /// alone: on 127.0.0.1 another test might hold the number over TCP.
 #[cfg(target_os = "linux")]
@@ -186,7 +175,7 @@ fn port_is_in_use_over_tcp() {
     let listener = std::net::TcpListener::bind((host, 0)).expect("bind");
     let port = listener.local_addr().expect("local address").port();
     let arguments = ["--host", host, "--port", &port.to_string(), "--count", "1"];
-    let mut program = Program::start(&mut server(&arguments));
+    let mut program = Program::run(PROGRAM, &arguments);
     assert_eq!(program.port(), port);
     let (client, _) = testkit::datagram_socket();
     client.connect((host, port)).expect("connect");
@@ -195,101 +184,18 @@ fn port_is_in_use_over_tcp() {
     finished.expect(0, &finished.stdout, "");
 }
 
-#[test]
-fn address_is_not_ours() {
-    let program = Program::start(&mut server(&["--host", "192.0.2.1", "--port", "0"]));
-    program.finish().expect(
-        1,
-        "",
-        "bind 192.0.2.1:0: address not available (EADDRNOTAVAIL); \
-         no interface of this machine has it; try --host localhost\n",
-    );
-}
-
-#[test]
-fn host_is_unknown() {
-    let finished =
-        Program::start(&mut server(&["--host", "no-such-host.invalid"])).finish();
-    // The reason is the resolver's own: with no DNS server at hand it says another.
-    let stderr = &finished.stderr;
-    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
-    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
-    assert!(stderr.ends_with(advice), "{stderr:?}");
-    assert_eq!(stderr.lines().count(), 1);
-    finished.expect(1, "", stderr);
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--port", "65536"], ["--count", "0"], ["--nonsense", "1"]] {
-        let finished = Program::start(&mut server(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
 #[cfg(unix)]
 mod unix {
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Stdio;
 
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
 
     #[test]
-    fn port_is_privileged() {
-        let mut command = server(&["--port", "7"]);
-        testkit::as_ordinary_user(&mut command);
-        let skip = |why: &str| testkit::skip("port_is_privileged", why);
-        let first =
-            std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-        if first
-            .is_ok_and(|first| first.trim().parse::<u16>().is_ok_and(|port| port <= 7))
-        {
-            return skip("net.ipv4.ip_unprivileged_port_start lets everyone have port 7");
-        }
-        let program = match Program::try_start(&mut command, Stdio::piped()) {
-            Ok(program) => program,
-            Err(error) => return skip(&format!("cannot run as user nobody: {error}")),
-        };
-        program.finish().expect(
-            1,
-            "",
-            "bind 127.0.0.1:7: permission denied (EACCES); \
-             a port this low is for root; try --port 12345\n",
-        );
-    }
-
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let pipe = testkit::pipe_without_reader();
-        let mut command = server(&["--port", "0"]);
-        Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn stdout_is_full() {
-        let full =
-            std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
-        let mut command = server(&["--port", "0"]);
-        Program::start_with_stdout(&mut command, full.into()).finish().expect(
-            1,
-            "",
-            "write stdout: no space left on device (ENOSPC); \
-             make room, or write elsewhere\n",
-        );
-    }
-
-    #[test]
     fn signal_between_datagrams() {
         for signal in [SIGINT, SIGTERM] {
-            let mut program = Program::start(&mut server(&["--port", "0"]));
+            let mut program = Program::run(PROGRAM, &["--port", "0"]);
             let port = program.port();
             let (client, client_port) = client(port);
             for _ in 0..3 {
@@ -306,46 +212,15 @@ mod unix {
         }
     }
 
-    #[test]
-    fn signal_at_any_moment() {
-        for turn in 0..40 {
-            let signal = [SIGINT, SIGTERM][turn % 2];
-            let program = Program::start(&mut server(&["--port", "0"]));
-            for _ in 0..turn * 50 {
-                std::thread::yield_now();
-            }
-            program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
-        }
-    }
-
     /// As Ctrl-Z and `fg` do. The call may not fail with EINTR for it.
     #[cfg(target_os = "linux")]
     #[test]
     fn server_is_paused_in_recvfrom() {
         let (program, port) = start(1);
-        program.wait_for_state('S');
-        program.signal(testkit::SIGSTOP);
-        program.wait_for_state('T');
-        program.signal(testkit::SIGCONT);
+        program.pause_and_resume();
         let (client, _) = client(port);
         assert_eq!(ask(&client, b"Hello"), b"Echo: Hello");
         let finished = program.finish();
         finished.expect(0, &finished.stdout, "");
     }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut server(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
-}
-
-#[test]
-fn version() {
-    let version = concat!("udp-server ", env!("CARGO_PKG_VERSION"), "\n");
-    Program::start(&mut server(&["--version"])).finish().expect(0, version, "");
 }

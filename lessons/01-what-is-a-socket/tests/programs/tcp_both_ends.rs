@@ -1,18 +1,17 @@
 //! Both ends in one program: every line, and the one error that a learner will meet.
 
-use std::process::Command;
-
 use testkit::Program;
 
-fn both_ends(arguments: &[&str]) -> Program {
-    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-both-ends")).args(arguments))
+testkit::standard_cases! {
+    "tcp-both-ends":
+    command_line_is_wrong(&["--port 65536", "--nonsense"]),
 }
 
 /// The descriptors are left to the page of the lesson: cargo and a test runner may leave
 /// others open.
 #[test]
 fn addresses_mirror_each_other() {
-    let finished = both_ends(&["--port", "0"]).finish();
+    let finished = Program::run(PROGRAM, &["--port", "0"]).finish();
     let lines: Vec<&str> = finished.stdout.lines().collect();
     let [_, bind, listen, _, connect, _, accept, rest @ ..] = lines.as_slice() else {
         panic!("{finished:?}");
@@ -41,17 +40,10 @@ fn addresses_mirror_each_other() {
 #[test]
 fn port_is_already_in_use() {
     let (_listener, port) = testkit::listen();
-    let finished = both_ends(&["--port", &port.to_string()]).finish();
+    let finished = Program::run(PROGRAM, &["--port", &port.to_string()]).finish();
     let message = format!(
         "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); is another server \
          running? try --port 0\n"
     );
     finished.expect(1, &finished.stdout, &message);
-}
-
-#[test]
-fn help() {
-    let finished = both_ends(&["--help"]).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

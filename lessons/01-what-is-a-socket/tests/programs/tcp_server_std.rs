@@ -1,17 +1,21 @@
 //! The server with std alone: the same words as `tcp-server`.
 
 use std::io::{Read, Write};
-use std::process::Command;
 
 use testkit::Program;
 
-fn server(arguments: &[&str]) -> Program {
-    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-server-std")).args(arguments))
+testkit::standard_cases! {
+    "tcp-server-std":
+    command_line_is_wrong(&["--port 65536", "--nonsense"]),
+    port_is_already_in_use("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
+    signal_while_the_client_stays_silent(b""),
+    client_resets(b"", ""),
 }
 
 #[test]
 fn one_client_one_message_one_reply() {
-    let mut program = server(&["--port", "0"]);
+    let mut program = Program::run(PROGRAM, &["--port", "0"]);
     let port = program.port();
     let mut client = testkit::connect(port);
     let client_port = client.local_addr().expect("local address").port();
@@ -29,7 +33,7 @@ fn one_client_one_message_one_reply() {
 
 #[test]
 fn client_that_says_nothing() {
-    let mut program = server(&["--port", "0"]);
+    let mut program = Program::run(PROGRAM, &["--port", "0"]);
     let port = program.port();
     let client = testkit::connect(port);
     let client_port = client.local_addr().expect("local address").port();
@@ -40,21 +44,4 @@ fn client_that_says_nothing() {
          message\n"
     );
     finished.expect(1, &finished.stdout, &message);
-}
-
-#[test]
-fn port_is_already_in_use() {
-    let (_listener, port) = testkit::listen();
-    let message = format!(
-        "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); is another server \
-         running? try --port 0\n"
-    );
-    server(&["--port", &port.to_string()]).finish().expect(1, "", &message);
-}
-
-#[test]
-fn help() {
-    let finished = server(&["--help"]).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -1,22 +1,20 @@
 //! Runs the client and plays its server.
 
 use std::io::Write;
-use std::process::Command;
 
 use testkit::Program;
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client-addresses");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client-addresses":
+    command_line_is_wrong(&["--local-port 65536", "--local-port ''", "--port x"]),
+    nobody_listens("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Server(b".")),
 }
 
 #[test]
 fn server_closes() {
     let (listener, port) = testkit::listen();
-    let program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let program = Program::run(PROGRAM, &["--port", &port.to_string()]);
     let (mut connection, peer) = testkit::accept(&listener);
     connection.write_all(b".").expect("send");
     drop(connection);
@@ -33,7 +31,7 @@ fn server_closes() {
 #[test]
 fn server_sends_before_it_closes() {
     let (listener, port) = testkit::listen();
-    let mut program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let mut program = Program::run(PROGRAM, &["--port", &port.to_string()]);
     let (mut connection, _) = testkit::accept(&listener);
     connection.write_all(&[b'x'; 100_000]).expect("send");
     program.line();
@@ -44,7 +42,7 @@ fn server_sends_before_it_closes() {
 #[test]
 fn server_resets() {
     let (listener, port) = testkit::listen();
-    let mut program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let mut program = Program::run(PROGRAM, &["--port", &port.to_string()]);
     let (mut connection, _) = testkit::accept(&listener);
     connection.write_all(b".").expect("send");
     let line = program.line();
@@ -62,7 +60,7 @@ fn server_resets() {
 #[test]
 fn server_closes_without_a_byte() {
     let (listener, port) = testkit::listen();
-    let program = Program::start(&mut client(&["--port", &port.to_string()]));
+    let program = Program::run(PROGRAM, &["--port", &port.to_string()]);
     drop(testkit::accept(&listener));
     program.finish().expect(
         1,
@@ -70,19 +68,6 @@ fn server_closes_without_a_byte() {
         &format!(
             "recv 127.0.0.1:{port}: end of stream; \
              the server closed before it had accepted this client\n"
-        ),
-    );
-}
-
-#[test]
-fn nobody_listens() {
-    let (_held, port) = testkit::closed_port();
-    Program::start(&mut client(&["--port", &port.to_string()])).finish().expect(
-        1,
-        "",
-        &format!(
-            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
-             nobody listens there; start the server first\n"
         ),
     );
 }
@@ -101,7 +86,7 @@ fn client_chooses_its_port() {
     // starting may hold a copy of the socket that had it.
     let taken = |own: &String| {
         let arguments = ["--port", &port, "--local-port", own];
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         finished.stderr.contains("EADDRINUSE")
     };
     let own = (0..10).map(|_| free_port()).find(|own| !taken(own)).expect("a free port");
@@ -112,7 +97,7 @@ fn client_chooses_its_port() {
 fn chosen_port_is_in_use() {
     let (_listener, port) = testkit::listen();
     let port = port.to_string();
-    let program = Program::start(&mut client(&["--port", "1", "--local-port", &port]));
+    let program = Program::run(PROGRAM, &["--port", "1", "--local-port", &port]);
     program.finish().expect(
         1,
         "",
@@ -123,19 +108,8 @@ fn chosen_port_is_in_use() {
     );
 }
 
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--local-port", "65536"], ["--local-port", ""], ["--port", "x"]] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::process::ExitStatusExt;
-
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
@@ -144,36 +118,12 @@ mod unix {
     fn signal_while_it_stays() {
         for signal in [SIGINT, SIGTERM] {
             let (listener, port) = testkit::listen();
-            let mut program = Program::start(&mut client(&["--port", &port.to_string()]));
+            let mut program = Program::run(PROGRAM, &["--port", &port.to_string()]);
             let (mut connection, _) = testkit::accept(&listener);
             connection.write_all(b".").expect("send");
             program.line();
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
         }
     }
-
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let (listener, port) = testkit::listen();
-        let pipe = testkit::pipe_without_reader();
-        let mut command = client(&["--port", &port.to_string()]);
-        let program = Program::start_with_stdout(&mut command, pipe.into());
-        let (mut connection, _) = testkit::accept(&listener);
-        connection.write_all(b".").expect("send");
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -5,17 +5,16 @@ use std::process::Command;
 
 use testkit::Program;
 
-const SERVER: &str = env!("CARGO_BIN_EXE_tcp-server-addresses");
-
-fn server(arguments: &[&str]) -> Command {
-    let mut command = Command::new(SERVER);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-server-addresses":
+    command_line_is_wrong(&["--clients 0", "--clients many", "--port 65536"]),
+    port_is_already_in_use("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
 }
 
 /// A server on a free port, which listens, and that port.
 fn start(clients: &str) -> (Program, u16) {
-    let mut program = Program::start(&mut server(&["--port", "0", "--clients", clients]));
+    let mut program = Program::run(PROGRAM, &["--port", "0", "--clients", clients]);
     let line = program.line();
     let port = line.strip_prefix("listener      local ('127.0.0.1', ");
     let port = port.and_then(|rest| rest.strip_suffix("), no peer"));
@@ -73,36 +72,12 @@ fn second_start_at_once() {
     drop(client);
     program.finish();
     let port = port.to_string();
-    let mut again = Program::start(&mut server(&["--port", &port, "--clients", "1"]));
+    let mut again = Program::run(PROGRAM, &["--port", &port, "--clients", "1"]);
     assert!(again.line().contains(&port));
-}
-
-#[test]
-fn port_is_already_in_use() {
-    let (_listener, port) = testkit::listen();
-    Program::start(&mut server(&["--port", &port.to_string()])).finish().expect(
-        1,
-        "",
-        &format!(
-            "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
-             is another server running? try --port 0\n"
-        ),
-    );
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--clients", "0"], ["--clients", "many"], ["--port", "65536"]] {
-        let finished = Program::start(&mut server(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
 }
 
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::process::ExitStatusExt;
-
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
@@ -114,24 +89,10 @@ mod unix {
             let mut first = testkit::connect(port);
             assert!(program.line().starts_with("connection 1"));
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
             let mut all = Vec::new();
             first.read_to_end(&mut all).expect("receive to the end of the stream");
         }
-    }
-
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let pipe = testkit::pipe_without_reader();
-        let program =
-            Program::start_with_stdout(&mut server(&["--port", "0"]), pipe.into());
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
     }
 
     /// The fourth socket is one too many. accept(2) takes the descriptor first, so it fails
@@ -140,7 +101,7 @@ mod unix {
     #[test]
     fn too_many_files_are_open() {
         let mut command = Command::new("sh");
-        let script = format!("ulimit -n 6; exec '{SERVER}' --port 0 --clients 3");
+        let script = format!("ulimit -n 6; exec '{PROGRAM}' --port 0 --clients 3");
         let mut program = Program::start(command.args(["-c", &script]));
         let line = program.line();
         let port =
@@ -154,11 +115,4 @@ mod unix {
         );
         assert_eq!(finished.status.code(), Some(1));
     }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut server(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -4,12 +4,17 @@ use std::process::Command;
 
 use testkit::Program;
 
-const CROWD: &str = env!("CARGO_BIN_EXE_tcp-client-crowd");
-
-fn crowd(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CROWD);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client-crowd":
+    command_line_is_wrong(&[
+        "--clients 0",
+        "--timeout-ms 0",
+        "--timeout-ms 3600001",
+        "--timeout-ms 1.5",
+        "--port 65536",
+    ]),
+    nobody_listens("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
 }
 
 /// Linux takes one more than the backlog, and lets the rest without an answer.
@@ -30,7 +35,7 @@ fn backlog_takes_one_more() {
 
         let clients = (backlog + 2).to_string();
         let arguments = ["--port", &port, "--clients", &clients, "--timeout-ms", "100"];
-        let finished = Program::start(&mut crowd(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         let connected = finished.stdout.matches("  connected from ('127.0.0.1', ");
         assert_eq!(connected.count(), usize::try_from(backlog + 1).expect("a count"));
         let end = format!(
@@ -42,34 +47,6 @@ fn backlog_takes_one_more() {
     }
 }
 
-#[test]
-fn nobody_listens() {
-    let (_held, port) = testkit::closed_port();
-    Program::start(&mut crowd(&["--port", &port.to_string()])).finish().expect(
-        1,
-        "",
-        &format!(
-            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
-             nobody listens there; start the server first\n"
-        ),
-    );
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [
-        ["--clients", "0"],
-        ["--timeout-ms", "0"],
-        ["--timeout-ms", "3600001"],
-        ["--timeout-ms", "1.5"],
-        ["--port", "65536"],
-    ] {
-        let finished = Program::start(&mut crowd(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
 #[cfg(unix)]
 mod unix {
     use super::*;
@@ -78,7 +55,7 @@ mod unix {
     fn too_many_files_are_open() {
         let (_listener, port) = testkit::listen();
         let mut command = Command::new("sh");
-        let script = format!("ulimit -n 10; exec '{CROWD}' --clients 20 --port {port}");
+        let script = format!("ulimit -n 10; exec '{PROGRAM}' --clients 20 --port {port}");
         let finished = Program::start(command.args(["-c", &script])).finish();
         assert_eq!(
             finished.stderr,
@@ -87,23 +64,9 @@ mod unix {
         assert_eq!(finished.status.code(), Some(1));
     }
 
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let (_listener, port) = testkit::listen();
-        let pipe = testkit::pipe_without_reader();
-        let mut command = crowd(&["--port", &port.to_string()]);
-        Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-
     #[cfg(target_os = "linux")]
     #[test]
     fn signal_while_it_waits_for_an_answer() {
-        use std::os::unix::process::ExitStatusExt;
-
         use testkit::{SIGINT, SIGTERM};
 
         for signal in [SIGINT, SIGTERM] {
@@ -111,14 +74,12 @@ mod unix {
             let port = port.to_string();
             let arguments =
                 ["--port", &port, "--clients", "130", "--timeout-ms", "60000"];
-            let mut program = Program::start(&mut crowd(&arguments));
+            let mut program = Program::run(PROGRAM, &arguments);
             for _ in 0..129 {
                 assert!(program.line().contains("  connected from "));
             }
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
         }
     }
 
@@ -131,7 +92,7 @@ mod unix {
         let (_listener, port) = testkit::listen();
         let port = port.to_string();
         let arguments = ["--port", &port, "--clients", "130", "--timeout-ms", "500"];
-        let mut program = Program::start(&mut crowd(&arguments));
+        let mut program = Program::run(PROGRAM, &arguments);
         for _ in 0..129 {
             program.line();
         }
@@ -142,11 +103,4 @@ mod unix {
         assert!(finished.stdout.ends_with("\n129 of 130 are connected\n"));
         finished.expect(0, &finished.stdout, "");
     }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut crowd(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

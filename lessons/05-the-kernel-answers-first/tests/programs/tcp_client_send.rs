@@ -1,16 +1,14 @@
 //! Runs the client and plays its server.
 
 use std::io::{Read, Write};
-use std::process::Command;
 
 use testkit::Program;
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client-send");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client-send":
+    command_line_is_wrong(&["--port 65536", "--reply yes", "--nonsense 1"]),
+    nobody_listens("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
 }
 
 /// What was printed, with N in place of the durations.
@@ -28,7 +26,7 @@ const SENT: &str =
 #[test]
 fn nobody_accepts() {
     let (listener, port) = testkit::listen();
-    let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
+    let finished = Program::run(PROGRAM, &["--port", &port.to_string()]).finish();
     assert_eq!(untimed(&finished.stdout), SENT);
     finished.expect(0, &finished.stdout, "");
     // Only now is it accepted, and all is there.
@@ -42,7 +40,7 @@ fn nobody_accepts() {
 fn reply_comes() {
     let (listener, port) = testkit::listen();
     let arguments = ["--port", &port.to_string(), "--reply"];
-    let program = Program::start(&mut client(&arguments));
+    let program = Program::run(PROGRAM, &arguments);
     let (mut connection, _) = testkit::accept(&listener);
     connection.write_all(b"\x1b\n").expect("send");
     let finished = program.finish();
@@ -55,7 +53,7 @@ fn reply_comes() {
 fn server_goes_without_a_reply() {
     let (listener, port) = testkit::listen();
     let arguments = ["--port", &port.to_string(), "--reply"];
-    let mut program = Program::start(&mut client(&arguments));
+    let mut program = Program::run(PROGRAM, &arguments);
     let (mut connection, _) = testkit::accept(&listener);
     connection.read_exact(&mut [0; 16]).expect("receive");
     drop(connection);
@@ -69,7 +67,7 @@ fn server_goes_without_a_reply() {
 fn server_goes_without_accept() {
     let (listener, port) = testkit::listen();
     let arguments = ["--port", &port.to_string(), "--reply"];
-    let mut program = Program::start(&mut client(&arguments));
+    let mut program = Program::run(PROGRAM, &arguments);
     program.line();
     program.line();
     drop(listener);
@@ -85,40 +83,16 @@ fn server_goes_without_accept() {
 }
 
 #[test]
-fn nobody_listens() {
-    let (_held, port) = testkit::closed_port();
-    Program::start(&mut client(&["--port", &port.to_string()])).finish().expect(
-        1,
-        "",
-        &format!(
-            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
-             nobody listens there; start the server first\n"
-        ),
-    );
-}
-
-#[test]
 fn message_is_empty() {
-    Program::start(&mut client(&["--message", ""])).finish().expect(
+    Program::run(PROGRAM, &["--message", ""]).finish().expect(
         1,
         "",
         "send 0 bytes: TCP carries no empty message; give --message some text\n",
     );
 }
 
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--port", "65536"], ["--reply", "yes"], ["--nonsense", "1"]] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
 #[cfg(unix)]
 mod unix {
-    use std::os::unix::process::ExitStatusExt;
-
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
@@ -128,32 +102,11 @@ mod unix {
         for signal in [SIGINT, SIGTERM] {
             let (_listener, port) = testkit::listen();
             let arguments = ["--port", &port.to_string(), "--reply"];
-            let mut program = Program::start(&mut client(&arguments));
+            let mut program = Program::run(PROGRAM, &arguments);
             program.line();
             program.line();
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
         }
     }
-
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let (_listener, port) = testkit::listen();
-        let pipe = testkit::pipe_without_reader();
-        let mut command = client(&["--port", &port.to_string()]);
-        Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -1,22 +1,25 @@
 //! Runs the server, plays its clients, and rings.
 
 use std::io::Write;
-use std::process::Command;
 
 use testkit::Program;
 
-const SERVER: &str = env!("CARGO_BIN_EXE_tcp-server-late");
-
-fn server(arguments: &[&str]) -> Command {
-    let mut command = Command::new(SERVER);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-server-late":
+    command_line_is_wrong(&[
+        "--backlog -1",
+        "--backlog 2147483648",
+        "--clients -1",
+        "--bell-port 65536",
+    ]),
+    port_is_already_in_use("--port PORT --bell-port 0"),
+    stdout_is_a_pipe_that_nobody_reads("--port 0 --bell-port 0", Peer::Nobody),
 }
 
 /// A server that listens, with its port and its bell's.
 fn start(arguments: &[&str]) -> (Program, u16, u16) {
     let free = ["--port", "0", "--bell-port", "0"];
-    let mut program = Program::start(&mut server(&[&free, arguments].concat()));
+    let mut program = Program::run(PROGRAM, &[&free, arguments].concat());
     let mut number = |before: &str, after: &str| {
         let line = program.line();
         let rest = line.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
@@ -107,7 +110,7 @@ fn ports_are_already_in_use() {
     for arguments in
         [["--port", &port, "--bell-port", "0"], ["--port", "0", "--bell-port", &port]]
     {
-        Program::start(&mut server(&arguments)).finish().expect(
+        Program::run(PROGRAM, &arguments).finish().expect(
             1,
             "",
             &format!(
@@ -115,20 +118,6 @@ fn ports_are_already_in_use() {
                  is another server running? try --port 0\n"
             ),
         );
-    }
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [
-        ["--backlog", "-1"],
-        ["--backlog", "2147483648"],
-        ["--clients", "-1"],
-        ["--bell-port", "65536"],
-    ] {
-        let finished = Program::start(&mut server(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
     }
 }
 
@@ -155,27 +144,7 @@ mod unix {
             assert!(program.line().starts_with("Somebody has rung"));
             assert!(program.line().starts_with("accept "));
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
         }
     }
-
-    #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let pipe = testkit::pipe_without_reader();
-        let mut command = server(&["--port", "0", "--bell-port", "0"]);
-        Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut server(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

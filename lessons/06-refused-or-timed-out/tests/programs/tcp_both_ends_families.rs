@@ -4,7 +4,11 @@ use std::process::Command;
 
 use testkit::Program;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tcp-both-ends-families");
+testkit::standard_cases! {
+    "tcp-both-ends-families":
+    command_line_is_wrong(&["--port", "::1", "''"]),
+    stdout_is_a_pipe_that_nobody_reads("", Peer::Nobody),
+}
 
 #[test]
 fn every_listener_and_every_client() {
@@ -20,26 +24,6 @@ fn every_listener_and_every_client() {
          ::           0        ::ffff:127.0.0.1   ::1            ::ffff:127.0.0.1\n\
          ::           1        ECONNREFUSED       ::1            ECONNREFUSED\n",
         "",
-    );
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for argument in ["--port", "::1", ""] {
-        let finished = Program::start(Command::new(PROGRAM).arg(argument)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{argument:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn stdout_is_a_pipe_that_nobody_reads() {
-    let pipe = testkit::pipe_without_reader();
-    Program::start_with_stdout(&mut Command::new(PROGRAM), pipe.into()).finish().expect(
-        1,
-        "",
-        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
     );
 }
 
@@ -62,11 +46,4 @@ fn network_is_down() {
     assert!(stderr.contains("network is unreachable (ENETUNREACH)"), "{stderr}");
     assert_eq!(stderr.lines().count(), 1);
     assert_eq!(finished.status.code(), Some(1));
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(Command::new(PROGRAM).arg("--help")).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

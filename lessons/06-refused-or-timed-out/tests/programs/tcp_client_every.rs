@@ -1,15 +1,19 @@
 //! Runs the client against addresses that answer, refuse, or say nothing.
 
-use std::process::Command;
-
 use testkit::Program;
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client-every");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client-every":
+    command_line_is_wrong(&[
+        "--port 65536",
+        "--delay-ms 9",
+        "--delay-ms 60001",
+        "--timeout-ms 0",
+        "--timeout-ms x",
+    ]),
+    host_is_unknown("no-such-host.invalid"),
+    host_would_be_obeyed_by_a_terminal("\u{1b}[2J"),
+    stdout_is_a_pipe_that_nobody_reads("127.0.0.1", Peer::Nobody),
 }
 
 /// What was printed, with N in place of the durations.
@@ -25,7 +29,7 @@ fn untimed(stdout: &str) -> String {
 fn first_address_answers() {
     let (_listener, port) = testkit::listen();
     let port = port.to_string();
-    let finished = Program::start(&mut client(&["127.0.0.1", "--port", &port])).finish();
+    let finished = Program::run(PROGRAM, &["127.0.0.1", "--port", &port]).finish();
     let expected = format!(
         "at N ms  try 127.0.0.1:{port}\nconnected to 127.0.0.1:{port} after N ms\n"
     );
@@ -37,7 +41,7 @@ fn first_address_answers() {
 fn localhost_is_found_whatever_the_hosts_file_says() {
     let (_listener, port) = testkit::listen();
     let port = port.to_string();
-    let finished = Program::start(&mut client(&["--quiet", "--port", &port])).finish();
+    let finished = Program::run(PROGRAM, &["--quiet", "--port", &port]).finish();
     let expected = format!("connected to 127.0.0.1:{port} after N ms\n");
     assert_eq!(untimed(&finished.stdout), expected);
     finished.expect(0, &finished.stdout, "");
@@ -46,10 +50,8 @@ fn localhost_is_found_whatever_the_hosts_file_says() {
 /// The whole of 127.0.0.0/8 is loopback on Linux.
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::net::{Ipv4Addr, SocketAddr};
-    use std::os::unix::process::ExitStatusExt;
-
     use socket2::{Domain, Socket, Type};
+    use std::net::{Ipv4Addr, SocketAddr};
     use testkit::{SIGINT, SIGTERM};
 
     use super::*;
@@ -62,7 +64,7 @@ mod linux {
         let hosts = ["127.0.0.2", "127.0.0.1", "127.0.0.2"];
         let options = ["--port", &port, "--delay-ms", "60000"];
         let arguments = [&hosts[..], &options].concat();
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         let expected = format!(
             "at N ms  try 127.0.0.2:{port}\n\
              at N ms  connect 127.0.0.2:{port}: connection refused (ECONNREFUSED); \
@@ -80,7 +82,7 @@ mod linux {
         let port = port.to_string();
         let hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"];
         let arguments = [&hosts[..], &["--port", &port]].concat();
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         let tried = finished.stdout.lines().filter_map(|line| line.split_once("  try "));
         let tried: Vec<String> = tried.map(|(_, address)| address.to_owned()).collect();
         let order = ["127.0.0.1", "[::1]", "127.0.0.2", "127.0.0.3"];
@@ -114,7 +116,7 @@ mod linux {
         let hosts = ["127.0.0.3", "127.0.0.1"];
         let options = ["--port", &port, "--delay-ms", "10", "--timeout-ms", "3600000"];
         let arguments = [hosts.as_slice(), &options].concat();
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         let expected = format!(
             "at N ms  try 127.0.0.3:{port}\n\
              at N ms  try 127.0.0.1:{port}\n\
@@ -128,7 +130,7 @@ mod linux {
     fn nobody_answers() {
         let (_full, _first, port) = full(0);
         let arguments = ["127.0.0.3", "--port", &port, "--timeout-ms", "50"];
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         let expected = format!(
             "at N ms  try 127.0.0.3:{port}\n\
              at N ms  connect 127.0.0.3:{port}: timed out (ETIMEDOUT); \
@@ -147,63 +149,11 @@ mod linux {
     fn signal_while_it_waits() {
         for signal in [SIGINT, SIGTERM] {
             let (_full, _first, port) = full(0);
-            let mut command = client(&["127.0.0.3", "--port", &port]);
+            let mut command = testkit::command(PROGRAM, &["127.0.0.3", "--port", &port]);
             let mut program = Program::start(&mut command);
             program.line();
             program.signal(signal);
-            let finished = program.finish();
-            assert_eq!(finished.status.signal(), Some(signal), "{finished:?}");
-            assert_eq!(finished.stderr, "");
+            program.finish().expect_end_by(signal);
         }
     }
-}
-
-#[test]
-fn host_is_unknown() {
-    let finished = Program::start(&mut client(&["no-such-host.invalid"])).finish();
-    let stderr = &finished.stderr;
-    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
-    assert_eq!(stderr.lines().count(), 1);
-    finished.expect(1, "", stderr);
-}
-
-#[test]
-fn host_that_a_terminal_would_obey_is_escaped() {
-    let finished = Program::start(&mut client(&["\x1b[2J"])).finish();
-    let stderr = &finished.stderr;
-    assert!(stderr.starts_with(r"resolve \x1b[2J: "), "{stderr:?}");
-    finished.expect(1, "", stderr);
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [
-        ["--port", "65536"],
-        ["--delay-ms", "9"],
-        ["--delay-ms", "60001"],
-        ["--timeout-ms", "0"],
-        ["--timeout-ms", "x"],
-    ] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn stdout_is_a_pipe_that_nobody_reads() {
-    let pipe = testkit::pipe_without_reader();
-    Program::start_with_stdout(&mut client(&["127.0.0.1"]), pipe.into()).finish().expect(
-        1,
-        "",
-        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-    );
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

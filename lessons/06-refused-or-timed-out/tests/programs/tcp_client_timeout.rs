@@ -1,15 +1,18 @@
 //! Runs the client against listeners that answer, refuse, or are full.
 
-use std::process::Command;
-
 use testkit::{Finished, Program};
 
-const CLIENT: &str = env!("CARGO_BIN_EXE_tcp-client-timeout");
-
-fn client(arguments: &[&str]) -> Command {
-    let mut command = Command::new(CLIENT);
-    command.args(arguments);
-    command
+testkit::standard_cases! {
+    "tcp-client-timeout":
+    command_line_is_wrong(&[
+        "--host localhost",
+        "--host 127.0.0.1.1",
+        "--host [::1]",
+        "--port 65536",
+        "--timeout-ms 0",
+        "--timeout-ms 3600001",
+    ]),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
 }
 
 /// Asserts all but the duration, which stands at the end of the line, before `ms`.
@@ -26,14 +29,14 @@ fn expect(finished: &Finished, code: i32, stdout: &str, stderr: &str) {
 #[test]
 fn somebody_listens() {
     let (_listener, port) = testkit::listen();
-    let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
+    let finished = Program::run(PROGRAM, &["--port", &port.to_string()]).finish();
     expect(&finished, 0, "connected", "");
 }
 
 #[test]
 fn nobody_listens() {
     let (_held, port) = testkit::closed_port();
-    let finished = Program::start(&mut client(&["--port", &port.to_string()])).finish();
+    let finished = Program::run(PROGRAM, &["--port", &port.to_string()]).finish();
     let stderr = format!(
         "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
          nobody listens there; start the server first\n"
@@ -48,7 +51,7 @@ fn somebody_listens_over_ipv6() {
     };
     let port = listener.local_addr().expect("local address").port().to_string();
     let arguments = ["--host", "::1", "--port", &port];
-    let finished = Program::start(&mut client(&arguments)).finish();
+    let finished = Program::run(PROGRAM, &arguments).finish();
     expect(&finished, 0, "connected", "");
 }
 
@@ -84,7 +87,7 @@ mod full {
     fn nobody_answers() {
         let (_listener, _first, port) = full();
         let arguments = ["--port", &port, "--timeout-ms", "50"];
-        let finished = Program::start(&mut client(&arguments)).finish();
+        let finished = Program::run(PROGRAM, &arguments).finish();
         expect(&finished, 1, "gave up", &timed_out(&port));
     }
 
@@ -92,7 +95,7 @@ mod full {
     fn client_is_paused_while_it_waits() {
         let (_listener, _first, port) = full();
         let arguments = ["--port", &port, "--timeout-ms", "500"];
-        let program = Program::start(&mut client(&arguments));
+        let program = Program::run(PROGRAM, &arguments);
         program.signal(SIGSTOP);
         program.wait_for_state('T');
         program.signal(SIGCONT);
@@ -102,47 +105,11 @@ mod full {
     #[test]
     fn signal_while_it_waits() {
         let (_listener, _first, port) = full();
-        let program = Program::start(&mut client(&["--port", &port]));
+        let program = Program::run(PROGRAM, &["--port", &port]);
         program.wait_for_state('S');
         program.signal(SIGINT);
         let finished = program.finish();
         assert_eq!(finished.status.signal(), Some(SIGINT), "{finished:?}");
         assert_eq!(finished.stderr, "");
     }
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [
-        ["--host", "localhost"],
-        ["--host", "127.0.0.1.1"],
-        ["--host", "[::1]"],
-        ["--port", "65536"],
-        ["--timeout-ms", "0"],
-        ["--timeout-ms", "3600001"],
-    ] {
-        let finished = Program::start(&mut client(&arguments)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn stdout_is_a_pipe_that_nobody_reads() {
-    let (_listener, port) = testkit::listen();
-    let pipe = testkit::pipe_without_reader();
-    let mut command = client(&["--port", &port.to_string()]);
-    Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-        1,
-        "",
-        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-    );
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(&mut client(&["--help"])).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -4,7 +4,11 @@ use std::process::Command;
 
 use testkit::Program;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tcp-both-ends-window");
+testkit::standard_cases! {
+    "tcp-both-ends-window":
+    command_line_is_wrong(&["--port", "::1", "--timeout-ms=0", "--timeout-ms=3600001"]),
+    port_is_already_in_use("--port PORT"),
+}
 
 /// How much fits, and what becomes of a send that waited too long, differs by system.
 #[cfg(target_os = "linux")]
@@ -28,32 +32,4 @@ fn the_window_closes_and_opens_again() {
         );
         finished.expect(0, &finished.stdout, "");
     }
-}
-
-#[test]
-fn port_is_already_in_use() {
-    let (_listener, port) = testkit::listen();
-    let message = format!(
-        "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
-         is another server running? try --port 0\n"
-    );
-    let mut command = Command::new(PROGRAM);
-    command.args(["--port", &port.to_string()]);
-    Program::start(&mut command).finish().expect(1, "", &message);
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for argument in ["--port", "::1", "--timeout-ms=0", "--timeout-ms=3600001"] {
-        let finished = Program::start(Command::new(PROGRAM).arg(argument)).finish();
-        assert_eq!(finished.status.code(), Some(2), "{argument:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
-#[test]
-fn help() {
-    let finished = Program::start(Command::new(PROGRAM).arg("--help")).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -2,16 +2,25 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::process::Command;
 
 use testkit::Program;
 
-fn run(arguments: &[&str]) -> Program {
-    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-client-count")).args(arguments))
+testkit::standard_cases! {
+    "tcp-client-count":
+    command_line_is_wrong(&[
+        "--port 65536",
+        "--port -1",
+        "--nonsense 1",
+        "--timeout-ms -1",
+        "--timeout-ms 4294967296",
+    ]),
+    nobody_listens("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Server(b"Ready\n")),
+    signal_while_the_server_stays_silent("--port PORT"),
 }
 
 fn start(port: u16, arguments: &[&str]) -> Program {
-    run(&[&["--port", &port.to_string()], arguments].concat())
+    Program::run(PROGRAM, &[&["--port", &port.to_string()], arguments].concat())
 }
 
 #[test]
@@ -58,52 +67,6 @@ fn answer_is_cut_short() {
     );
 }
 
-#[test]
-fn nobody_listens() {
-    let (_held, port) = testkit::closed_port();
-    let message = format!(
-        "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
-         nobody listens there; start the server first\n"
-    );
-    start(port, &[]).finish().expect(1, "", &message);
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [
-        ["--port", "65536"],
-        ["--port", "-1"],
-        ["--nonsense", "1"],
-        ["--timeout-ms", "-1"],
-        ["--timeout-ms", "4294967296"],
-    ] {
-        let finished = run(&arguments).finish();
-        assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:?}");
-        assert_eq!(finished.stdout, "");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn stdout_is_a_pipe_that_nobody_reads() {
-    let pipe = testkit::pipe_without_reader();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-client-count"));
-    let (listener, port) = testkit::listen();
-    command.args(["--port", &port.to_string()]);
-    let greeting = std::thread::spawn(move || {
-        let (mut connection, _) = testkit::accept(&listener);
-        connection.write_all(b"Ready\n").expect("send");
-        // The client may leave with or without unread bytes here: end of stream or reset.
-        let _ = connection.read_to_end(&mut Vec::new());
-    });
-    Program::start_with_stdout(&mut command, pipe.into()).finish().expect(
-        1,
-        "",
-        "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-    );
-    greeting.join().expect("the server's part");
-}
-
 /// As Ctrl-Z and `fg` do: with a timeout set, recv(2) then fails with EINTR.
 #[cfg(target_os = "linux")]
 #[test]
@@ -114,29 +77,11 @@ fn client_is_paused_in_recv() {
     connection.write_all(b"Ready\n").expect("send");
     assert_eq!(program.line(), "Server says: Ready");
     connection.read_to_end(&mut Vec::new()).expect("receive");
-    program.wait_for_state('S');
-    program.signal(testkit::SIGSTOP);
-    program.wait_for_state('T');
-    program.signal(testkit::SIGCONT);
+    program.pause_and_resume();
     connection.write_all(b"late\n").expect("send");
     drop(connection);
     let shown = "Server says: Ready\nServer says: late\nEnd of stream\n";
     program.finish().expect(0, shown, "");
-}
-
-#[cfg(unix)]
-#[test]
-fn signal_while_the_server_stays_silent() {
-    use std::os::unix::process::ExitStatusExt;
-
-    for signal in [testkit::SIGINT, testkit::SIGTERM] {
-        let (listener, port) = testkit::listen();
-        let program = start(port, &[]);
-        let (mut connection, _) = testkit::accept(&listener);
-        program.signal(signal);
-        assert_eq!(program.finish().status.signal(), Some(signal));
-        assert_eq!(connection.read(&mut [0]).expect("receive"), 0);
-    }
 }
 
 #[test]
@@ -150,11 +95,4 @@ fn server_resets() {
          the peer died, or closed before it had read everything\n"
     );
     finished.expect(1, "", &message);
-}
-
-#[test]
-fn help() {
-    let finished = run(&["--help"]).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -4,8 +4,11 @@ use std::process::Command;
 
 use testkit::Program;
 
-fn run(arguments: &[&str]) -> Program {
-    Program::start(Command::new(env!("CARGO_BIN_EXE_tcp-server-drain")).args(arguments))
+testkit::standard_cases! {
+    "tcp-server-drain":
+    command_line_is_wrong(&["--drain-ms -1", "--drain-ms 4294967296"]),
+    port_is_already_in_use("--port PORT"),
+    stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
 }
 
 #[cfg(unix)]
@@ -20,7 +23,7 @@ mod unix {
 
     /// A server on a free port, and its port.
     fn start(arguments: &[&str]) -> (Program, u16) {
-        let mut program = run(&[&["--port", "0"], arguments].concat());
+        let mut program = Program::run(PROGRAM, &[&["--port", "0"], arguments].concat());
         let port = program.port();
         (program, port)
     }
@@ -148,19 +151,6 @@ mod unix {
     }
 
     #[test]
-    fn stdout_is_a_pipe_that_nobody_reads() {
-        let pipe = testkit::pipe_without_reader();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tcp-server-drain"));
-        let program =
-            Program::start_with_stdout(command.args(["--port", "0"]), pipe.into());
-        program.finish().expect(
-            1,
-            "",
-            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
-        );
-    }
-
-    #[test]
     fn client_that_does_not_finish_is_cut_off() {
         let (mut program, port) = start(&["--drain-ms", "30"]);
         let _client = client(&mut program, port);
@@ -218,28 +208,4 @@ mod unix {
             assert_eq!(finished.status.code(), Some(0), "{finished:?}");
         }
     }
-}
-
-#[test]
-fn command_line_is_wrong() {
-    for arguments in [["--drain-ms", "-1"], ["--drain-ms", "4294967296"]] {
-        assert_eq!(run(&arguments).finish().status.code(), Some(2), "{arguments:?}");
-    }
-}
-
-#[test]
-fn port_is_already_in_use() {
-    let (_listener, port) = testkit::listen();
-    let message = format!(
-        "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
-         is another server running? try --port 0\n"
-    );
-    run(&["--port", &port.to_string()]).finish().expect(1, "", &message);
-}
-
-#[test]
-fn help() {
-    let finished = run(&["--help"]).finish();
-    insta::assert_snapshot!(finished.stdout);
-    finished.expect(0, &finished.stdout, "");
 }

@@ -1,0 +1,377 @@
+//! The scenarios that many programs share. A program's tests name those that concern it:
+//!
+//! ```ignore
+//! testkit::standard_cases! {
+//!     "tcp-server-count":
+//!     command_line_is_wrong(&["--port 65536", "--nonsense"]),
+//!     port_is_already_in_use("--port PORT"),
+//!     stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
+//! }
+//! ```
+//!
+//! Each becomes a test of that name; `help` and `version` are tested of every program.
+//!
+//! A command line is one string here, cut at its blanks; `''` is an empty argument, and
+//! `PORT` the port that the scenario has prepared. A scenario that a system does not have,
+//! such as signals on Windows, is skipped there, and says so.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+
+use crate::{Program, command, skip};
+
+/// Makes a test of each case that it is given, and of `help` and `version`: see
+/// [`standard`](crate::standard). The tests can name the program's file as `PROGRAM`.
+#[macro_export]
+macro_rules! standard_cases {
+    ($program:literal: $($case:ident($($argument:expr),*)),* $(,)?) => {
+        const PROGRAM: &str = env!(concat!("CARGO_BIN_EXE_", $program));
+
+        #[test]
+        fn help() {
+            insta::assert_snapshot!($crate::standard::help(PROGRAM));
+        }
+
+        #[test]
+        fn version() {
+            let version = concat!($program, " ", env!("CARGO_PKG_VERSION"), "\n");
+            $crate::Program::run(PROGRAM, &["--version"]).finish().expect(0, version, "");
+        }
+
+        $(
+            #[test]
+            fn $case() {
+                #[allow(unused_imports, reason = "not every case has a peer")]
+                use $crate::standard::Peer;
+                $crate::standard::$case(PROGRAM, $($argument),*);
+            }
+        )*
+    };
+}
+
+/// Makes a test of each scenario of a module that several programs of one lesson share:
+/// `testkit::shared_cases! { servers(&SERVER): client_sends_nothing }` calls
+/// `servers::client_sends_nothing(&SERVER)`.
+#[macro_export]
+macro_rules! shared_cases {
+    ($module:ident($subject:expr): $($case:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $case() {
+                $module::$case($subject);
+            }
+        )*
+    };
+}
+
+/// Who is at the other end of the program, at the port that stands for `PORT`.
+#[derive(Clone, Copy, Debug)]
+pub enum Peer {
+    /// The program meets nobody, and `PORT` stands nowhere in its command line.
+    Nobody,
+    /// A TCP listener that accepts nobody.
+    Listener,
+    /// A TCP server that sends these bytes to its first client, then receives.
+    Server(&'static [u8]),
+    /// A UDP server that answers its first datagram with these bytes.
+    Datagrams(&'static [u8]),
+}
+
+impl Peer {
+    /// Its port, and the listener, if that is all that it is.
+    fn start(self) -> (Option<TcpListener>, u16) {
+        match self {
+            Self::Nobody => (None, 0),
+            Self::Listener => {
+                let (listener, port) = crate::listen();
+                (Some(listener), port)
+            }
+            Self::Server(bytes) => {
+                let (listener, port) = crate::listen();
+                thread::spawn(move || {
+                    let (mut connection, _) = crate::accept(&listener);
+                    // The client may be gone at any moment: that is the test's affair.
+                    let _ = connection.write_all(bytes);
+                    let _ = connection.read_to_end(&mut Vec::new());
+                });
+                (None, port)
+            }
+            Self::Datagrams(bytes) => {
+                let (socket, port) = crate::datagram_socket();
+                thread::spawn(move || {
+                    let (_, client) = socket.recv_from(&mut [0; 1]).expect("a datagram");
+                    socket.send_to(bytes, client).expect("send");
+                });
+                (None, port)
+            }
+        }
+    }
+}
+
+/// The arguments of a command line, with `port` in the place of `PORT`.
+fn arguments(line: &str, port: u16) -> Vec<String> {
+    let argument = |word: &str| match word {
+        "PORT" => port.to_string(),
+        "''" => String::new(),
+        other => other.to_owned(),
+    };
+    line.split_ascii_whitespace().map(argument).collect()
+}
+
+fn run(program: &str, line: &str, port: u16) -> Program {
+    Program::start(Command::new(program).args(arguments(line, port)))
+}
+
+/// What `--help` prints, by the name that the program has everywhere: without the `.exe` of
+/// Windows.
+///
+/// # Panics
+/// If it fails, or says something on stderr.
+#[track_caller]
+pub fn help(program: &str) -> String {
+    let finished = Program::run(program, &["--help"]).finish();
+    finished.expect(0, &finished.stdout, "");
+    finished.stdout.replace(".exe", "")
+}
+
+/// Each command line is refused: exit status 2, and nothing on stdout.
+#[track_caller]
+pub fn command_line_is_wrong(program: &str, lines: &[&str]) {
+    for line in lines {
+        let finished = run(program, line, 0).finish();
+        assert_eq!(finished.status.code(), Some(2), "{line:?}: {finished:?}");
+        assert_eq!(finished.stdout, "", "{line:?}");
+        assert!(finished.stderr.starts_with("error: "), "{line:?}: {finished:?}");
+    }
+}
+
+/// Another socket has the port of 127.0.0.1, over TCP and over UDP.
+#[track_caller]
+pub fn port_is_already_in_use(program: &str, line: &str) {
+    let (_socket, _listener, port) = crate::port_of_both();
+    run(program, line, port).finish().expect(
+        1,
+        "",
+        &format!(
+            "bind 127.0.0.1:{port}: address already in use (EADDRINUSE); \
+             is another server running? try --port 0\n"
+        ),
+    );
+}
+
+/// `--host` is an address that no interface of this machine has.
+#[track_caller]
+pub fn address_is_not_ours(program: &str) {
+    run(program, "--host 192.0.2.1 --port 0", 0).finish().expect(
+        1,
+        "",
+        "bind 192.0.2.1:0: address not available (EADDRNOTAVAIL); \
+         no interface of this machine has it; try --host localhost\n",
+    );
+}
+
+/// The name in the command line, `no-such-host.invalid`, has no address.
+#[track_caller]
+pub fn host_is_unknown(program: &str, line: &str) {
+    let finished = run(program, line, 0).finish();
+    // The reason is the resolver's own: with no DNS server at hand it says another.
+    let stderr = &finished.stderr;
+    assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
+    let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
+    assert!(stderr.ends_with(advice), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 1);
+    finished.expect(1, "", stderr);
+}
+
+/// The name would clear a terminal if it were shown as it is.
+#[track_caller]
+pub fn host_would_be_obeyed_by_a_terminal(program: &str, line: &str) {
+    let finished = run(program, line, 0).finish();
+    assert!(finished.stderr.starts_with(r"resolve \x1b[2J: "), "{finished:?}");
+    finished.expect(1, "", &finished.stderr);
+}
+
+/// `--host ::1` for a program that speaks IPv4.
+#[track_caller]
+pub fn host_has_ipv6_alone(program: &str) {
+    run(program, "--host ::1", 0).finish().expect(
+        1,
+        "",
+        "resolve ::1: it has IPv6 addresses alone and this program speaks IPv4 (AF_INET); \
+         try --host 127.0.0.1\n",
+    );
+}
+
+/// A client's server is not there: connect is refused.
+#[track_caller]
+pub fn nobody_listens(program: &str, line: &str) {
+    let (_held, port) = crate::closed_port();
+    run(program, line, port).finish().expect(
+        1,
+        "",
+        &format!(
+            "connect 127.0.0.1:{port}: connection refused (ECONNREFUSED); \
+             nobody listens there; start the server first\n"
+        ),
+    );
+}
+
+/// The port is for root alone, and the program runs as somebody else.
+#[track_caller]
+pub fn port_is_privileged(program: &str) {
+    let skip = |why: &str| skip("port_is_privileged", why);
+    #[cfg(not(unix))]
+    skip(&format!("{program}: no port is for root alone here"));
+    #[cfg(unix)]
+    {
+        let mut command = command(program, &["--port", "7"]);
+        crate::as_ordinary_user(&mut command);
+        let first = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+        let first = std::fs::read_to_string(first).ok();
+        if first
+            .and_then(|first| first.trim().parse().ok())
+            .is_some_and(|port: u16| port <= 7)
+        {
+            return skip("net.ipv4.ip_unprivileged_port_start lets everyone have port 7");
+        }
+        let program = match Program::try_start(&mut command, std::process::Stdio::piped())
+        {
+            Ok(program) => program,
+            Err(error) => return skip(&format!("cannot run as user nobody: {error}")),
+        };
+        program.finish().expect(
+            1,
+            "",
+            "bind 127.0.0.1:7: permission denied (EACCES); \
+             a port this low is for root; try --port 12345\n",
+        );
+    }
+}
+
+/// Whoever read the program's output is gone, as after `| head -0`.
+#[track_caller]
+pub fn stdout_is_a_pipe_that_nobody_reads(program: &str, line: &str, peer: Peer) {
+    #[cfg(not(unix))]
+    let _ = (
+        program,
+        line,
+        peer,
+        skip("stdout_is_a_pipe_that_nobody_reads", "no EPIPE here"),
+    );
+    #[cfg(unix)]
+    {
+        let (_listener, port) = peer.start();
+        let mut command = Command::new(program);
+        command.args(arguments(line, port));
+        let pipe = crate::pipe_without_reader().into();
+        Program::start_with_stdout(&mut command, pipe).finish().expect(
+            1,
+            "",
+            "write stdout: broken pipe (EPIPE); whoever read this output is gone\n",
+        );
+    }
+}
+
+/// The device to which stdout goes has no room left.
+#[track_caller]
+pub fn stdout_is_full(program: &str, line: &str, peer: Peer) {
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        return skip("stdout_is_full", "this system has no /dev/full");
+    };
+    let (_listener, port) = peer.start();
+    let mut command = Command::new(program);
+    command.args(arguments(line, port));
+    Program::start_with_stdout(&mut command, full.into()).finish().expect(
+        1,
+        "",
+        "write stdout: no space left on device (ENOSPC); make room, or write elsewhere\n",
+    );
+}
+
+/// SIGINT and SIGTERM, earlier or later in the program's life, end it without a word.
+#[track_caller]
+pub fn signal_at_any_moment(program: &str, line: &str, peer: Peer) {
+    #[cfg(not(unix))]
+    let _ = (program, line, peer, skip("signal_at_any_moment", "no signals here"));
+    #[cfg(unix)]
+    for turn in 0..40 {
+        let (_listener, port) = peer.start();
+        let signal = [crate::SIGINT, crate::SIGTERM][turn % 2];
+        let program = run(program, line, port);
+        for _ in 0..turn * 50 {
+            thread::yield_now();
+        }
+        program.signal(signal);
+        program.finish().expect_end_by(signal);
+    }
+}
+
+/// A server's client connects, says nothing, and the server is told to end. `greeting` is
+/// what the server sends first.
+#[track_caller]
+pub fn signal_while_the_client_stays_silent(program: &str, greeting: &[u8]) {
+    #[cfg(not(unix))]
+    let _ = (
+        program,
+        greeting,
+        skip("signal_while_the_client_stays_silent", "no signals here"),
+    );
+    #[cfg(unix)]
+    for (_, mut client) in crate::signals(|| start_and_connect(program, greeting)) {
+        // The kernel closes for the dead: the client sees an end of stream.
+        assert_eq!(client.read(&mut [0; 1]).expect("receive"), 0);
+    }
+}
+
+/// A client's server accepts, says nothing, and the client is told to end.
+#[track_caller]
+pub fn signal_while_the_server_stays_silent(program: &str, line: &str) {
+    #[cfg(not(unix))]
+    let _ =
+        (program, line, skip("signal_while_the_server_stays_silent", "no signals here"));
+    #[cfg(unix)]
+    {
+        let start = || {
+            let (listener, port) = crate::listen();
+            let program = run(program, line, port);
+            (program, crate::accept(&listener).0)
+        };
+        for (_, mut connection) in crate::signals(start) {
+            // The kernel closes for the dead: the server sees an end of stream.
+            connection.read_to_end(&mut Vec::new()).expect("receive");
+        }
+    }
+}
+
+/// A server's client connects, says nothing, and resets the connection. `greeting` is what
+/// the server sends first, and `progress` what its message has behind the client's address.
+#[track_caller]
+pub fn client_resets(program: &str, greeting: &[u8], progress: &str) {
+    let (program, client) = start_and_connect(program, greeting);
+    let address = client.local_addr().expect("local address");
+    crate::reset(client);
+    let finished = program.finish();
+    finished.expect(
+        1,
+        &finished.stdout,
+        &format!(
+            "recv {address}{progress}: connection reset by peer (ECONNRESET); \
+             the peer died, or closed before it had read everything\n"
+        ),
+    );
+}
+
+/// A server on a free port, and a client that it has accepted and greeted.
+#[track_caller]
+fn start_and_connect(program: &str, greeting: &[u8]) -> (Program, std::net::TcpStream) {
+    let mut program = Program::run(program, &["--port", "0"]);
+    let mut client = crate::connect(program.port());
+    let line = program.line();
+    assert!(line.starts_with("Connected by "), "{line:?}");
+    let mut bytes = vec![0; greeting.len()];
+    client.read_exact(&mut bytes).expect("receive the greeting");
+    assert_eq!(bytes, greeting);
+    (program, client)
+}

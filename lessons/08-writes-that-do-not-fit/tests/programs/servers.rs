@@ -1,0 +1,36 @@
+//! The two servers that echo a whole stream.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use testkit::Program;
+
+pub(crate) fn start(
+    program: &str,
+    arguments: &[&str],
+) -> (Program, TcpStream, SocketAddr) {
+    let mut program = Program::run(program, &[&["--port", "0"], arguments].concat());
+    let client = testkit::connect(program.port());
+    let address = client.local_addr().expect("local address");
+    assert!(program.line().starts_with("Connected by "));
+    (program, client, address)
+}
+
+pub(crate) fn stream_comes_back(program: &str) {
+    for bytes in [0, 1, 100_000] {
+        let (program, mut client, _) = start(program, &[]);
+        let sent: Vec<u8> = (0..=255).cycle().take(bytes).collect();
+        client.write_all(&sent).expect("send");
+        client.shutdown(Shutdown::Write).expect("half-close");
+        let mut came = Vec::new();
+        client.read_to_end(&mut came).expect("receive");
+        assert!(came == sent, "{bytes} bytes");
+        let finished = program.finish();
+        let last = finished.stdout.lines().last().expect("a line").to_owned();
+        assert!(
+            last.starts_with(&format!("Echoed {bytes} bytes; peak memory: ")),
+            "{last}"
+        );
+        finished.expect(0, &finished.stdout, "");
+    }
+}
