@@ -90,8 +90,8 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) host_network: bool,
 
-    /// Bytes kept of what a call sends or receives.
-    #[arg(long, value_name = "BYTES", default_value_t = 256)]
+    /// Bytes kept of what a call sends or receives, at most 1048576.
+    #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = parse_bytes)]
     pub(crate) bytes: usize,
 
     /// The programs, with a `--` before each.
@@ -124,6 +124,13 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes @ 0..=1_048_576) => Ok(bytes),
+        _ => Err("a number from 0 to 1048576".to_owned()),
+    }
 }
 
 fn parse_width(text: &str) -> Result<usize, String> {

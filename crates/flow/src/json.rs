@@ -16,7 +16,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Write};
 
-use crate::event::{Event, Header, Log, VERSION};
+use crate::event::{Event, Header, Log, Note, VERSION};
 
 /// Writes a whole log.
 ///
@@ -85,6 +85,7 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
             break;
         }
         number += 1;
+        let is_cut = line.last() != Some(&b'\n');
         let wrong = |error: serde_json::Error| {
             ReadError::Line(number, format!("not an event of this log ({error})"))
         };
@@ -96,7 +97,17 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
                 return Err(ReadError::Version(log.header.flow));
             }
         } else if !line.trim_ascii().is_empty() {
-            log.events.push(serde_json::from_slice(&line).map_err(wrong)?);
+            match serde_json::from_slice(&line) {
+                Ok(event) => log.events.push(event),
+                // Its writer was killed in the middle: what it wrote before is whole.
+                Err(_) if is_cut => {
+                    let time_ns = log.events.last().map_or(0, Event::time_ns);
+                    let text =
+                        format!("The log breaks off in the middle of line {number}");
+                    log.events.push(Event::Note(Note { time_ns, text }));
+                }
+                Err(error) => return Err(wrong(error)),
+            }
         }
     }
     if number == 0 {

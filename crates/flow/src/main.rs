@@ -59,7 +59,7 @@ fn live(_: &Cli) -> Result<(), ExitError> {
 
 /// Draws a recorded log.
 fn show(path: &std::path::Path, cli: &Cli) -> Result<(), ExitError> {
-    let shown = path.display();
+    let shown = shown(path);
     let failed = |reason: &dyn std::fmt::Display| {
         ExitError::new(format!(
             "read {shown}: {reason}; is it a log of `flow --format json`?"
@@ -98,12 +98,16 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
     write_output(&bytes, cli)
 }
 
+/// A path as a message shows it: safe for a terminal.
+fn shown(path: &std::path::Path) -> String {
+    flow::bytes::printable(&path.to_string_lossy())
+}
+
 fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), ExitError> {
     let result = match &cli.output {
         Some(path) => std::fs::write(path, bytes),
         None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
     };
-    let to =
-        cli.output.as_ref().map_or("standard output".into(), |it| it.to_string_lossy());
+    let to = cli.output.as_deref().map_or("standard output".to_owned(), shown);
     result.map_err(|error| ExitError::new(format!("write the drawing to {to}: {error}")))
 }

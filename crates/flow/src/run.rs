@@ -3,17 +3,17 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flow::event::{Event, Header, Log};
 use flow::keep::Keep;
 use flow::trace::{self, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
-use netlab::capture::CaptureSize;
+use netlab::capture::{CaptureSize, CapturedPacket};
 
 use crate::cli::{Cli, Format};
-use crate::{ExitError, write_log};
+use crate::{ExitError, shown, write_log};
 
 /// Events kept for a drawing, from the beginning and from the end each.
 const KEPT: usize = 20_000;
@@ -71,6 +71,37 @@ impl Sink {
     }
 }
 
+/// The capture file. A full disk ends the file, not the run.
+struct PacketFile {
+    to: BufWriter<File>,
+    path: PathBuf,
+    /// The first failure; after it nothing more is written.
+    result: io::Result<()>,
+}
+
+impl PacketFile {
+    fn new(path: &Path) -> Result<PacketFile, ExitError> {
+        let failed = |error| ExitError::new(format!("create {}: {error}", shown(path)));
+        let mut to = BufWriter::new(File::create(path).map_err(failed)?);
+        let result = pcapng::begin(&mut to);
+        Ok(PacketFile { to, path: path.to_owned(), result })
+    }
+
+    fn push(&mut self, packet: &CapturedPacket<'_>, comment: &str) {
+        if self.result.is_ok() {
+            let CapturedPacket { time_ns, bytes, length } = *packet;
+            self.result = pcapng::write(&mut self.to, time_ns, bytes, length, comment);
+        }
+    }
+
+    fn finish(mut self) -> Result<(), ExitError> {
+        let written = self.result.and_then(|()| self.to.flush());
+        written.map_err(|error| {
+            ExitError::new(format!("write {}: {error}", shown(&self.path)))
+        })
+    }
+}
+
 /// Runs the programs and draws them.
 pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     let sides: Vec<Vec<String>> = cli
@@ -120,7 +151,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
             into.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }),
     );
-    capture(cli, &mut session, private)?;
+    let packets = capture(cli, &mut session, private)?;
 
     trace::watch_interrupts();
     for pid in &cli.attach {
@@ -140,6 +171,9 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     }
     let ran = session.run();
     drop(session);
+    let packets = packets.and_then(Arc::into_inner).map_or(Ok(()), |packets| {
+        packets.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+    });
     let sink = Arc::into_inner(sink)
         .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
     let kept = sink.map_or(Ok(None), Sink::finish);
@@ -151,7 +185,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         _ => Ok(()),
     });
     ran.map_err(failure)?;
-    drawn
+    drawn.and(packets)
 }
 
 fn is_call(event: &Event) -> bool {
@@ -176,7 +210,7 @@ fn failure(error: TraceError) -> ExitError {
 fn create(path: &Path) -> Result<Box<dyn Write + Send>, ExitError> {
     match File::create(path) {
         Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(ExitError::new(format!("create {}: {error}", path.display()))),
+        Err(error) => Err(ExitError::new(format!("create {}: {error}", shown(path)))),
     }
 }
 
@@ -185,7 +219,7 @@ fn capture(
     cli: &Cli,
     session: &mut Session,
     private: Result<(), String>,
-) -> Result<(), ExitError> {
+) -> Result<Option<Arc<Mutex<PacketFile>>>, ExitError> {
     if let Err(reason) = &private {
         // On the host's network the packets of strangers would be in the picture.
         session.note(format!("Calls alone, no packets: {reason}"));
@@ -193,7 +227,7 @@ fn capture(
             Some(_) => Err(ExitError::refused(format!(
                 "capture packets: there is no private network ({reason})"
             ))),
-            None => Ok(()),
+            None => Ok(None),
         };
     }
     let size = match cli.pcap {
@@ -202,21 +236,12 @@ fn capture(
     };
     session.capture(size);
     if let Some(path) = &cli.pcap {
-        let failed = |error: io::Error| {
-            ExitError::new(format!("write {}: {error}", path.display()))
-        };
-        let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-        pcapng::begin(&mut file).map_err(failed)?;
+        let packets = Arc::new(Mutex::new(PacketFile::new(path)?));
+        let into = Arc::clone(&packets);
         session.on_packet(move |packet, comment| {
-            // A full disk ends the capture file, not the run.
-            let _ = pcapng::write(
-                &mut file,
-                packet.time_ns,
-                packet.bytes,
-                packet.length,
-                comment,
-            );
+            into.lock().unwrap_or_else(PoisonError::into_inner).push(packet, comment);
         });
+        return Ok(Some(packets));
     }
-    Ok(())
+    Ok(None)
 }

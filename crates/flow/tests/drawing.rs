@@ -224,6 +224,84 @@ fn a_strangers_log_cannot_obey_the_terminal() {
     }
 }
 
+/// Everything that a log can say, made to be longer and worse than it should.
+fn hostile() -> Log {
+    let mut log = recorded();
+    log.header.system = "\x1b[2J\u{202e}Linux\u{fffe}".to_owned();
+    for event in &mut log.events {
+        match event {
+            Event::Call(Call { source: Some(source), .. }) => {
+                source.file = format!("{}\x1b.rs", "long".repeat(40));
+            }
+            Event::Packet(packet) => packet.from.push('\x07'),
+            Event::Note(note) => note.text.push('\u{202e}'),
+            _ => {}
+        }
+    }
+    log
+}
+
+#[test]
+fn a_recordings_origin_and_long_names_are_drawn_safely() {
+    let options = Options { recording: true, ..Options::default() };
+    let log = hostile();
+    for drawn in [draw::text(&log, &options), draw::svg(&log, &options)] {
+        let hidden =
+            |letter: char| letter != '\n' && letter.is_control() || letter == '\u{202e}';
+        assert!(!drawn.contains(hidden), "{drawn:?}");
+        assert!(drawn.contains("A recording, made on"), "{drawn}");
+    }
+    // XML has no place for it.
+    assert!(!draw::svg(&log, &options).contains('\u{fffe}'));
+    for width in [40, 80] {
+        let drawn = draw::text(&log, &Options { width, ..options.clone() });
+        let widest = drawn.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(width), "{drawn}");
+    }
+}
+
+#[test]
+fn a_log_that_breaks_off_is_drawn_as_far_as_it_goes() {
+    let cut = &RECORDED[..RECORDED.len() - 20];
+    let log = json::read(&mut cut.as_bytes()).expect("the whole lines");
+    assert_eq!(log.events.len(), recorded().events.len());
+    let drawn = draw::text(&log, &Options::default());
+    assert!(drawn.contains("breaks off in the middle of line"), "{drawn}");
+    // A line that is wrong in the middle of a log is not a cut one.
+    let wrong = RECORDED.replacen("\"event\":\"call\"", "\"event\":\"cal\"", 1);
+    json::read(&mut wrong.as_bytes()).expect_err("a line that is no event");
+}
+
+#[test]
+fn a_syn_that_was_dropped_first_is_received_the_second_time() {
+    let mut log = recorded();
+    let at = log.events.iter().position(|it| matches!(it, Event::Packet(_)));
+    let syn = log.events[at.expect("a packet")].clone();
+    log.events.insert(at.expect("a packet"), syn);
+    let drawn = draw::text(&log, &Options::default());
+    let lines: Vec<&str> = drawn
+        .lines()
+        .filter(|it| it.contains("SYN ") && !it.contains("SYN ACK"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{drawn}");
+    assert!(!lines[0].contains("[SYN-RECEIVED]"), "{drawn}");
+    assert!(lines[1].contains("[SYN-RECEIVED]"), "{drawn}");
+}
+
+/// Drawn in a moment where the time grows with the length, in many minutes where it grows
+/// with the square.
+#[test]
+fn three_hundred_thousand_packets_are_drawn() {
+    let mut log = recorded();
+    let packet = log.events.iter().find(|it| matches!(it, Event::Packet(_)));
+    let packet = packet.expect("a packet").clone();
+    log.events.extend((0..300_000).map(|_| packet.clone()));
+    let began = std::time::Instant::now();
+    let drawn = draw::text(&log, &Options::default());
+    assert!(drawn.contains("rows are left out"), "{drawn}");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_million_events_stay_few_in_memory() {
     let mut keep = Keep::new(flow::event::Header::default(), 100);

@@ -105,6 +105,26 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
     short
 }
 
+/// The end of the text, cut to a width, with `…` where its beginning is missing.
+pub(super) fn cut_start(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut used = 1;
+    for letter in text.chars().rev() {
+        used += letter.width().unwrap_or(0);
+        if used > limit {
+            break;
+        }
+        kept.push(letter);
+    }
+    if limit > 0 {
+        kept.push('…');
+    }
+    kept.into_iter().rev().collect()
+}
+
 /// The text in lines of a width, broken at blanks outside quotes where there are any; the
 /// first may be shorter by `reserve`, the others are indented by two.
 pub(super) fn wrap(text: &str, limit: usize, reserve: usize) -> Vec<String> {

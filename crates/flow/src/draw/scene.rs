@@ -136,8 +136,12 @@ struct Builder<'a> {
     /// Calls whose entry was drawn as a row of its own.
     split: HashSet<u64>,
     states: States,
-    /// Threads of each side in order of appearance.
-    threads: HashMap<usize, Vec<i32>>,
+    /// Calls between whose entry and return a packet arrived.
+    around_packets: HashSet<u64>,
+    /// The places in the log of the SYNs that the receiver answers with its own.
+    answered: HashSet<usize>,
+    /// The number of each side's threads, in order of appearance.
+    threads: HashMap<usize, HashMap<i32, usize>>,
     /// The first process of each side.
     first: HashMap<usize, i32>,
     /// Processes that make calls which are drawn.
@@ -158,6 +162,8 @@ impl<'a> Builder<'a> {
             hidden: HashSet::new(),
             split: HashSet::new(),
             states: States::default(),
+            around_packets: HashSet::new(),
+            answered: HashSet::new(),
             threads: HashMap::new(),
             first: HashMap::new(),
             callers: HashSet::new(),
@@ -198,13 +204,36 @@ impl<'a> Builder<'a> {
         files.all(|source| source.file == first.file).then(|| base(&first.file))
     }
 
+    /// Finds the SYNs that the receiver answers with its own before they come again: not
+    /// with a reset, because nobody listens, nor with silence, because its queue is full.
+    fn find_answers(&mut self) {
+        let mut asked: HashMap<(&str, &str), usize> = HashMap::new();
+        for (at, event) in self.log.events.iter().enumerate() {
+            let Event::Packet(packet) = event else { continue };
+            let Protocol::Tcp { flags, .. } = &packet.protocol else { continue };
+            let (from, to) = (packet.from.as_str(), packet.to.as_str());
+            if let Some(syn) = asked.remove(&(to, from))
+                && flags.has(Flag::Syn)
+            {
+                self.answered.insert(syn);
+            }
+            if flags.has(Flag::Syn) && !flags.has(Flag::Ack) {
+                asked.insert((from, to), at);
+            }
+        }
+    }
+
     fn index(&mut self) {
+        self.find_answers();
+        let mut packets = 0_usize;
+        let mut packets_at_entry: HashMap<u64, usize> = HashMap::new();
         let mut to_nscd = HashSet::new();
         let mut made_by: HashMap<u64, u64> = HashMap::new();
         for event in &self.log.events {
             match event {
                 Event::Call(call) => {
                     self.calls.insert(call.id, call);
+                    packets_at_entry.insert(call.id, packets);
                     if is_aside(call) {
                         to_nscd.insert(call.id);
                         to_nscd.extend(call.socket.and_then(|it| made_by.get(&it)));
@@ -217,6 +246,10 @@ impl<'a> Builder<'a> {
                 }
                 Event::Return(returned) => {
                     self.returns.insert(returned.id, returned);
+                    let before = packets_at_entry.remove(&returned.id);
+                    if before.is_some_and(|before| before < packets) {
+                        self.around_packets.insert(returned.id);
+                    }
                     if let Some(socket) = returned.socket {
                         made_by.insert(socket, returned.id);
                     }
@@ -226,10 +259,11 @@ impl<'a> Builder<'a> {
                         self.owners.insert(unmapped(local), socket.side);
                     }
                 }
-                Event::Packet(_) => self.scene.has_packets = true,
+                Event::Packet(_) => packets += 1,
                 _ => {}
             }
         }
+        self.scene.has_packets = packets > 0;
         if !self.options.exact {
             self.hidden = to_nscd;
         }
@@ -245,7 +279,7 @@ impl<'a> Builder<'a> {
                 let Some(&column) = self.column_of.get(&process.side) else { return };
                 self.life(column, process.side, process.pid, &process.what);
             }
-            Event::Call(call) if !self.hidden.contains(&call.id) => self.call(at, call),
+            Event::Call(call) if !self.hidden.contains(&call.id) => self.call(call),
             Event::Return(returned) if !self.hidden.contains(&returned.id) => {
                 self.returned(returned);
             }
@@ -257,11 +291,11 @@ impl<'a> Builder<'a> {
     /// The mark before the calls of a side's second, third, … thread.
     fn thread_mark(&mut self, side: usize, tid: i32) -> String {
         let threads = self.threads.entry(side).or_default();
-        let at = threads.iter().position(|known| *known == tid).unwrap_or_else(|| {
-            threads.push(tid);
-            threads.len() - 1
-        });
-        if at == 0 { String::new() } else { format!("({}) ", at + 1) }
+        let next = threads.len() + 1;
+        match *threads.entry(tid).or_insert(next) {
+            1 => String::new(),
+            number => format!("({number}) "),
+        }
     }
 
     fn life(&mut self, column: usize, side: usize, pid: i32, what: &Change) {
@@ -270,7 +304,7 @@ impl<'a> Builder<'a> {
         if !first && !self.callers.contains(&pid) {
             return;
         }
-        let called = self.threads.get(&side).is_some_and(|all| all.contains(&pid));
+        let called = self.threads.get(&side).is_some_and(|all| all.contains_key(&pid));
         let mark = if first { String::new() } else { self.thread_mark(side, pid) };
         let (text, line) = match what {
             // The first program of a side is what its column's head says.
@@ -293,21 +327,18 @@ impl<'a> Builder<'a> {
         self.scene.rows.push(Row::Life { column, text, line });
     }
 
-    /// Whether a call is drawn as two rows; `at` is the place of its entry in the log.
-    fn is_split(&self, at: usize, call: &Call) -> bool {
+    /// Whether a call is drawn as two rows.
+    fn is_split(&self, call: &Call) -> bool {
         let Some(returned) = self.returns.get(&call.id) else { return true };
         // A packet in the middle of `connect` is what it waited for, though not asleep.
         returned.waited
             || calls::place(&call.name) == Place::Both
-                && self.log.events[at..]
-                    .iter()
-                    .take_while(|it| !matches!(it, Event::Return(it) if it.id == call.id))
-                    .any(|it| matches!(it, Event::Packet(_)))
+                && self.around_packets.contains(&call.id)
     }
 
-    fn call(&mut self, at: usize, call: &Call) {
+    fn call(&mut self, call: &Call) {
         let Some(&column) = self.column_of.get(&call.side) else { return };
-        if self.is_split(at, call) {
+        if self.is_split(call) {
             self.split.insert(call.id);
             self.call_row(column, call, None);
         } else if calls::place(&call.name) != Place::Return {
@@ -381,7 +412,7 @@ impl<'a> Builder<'a> {
                     ack: *ack,
                     length: packet.data.length,
                 };
-                let answered = self.is_answered(at, packet);
+                let answered = self.answered.contains(&at);
                 let changes = self.states.follow(segment, answered);
                 (from_state, to_state) = (changes.sender, changes.receiver);
                 let (mut label, kind) = tcp_label(*flags, data);
@@ -430,20 +461,6 @@ impl<'a> Builder<'a> {
         let (from, to) = (from_column, to_column);
         let arrow = Arrow { from, to, label, kind, from_state, to_state };
         self.scene.rows.push(Row::Packet(arrow));
-    }
-
-    /// Whether the receiver answers a SYN with its own: not with a reset, for nobody listens,
-    /// nor with silence, for its queue is full.
-    fn is_answered(&self, at: usize, packet: &Packet) -> bool {
-        let after = self.log.events.get(at + 1..).unwrap_or_default();
-        let answer = after.iter().find_map(|event| match event {
-            Event::Packet(it) if it.from == packet.to && it.to == packet.from => Some(it),
-            _ => None,
-        });
-        answer.is_some_and(|it| match &it.protocol {
-            Protocol::Tcp { flags, .. } => flags.has(Flag::Syn),
-            _ => false,
-        })
     }
 
     /// The side that has an address: bound to it, or to its port at every address.

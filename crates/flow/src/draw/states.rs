@@ -121,7 +121,7 @@ impl States {
         } else if segment.has(Flag::Syn) {
             if !segment.has(Flag::Ack) {
                 sender = End { state: Some(State::SynSent), after_fin: None };
-                if answered && !again {
+                if answered && receiver.state != Some(State::SynReceived) {
                     receiver = End { state: Some(State::SynReceived), after_fin: None };
                 }
             } else if receiver.state == Some(State::SynSent) {

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::canvas::{cut, width, wrap};
+use super::canvas::{cut, cut_start, width, wrap};
 use super::{Arrow, Options, PacketKind, Row, Scene, State};
+use crate::bytes::printable;
 use crate::event::Log;
 
 /// The advance of a letter of the text, in pixels: 0.6 of its 13.
@@ -40,7 +41,8 @@ pub fn svg(log: &Log, options: &Options) -> String {
     let scene = Scene::new(log, options);
     let mut notes = scene.notes.clone();
     if options.recording {
-        notes.push(format!("A recording, made on {}", log.header.system));
+        let system = printable(&log.header.system);
+        notes.push(format!("A recording, made on {system}"));
     }
     Picture::new(&scene).draw(&notes)
 }
@@ -240,13 +242,14 @@ impl<'a> Picture<'a> {
         state: Option<State>,
     ) {
         let place = self.places[column];
-        let reserve = source.map_or(0, |source| width(source) + 2);
+        let source = source.map(|source| cut_start(source, place.letters / 2));
+        let reserve = source.as_ref().map_or(0, |source| width(source) + 2);
         let lines = wrap(text, place.letters, reserve);
         let x = place.at + 14.0;
         for (number, line) in lines.iter().enumerate() {
             self.y += LINE;
             self.text(x, self.y, line, if failed { "failed" } else { "call" });
-            if let (Some(source), 0) = (source, number) {
+            if let (Some(source), 0) = (&source, number) {
                 let _ = write!(
                     self.body,
                     "<text class='faint' x='{:.1}' y='{:.1}' text-anchor='end'>{}</text>",
@@ -326,6 +329,9 @@ fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '\'' => escaped.push_str("&#39;"),
             '"' => escaped.push_str("&quot;"),
+            // XML 1.0 has no place for these, not even escaped.
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            control if control.is_control() => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }

@@ -1,7 +1,8 @@
 //! The drawing as text.
 
-use super::canvas::{Canvas, Ink, cut, width, wrap};
+use super::canvas::{Canvas, Ink, cut, cut_start, width, wrap};
 use super::{Arrow, Options, PacketKind, Row, Scene};
+use crate::bytes::printable;
 use crate::event::Log;
 
 /// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
@@ -11,7 +12,8 @@ pub fn text(log: &Log, options: &Options) -> String {
     let notes = |out: &mut String| {
         let mut lines: Vec<String> = scene.notes.clone();
         if options.recording {
-            lines.push(format!("A recording, made on {}", log.header.system));
+            let system = printable(&log.header.system);
+            lines.push(format!("A recording, made on {system}"));
         }
         for line in lines {
             for part in wrap(&line, options.width.max(40), 0) {
@@ -28,7 +30,7 @@ pub fn text(log: &Log, options: &Options) -> String {
 }
 
 /// Narrowest column.
-const NARROWEST: usize = 20;
+const NARROWEST: usize = 12;
 
 struct Lines<'a> {
     scene: &'a Scene,
@@ -70,8 +72,11 @@ impl<'a> Lines<'a> {
     fn draw(&mut self, out: &mut String) {
         let mut head = Canvas::default();
         for (column, it) in self.scene.columns.iter().enumerate() {
-            let file = it.file.clone().unwrap_or_default();
+            // The program's name matters more than the file that its lines are of.
             let room = self.end[column] - self.at[column];
+            let least = width(&it.name).min(room / 2) + 1;
+            let file = it.file.as_deref().unwrap_or_default();
+            let file = cut(file, room.saturating_sub(least));
             let name = cut(&it.name, room.saturating_sub(width(&file) + 1));
             head.put(self.at[column], &name, Ink::Head);
             head.put(self.end[column] - width(&file), &file, Ink::Faint);
@@ -176,7 +181,9 @@ impl<'a> Lines<'a> {
     ) {
         let at = self.at[column] + 2;
         let room = self.end[column] - at;
-        let reserve = source.map_or(0, |source| width(source) + 1);
+        // A file's long name leaves half of the line to the call: its end has the number.
+        let source = source.map(|source| cut_start(source, room / 2));
+        let reserve = source.as_ref().map_or(0, |source| width(source) + 1);
         let mut lines = wrap(text, room, reserve);
         // The state goes behind the text where there is room, else below.
         let last = lines.len() - 1;
@@ -193,7 +200,7 @@ impl<'a> Lines<'a> {
                 let shift = if line.is_empty() { 2 } else { width(line) + 1 };
                 canvas.put(at + shift, state, Ink::State);
             }
-            if let (Some(source), 0) = (source, number) {
+            if let (Some(source), 0) = (&source, number) {
                 canvas.put(self.end[column] - width(source), source, Ink::Faint);
             }
             canvas.finish(self.options.color, out);
@@ -244,7 +251,8 @@ impl<'a> Lines<'a> {
         let last = (end - 1).saturating_sub(width(&label));
         canvas.put(middle.clamp(from_at.min(last), last), &label, ink);
         if let Some(state) = right_state {
-            canvas.put(end + 2, &format!("[{state}]"), Ink::State);
+            let room = (self.end[right] + 1).saturating_sub(end + 2);
+            canvas.put(end + 2, &cut(&format!("[{state}]"), room), Ink::State);
         }
         canvas.finish(self.options.color, out);
     }

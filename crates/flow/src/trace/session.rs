@@ -51,18 +51,21 @@ pub enum TraceError {
 
 impl std::fmt::Display for TraceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let printable = crate::bytes::printable;
         match self {
             TraceError::Spawn(name, SpawnError::Program(error)) => {
+                let name = printable(name);
                 write!(f, "run {name}: {error}; is it installed, and executable?")
             }
             TraceError::Spawn(name, SpawnError::Trace(error)) => write!(
                 f,
-                "trace {name}: {error}; a sandbox forbids ptrace(2) or seccomp(2): allow \
+                "trace {}: {error}; a sandbox forbids ptrace(2) or seccomp(2): allow \
                  them (in a container: --cap-add SYS_PTRACE --security-opt \
-                 seccomp=unconfined), or draw a recording with `flow show`"
+                 seccomp=unconfined), or draw a recording with `flow show`",
+                printable(name)
             ),
             TraceError::Spawn(name, SpawnError::Other(error)) => {
-                write!(f, "start {name}: {error}")
+                write!(f, "start {}: {error}", printable(name))
             }
             TraceError::Attach(pid, error) => {
                 write!(f, "join process {pid}: {error}; {}", attach_remedy(*pid, error))

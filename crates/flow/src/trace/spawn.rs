@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // fork(2) and what the child does before execve(2).
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -103,8 +103,13 @@ pub(super) fn spawn(program: &Program) -> Result<i32, SpawnError> {
         reap(pid);
         return Err(SpawnError::Trace(error));
     }
-    // Closing the pipe lets the child go on: it is traced now.
-    drop(go_write);
+    // It is traced now, and ends with us: the word that lets it go on. Without the word, an
+    // end of the pipe says that we ended before.
+    if let Err(error) = std::fs::File::from(go_write).write_all(&[GO]) {
+        sys::kill(pid, libc::SIGKILL);
+        reap(pid);
+        return Err(SpawnError::Other(error));
+    }
 
     // The filter stops the child's own writes too, so the failure comes as two bytes in
     // the pipe only after the tracer let it go on: read it without waiting here. What the
@@ -149,6 +154,9 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     // SAFETY: both descriptors are new and ours.
     Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
+
+/// What the tracer writes to a child that may go on.
+const GO: u8 = 1;
 
 const STEP_FILTER: u8 = 1;
 const STEP_EXEC: u8 = 2;
@@ -219,8 +227,10 @@ impl Prepared {
             // Our own copy of the pipe's other end was made by the fork: close it, or the
             // end that the tracer drops is never the last one.
             libc::close(go_write);
-            let mut byte = 0_u8;
-            libc::read(go, (&raw mut byte).cast(), 1);
+            let mut word = 0_u8;
+            if libc::read(go, (&raw mut word).cast(), 1) != 1 || word != GO {
+                libc::_exit(127);
+            }
             // Rust ignores SIGPIPE and may block signals; programs expect neither.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             let mut none: libc::sigset_t = std::mem::zeroed();

@@ -27,6 +27,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("no_such_program", &[], no_such_program),
         trial("no_such_process", &[], no_such_process),
         trial("wrong_command_line", &[], wrong_command_line),
+        trial("a_full_disk_is_told", &["python3"], full_disk),
+        trial("names_are_safe_for_the_terminal", &[], names_are_safe),
         trial("an_ordinary_user", &["setpriv", "python3"], ordinary_user),
     ]
 }
@@ -341,8 +343,38 @@ fn no_such_process() -> Result<(), Failed> {
 }
 
 fn wrong_command_line() -> Result<(), Failed> {
-    for args in [&[][..], &["--width", "3", "--", "true"], &["--no-such-option"]] {
+    for args in [
+        &[][..],
+        &["--width", "3", "--", "true"],
+        &["--no-such-option"],
+        &["--bytes", "1000000000000", "--", "true"],
+    ] {
         assert_eq!(run(&mut flow(args)).status, Some(2), "{args:?}");
+    }
+    Ok(())
+}
+
+fn full_disk() -> Result<(), Failed> {
+    let script = "import socket; a, b = socket.socketpair(); a.send(b'x'); b.recv(1)";
+    let python = tool::python();
+    for option in ["--pcap", "--log", "-o"] {
+        let run = run(&mut flow(&[option, "/dev/full", "--", &python, "-c", script]));
+        if run.status == Some(77) {
+            continue; // No packets here, and it says so.
+        }
+        assert_eq!(run.status, Some(1), "{option}: {}", run.stderr);
+        assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
+    }
+    Ok(())
+}
+
+fn names_are_safe() -> Result<(), Failed> {
+    let name = "./no\x1b[2Jsuch";
+    for args in [&["--", name][..], &["show", name], &["-o", name, "show", name]] {
+        let run = run(&mut flow(args));
+        assert_eq!(run.status, Some(1), "{args:?}");
+        assert!(!run.stderr.contains('\x1b'), "{:?}", run.stderr);
+        assert!(run.stderr.contains("\\x1b"), "{:?}", run.stderr);
     }
     Ok(())
 }
