@@ -49,34 +49,9 @@ pub fn new_lesson(options: &Options) -> Result<Status, Error> {
 /// Makes the lesson in the checkout at `root`, and says its folder's name.
 fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let attempt = format!("make lesson `{}`", crate::bytes::shown(name.as_bytes()));
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
-    if !letter || !name.chars().all(fits) || name.ends_with('-') || name.contains("--") {
-        return Err(Error::new(format!(
-            "{attempt}: not a name for a lesson; use lower-case letters, digits and single \
-             dashes, as in half-close"
-        )));
-    }
     let lessons = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
-    if let Some(taken) = lessons.iter().find(|lesson| lesson.name() == name) {
-        return Err(Error::new(format!(
-            "{attempt}: lessons/{} has that name; choose another",
-            taken.directory
-        )));
-    }
-    let numbers = || lessons.iter().filter_map(workspace::Lesson::number);
-    // The course at a glance has rows of lessons that are planned: the next number is after
-    // those. Who writes a planned one says its number.
-    let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
-    let planned = course.lines().filter_map(number_of);
-    let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
-    let number = number.unwrap_or_else(next);
-    if number == 0 || number > 99 || numbers().any(|taken| taken == number) {
-        return Err(Error::new(format!(
-            "{attempt}: number {number} is taken, or not from 1 to 99; leave --number out for \
-             the next free one"
-        )));
-    }
+    let number = free(root, &lessons, name, number)
+        .map_err(|why| Error::new(format!("{attempt}: {why}")))?;
     let directory = format!("{number:02}-{name}");
     let folder = root.join("lessons").join(&directory);
     let title = title(name);
@@ -126,6 +101,44 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
             .map_err(Error::io(&format!("{attempt}: write {file}")))?;
     }
     Ok(directory)
+}
+
+/// The number of a new lesson: `number` if that is free, else the next free one.
+///
+/// # Errors
+/// The name or the number is not valid, or taken.
+fn free(
+    root: &Path,
+    lessons: &[workspace::Lesson],
+    name: &str,
+    number: Option<u32>,
+) -> Result<u32, String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !letter || !name.chars().all(fits) || name.ends_with('-') || name.contains("--") {
+        return Err(
+            "not a name for a lesson; use lower-case letters, digits and single \
+             dashes, as in half-close"
+                .into(),
+        );
+    }
+    if let Some(taken) = lessons.iter().find(|lesson| lesson.name() == name) {
+        return Err(format!("lessons/{} has that name; choose another", taken.directory));
+    }
+    let numbers = || lessons.iter().filter_map(workspace::Lesson::number);
+    // The course at a glance has rows of lessons that are planned: the next number is after
+    // those. Who writes a planned one says its number.
+    let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
+    let planned = course.lines().filter_map(number_of);
+    let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
+    let number = number.unwrap_or_else(next);
+    if number == 0 || number > 99 || numbers().any(|taken| taken == number) {
+        return Err(format!(
+            "number {number} is taken, or not from 1 to 99; leave --number out for \
+             the next free one"
+        ));
+    }
+    Ok(number)
 }
 
 /// The files of a lesson that is to be written.
@@ -263,13 +276,13 @@ mod tests {
 
     #[test]
     fn what_is_no_name_or_is_taken_is_refused_and_nothing_is_made() {
-        let root =
-            std::env::temp_dir().join(format!("new-lesson-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
         let lessons = root.join("lessons/02-tcp-echo");
         fs::create_dir_all(&lessons).unwrap();
         fs::write(lessons.join("README.md"), "").unwrap();
         let refused =
-            |name: &str, number| make(&root, name, number).unwrap_err().to_string();
+            |name: &str, number| make(root, name, number).unwrap_err().to_string();
         for name in ["", "-", "Half", "a b", "../x", "1a", "a--b", "a-"] {
             assert!(refused(name, None).contains("not a name for a lesson"), "{name}");
         }
@@ -286,7 +299,7 @@ mod tests {
         let members =
             "members = [\n    \"lessons\",\n    \"lessons/01-a\",\n    \"xtask\",\n]\n";
         fs::write(root.join("Cargo.toml"), members).unwrap();
-        assert_eq!(make(&root, "new", None).unwrap(), "03-new");
+        assert_eq!(make(root, "new", None).unwrap(), "03-new");
         let table = fs::read_to_string(root.join("README.md")).unwrap();
         assert!(table.contains("| 3 | [New](lessons/03-new/README.md) | … |"));
         let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
@@ -295,6 +308,5 @@ mod tests {
                 .contains("\"lessons/01-a\",\n    \"lessons/03-new\",\n    \"xtask\"")
         );
         assert!(root.join("lessons/03-new/tests/programs/main.rs").is_file());
-        fs::remove_dir_all(&root).unwrap();
     }
 }

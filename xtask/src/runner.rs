@@ -10,7 +10,7 @@ use netlab::Network;
 
 use crate::Error;
 use crate::interrupt;
-use crate::page::{Diagnostic, Page, Scene};
+use crate::page::{Diagnostic, Page, Scene, Terminal};
 use crate::run::{self, Programs, RunLimits, Setting, Shown};
 use crate::transcript::{self, Difference};
 use crate::verdict::{Mismatch, Verdict, Verified, shortened};
@@ -115,32 +115,7 @@ impl Runner {
         if let Some(failure) = &outcome.failure {
             return stopped(failure.line, failure.to_string(), Some(outcome));
         }
-        let expected: Vec<Vec<String>> =
-            scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
-        let mismatches: Vec<Mismatch> =
-            transcript::compare(&expected, &outcome.terminals)
-                .into_iter()
-                .zip(&scene.terminals)
-                .filter_map(|(difference, terminal)| {
-                    let Difference { line, diff } = difference?;
-                    let message = format!(
-                        "terminal {} does not show what the page does{}",
-                        terminal.name,
-                        if scene.name.is_empty() {
-                            String::new()
-                        } else {
-                            format!(", in scene {}", scene.name)
-                        },
-                    );
-                    let fault = Diagnostic {
-                        path: page.path.clone(),
-                        line: terminal.line + line,
-                        message,
-                    };
-                    let diff = diff.lines().map(|line| shortened(line) + "\n").collect();
-                    Some(Mismatch { fault, diff })
-                })
-                .collect();
+        let mismatches = mismatches(page, scene, &outcome.terminals);
         let verdict = if mismatches.is_empty() {
             Verdict::Matches
         } else {
@@ -148,6 +123,29 @@ impl Runner {
         };
         Verified { verdict, outcome: Some(outcome) }
     }
+}
+
+/// The terminals of `scene` that showed something else than the page, of all that `came`.
+fn mismatches(page: &Page, scene: &Scene, came: &[Vec<String>]) -> Vec<Mismatch> {
+    let expected: Vec<Vec<String>> =
+        scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
+    let of = match &*scene.name {
+        "" => String::new(),
+        name => format!(", in scene {name}"),
+    };
+    let differences = transcript::compare(&expected, came).into_iter();
+    let mismatch = |(difference, terminal): (Option<Difference>, &Terminal)| {
+        let Difference { line, diff } = difference?;
+        let name = &terminal.name;
+        let fault = Diagnostic {
+            path: page.path.clone(),
+            line: terminal.line + line,
+            message: format!("terminal {name} does not show what the page does{of}"),
+        };
+        let diff = diff.lines().map(|line| shortened(line) + "\n").collect();
+        Some(Mismatch { fault, diff })
+    };
+    differences.zip(&scene.terminals).filter_map(mismatch).collect()
 }
 
 /// Waits for this process's turn on the host's network; others hold the same folder.

@@ -238,44 +238,30 @@ fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// A checkout with one lesson, removed at the end of a test.
-    struct Checkout(PathBuf);
+    /// A workspace with one lesson, removed at the end of a test.
+    struct Checkout(tempfile::TempDir);
 
     impl Checkout {
         fn new() -> Self {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let name = format!(
-                "tidy-{}-{}",
-                std::process::id(),
-                COUNT.fetch_add(1, Ordering::Relaxed)
-            );
-            let root = std::env::temp_dir().join(name);
-            let checkout = Checkout(root);
+            let checkout = Checkout(tempfile::tempdir().unwrap());
             checkout.write("README.md", "[one](lessons/01-one/)\n");
             checkout.write("lessons/README.md", "[one](01-one/)\n");
-            checkout.write(programs::TABLE, &programs::table(&checkout.0).unwrap());
+            checkout.write(programs::TABLE, &programs::table(checkout.0.path()).unwrap());
             checkout.write("src.rs", "fn main() {\n    one();\n\n    two();\n}\n");
             checkout
         }
 
         fn write(&self, path: &str, text: &str) {
-            let path = self.0.join(path);
+            let path = self.0.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
 
         fn page(&self, text: &str) -> String {
             self.write("lessons/01-one/README.md", text);
-            let faults = faults(&self.0).unwrap();
+            let faults = faults(self.0.path()).unwrap();
             faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        }
-    }
-
-    impl Drop for Checkout {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 

@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
@@ -352,24 +351,24 @@ fn not_beside_the_page(bench: &Arc<Bench>) {
     );
 }
 
-/// A checkout with one lesson, in a folder that is removed at the end.
-struct Checkout(PathBuf);
+/// A workspace with one lesson, in a folder that is removed at the end.
+struct Checkout(tempfile::TempDir);
 
 impl Checkout {
     fn new(page: &str) -> Checkout {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let root =
-            std::env::temp_dir().join(format!("runner-{}-{count}", std::process::id()));
-        fs::create_dir_all(root.join("xtask")).unwrap();
-        fs::create_dir_all(root.join("lessons/01-one")).unwrap();
-        let checkout = Checkout(root);
+        let checkout = Checkout(tempfile::tempdir().unwrap());
+        fs::create_dir_all(checkout.path("xtask")).unwrap();
+        fs::create_dir_all(checkout.path("lessons/01-one")).unwrap();
         fs::write(checkout.page(), page).unwrap();
         checkout
     }
 
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
     fn page(&self) -> PathBuf {
-        self.0.join("lessons/01-one/README.md")
+        self.path("lessons/01-one/README.md")
     }
 
     /// `cargo xtask ARGUMENTS` in this checkout.
@@ -382,17 +381,11 @@ impl Checkout {
 
     fn prepare(&self, command: &mut Command) {
         command
-            .env("CARGO_MANIFEST_DIR", self.0.join("xtask"))
+            .env("CARGO_MANIFEST_DIR", self.path("xtask"))
             .env_remove("CI")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-    }
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -486,7 +479,7 @@ fn a_read_only_checkout() {
     let script = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && \
                   ! touch \"$0/x\" 2>/dev/null && exec \"$@\"";
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
-    command.arg(&checkout.0).arg(env!("CARGO_BIN_EXE_xtask")).args(["demo", "1"]);
+    command.arg(checkout.0.path()).arg(env!("CARGO_BIN_EXE_xtask")).args(["demo", "1"]);
     let (status, out, err) = match command.output() {
         Ok(_) => outcome(&mut command),
         Err(_) => return skip("unshare is not installed"),
