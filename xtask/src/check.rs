@@ -14,7 +14,7 @@ use crate::workspace;
 pub struct Options {
     /// See `cargo xtask check --help`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
-    arguments: Vec<OsString>,
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// Builds the checker and runs it, for a task of its own where one is named: its exit status

@@ -29,6 +29,7 @@ pub mod workspace;
 pub mod bench;
 pub mod check;
 pub mod ci;
+pub mod copy;
 pub mod demo;
 pub mod flow;
 pub mod new_lesson;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use xtask::{Status, bench, check, ci, demo, flow, new_lesson, tidy, update};
+use xtask::{Status, bench, check, ci, copy, demo, flow, new_lesson, tidy, update};
 
 /// Runs what the lessons say, and verifies what they show
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ enum Task {
     Flow(flow::Options),
     /// Test your own program, in any language, against what a lesson asks
     Check(check::Options),
-    /// Put a starter of a task into my/, to be filled in
+    /// Put a starter of a task, or a copy of a lesson's program, into my/
     Start(check::Options),
     /// Say where you are in the course, what passed, what comes next
     Next(check::Options),
@@ -55,9 +55,10 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(options) => flow::flow(&options),
         Task::Check(options) => return handed_over(check::check(None, &options)),
-        Task::Start(options) => {
-            return handed_over(check::check(Some("start"), &options));
-        }
+        Task::Start(options) => match copy::start(&options) {
+            Some(ended) => ended,
+            None => return handed_over(check::check(Some("start"), &options)),
+        },
         Task::Next(options) => return handed_over(check::check(Some("next"), &options)),
         Task::Solution(options) => {
             return handed_over(check::check(Some("solution"), &options));
