@@ -34,11 +34,21 @@ pub struct Header {
     /// Nanoseconds from 1970 to the beginning of the log; 0 if not known.
     #[serde(default)]
     pub began_ns: u64,
+    /// What was measured beside the events, as far as the system allowed it: `kernel`,
+    /// `printed`, `source_hash`. What is not named here was not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<String>,
 }
 
 impl Default for Header {
     fn default() -> Self {
-        Header { flow: VERSION, system: String::new(), in_turn: false, began_ns: 0 }
+        Header {
+            flow: VERSION,
+            system: String::new(),
+            in_turn: false,
+            began_ns: 0,
+            measured: Vec::new(),
+        }
     }
 }
 
@@ -101,6 +111,9 @@ pub struct Process {
     pub pid: i32,
     /// What happened to it.
     pub what: Change,
+    /// What was measured at this moment.
+    #[serde(flatten)]
+    pub observed: Observed,
 }
 
 /// What happened to a process.
@@ -166,6 +179,9 @@ pub struct Call {
     /// The line of the program that made the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// What was measured at this moment.
+    #[serde(flatten)]
+    pub observed: Observed,
 }
 
 /// A system call's return.
@@ -193,6 +209,67 @@ pub struct Return {
     /// The bytes that it received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Data>,
+    /// What was measured at this moment.
+    #[serde(flatten)]
+    pub observed: Observed,
+}
+
+/// What was measured at an event, beside the event.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// What the kernel held at this moment; none where it is what it held at the event
+    /// before that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Vec<Held>>,
+    /// What programs printed since the event before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub printed: Vec<Printed>,
+    /// The hash of the source file that the call names, where the log names it for the
+    /// first time: [`hash`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_hash: Option<String>,
+}
+
+/// One end of a conversation, as the kernel holds it: a line of `ss -an`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its local address.
+    pub local: String,
+    /// Its peer's address, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// The TCP state by its name in RFC 9293 §3.3.2; none for UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Bytes that have come and that the program has not received; of a listener the
+    /// connections that wait to be accepted; of a datagram socket the memory in use.
+    pub recv_q: u32,
+    /// Bytes that were sent and that the peer has not acknowledged; of a listener how many
+    /// connections may wait.
+    pub send_q: u32,
+    /// The inode number of the socket; none where no program has it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<u64>,
+}
+
+/// What a program printed: bytes that it gave to `write(2)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Printed {
+    /// The side that printed.
+    pub side: usize,
+    /// 1 for standard output, 2 for standard error.
+    pub fd: i32,
+    /// What.
+    pub data: Data,
+}
+
+/// The hash of a source file, to tell whether it is the one that ran: FNV-1a of 64 bits, in
+/// hexadecimal digits. It guards against a mistake, not against an adversary.
+pub fn hash(bytes: &[u8]) -> String {
+    let step = |hash: u64, byte: &u8| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    };
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
 /// An argument by the name that the manual page gives it, with its value in C form.

@@ -157,8 +157,11 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     for pid in &cli.attach {
         session.attach(*pid, cli.name.as_deref()).map_err(failure)?;
     }
+    // Without it Python programs run as well, and their calls have no lines.
+    let lines = trace::PythonLines::new().ok();
     for words in &sides {
         let mut program = Program::new(words);
+        program.variable = lines.as_ref().map(trace::PythonLines::variable);
         program.directory = cli.directory.clone();
         if cli.quiet {
             program.stdout = nowhere()?;

@@ -27,7 +27,8 @@ pub(super) struct Message {
 }
 
 impl Memory {
-    fn bytes(self, at: u64, length: usize) -> Vec<u8> {
+    /// The bytes at an address, as far as they can be read.
+    pub(super) fn bytes(self, at: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         let read = if at == 0 { 0 } else { sys::read_memory(self.tid, at, &mut bytes) };
         bytes.truncate(read);

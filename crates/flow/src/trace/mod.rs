@@ -10,10 +10,12 @@ mod address;
 mod arch;
 mod calls;
 mod decode;
+mod diag;
 mod filter;
 mod memory;
 mod names;
 mod processors;
+mod python;
 mod session;
 mod sockets;
 mod spawn;
@@ -23,6 +25,7 @@ mod tracer;
 mod turns;
 mod unwind;
 
+pub use python::Lines as PythonLines;
 pub use session::{Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
 pub use sys::watch_interrupts;
@@ -37,6 +40,10 @@ pub fn header(in_turn: bool) -> Header {
     };
     let release = read("osrelease");
     let release: Vec<&str> = release.split(['.', '-']).take(2).collect();
+    let mut measured = vec!["printed".to_owned(), "source_hash".to_owned()];
+    if diag::Diag::open().is_open() {
+        measured.insert(0, "kernel".to_owned());
+    }
     Header {
         system: format!(
             "{} {} {}",
@@ -46,6 +53,7 @@ pub fn header(in_turn: bool) -> Header {
         ),
         in_turn,
         began_ns: sys::now_ns(),
+        measured,
         ..Header::default()
     }
 }

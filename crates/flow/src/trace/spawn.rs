@@ -19,6 +19,8 @@ pub struct Program {
     pub args: Vec<OsString>,
     /// Where it runs; none: where we do.
     pub directory: Option<PathBuf>,
+    /// A variable set on top of our environment.
+    pub variable: Option<(OsString, OsString)>,
     /// Its standard output; none: ours.
     pub stdout: Option<OwnedFd>,
     /// Its standard error; none: ours.
@@ -193,7 +195,10 @@ impl Prepared {
         }
         argv.push(std::ptr::null());
         let mut envp = Vec::new();
-        for (mut name, value) in std::env::vars_os() {
+        let set = program.variable.clone();
+        let ours = std::env::vars_os()
+            .filter(|(name, _)| set.as_ref().is_none_or(|(set, _)| set != name));
+        for (mut name, value) in ours.chain(set.clone()) {
             name.push("=");
             name.push(value);
             envp.push(pointers(c_string(&name)?));

@@ -7,15 +7,19 @@ use std::thread::JoinHandle;
 use netlab::capture::Capture;
 
 use super::calls::{self, Kind};
+use super::diag::Diag;
 use super::memory::Memory;
 use super::processors::Processors;
+use super::python::Pythons;
 use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Resume, Status, Stop, SyscallStop};
 use super::thread::{Open, Thread};
 use super::turns::Turns;
 use super::unwind::Unwind;
 use super::{decode, names, spawn};
-use crate::event::{Call, Change, Event, Note, Process, Return, Side};
+use crate::event::{
+    Call, Change, Event, Note, Observed, Printed, Process, Protocol, Return, Side, Source,
+};
 use crate::packet;
 
 /// What the tracer knows of a side.
@@ -53,6 +57,12 @@ pub(super) struct Tracer {
     descriptors: Descriptors,
     sockets: Sockets,
     unwind: Unwind,
+    pythons: Pythons,
+    diag: Diag,
+    /// What was printed since the last event.
+    printed: Vec<Printed>,
+    /// The source files whose hash the log has.
+    hashed: std::collections::HashSet<String>,
     next_id: u64,
     births: u64,
     /// Sides and descriptors of `epoll(7)` instances that watch sockets.
@@ -79,6 +89,10 @@ impl Tracer {
             descriptors: Descriptors::default(),
             sockets: Sockets::default(),
             unwind: Unwind::default(),
+            pythons: Pythons::default(),
+            diag: Diag::open(),
+            printed: Vec::new(),
+            hashed: std::collections::HashSet::new(),
             next_id: 1,
             births: 0,
             epolls: std::collections::HashSet::new(),
@@ -91,8 +105,31 @@ impl Tracer {
         sys::now_ns().saturating_sub(self.began_ns)
     }
 
-    fn emit(&mut self, event: Event) {
+    fn emit(&mut self, mut event: Event) {
+        match &mut event {
+            Event::Call(Call { observed, source, .. }) => {
+                observed.source_hash = source.as_ref().and_then(|it| self.hash(it));
+                self.observe(observed);
+            }
+            Event::Return(Return { observed, .. })
+            | Event::Process(Process { observed, .. }) => self.observe(observed),
+            Event::Socket(socket) => self.diag.follow(socket),
+            _ => {}
+        }
         (self.sink)(event);
+    }
+
+    fn observe(&mut self, observed: &mut Observed) {
+        observed.kernel = self.diag.measure();
+        observed.printed = std::mem::take(&mut self.printed);
+    }
+
+    /// The hash of a source file, once a log.
+    fn hash(&mut self, source: &Source) -> Option<String> {
+        if !self.hashed.insert(source.file.clone()) {
+            return None;
+        }
+        std::fs::read(&source.file).ok().map(|bytes| crate::event::hash(&bytes))
     }
 
     /// Writes a remark into the log.
@@ -289,7 +326,13 @@ impl Tracer {
 
     fn process(&mut self, side: usize, pid: i32, what: Change) {
         let time_ns = self.now();
-        self.emit(Event::Process(Process { time_ns, side, pid, what }));
+        self.emit(Event::Process(Process {
+            time_ns,
+            side,
+            pid,
+            what,
+            observed: Observed::default(),
+        }));
     }
 
     fn on_event(&mut self, tid: i32, event: i32) {
@@ -311,6 +354,7 @@ impl Tracer {
                     self.unpin([tid, new]);
                 }
                 if !is_thread {
+                    self.pythons.forked(pid, new);
                     self.process(side, pid, Change::Forked(new));
                 }
             }
@@ -340,6 +384,7 @@ impl Tracer {
             (thread.call, thread.suspended) = (None, None);
         }
         self.unwind.forget(pid);
+        self.pythons.forget(pid);
         // Closes the pipe on which the child would have told why it could not.
         let _ = spawn::failure(pid);
         let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return };
@@ -362,6 +407,7 @@ impl Tracer {
         if thread.pid == tid {
             self.sockets.forget_process(tid);
             self.unwind.forget(tid);
+            self.pythons.forget(tid);
         }
         let side = &mut self.sides[thread.side];
         if side.main == tid {
@@ -394,6 +440,7 @@ impl Tracer {
                 args: Vec::new(),
                 socket: None,
                 data: None,
+                observed: Observed::default(),
             };
             self.emit(Event::Return(returned));
         }
@@ -419,6 +466,7 @@ impl Tracer {
             _ => {}
         }
         let Some(socket) = self.concerns_sockets(tid, pid, traced.kind, &args) else {
+            self.on_other_write(tid, pid, side, traced.kind, &args);
             return;
         };
         if let Some(inode) = socket
@@ -429,7 +477,8 @@ impl Tracer {
         let memory = self.memory(tid);
         let mut decoded = decode::entry(memory, traced.kind, &args);
         decoded.args.extend(decode::timeout(memory, traced.name, &args));
-        let source = self.unwind.source(pid, tid);
+        let source =
+            self.pythons.source(pid, memory).or_else(|| self.unwind.source(pid, tid));
         self.drain();
         let id = self.next_id;
         self.next_id += 1;
@@ -457,10 +506,35 @@ impl Tracer {
             socket,
             data: decoded.data,
             source,
+            observed: Observed::default(),
         };
         self.emit(Event::Call(call));
         let kind = traced.kind;
         self.set_call(tid, Open { id, number, kind, args, socket });
+    }
+
+    /// A program writes to what is no socket: it prints, or its Python tells its lines.
+    fn on_other_write(
+        &mut self,
+        tid: i32,
+        pid: i32,
+        side: usize,
+        kind: Kind,
+        args: &[u64; 6],
+    ) {
+        let fd = args[0] as i32;
+        let memory = self.memory(tid);
+        match (kind, fd) {
+            (Kind::Write, -1) => {
+                self.pythons
+                    .hear(pid, &memory.bytes(args[1], args[2].min(4096) as usize));
+            }
+            (Kind::Write | Kind::WriteVector, 1 | 2) => {
+                let data = decode::entry(memory, kind, args).data;
+                self.printed.extend(data.map(|data| Printed { side, fd, data }));
+            }
+            _ => {}
+        }
     }
 
     fn set_call(&mut self, tid: i32, open: Open) {
@@ -595,6 +669,7 @@ impl Tracer {
             args: decoded.args,
             socket: made,
             data: decoded.data,
+            observed: Observed::default(),
         };
         self.emit(Event::Return(returned));
     }
@@ -625,6 +700,11 @@ impl Tracer {
                     // The local address of who connects is known only afterwards.
                     .or_else(|| self.connecting.get(&packet.to));
                 raw(&captured, comment.map_or("", String::as_str));
+            }
+            if let Protocol::Tcp { flags, .. } = &packet.protocol
+                && flags.to_string() == "SYN"
+            {
+                self.diag.follow_syn(&packet.from, &packet.to);
             }
             (self.sink)(Event::Packet(packet));
         });

@@ -9,6 +9,7 @@ use crate::tool::{self, find, flow, log, run, trial};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("python_echo_with_packets", &["python3"], python_echo),
+        trial("lines_output_and_kernel_are_measured", &["python3"], measured),
         trial("python_asyncio", &["python3"], asyncio),
         trial("python_socketserver_with_threads", &["python3"], socketserver),
         trial("python_http_server_and_client", &["python3"], http),
@@ -68,6 +69,70 @@ fn python_echo() -> Result<(), Failed> {
             })
             .collect();
         assert_eq!(flags[..4], ["SYN", "SYN ACK", "ACK", "PSH ACK"]);
+    }
+    Ok(())
+}
+
+/// What stands beside the events: lines of Python, through a function of its own and one of
+/// the library; the file's hash; what was printed; what the kernel held.
+fn measured() -> Result<(), Failed> {
+    const FILE: &str = "import socket\n\
+        def greeting():\n    return b'Hello'\n\
+        print('before')\n\
+        a = socket.create_server(('127.0.0.1', 0))\n\
+        b = socket.create_connection(a.getsockname())\n\
+        b.sendall(\n    greeting())\n\
+        c, _ = a.accept()\n\
+        b.close(); c.close()\n";
+    let file = tool::scratch("both ends.py");
+    std::fs::write(&file, FILE)?;
+    let (python, name) = (tool::python(), file.to_str().expect("a path in UTF-8"));
+    let log = log(&["--quiet"], &[&[&python, name]]);
+    let calls: Vec<_> = log
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Call(call) => Some(call),
+            _ => None,
+        })
+        .collect();
+    let line = |name: &str| {
+        let call = calls.iter().find(|call| call.name == name);
+        let source = call.and_then(|call| call.source.as_ref());
+        source.map(|it| (it.file.as_str(), it.line))
+    };
+    for (call, at) in
+        [("bind", 5), ("connect", 6), ("sendto", 7), ("accept4", 9), ("close", 10)]
+    {
+        assert_eq!(line(call), Some((name, at)), "{call}");
+    }
+    let hashes: Vec<_> =
+        calls.iter().filter_map(|call| call.observed.source_hash.as_deref()).collect();
+    assert_eq!(hashes, [flow::event::hash(FILE.as_bytes())], "once");
+
+    let observed = || {
+        log.events.iter().filter_map(|event| match event {
+            Event::Call(it) => Some(&it.observed),
+            Event::Return(it) => Some(&it.observed),
+            Event::Process(it) => Some(&it.observed),
+            _ => None,
+        })
+    };
+    let printed: Vec<u8> = observed()
+        .flat_map(|it| &it.printed)
+        .filter(|it| it.fd == 1)
+        .flat_map(|it| it.data.bytes.clone())
+        .collect();
+    assert_eq!(printed, b"before\n");
+    if has_network(&log) && log.header.measured.iter().any(|it| it == "kernel") {
+        // What was sent before anyone accepted waits in a connection that is nobody's.
+        let waits = |held: &flow::event::Held| {
+            held.recv_q == 5
+                && held.state.as_deref() == Some("ESTABLISHED")
+                && held.socket.is_none()
+        };
+        let mut all = observed().filter_map(|it| it.kernel.as_ref()).flatten();
+        assert!(all.any(waits), "{:?}", observed().collect::<Vec<_>>());
     }
     Ok(())
 }
