@@ -25,16 +25,16 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let server_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
 
-    // Not in the Python: without it a second start within a minute of the first may fail,
-    // for the old connection still holds the port (lesson 4). On Windows the option means
-    // something else: that anyone may take the port from us.
+    // Without it a second start within a minute of the first may fail, because the old
+    // connection still holds the port (lesson 4). On Windows the option means something
+    // else: that anyone may take the port from us.
     #[cfg(unix)]
     server_socket.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
 
     server_socket.bind(&address.into()).during("bind", address)?;
 
-    // From here on the kernel answers: clients connect, up to the backlog of 128, before
-    // anyone calls accept. Python's listen() asks for 128 too.
+    // From here on the kernel answers: clients connect before anyone calls accept, as many
+    // as the backlog says (Linux takes one more). Python's listen() asks for 128 too.
     server_socket.listen(128).during("listen", address)?;
 
     // getsockname(2): with `--port 0` the kernel has picked the port.
