@@ -101,6 +101,11 @@ impl Program {
         }
     }
 
+    /// Whether it prints a line on stdout before it ends, or the deadline comes.
+    pub fn starts(&mut self) -> bool {
+        self.stdout.next_line().is_some()
+    }
+
     /// The next line of its stderr, without the newline.
     ///
     /// # Panics
