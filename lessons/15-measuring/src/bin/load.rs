@@ -1,0 +1,584 @@
+//! Asks an echo server as fast as it answers, or at a rate, and tells how many requests it
+//! answered and how long each took. Every byte that comes back is compared.
+//!
+//! It belongs to lesson 15, `lessons/15-measuring`. Start a server, then run it:
+//! `cargo run -q --release --bin load`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use common::{Address, exit_code};
+
+fn main() -> ExitCode {
+    exit_code(measure(&Arguments::parse()))
+}
+
+#[cfg(target_os = "linux")]
+use linux::measure;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::VecDeque;
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use common::{During, Failure, say};
+    use hdrhistogram::Histogram;
+    use rustix::buffer::spare_capacity;
+    use rustix::event::Timespec;
+    use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+    use rustix::io::Errno;
+    use rustix::time::{ClockId, clock_gettime};
+    use socket2::{Domain, Socket, Type};
+
+    use super::Arguments;
+
+    pub(super) fn measure(arguments: &Arguments) -> Result<(), Failure> {
+        let address = arguments.address.resolve()?;
+        let mut load = Load::new(address, arguments)?;
+        for number in 0..arguments.connections {
+            let connection = load.connect(number.into())?;
+            load.connections.push(connection);
+        }
+        if arguments.hold {
+            return load.hold();
+        }
+        load.start();
+        if arguments.connections == 1 && load.interval.is_none() && !arguments.churn {
+            load.ask_one()?;
+        } else {
+            load.ask_all()?;
+        }
+        load.report()
+    }
+
+    /// The whole measurement.
+    struct Load<'a> {
+        arguments: &'a Arguments,
+        address: SocketAddr,
+        epoll: rustix::fd::OwnedFd,
+        connections: Vec<Connection>,
+        /// What is sent, from a place that differs from request to request.
+        pattern: Vec<u8>,
+        buffer: Vec<u8>,
+        /// From one request to the next, at a rate (open loop).
+        interval: Option<Duration>,
+        /// What is counted lies between these two.
+        counted_from: Instant,
+        end: Instant,
+        latencies: Histogram<u64>,
+        lateness: Histogram<u64>,
+        processor_time: Duration,
+        lost: u64,
+        unanswered: u64,
+    }
+
+    struct Connection {
+        number: usize,
+        socket: Socket,
+        connecting: bool,
+        /// When the requests that are under way were to be sent, the oldest first.
+        due: VecDeque<Instant>,
+        /// The number of the oldest of them, and how much of its answer has come.
+        oldest: usize,
+        received: usize,
+        /// The request that is being sent, and how much of it is gone.
+        sending: usize,
+        sent: usize,
+        lost: bool,
+    }
+
+    /// Places in the pattern at which a request may begin.
+    const PLACES: usize = 4096;
+
+    impl<'a> Load<'a> {
+        fn new(address: SocketAddr, arguments: &'a Arguments) -> Result<Self, Failure> {
+            let epoll = epoll::create(CreateFlags::CLOEXEC)
+                .map_err(io::Error::from)
+                .during("epoll_create1", "EPOLL_CLOEXEC")?;
+            let histogram = || {
+                // Nanoseconds up to ten minutes, three digits of each.
+                Histogram::new_with_max(600_000_000_000, 3).map_err(io::Error::other)
+            };
+            let interval = (arguments.rate > 0.0)
+                .then(|| Duration::try_from_secs_f64(arguments.rate.recip()).ok())
+                .flatten();
+            // No two places of it look alike: a byte that is not where it belongs shows.
+            let pattern = (0..PLACES + arguments.bytes)
+                .map(|at| (at.wrapping_mul(0x9e37_79b1) >> 11).to_le_bytes()[0])
+                .collect();
+            Ok(Self {
+                arguments,
+                address,
+                epoll,
+                connections: Vec::new(),
+                pattern,
+                buffer: vec![0; arguments.bytes.clamp(2048, 1 << 18)],
+                interval,
+                counted_from: Instant::now(),
+                end: Instant::now(),
+                latencies: histogram().during("make", "a histogram")?,
+                lateness: histogram().during("make", "a histogram")?,
+                processor_time: Duration::ZERO,
+                lost: 0,
+                unanswered: 0,
+            })
+        }
+
+        /// Connected when this returns; with `--churn` under way.
+        fn connect(&self, number: usize) -> Result<Connection, Failure> {
+            let kind = if self.arguments.udp { Type::DGRAM } else { Type::STREAM };
+            let socket =
+                Socket::new(Domain::IPV4, kind, None).during("socket", "IPv4")?;
+            if !self.arguments.udp {
+                // A small request is to leave at once, whatever is on its way before it.
+                socket.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
+            }
+            if self.arguments.churn {
+                socket.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
+                // close(2) resets: an end of stream would leave the port in TIME-WAIT, and in
+                // a second or two there would be no port left (lesson 4).
+                socket
+                    .set_linger(Some(Duration::ZERO))
+                    .during("setsockopt", "SO_LINGER")?;
+            }
+            match socket.connect(&self.address.into()) {
+                Err(error)
+                    if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {
+                }
+                result => result.during("connect", self.address)?,
+            }
+            socket.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
+            let edges = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            epoll::add(&self.epoll, &socket, EventData::new_u64(number as u64), edges)
+                .map_err(io::Error::from)
+                .during("epoll_ctl", "a connection")?;
+            Ok(Connection {
+                number,
+                socket,
+                connecting: self.arguments.churn,
+                due: VecDeque::new(),
+                oldest: 0,
+                received: 0,
+                sending: 0,
+                sent: 0,
+                lost: false,
+            })
+        }
+
+        /// Has the connections opened, and holds them until its input ends.
+        fn hold(&self) -> Result<(), Failure> {
+            say!("Holding {} connections", self.connections.len())?;
+            let mut byte = [0];
+            while io::stdin().read(&mut byte).during("read", "stdin")? > 0 {}
+            Ok(())
+        }
+
+        fn start(&mut self) {
+            let now = Instant::now();
+            self.counted_from =
+                now + Duration::from_millis(self.arguments.warm_up_ms.into());
+            self.end = self.counted_from + self.arguments.duration;
+        }
+
+        /// One connection, closed loop: two calls a request. The kernel is asked to wait in
+        /// recv(2), so that no epoll_wait(2) is needed.
+        fn ask_one(&mut self) -> Result<(), Failure> {
+            let address = self.address;
+            let mut connection = self.connections.remove(0);
+            connection.socket.set_nonblocking(false).during("fcntl", "O_NONBLOCK")?;
+            let limit = Some(Duration::from_secs(1));
+            connection
+                .socket
+                .set_read_timeout(limit)
+                .during("setsockopt", "SO_RCVTIMEO")?;
+            let mut counting = None;
+            loop {
+                let start = Instant::now();
+                if start >= self.counted_from && counting.is_none() {
+                    counting = Some(processor_time());
+                }
+                if start >= self.end {
+                    break;
+                }
+                connection.due.push_back(start);
+                while connection.sending < connection.oldest + 1 {
+                    self.send(&mut connection).during("send", address)?;
+                }
+                while !connection.due.is_empty() {
+                    if !self.receive(&mut connection)? && !connection.due.is_empty() {
+                        if !self.arguments.udp {
+                            let advice = "does it still run?";
+                            let reason = "no answer within a second";
+                            return Err(Failure::new("recv", address, reason, advice));
+                        }
+                        connection.give_up();
+                        self.lost += 1;
+                    }
+                }
+            }
+            self.processor_time =
+                processor_time().saturating_sub(counting.unwrap_or_default());
+            Ok(())
+        }
+
+        fn ask_all(&mut self) -> Result<(), Failure> {
+            let mut connections = std::mem::take(&mut self.connections);
+            let mut events: Vec<Event> = Vec::with_capacity(1024);
+            let mut next_due = Instant::now();
+            let mut next_connection = 0;
+            let mut looked_for_lost = Instant::now();
+            let mut counting = None;
+            let mut stopping = false;
+            if self.interval.is_none() {
+                for connection in &mut connections {
+                    connection.due.push_back(next_due);
+                    self.go_on(connection)?;
+                }
+            }
+            loop {
+                let now = Instant::now();
+                if now >= self.counted_from && counting.is_none() {
+                    counting = Some(processor_time());
+                }
+                if now >= self.end && !stopping {
+                    stopping = true;
+                    self.processor_time =
+                        processor_time().saturating_sub(counting.unwrap_or_default());
+                }
+                let busy =
+                    connections.iter().any(|connection| !connection.due.is_empty());
+                // Whoever has not been answered yet counts: to leave the slowest out would
+                // make the server look faster than it is.
+                if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
+                    let left = connections.iter().map(|one| one.due.len() as u64);
+                    self.unanswered = left.sum();
+                    return Ok(());
+                }
+                if let Some(interval) = self.interval {
+                    while !stopping && next_due <= now {
+                        // Open loop: a request is due when its time has come, whether the one
+                        // before has been answered or not.
+                        let connection = &mut connections[next_connection];
+                        connection.due.push_back(next_due);
+                        self.go_on(connection)?;
+                        if next_due >= self.counted_from {
+                            let late = next_due.elapsed().as_nanos() as u64;
+                            self.lateness.saturating_record(late);
+                        }
+                        next_due += interval;
+                        next_connection = (next_connection + 1) % connections.len();
+                    }
+                }
+                events.clear();
+                let timeout = self.timeout(next_due, stopping);
+                let room = spare_capacity(&mut events);
+                match epoll::wait(&self.epoll, room, Some(&timeout)) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => {
+                        return Err(error.into()).during("epoll_wait", "events");
+                    }
+                }
+                for event in &events {
+                    let number = event.data.u64() as usize;
+                    self.event(&mut connections[number], stopping)?;
+                }
+                if self.arguments.udp
+                    && looked_for_lost.elapsed() > Duration::from_millis(50)
+                {
+                    looked_for_lost = Instant::now();
+                    self.give_up_lost(&mut connections, stopping)?;
+                }
+            }
+        }
+
+        /// How long to wait for an event. Where a request is due within a millisecond it does
+        /// not wait: it looks, again and again, so as not to be late itself.
+        fn timeout(&self, next_due: Instant, stopping: bool) -> Timespec {
+            let wait = match self.interval {
+                Some(_) if !stopping => {
+                    let left = next_due.saturating_duration_since(Instant::now());
+                    if left < Duration::from_millis(2) {
+                        Duration::ZERO
+                    } else {
+                        left / 2
+                    }
+                }
+                _ => Duration::from_millis(20),
+            };
+            Timespec { tv_sec: 0, tv_nsec: wait.as_nanos().min(20_000_000) as i64 }
+        }
+
+        /// A connection has answers, or room, or is connected.
+        fn event(
+            &mut self,
+            connection: &mut Connection,
+            stopping: bool,
+        ) -> Result<(), Failure> {
+            connection.connecting = false;
+            while self.receive(connection)? {}
+            if connection.due.is_empty() && self.interval.is_none() && !stopping {
+                if self.arguments.churn && connection.oldest > 0 {
+                    // close(2), and a new one in its place.
+                    *connection = self.connect(connection.number)?;
+                }
+                connection.due.push_back(Instant::now());
+            }
+            self.go_on(connection)
+        }
+
+        /// Sends what is due and what the kernel has room for.
+        fn go_on(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+            while !connection.connecting
+                && connection.sending < connection.oldest + connection.due.len()
+            {
+                match self.send(connection) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                    result => result.during("send", self.address)?,
+                }
+            }
+            Ok(())
+        }
+
+        fn send(&mut self, connection: &mut Connection) -> io::Result<()> {
+            let place = connection.place(connection.sending);
+            let request = &self.pattern[place..][..self.arguments.bytes];
+            connection.sent += (&connection.socket).write(&request[connection.sent..])?;
+            if connection.sent == request.len() {
+                connection.sending += 1;
+                connection.sent = 0;
+            }
+            Ok(())
+        }
+
+        /// Receives once. False if that was all, for now.
+        fn receive(&mut self, connection: &mut Connection) -> Result<bool, Failure> {
+            let address = self.address;
+            let mut length = match (&connection.socket).read(&mut self.buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+                // A datagram that found nobody: it counts as lost, when its time is over.
+                Err(error)
+                    if self.arguments.udp
+                        && error.kind() == ErrorKind::ConnectionRefused =>
+                {
+                    return Ok(false);
+                }
+                result => result.during("recv", address)?,
+            };
+            if length == 0 && !self.arguments.udp {
+                let advice = "is it an echo server? did it end?";
+                return Err(Failure::new("recv", address, "end of stream", advice));
+            }
+            // Less than there was room for: what there was has come, and a call is saved.
+            let more = length == self.buffer.len() || self.arguments.udp;
+            let mut came = &self.buffer[..length];
+            while length > 0 {
+                let wanted = self.arguments.bytes - connection.received;
+                let piece = wanted.min(length);
+                let place = connection.place(connection.oldest) + connection.received;
+                if connection.due.is_empty()
+                    || came[..piece] != self.pattern[place..][..piece]
+                {
+                    if connection.lost {
+                        // The answer to a datagram that was given up.
+                        return Ok(more);
+                    }
+                    let reason = "not what was sent";
+                    return Err(Failure::new("recv", address, reason, "is it an echo?"));
+                }
+                connection.received += piece;
+                came = &came[piece..];
+                length -= piece;
+                if connection.received == self.arguments.bytes {
+                    connection.received = 0;
+                    connection.oldest += 1;
+                    if let Some(due) = connection.due.pop_front()
+                        && due >= self.counted_from
+                        && due < self.end
+                    {
+                        // From the moment at which it was *due*, not from send(2): if we were
+                        // late ourselves, or the one before was slow, that is part of it.
+                        let latency = due.elapsed().as_nanos() as u64;
+                        self.latencies.saturating_record(latency);
+                    }
+                }
+            }
+            Ok(more && !connection.due.is_empty())
+        }
+
+        fn give_up_lost(
+            &mut self,
+            connections: &mut [Connection],
+            stopping: bool,
+        ) -> Result<(), Failure> {
+            for connection in connections {
+                let due = connection.due.front();
+                if due.is_some_and(|due| due.elapsed() > Duration::from_millis(200)) {
+                    connection.give_up();
+                    self.lost += 1;
+                    if self.interval.is_none() && !stopping {
+                        connection.due.push_back(Instant::now());
+                    }
+                    self.go_on(connection)?;
+                }
+            }
+            Ok(())
+        }
+
+        fn report(&self) -> Result<(), Failure> {
+            let seconds = self.arguments.duration.as_secs_f64();
+            let answered = self.latencies.len();
+            let rate = answered as f64 / seconds;
+            let busy = self.processor_time.as_secs_f64() / seconds;
+            let us = |quantile| self.latencies.value_at_quantile(quantile) as f64 / 1e3;
+            let late = self.lateness.value_at_quantile(0.99) as f64 / 1e3;
+            let max = self.latencies.max() as f64 / 1e3;
+            let (p50, p90, p99, p999) = (us(0.5), us(0.9), us(0.99), us(0.999));
+            let bytes = rate * self.arguments.bytes as f64;
+            let (lost, unanswered) = (self.lost, self.unanswered);
+            if self.arguments.json {
+                return say!(
+                    "{{\"answered\": {answered}, \"seconds\": {seconds}, \
+                     \"requests_per_second\": {rate:.1}, \"bytes_per_second\": {bytes:.0}, \
+                     \"p50_us\": {p50:.1}, \"p90_us\": {p90:.1}, \"p99_us\": {p99:.1}, \
+                     \"p999_us\": {p999:.1}, \"max_us\": {max:.1}, \"busy\": {busy:.3}, \
+                     \"late_p99_us\": {late:.1}, \"lost\": {lost}, \
+                     \"unanswered\": {unanswered}}}"
+                );
+            }
+            say!("{rate:.0} requests a second: {answered} in {seconds} s, all compared")?;
+            say!("{:.1} MB a second each way", bytes / 1e6)?;
+            say!(
+                "latency: p50 {p50:.0} µs, p90 {p90:.0} µs, p99 {p99:.0} µs, \
+                 p99.9 {p999:.0} µs, longest {max:.0} µs"
+            )?;
+            if lost + unanswered > 0 {
+                say!(
+                    "lost: {lost}; not answered within 2 s after the end: {unanswered}"
+                )?;
+            }
+            // Who is the limit? A closed loop that never waits for the server is.
+            if self.interval.is_some() && late > 1000.0 {
+                say!(
+                    "this program was late itself ({late:.0} µs at p99): it is the limit"
+                )
+            } else if self.interval.is_none() && busy > 0.95 {
+                say!(
+                    "this program was busy all the time: it is the limit, not the server"
+                )
+            } else {
+                say!("this program was not the limit: busy for {:.0} %", busy * 100.0)
+            }
+        }
+    }
+
+    impl Connection {
+        /// Where in the pattern a request of this connection begins.
+        fn place(&self, request: usize) -> usize {
+            (request.wrapping_mul(61) + self.number.wrapping_mul(17)) % PLACES
+        }
+
+        /// The oldest request is lost: its answer will not be waited for.
+        fn give_up(&mut self) {
+            self.due.pop_front();
+            self.oldest += 1;
+            self.sending = self.sending.max(self.oldest);
+            self.lost = true;
+        }
+    }
+
+    /// What this process has had of the processor so far.
+    fn processor_time() -> Duration {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+        Duration::new(time.tv_sec.unsigned_abs(), nanoseconds)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn measure(arguments: &Arguments) -> Result<(), common::Failure> {
+    let address = arguments.address.resolve()?;
+    let reason = "it waits with epoll(7), which only Linux has";
+    Err(common::Failure::new("measure", address, reason, "measure from a Linux machine"))
+}
+
+/// Asks an echo server, compares what comes back, and tells how fast it was.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is measured"))]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+
+    /// How many connections, each with one request under way
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+
+    /// How long a request is, and its answer, in bytes
+    #[arg(long, default_value = "64", value_parser = bytes)]
+    bytes: usize,
+
+    /// How long to measure, in seconds
+    #[arg(long = "seconds", default_value = "1", value_parser = seconds)]
+    duration: Duration,
+
+    /// How long to ask before it counts, in milliseconds
+    #[arg(long, default_value_t = 200)]
+    warm_up_ms: u32,
+
+    /// Requests a second, whatever the server does (open loop); 0: the next when one is answered
+    #[arg(long, default_value = "0", value_parser = rate)]
+    rate: f64,
+
+    /// A connection for each request
+    #[arg(long, conflicts_with_all = ["udp", "rate"])]
+    churn: bool,
+
+    /// Datagrams in place of a stream
+    #[arg(long)]
+    udp: bool,
+
+    /// Open the connections, and hold them until the input ends
+    #[arg(long, conflicts_with = "udp")]
+    hold: bool,
+
+    /// The figures as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=3600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("from 0.01 to 3600".into())
+    }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| (1..=16 << 20).contains(bytes));
+    bytes.ok_or_else(|| "from 1 to 16777216".into())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.0..=1e7).contains(rate));
+    rate.ok_or_else(|| "from 0 to 10000000".into())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  load                                  50 connections to localhost, port 12345, for a second
+  load --connections 1000               a crowd
+  load --bytes 65536 --connections 8    bulk
+  load --rate 20000                     20,000 requests a second, whatever the server does
+  load --churn                          connect, ask, close, again and again
+Through cargo: cargo run -q --release --bin load -- --connections 1
+
+Exit status:
+  0  it has measured
+  1  it failed, or a byte was not what was sent: one line on stderr says what and why
+  2  wrong command line";

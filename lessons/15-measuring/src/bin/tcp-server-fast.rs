@@ -1,0 +1,316 @@
+//! Echoes the streams of many clients in one thread, with as few calls and as little memory as
+//! it can: the last rung. Each of its habits was measured against going without it.
+//!
+//! It belongs to lesson 15, `lessons/15-measuring`. Run it:
+//! `cargo run -q --release --bin tcp-server-fast`, and point `load` at it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Address, exit_code};
+
+fn main() -> ExitCode {
+    exit_code(serve(&Arguments::parse()))
+}
+
+#[cfg(target_os = "linux")]
+use linux::serve;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::HashMap;
+    use std::io;
+    use std::mem;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    use common::{During, Failure, internet_address, say};
+    use rustix::buffer::spare_capacity;
+    use rustix::event::Timespec;
+    use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+    use rustix::io::Errno;
+    use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::{flag, low_level::pipe};
+    use socket2::{Domain, Socket, Type};
+
+    use super::Arguments;
+
+    const LISTENER: u64 = u64::MAX;
+    const SIGNAL: u64 = u64::MAX - 1;
+    /// One buffer, for all clients. Large reads are what wins where much is sent.
+    const BUFFER: usize = 256 * 1024;
+    /// How many pieces a client may have in a turn.
+    const TURN: usize = 4;
+
+    pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
+        let address = arguments.address.resolve()?;
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)
+            .during("socket", "TCP over IPv4")?;
+        listener.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
+        if arguments.share_port {
+            // A server for each core, on the same port: the kernel deals the clients out.
+            listener.set_reuse_port(true).during("setsockopt", "SO_REUSEPORT")?;
+        }
+        // A connection has it from its listener: no call for each.
+        listener.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
+        listener.bind(&address.into()).during("bind", address)?;
+        listener.listen(4096).during("listen", address)?;
+        listener.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
+        let local_address = listener.local_addr().during("getsockname", address)?;
+        let signal = on_signal()?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)
+            .map_err(io::Error::from)
+            .during("epoll_create1", "EPOLL_CLOEXEC")?;
+        let mut server = Server {
+            epoll,
+            listener: Some(listener),
+            accepting: false,
+            clients: Vec::new(),
+            count: 0,
+            unsent: HashMap::new(),
+            unfinished: Vec::new(),
+            buffer: vec![0; BUFFER],
+        };
+        server.watch_listener()?;
+        epoll::add(&server.epoll, &signal, EventData::new_u64(SIGNAL), EventFlags::IN)
+            .map_err(io::Error::from)
+            .during("epoll_ctl", "the signal")?;
+        let port = internet_address(&local_address)?.port();
+        say!("Server is listening on port {port}...")?;
+
+        let mut events: Vec<Event> = Vec::with_capacity(512);
+        let mut deadline: Option<Instant> = None;
+        while server.listener.is_some() || server.count > 0 {
+            events.clear();
+            let left = match deadline {
+                _ if !server.unfinished.is_empty() => Some(Duration::ZERO),
+                Some(end) => Some(end.saturating_duration_since(Instant::now())),
+                None => None,
+            };
+            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+            let room = spare_capacity(&mut events);
+            match epoll::wait(&server.epoll, room, timeout.as_ref()) {
+                Ok(0) if server.unfinished.is_empty() => {
+                    let object = format!("for clients ({} left)", server.count);
+                    let reason = format!("not finished within {} ms", arguments.drain_ms);
+                    let advice = "they are cut off";
+                    return Err(Failure::new("wait", object, &reason, advice));
+                }
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()).during("epoll_wait", "events"),
+            }
+            for (client, ending) in mem::take(&mut server.unfinished) {
+                server.serve(client, ending)?;
+            }
+            for event in &events {
+                match event.data.u64() {
+                    LISTENER => server.accept_all()?,
+                    SIGNAL => {
+                        epoll::delete(&server.epoll, &signal)
+                            .map_err(io::Error::from)
+                            .during("epoll_ctl", "the signal")?;
+                        server.listener = None;
+                        say!("Closing: no new clients, {} to finish", server.count)?;
+                        let drain = Duration::from_millis(arguments.drain_ms.into());
+                        deadline = Some(Instant::now() + drain);
+                    }
+                    client => {
+                        let over = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+                        let flags = event.flags;
+                        server.serve(client as usize, flags.intersects(over))?;
+                    }
+                }
+            }
+        }
+        say!("All have finished")
+    }
+
+    struct Server {
+        epoll: OwnedFd,
+        listener: Option<Socket>,
+        accepting: bool,
+        /// By file descriptor, which is a small number: four bytes for each client. All else
+        /// that there is to know of an idle client, the kernel knows.
+        clients: Vec<Option<OwnedFd>>,
+        count: usize,
+        /// What did not fit, of the few clients for whom that is so.
+        unsent: HashMap<usize, Vec<u8>>,
+        /// Clients whose turn was over before their bytes were, and whether they are ending.
+        unfinished: Vec<(usize, bool)>,
+        buffer: Vec<u8>,
+    }
+
+    enum Turn {
+        Waits,
+        Unfinished,
+        Over,
+    }
+
+    impl Server {
+        fn watch_listener(&mut self) -> Result<(), Failure> {
+            let Some(listener) = self.listener.as_ref().filter(|_| !self.accepting)
+            else {
+                return Ok(());
+            };
+            self.accepting = true;
+            epoll::add(
+                &self.epoll,
+                listener,
+                EventData::new_u64(LISTENER),
+                EventFlags::IN,
+            )
+            .map_err(io::Error::from)
+            .during("epoll_ctl", "the listener")
+        }
+
+        fn accept_all(&mut self) -> Result<(), Failure> {
+            let edges =
+                EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+            let kind = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            while let Some(listener) = self.listener.as_ref().filter(|_| self.accepting) {
+                match accept_with(listener, kind) {
+                    Ok(socket) => {
+                        let client = socket.as_raw_fd().unsigned_abs() as usize;
+                        let data = EventData::new_u64(client as u64);
+                        epoll::add(&self.epoll, &socket, data, edges)
+                            .map_err(io::Error::from)
+                            .during("epoll_ctl", "a client")?;
+                        if self.clients.len() <= client {
+                            self.clients.resize_with(client + 1, || None);
+                        }
+                        self.clients[client] = Some(socket);
+                        self.count += 1;
+                    }
+                    Err(Errno::AGAIN) => return Ok(()),
+                    Err(Errno::INTR | Errno::CONNABORTED) => {}
+                    // No file descriptor is left: nobody is accepted until somebody leaves.
+                    Err(Errno::MFILE | Errno::NFILE) if self.count > 0 => {
+                        self.accepting = false;
+                        epoll::delete(&self.epoll, listener)
+                            .map_err(io::Error::from)
+                            .during("epoll_ctl", "the listener")?;
+                    }
+                    Err(error) => return Err(error.into()).during("accept", "listener"),
+                }
+            }
+            Ok(())
+        }
+
+        fn serve(&mut self, client: usize, ending: bool) -> Result<(), Failure> {
+            match self.take_turn(client, ending) {
+                Turn::Waits => Ok(()),
+                Turn::Unfinished => {
+                    self.unfinished.push((client, ending));
+                    Ok(())
+                }
+                Turn::Over => {
+                    self.clients[client] = None;
+                    self.count -= 1;
+                    self.watch_listener()
+                }
+            }
+        }
+
+        /// Echoes until the kernel says "not now", or the turn is over.
+        fn take_turn(&mut self, client: usize, ending: bool) -> Turn {
+            let Some(Some(socket)) = self.clients.get(client) else {
+                // It left a moment ago.
+                return Turn::Waits;
+            };
+            if !self.unsent.is_empty()
+                && let Some(mut unsent) = self.unsent.remove(&client)
+            {
+                match send(socket, &unsent, SendFlags::NOSIGNAL) {
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    Err(_) => return Turn::Over,
+                    Ok(sent) => drop(unsent.drain(..sent)),
+                }
+                if !unsent.is_empty() {
+                    self.unsent.insert(client, unsent);
+                    return Turn::Waits;
+                }
+            }
+            for _ in 0..TURN {
+                let length = match recv(socket, &mut self.buffer[..], RecvFlags::empty())
+                {
+                    Ok((0, _)) => return Turn::Over,
+                    Ok((length, _)) => length,
+                    Err(Errno::AGAIN) => return Turn::Waits,
+                    Err(Errno::INTR) => continue,
+                    Err(_) => return Turn::Over,
+                };
+                let bytes = &self.buffer[..length];
+                let sent = match send(socket, bytes, SendFlags::NOSIGNAL) {
+                    Err(Errno::AGAIN | Errno::INTR) => 0,
+                    Err(_) => return Turn::Over,
+                    Ok(sent) => sent,
+                };
+                if sent < length {
+                    self.unsent.insert(client, bytes[sent..].to_vec());
+                    return Turn::Waits;
+                }
+                if length < BUFFER && !ending {
+                    return Turn::Waits;
+                }
+            }
+            Turn::Unfinished
+        }
+    }
+
+    /// As in lesson 13.
+    fn on_signal() -> Result<UnixStream, Failure> {
+        let (signal, end) = UnixStream::pair().during("socketpair", "AF_UNIX")?;
+        let second = Arc::new(AtomicBool::new(false));
+        for number in [SIGINT, SIGTERM] {
+            let end = end.try_clone().during("dup", "AF_UNIX")?;
+            flag::register_conditional_default(number, second.clone())
+                .and_then(|_| flag::register(number, second.clone()))
+                .and_then(|_| pipe::register(number, end))
+                .during("sigaction", "SIGINT and SIGTERM")?;
+        }
+        Ok(signal)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn serve(arguments: &Arguments) -> Result<(), common::Failure> {
+    let address = arguments.address.resolve()?;
+    let (reason, advice) = ("only Linux has epoll(7)", "try tcp-server-tokio");
+    Err(common::Failure::new("serve", address, reason, advice))
+}
+
+/// Sends back what its clients send, as fast as one thread can.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody is served"))]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+
+    /// Let other servers listen on the same port (SO_REUSEPORT): start one for each core
+    #[arg(long)]
+    share_port: bool,
+
+    /// How long clients may take to finish after Ctrl-C, in milliseconds
+    #[arg(long, default_value_t = 5000)]
+    drain_ms: u32,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tcp-server-fast                listen on localhost, port 12345, for this machine alone
+  tcp-server-fast --port 0       listen on any free port, and print which
+  tcp-server-fast --share-port   start one for each core
+Then, in another terminal: load
+Through cargo: cargo run -q --release --bin tcp-server-fast -- --port 0
+
+Exit status:
+  0  Ctrl-C or SIGTERM came, and every client finished
+  1  it failed, or clients were cut off: one line on stderr says what, why, what to do next
+  2  wrong command line
+A second Ctrl-C ends it at once.";
