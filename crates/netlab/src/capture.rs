@@ -6,6 +6,7 @@
 //! `CAP_NET_RAW` there.
 #![allow(unsafe_code)] // The ring is memory that the kernel writes.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
@@ -85,6 +86,11 @@ impl Capture {
     /// `EPERM` without `CAP_NET_RAW` in this network namespace; `ENODEV` without loopback;
     /// `ENOMEM` where the ring does not fit.
     pub fn open(size: CaptureSize) -> io::Result<Capture> {
+        Capture::open_on(c"lo", size)
+    }
+
+    /// The same for any interface.
+    pub(crate) fn open_on(interface: &CStr, size: CaptureSize) -> io::Result<Capture> {
         let protocol = (libc::ETH_P_ALL as u16).to_be();
         // SAFETY: plain socket(2), no pointers.
         let fd = unsafe {
@@ -137,7 +143,7 @@ impl Capture {
         };
 
         // SAFETY: a NUL-terminated name.
-        let index = unsafe { libc::if_nametoindex(c"lo".as_ptr()) };
+        let index = unsafe { libc::if_nametoindex(interface.as_ptr()) };
         if index == 0 {
             return Err(io::Error::last_os_error());
         }
@@ -162,33 +168,42 @@ impl Capture {
 
     /// Hands over every packet that arrived since the last call, in order of arrival.
     pub fn drain(&mut self, mut each: impl FnMut(CapturedPacket<'_>)) {
-        loop {
-            // SAFETY: `next < frames`, so the frame lies within the mapping.
-            let frame = unsafe { self.ring.as_ptr().add(self.next * self.frame_bytes) };
-            // SAFETY: the first word of a frame is its status, aligned to the page; the
-            // kernel writes it too, hence the atomic.
-            let status = unsafe { AtomicU32::from_ptr(frame.cast()) };
-            if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
-                return;
-            }
-            // SAFETY: the kernel gave this frame to us (TP_STATUS_USER, read with acquire)
-            // and leaves it alone until the status is set back below.
-            let (head, all) = unsafe {
-                (
-                    &*frame.cast::<libc::tpacket2_hdr>(),
-                    std::slice::from_raw_parts(frame, self.frame_bytes),
-                )
-            };
-            let start = usize::from(head.tp_net);
-            let end = start.saturating_add(head.tp_snaplen as usize);
-            if let Some(bytes) = all.get(start..end.min(all.len())) {
-                let time_ns =
-                    u64::from(head.tp_sec) * 1_000_000_000 + u64::from(head.tp_nsec);
-                each(CapturedPacket { time_ns, bytes, length: head.tp_len as usize });
-            }
-            status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
-            self.next = (self.next + 1) % self.frames;
+        while self.next(&mut each) {}
+    }
+
+    /// Hands over the next packet. Whether there was one.
+    pub(crate) fn next(&mut self, each: impl FnOnce(CapturedPacket<'_>)) -> bool {
+        // SAFETY: `next < frames`, so the frame lies within the mapping.
+        let frame = unsafe { self.ring.as_ptr().add(self.next * self.frame_bytes) };
+        // SAFETY: the first word of a frame is its status, aligned to the page; the
+        // kernel writes it too, hence the atomic.
+        let status = unsafe { AtomicU32::from_ptr(frame.cast()) };
+        if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+            return false;
         }
+        // SAFETY: the kernel gave this frame to us (TP_STATUS_USER, read with acquire)
+        // and leaves it alone until the status is set back below.
+        let (head, all) = unsafe {
+            (
+                &*frame.cast::<libc::tpacket2_hdr>(),
+                std::slice::from_raw_parts(frame, self.frame_bytes),
+            )
+        };
+        let start = usize::from(head.tp_net);
+        let end = start.saturating_add(head.tp_snaplen as usize);
+        if let Some(bytes) = all.get(start..end.min(all.len())) {
+            let time_ns =
+                u64::from(head.tp_sec) * 1_000_000_000 + u64::from(head.tp_nsec);
+            each(CapturedPacket { time_ns, bytes, length: head.tp_len as usize });
+        }
+        status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = (self.next + 1) % self.frames;
+        true
+    }
+
+    /// The socket: ready when there is a packet.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     /// Packets that the kernel dropped because the ring was full, since the capture began.

@@ -38,3 +38,20 @@ impl PrivateNetwork {
         match *self {}
     }
 }
+
+/// A wire, which this system does not have: no value of it exists.
+#[derive(Debug)]
+pub enum Wire {}
+
+impl Wire {
+    /// Always refused: see the Linux version.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open(
+        _rules: &crate::wire::Rules,
+        _options: crate::wire::Options,
+    ) -> Result<Wire, crate::wire::WireError> {
+        Err(refusal().into())
+    }
+}

@@ -37,3 +37,4 @@ pub use reset::reset;
 
 pub mod process;
 pub mod sockets;
+pub mod wire;

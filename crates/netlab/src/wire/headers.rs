@@ -1,0 +1,289 @@
+//! What a packet's headers say, as far as the wire's rules ask; damage to a packet, and the
+//! ICMP messages with which a router answers.
+
+use std::net::IpAddr;
+
+/// A packet, as far as rules ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) source: IpAddr,
+    pub(super) target: IpAddr,
+    pub(super) ports: (u16, u16),
+    pub(super) body: Body,
+    /// Where the payload of TCP, UDP or ICMP begins.
+    pub(super) payload: usize,
+    /// The length that the IP header states.
+    pub(super) length: usize,
+    /// IPv4's "don't fragment"; always so of IPv6.
+    pub(super) whole_or_not: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    Tcp {
+        flags: u8,
+        seq: u32,
+    },
+    /// A whole datagram, or the first fragment of one.
+    Udp {
+        fragment: bool,
+    },
+    /// A later fragment, without a header of its own.
+    Fragment,
+    Icmp,
+    Other,
+}
+
+pub(super) const FIN: u8 = 1;
+pub(super) const SYN: u8 = 2;
+pub(super) const RST: u8 = 4;
+pub(super) const ACK: u8 = 16;
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const V6_FRAGMENT: u8 = 44;
+const ICMP_V6: u8 = 58;
+
+fn word(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+impl Facts {
+    /// Reads a packet from its IP header on; none where it is no IP.
+    pub(super) fn read(bytes: &[u8]) -> Option<Facts> {
+        let (source, target, protocol, mut at, length);
+        let (mut offset, mut more, mut whole_or_not) = (0, false, true);
+        match bytes.first()? >> 4 {
+            4 => {
+                at = usize::from(bytes[0] & 15) * 4;
+                length = usize::from(word(bytes, 2)?);
+                let fragment = word(bytes, 6)?;
+                (offset, more) = (fragment & 0x1fff, fragment & 0x2000 != 0);
+                whole_or_not = fragment & 0x4000 != 0;
+                protocol = *bytes.get(9)?;
+                source = IpAddr::from(<[u8; 4]>::try_from(bytes.get(12..16)?).ok()?);
+                target = IpAddr::from(<[u8; 4]>::try_from(bytes.get(16..20)?).ok()?);
+            }
+            6 => {
+                at = 40;
+                length = 40 + usize::from(word(bytes, 4)?);
+                source = IpAddr::from(<[u8; 16]>::try_from(bytes.get(8..24)?).ok()?);
+                target = IpAddr::from(<[u8; 16]>::try_from(bytes.get(24..40)?).ok()?);
+                let mut next = *bytes.get(6)?;
+                if next == V6_FRAGMENT {
+                    let fragment = word(bytes, at + 2)?;
+                    (offset, more) = (fragment >> 3, fragment & 1 != 0);
+                    next = *bytes.get(at)?;
+                    at += 8;
+                }
+                protocol = next;
+            }
+            _ => return None,
+        }
+        let none = (Body::Other, (0, 0), at);
+        let (body, ports, payload) = match protocol {
+            _ if offset > 0 => (Body::Fragment, (0, 0), at),
+            TCP => match (word(bytes, at), word(bytes, at + 2), long(bytes, at + 4)) {
+                (Some(from), Some(to), Some(seq)) if bytes.len() >= at + 20 => {
+                    let payload = at + usize::from(bytes[at + 12] >> 4) * 4;
+                    (Body::Tcp { flags: bytes[at + 13], seq }, (from, to), payload)
+                }
+                _ => none,
+            },
+            UDP => match (word(bytes, at), word(bytes, at + 2)) {
+                (Some(from), Some(to)) => {
+                    (Body::Udp { fragment: more }, (from, to), at + 8)
+                }
+                _ => none,
+            },
+            ICMP | ICMP_V6 => (Body::Icmp, (0, 0), at + 8),
+            _ => none,
+        };
+        Some(Facts { source, target, ports, body, payload, length, whole_or_not })
+    }
+
+    /// Bytes of payload.
+    pub(super) fn payload_length(&self) -> usize {
+        self.length.saturating_sub(self.payload)
+    }
+}
+
+/// Turns one bit of the payload over, counted from its first byte's highest; where there is
+/// none so far, the payload's last. Whether there was a payload.
+pub(super) fn flip(bytes: &mut [u8], facts: &Facts, bit: usize) -> bool {
+    let end = bytes.len().min(facts.length);
+    let Some(payload) = bytes.get_mut(facts.payload..end) else { return false };
+    let Some(last) = (payload.len() * 8).checked_sub(1) else { return false };
+    let bit = bit.min(last);
+    payload[bit / 8] ^= 128 >> (bit % 8);
+    true
+}
+
+/// Exchanges the first two neighbouring 16-bit words of the payload that differ: a sum does
+/// not see in which order it was added (RFC 1071). Whether there were two.
+pub(super) fn exchange_words(bytes: &mut [u8], facts: &Facts) -> bool {
+    let end = bytes.len().min(facts.length);
+    let Some(payload) = bytes.get_mut(facts.payload..end) else { return false };
+    let found = payload.windows(4).step_by(2).position(|four| four[..2] != four[2..]);
+    let Some(at) = found.map(|pair| pair * 2) else { return false };
+    payload.swap(at, at + 2);
+    payload.swap(at + 1, at + 3);
+    true
+}
+
+/// What a router says of a packet that it did not pass on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// The host cannot be reached.
+    Unreachable,
+    /// The packet is longer than the next link carries: its MTU.
+    TooBig(u16),
+}
+
+/// The ICMP message in answer to a packet: RFC 792, RFC 4443. It comes from the address
+/// that could not be reached, or from that to which the packet was too long.
+pub(super) fn complaint(packet: &[u8], facts: &Facts, what: Complaint) -> Vec<u8> {
+    match (facts.source, facts.target) {
+        (IpAddr::V4(to), IpAddr::V4(from)) => {
+            let (code, mtu) = match what {
+                Complaint::Unreachable => (1, 0),
+                Complaint::TooBig(mtu) => (4, mtu),
+            };
+            // The header and 8 bytes are required; more is welcome (RFC 1812 §4.3.2.3).
+            let quoted = &packet[..packet.len().min(548)];
+            let mut body = vec![3, code, 0, 0, 0, 0];
+            body.extend(mtu.to_be_bytes());
+            body.extend(quoted);
+            let sum = checksum(0, &body);
+            body[2..4].copy_from_slice(&sum.to_be_bytes());
+            let mut answer = vec![0x45, 0];
+            answer.extend((20 + body.len() as u16).to_be_bytes());
+            answer.extend([0, 0, 0, 0, 64, ICMP, 0, 0]);
+            answer.extend(from.octets());
+            answer.extend(to.octets());
+            let sum = checksum(0, &answer);
+            answer[10..12].copy_from_slice(&sum.to_be_bytes());
+            answer.extend(body);
+            answer
+        }
+        (IpAddr::V6(to), IpAddr::V6(from)) => {
+            let (kind, code, mtu) = match what {
+                Complaint::Unreachable => (1, 3, 0),
+                Complaint::TooBig(mtu) => (2, 0, mtu),
+            };
+            let quoted = &packet[..packet.len().min(1232)];
+            let mut body = vec![kind, code, 0, 0, 0, 0];
+            body.extend(mtu.to_be_bytes());
+            body.extend(quoted);
+            let mut pseudo = Vec::new();
+            pseudo.extend(from.octets());
+            pseudo.extend(to.octets());
+            pseudo.extend((body.len() as u32).to_be_bytes());
+            pseudo.extend([0, 0, 0, ICMP_V6]);
+            let sum = checksum(sum(0, &pseudo), &body);
+            body[2..4].copy_from_slice(&sum.to_be_bytes());
+            let mut answer = vec![0x60, 0, 0, 0];
+            answer.extend((body.len() as u16).to_be_bytes());
+            answer.extend([ICMP_V6, 64]);
+            answer.extend(from.octets());
+            answer.extend(to.octets());
+            answer.extend(body);
+            answer
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn sum(start: u32, bytes: &[u8]) -> u32 {
+    bytes.chunks(2).fold(start, |sum, pair| {
+        let low = pair.get(1).copied().unwrap_or(0);
+        sum + u32::from(u16::from_be_bytes([pair[0], low]))
+    })
+}
+
+/// The Internet checksum: RFC 1071.
+fn checksum(start: u32, bytes: &[u8]) -> u16 {
+    let mut sum = sum(start, bytes);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An IPv4 TCP segment from 10.77.0.1:1000 to 10.77.0.2:2000, without checksums.
+    pub(crate) fn segment(flags: u8, seq: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x45, 0];
+        bytes.extend((40 + data.len() as u16).to_be_bytes());
+        bytes.extend([0, 0, 0x40, 0, 64, TCP, 0, 0, 10, 77, 0, 1, 10, 77, 0, 2]);
+        bytes.extend([0x03, 0xe8, 0x07, 0xd0]);
+        bytes.extend(seq.to_be_bytes());
+        bytes.extend([0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn a_segment_is_read() {
+        let facts = Facts::read(&segment(SYN | ACK, 7, b"hello")).unwrap();
+        assert_eq!(facts.body, Body::Tcp { flags: SYN | ACK, seq: 7 });
+        assert_eq!((facts.ports, facts.payload_length()), ((1000, 2000), 5));
+    }
+
+    #[test]
+    fn a_cut_packet_is_no_panic() {
+        let whole = segment(ACK, 7, b"hello");
+        for end in 0..whole.len() {
+            let _ = Facts::read(&whole[..end]);
+        }
+        let mut six = [0x60; 60];
+        six[6] = V6_FRAGMENT;
+        for end in 0..six.len() {
+            let _ = Facts::read(&six[..end]);
+        }
+    }
+
+    #[test]
+    fn exchanged_words_leave_the_sum_as_it_was() {
+        let mut bytes = segment(ACK, 7, b"aaaabbcc");
+        let facts = Facts::read(&bytes).unwrap();
+        let before = checksum(0, &bytes[20..]);
+        assert!(exchange_words(&mut bytes, &facts));
+        assert_eq!(&bytes[40..], b"aabbaacc");
+        assert_eq!(checksum(0, &bytes[20..]), before);
+        let mut same = segment(ACK, 7, b"aaaa");
+        let facts = facts_of(&same);
+        assert!(!exchange_words(&mut same, &facts));
+    }
+
+    fn facts_of(bytes: &[u8]) -> Facts {
+        Facts::read(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_bit_is_counted_from_the_first_bytes_highest() {
+        let mut bytes = segment(ACK, 7, &[0, 0]);
+        let facts = facts_of(&bytes);
+        assert!(flip(&mut bytes, &facts, 9));
+        assert_eq!(&bytes[40..], [0, 0x40]);
+        assert!(!flip(&mut segment(ACK, 7, &[]), &facts_of(&segment(ACK, 7, &[])), 0));
+    }
+
+    #[test]
+    fn a_complaint_has_right_checksums() {
+        let packet = segment(ACK, 7, b"hello");
+        let answer = complaint(&packet, &facts_of(&packet), Complaint::TooBig(1400));
+        assert_eq!(checksum(0, &answer[..20]), 0);
+        assert_eq!(checksum(0, &answer[20..]), 0);
+        assert_eq!(answer[26..28], 1400_u16.to_be_bytes());
+        assert_eq!(answer[16..20], [10, 77, 0, 1]);
+    }
+}

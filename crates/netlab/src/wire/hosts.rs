@@ -1,0 +1,355 @@
+//! The two hosts, and the thread that forwards between them.
+#![allow(
+    unsafe_code,
+    reason = "setns(2), poll(2) and eventfd(2) have no safe form in std"
+)]
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::counters::Counters;
+use super::device::{self, CARD, End};
+use super::link::{Counts, Link, Sighting};
+use super::netlink;
+use super::rules::{Host, Rules, What};
+use super::{Card, Options, WireError};
+use crate::{PrivateNetwork, Refusal};
+
+/// Packets that wait in a card's queue. TUN's own 500 lose packets in silence.
+const QUEUE_PACKETS: u32 = 10_000;
+
+const NO_CARD: &str = "give your user access to a TUN device (`sudo modprobe tun`, `sudo chmod \
+                       666 /dev/net/tun`), or load the module of veth pairs (`sudo modprobe \
+                       veth`); in a container add `--device /dev/net/tun`";
+
+/// Two hosts and the link between them. Dropping it ends the link; the hosts are gone with
+/// the last program on them.
+#[derive(Debug)]
+pub struct Wire {
+    networks: [Network; 2],
+    link: Arc<Mutex<Link>>,
+    /// Written to when the forwarder is to end.
+    stop: OwnedFd,
+    forwarder: Option<JoinHandle<()>>,
+    card: Card,
+}
+
+/// A network namespace.
+#[derive(Debug)]
+struct Network {
+    file: OwnedFd,
+    inode: u64,
+}
+
+impl Network {
+    /// A new one, with its loopback up.
+    fn new() -> Result<Network, Refusal> {
+        on_a_thread(|| {
+            PrivateNetwork::enter()?;
+            let opened = File::open("/proc/thread-self/ns/net")
+                .and_then(|file| Ok((file.metadata()?.ino(), file)));
+            let (inode, file) = opened.map_err(|reason| {
+                Refusal::new("open /proc/thread-self/ns/net", reason, "mount /proc")
+            })?;
+            Ok(Network { file: file.into(), inode })
+        })
+    }
+
+    /// Does something on this network, on a thread of its own.
+    fn inside<T: Send>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        let fd = self.file.as_raw_fd();
+        on_a_thread(move || {
+            enter(fd)?;
+            work()
+        })
+    }
+}
+
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Moves the calling thread to a network: `setns(2)`. Async-signal-safe.
+fn enter(network: RawFd) -> io::Result<()> {
+    // SAFETY: setns takes two numbers.
+    let result = unsafe { libc::setns(network, libc::CLONE_NEWNET) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+impl Wire {
+    /// Makes the hosts and begins to forward. The process must have entered a user
+    /// namespace before ([`crate::enter_user_namespace`]), or be allowed to make networks.
+    ///
+    /// # Errors
+    /// [`WireError::Refused`] where the kernel allows no namespace, or neither TUN nor veth;
+    /// [`WireError::Setting`] where a rule sets what cannot be set.
+    pub fn open(rules: &Rules, options: Options) -> Result<Wire, WireError> {
+        let networks = [Network::new()?, Network::new()?];
+        let (ends, card) = match options.card {
+            Card::Tun => (tuns(&networks)?, Card::Tun),
+            Card::Veth => (veths(&networks)?, Card::Veth),
+            Card::Any => match tuns(&networks) {
+                Ok(ends) => (ends, Card::Tun),
+                // What was said of TUN is the remedy that is needed.
+                Err(refusal) => (veths(&networks).map_err(|_| refusal)?, Card::Veth),
+            },
+        };
+        let configured = |host: Host| {
+            let made = networks[host.index()].inside(|| configure(host, card));
+            made.map_err(|reason| Refusal::new("set up the card wire0", reason, NO_CARD))
+        };
+        configured(Host::A)?;
+        configured(Host::B)?;
+        for rule in &rules.all {
+            let What::Set { host, name, value } = &rule.what else { continue };
+            for (network, of) in networks.iter().zip([Host::A, Host::B]) {
+                if host.is_none_or(|host| host == of) {
+                    network.inside(|| set(&format!("ipv4/{name}"), value)).map_err(
+                        |reason| WireError::Setting(rule.text.clone(), reason),
+                    )?;
+                }
+            }
+        }
+        let counters = |network: &Network| {
+            network.inside(Counters::open).map_err(|reason| {
+                Refusal::new("read /proc/thread-self/net/netstat", reason, "mount /proc")
+            })
+        };
+        let counters = [counters(&networks[0])?, counters(&networks[1])?];
+        let link = Link::new(ends, rules, counters, options.packet_bytes);
+        let link = Arc::new(Mutex::new(link));
+        let begun = event().and_then(|stop| {
+            let (shared, watched) = (Arc::clone(&link), stop.try_clone()?);
+            let forward = move || forward(&shared, watched.as_raw_fd());
+            let forwarder =
+                std::thread::Builder::new().name("wire".into()).spawn(forward)?;
+            Ok((stop, forwarder))
+        });
+        let (stop, forwarder) = begun.map_err(|reason| {
+            Refusal::new("start the wire's thread", reason, "raise the limit: ulimit -u")
+        })?;
+        Ok(Wire { networks, link, stop, forwarder: Some(forwarder), card })
+    }
+
+    /// Which card the hosts got.
+    pub fn card(&self) -> Card {
+        self.card
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The network namespace of a host, for `setns(2)`.
+    pub fn network(&self, host: Host) -> RawFd {
+        self.networks[host.index()].file.as_raw_fd()
+    }
+
+    /// Moves the calling thread to a host; what it starts from then on runs there.
+    ///
+    /// # Errors
+    /// `EPERM` for a process that left the user namespace of the wire.
+    pub fn enter(&self, host: Host) -> io::Result<()> {
+        enter(self.network(host))
+    }
+
+    /// Makes a command start on a host. The wire must outlive the start.
+    pub fn place(&self, command: &mut Command, host: Host) {
+        let network = self.network(host);
+        // SAFETY: between fork and exec only setns is called, which is async-signal-safe.
+        unsafe { command.pre_exec(move || enter(network)) };
+    }
+
+    /// Forwards what there is. Whether there was nothing to do: until somebody sends, or
+    /// a timer goes off, nothing happens on the wire.
+    pub fn is_at_rest(&self) -> bool {
+        !self.link().step()
+    }
+
+    /// Whether something will still happen of itself: a packet is on its way, or a kernel
+    /// will send one again.
+    pub fn is_busy(&self) -> bool {
+        let link = self.link();
+        link.has_packets() || link.counters.iter().any(Counters::will_repeat)
+    }
+
+    /// The packets seen since the last call, in their order.
+    pub fn sightings(&self) -> impl Iterator<Item = Sighting> + use<> {
+        self.link().sightings().into_iter()
+    }
+
+    /// What the wire counted so far.
+    pub fn counts(&self) -> Counts {
+        self.link().counts()
+    }
+
+    /// What a person should know at the end: what each kernel counted of damage and
+    /// repetition, rules that never matched, and packets that were lost unseen.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut link = self.link();
+        let counts = link.counts();
+        let mut remarks = Vec::new();
+        for host in [Host::A, Host::B] {
+            let grown = link.counters[host.index()].grown();
+            let grown: Vec<String> =
+                grown.iter().map(|(name, by)| format!("{name} {by}")).collect();
+            if !grown.is_empty() {
+                remarks
+                    .push(format!("The kernel of {host} counted {}", grown.join(", ")));
+            }
+            let overrun = counts.overrun[host.index()];
+            if overrun > 0 {
+                remarks.push(format!(
+                    "{overrun} packets of {host} were lost before the wire saw them"
+                ));
+            }
+        }
+        if counts.refused > 0 {
+            remarks.push(format!("{} packets were refused by a card", counts.refused));
+        }
+        if counts.missed > 0 {
+            remarks.push(format!("{} packets came too fast to be noted", counts.missed));
+        }
+        remarks.extend(link.script().remarks());
+        remarks
+    }
+
+    /// The ids of all processes on the two hosts, wherever in the process tree they went.
+    pub fn processes(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let here = |pid: &u32| {
+            fs::metadata(format!("/proc/{pid}/ns/net"))
+                .is_ok_and(|it| self.networks.iter().any(|net| net.inode == it.ino()))
+        };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(here)
+            .collect()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let one = 1_u64;
+        // SAFETY: an eventfd takes 8 bytes, which outlive the call.
+        unsafe { libc::write(self.stop.as_raw_fd(), (&raw const one).cast(), 8) };
+        if let Some(forwarder) = self.forwarder.take() {
+            let _ = forwarder.join();
+        }
+    }
+}
+
+fn event() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two numbers; the descriptor it returns is ours alone.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Forwards until the event comes.
+fn forward(link: &Mutex<Link>, stop: RawFd) {
+    let locked = || link.lock().unwrap_or_else(PoisonError::into_inner);
+    let [a, b] = locked().descriptors();
+    let watch = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    loop {
+        let due = locked().next_due();
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let mut watched = [watch(a), watch(b), watch(stop)];
+        wait(&mut watched, left);
+        if watched[2].revents != 0 {
+            return;
+        }
+        while locked().step() {}
+        // A card that is gone would be ready for ever.
+        let gone = libc::POLLERR | libc::POLLNVAL;
+        if watched[..2].iter().any(|it| it.revents & gone != 0) {
+            return;
+        }
+    }
+}
+
+/// Waits until one is ready, or for so long.
+fn wait(watched: &mut [libc::pollfd], longest: Option<Duration>) {
+    let limit = longest.map(|it| libc::timespec {
+        tv_sec: it.as_secs() as libc::time_t,
+        tv_nsec: it.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let count = watched.len() as libc::nfds_t;
+    // SAFETY: ppoll reads and writes as many entries as given, and reads the limit; all
+    // outlive the call.
+    unsafe { libc::ppoll(watched.as_mut_ptr(), count, limit, std::ptr::null()) };
+}
+
+fn tuns(networks: &[Network; 2]) -> Result<[End; 2], Refusal> {
+    let open = |network: &Network| {
+        let opened = network.inside(device::open_tun);
+        opened
+            .map(End::Tun)
+            .map_err(|reason| Refusal::new("open /dev/net/tun", reason, NO_CARD))
+    };
+    Ok([open(&networks[0])?, open(&networks[1])?])
+}
+
+/// The outer ends stand on a network of their own, which lives as long as their sockets.
+fn veths(networks: &[Network; 2]) -> Result<[End; 2], Refusal> {
+    let [a, b] = networks;
+    on_a_thread(|| {
+        PrivateNetwork::enter()?;
+        device::open_veths([&a.file, &b.file])
+            .map_err(|reason| Refusal::new("make a veth pair", reason, NO_CARD))
+    })
+}
+
+/// Sets a host up, on its own network: quiet, predictable, and with its addresses.
+fn configure(host: Host, card: Card) -> io::Result<()> {
+    if card == Card::Veth {
+        device::switch_offloads_off(CARD)?;
+    }
+    // What a connection learned must not change the next one; Reno is what the textbooks
+    // describe, and reno is built into every kernel.
+    set("ipv4/tcp_congestion_control", "reno")?;
+    set("ipv4/tcp_no_metrics_save", "1")?;
+    let has_ipv6 = fs::exists("/proc/sys/net/ipv6/conf").unwrap_or(false);
+    if has_ipv6 {
+        for (name, value) in [
+            ("accept_dad", "0"),
+            ("dad_transmits", "0"),
+            ("accept_ra", "0"),
+            ("router_solicitations", "0"),
+            ("addr_gen_mode", "1"), // no address but the one given
+        ] {
+            set(&format!("ipv6/conf/{CARD}/{name}"), value)?;
+        }
+    }
+    netlink::set_queue_length(device::index_of(CARD)?, QUEUE_PACKETS)?;
+    let last = host.index() as u8 + 1;
+    device::add_ipv4(CARD, last)?;
+    device::raise_without_neighbours(CARD)?;
+    device::add_ipv4(&format!("{CARD}:1"), last + 10)?;
+    if has_ipv6 {
+        device::add_ipv6(CARD, last)?;
+    }
+    Ok(())
+}
+
+/// Writes a sysctl of the calling thread's network.
+fn set(name: &str, value: &str) -> io::Result<()> {
+    fs::write(format!("/proc/sys/net/{name}"), value)
+}

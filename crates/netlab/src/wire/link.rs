@@ -1,0 +1,417 @@
+//! The link: takes what each host sends, lets the rules judge it, and delivers it in time.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::counters::Counters;
+use super::device::End;
+use super::headers::{Body, Facts, SYN};
+use super::rules::{Host, Rules};
+use super::script::{Lost, Script, Verdict};
+
+/// Packets on their way at most, in both directions together; with the largest packets of
+/// a card that is 30 MB.
+const MOST_ON_THEIR_WAY: usize = 20_000;
+
+/// Bytes of sightings kept at most until somebody takes them.
+const MOST_SIGHTING_BYTES: usize = 32 << 20;
+
+/// The longest packet that a card hands over.
+const LONGEST_PACKET_BYTES: usize = 65_575;
+
+/// Packets taken from one host before the other one is looked at.
+const IN_A_ROW: usize = 64;
+
+/// A packet, seen as it left its host or as it arrived at the other one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The packet's number; that of a doubled one is the same.
+    pub number: u64,
+    /// Nanoseconds since 1970.
+    pub time_ns: u64,
+    /// When it left its sender.
+    pub left_ns: u64,
+    /// Its sender; of an ICMP answer of the wire itself: the host that it seems to be from.
+    pub from: Host,
+    /// Where it was seen.
+    pub place: Place,
+    /// The packet from its IP header on, cut to what was asked for.
+    pub bytes: Vec<u8>,
+    /// Its length on the wire, in bytes.
+    pub length: usize,
+    /// All that it carries was sent before.
+    pub again: bool,
+    /// It asks whether the peer is there, or has room.
+    pub probe: bool,
+    /// Its payload was changed on the way.
+    pub damaged: bool,
+    /// It arrives twice: this is the first or the second of them.
+    pub doubled: bool,
+    /// It was held back on its way.
+    pub held: bool,
+    /// The kernel's counter that tells why it was sent again, `TCPLossProbes`.
+    pub cause: Option<&'static str>,
+    /// The rule that did something to it.
+    pub rule: Option<String>,
+}
+
+/// Where a packet was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At its sender's card; it arrives at once or after the time that all packets take.
+    Left,
+    /// At its sender's card; it is held back, and arrives later.
+    Held,
+    /// At its sender's card; it never arrives.
+    Lost,
+    /// At its receiver's card.
+    Arrived,
+}
+
+/// A packet on its way.
+#[derive(Debug)]
+struct OnItsWay {
+    due: Instant,
+    order: u64,
+    /// The rule that lets it go when another packet has passed.
+    until: Option<usize>,
+    seen: Sighting,
+    packet: Vec<u8>,
+}
+
+impl PartialEq for OnItsWay {
+    fn eq(&self, other: &Self) -> bool {
+        (self.due, self.order) == (other.due, other.order)
+    }
+}
+
+impl Eq for OnItsWay {}
+
+impl PartialOrd for OnItsWay {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OnItsWay {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.order).cmp(&(other.due, other.order))
+    }
+}
+
+/// Sightings that nobody has taken yet.
+#[derive(Debug)]
+struct Log {
+    packet_bytes: usize,
+    sightings: VecDeque<Sighting>,
+    bytes: usize,
+    missed: u64,
+}
+
+/// What the wire counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Packets that each host sent: a, b.
+    pub sent: [u64; 2],
+    /// Packets that arrived at each host.
+    pub arrived: [u64; 2],
+    /// Packets lost before the wire saw them, in the queue of the host's card.
+    pub overrun: [u64; 2],
+    /// Packets that a card did not take.
+    pub refused: u64,
+    /// Sightings that nobody took in time.
+    pub missed: u64,
+}
+
+/// The link between the two hosts.
+#[derive(Debug)]
+pub(super) struct Link {
+    ends: [End; 2],
+    script: Script,
+    pub(super) counters: [Counters; 2],
+    on_their_way: BinaryHeap<Reverse<OnItsWay>>,
+    /// Those that wait for another packet to pass.
+    waiting: Vec<OnItsWay>,
+    log: Option<Log>,
+    counts: Counts,
+    next: u64,
+    buffer: Vec<u8>,
+}
+
+impl Link {
+    pub(super) fn new(
+        ends: [End; 2],
+        rules: &Rules,
+        counters: [Counters; 2],
+        packet_bytes: Option<usize>,
+    ) -> Link {
+        Link {
+            ends,
+            script: Script::new(rules),
+            counters,
+            on_their_way: BinaryHeap::new(),
+            waiting: Vec::new(),
+            log: packet_bytes.map(|packet_bytes| Log {
+                packet_bytes,
+                sightings: VecDeque::new(),
+                bytes: 0,
+                missed: 0,
+            }),
+            counts: Counts::default(),
+            next: 0,
+            buffer: vec![0; LONGEST_PACKET_BYTES],
+        }
+    }
+
+    /// Takes what was sent and delivers what is due. Whether there was anything to do.
+    pub(super) fn step(&mut self) -> bool {
+        let mut moved = false;
+        for host in [Host::A, Host::B] {
+            for _ in 0..IN_A_ROW {
+                let mut buffer = std::mem::take(&mut self.buffer);
+                let came = self.ends[host.index()].receive(&mut buffer);
+                if let Ok(Some(length)) = came {
+                    self.take(host, &mut buffer[..length]);
+                }
+                self.buffer = buffer;
+                match came {
+                    Ok(Some(_)) => moved = true,
+                    // A card that is down has nothing to say.
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        self.deliver_due() || moved
+    }
+
+    /// When the next packet is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().map(|it| it.due).min();
+        let next = self.on_their_way.peek().map(|Reverse(it)| it.due);
+        [waiting, next].into_iter().flatten().min()
+    }
+
+    /// Whether a packet is still on its way.
+    pub(super) fn has_packets(&self) -> bool {
+        !self.on_their_way.is_empty() || !self.waiting.is_empty()
+    }
+
+    pub(super) fn descriptors(&self) -> [i32; 2] {
+        [self.ends[0].fd(), self.ends[1].fd()]
+    }
+
+    fn take(&mut self, from: Host, packet: &mut [u8]) {
+        let now = Instant::now();
+        let Some(facts) = Facts::read(packet) else { return };
+        // What a kernel says to all neighbours of its own accord is nobody's concern.
+        if facts.target.is_multicast() {
+            return;
+        }
+        let original = self.log.is_some().then(|| packet.to_vec());
+        let mut verdict = self.script.judge(from, facts, packet, now);
+        self.counts.sent = self.script.packets();
+        if verdict.lost.is_none()
+            && self.on_their_way.len() + self.waiting.len() >= MOST_ON_THEIR_WAY
+        {
+            verdict.lost = Some(Lost::Full(None));
+        }
+        let seen = self.seen(from, &facts, &verdict, original.as_deref());
+        let lost = verdict.lost.is_some();
+        if let (Some(log), Some(original)) = (&mut self.log, original) {
+            let place = match (lost, verdict.held) {
+                (true, _) => Place::Lost,
+                (false, Some(_)) => Place::Held,
+                (false, None) => Place::Left,
+            };
+            // It left as it was; it is damaged on its way.
+            log.push(
+                Sighting { place, damaged: lost && seen.damaged, ..seen.clone() },
+                &original,
+            );
+        }
+        if !lost {
+            self.send_on(from, seen, &verdict, packet, now);
+        }
+        if let Some(answer) = verdict.answer {
+            self.answer(from, answer, verdict.lost);
+        }
+    }
+
+    fn seen(
+        &mut self,
+        from: Host,
+        facts: &Facts,
+        verdict: &Verdict,
+        original: Option<&[u8]>,
+    ) -> Sighting {
+        self.next += 1;
+        let rule = match verdict.lost {
+            Some(Lost::Rule(rule)) => Some(rule),
+            Some(Lost::Full(rule)) => rule,
+            None => verdict.damaged.or(verdict.doubled).or(verdict.held),
+        };
+        let mut cause = None;
+        // Where nobody looks, the counters need not be read.
+        if original.is_some() && (verdict.again || verdict.probe) {
+            let is_syn =
+                matches!(facts.body, Body::Tcp { flags, .. } if flags & SYN != 0);
+            cause = self.counters[from.index()].cause(is_syn);
+        }
+        let time_ns = if original.is_some() { now_ns() } else { 0 };
+        Sighting {
+            number: self.next,
+            time_ns,
+            left_ns: time_ns,
+            from,
+            place: Place::Left,
+            bytes: Vec::new(),
+            length: facts.length,
+            again: verdict.again,
+            probe: verdict.probe,
+            damaged: verdict.damaged.is_some(),
+            doubled: verdict.doubled.is_some(),
+            held: verdict.held.is_some(),
+            cause,
+            rule: rule.and_then(|rule| self.script.text(rule)).map(str::to_owned),
+        }
+    }
+
+    /// Delivers a packet that is not lost, now or when it is due.
+    fn send_on(
+        &mut self,
+        from: Host,
+        seen: Sighting,
+        verdict: &Verdict,
+        packet: &[u8],
+        now: Instant,
+    ) {
+        let copies = 1 + usize::from(verdict.doubled.is_some());
+        for _ in 0..copies {
+            // Nothing overtakes what is on its way in the same direction.
+            let at_once = verdict.due <= now
+                && verdict.until.is_none()
+                && self.on_their_way.iter().all(|Reverse(it)| it.seen.from != from);
+            if at_once {
+                self.deliver(&seen, packet);
+                continue;
+            }
+            self.next += 1;
+            let (due, order) = (verdict.due, self.next);
+            let (seen, packet) = (seen.clone(), packet.to_vec());
+            let it = OnItsWay { due, order, until: verdict.until, seen, packet };
+            if it.until.is_some() {
+                self.waiting.push(it);
+            } else {
+                self.on_their_way.push(Reverse(it));
+            }
+        }
+        let Some(rule) = verdict.releases else { return };
+        let (released, still): (Vec<OnItsWay>, Vec<OnItsWay>) =
+            std::mem::take(&mut self.waiting)
+                .into_iter()
+                .partition(|it| it.until == Some(rule));
+        self.waiting = still;
+        for mut it in released {
+            self.next += 1;
+            (it.due, it.order, it.until) = (verdict.due, self.next, None);
+            self.on_their_way.push(Reverse(it));
+        }
+    }
+
+    fn deliver_due(&mut self) -> bool {
+        let now = Instant::now();
+        let mut moved = false;
+        let (late, still): (Vec<OnItsWay>, Vec<OnItsWay>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|it| it.due <= now);
+        self.waiting = still;
+        self.on_their_way.extend(late.into_iter().map(Reverse));
+        while self.on_their_way.peek().is_some_and(|Reverse(it)| it.due <= now) {
+            if let Some(Reverse(it)) = self.on_their_way.pop() {
+                self.deliver(&it.seen, &it.packet);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn deliver(&mut self, seen: &Sighting, packet: &[u8]) {
+        let to = seen.from.peer().index();
+        // Before it is there, so that no effect of it is seen earlier.
+        if let Some(log) = &mut self.log {
+            let time_ns = now_ns();
+            let arrived = Sighting { place: Place::Arrived, time_ns, ..seen.clone() };
+            log.push(arrived, packet);
+        }
+        match self.ends[to].send(packet) {
+            Ok(()) => self.counts.arrived[to] += 1,
+            Err(_) => self.counts.refused += 1,
+        }
+    }
+
+    /// Lets an ICMP message about a packet arrive at its sender.
+    fn answer(&mut self, sender: Host, answer: Vec<u8>, why: Option<Lost>) {
+        self.next += 1;
+        let time_ns = now_ns();
+        let rule = match why {
+            Some(Lost::Rule(rule)) => self.script.text(rule).map(str::to_owned),
+            _ => None,
+        };
+        let seen = Sighting {
+            number: self.next,
+            time_ns,
+            left_ns: time_ns,
+            from: sender.peer(),
+            place: Place::Arrived,
+            bytes: Vec::new(),
+            length: answer.len(),
+            again: false,
+            probe: false,
+            damaged: false,
+            doubled: false,
+            held: false,
+            cause: None,
+            rule,
+        };
+        self.deliver(&seen, &answer);
+    }
+
+    /// Hands over the sightings since the last call, in their order.
+    pub(super) fn sightings(&mut self) -> VecDeque<Sighting> {
+        let Some(log) = &mut self.log else { return VecDeque::new() };
+        log.bytes = 0;
+        std::mem::take(&mut log.sightings)
+    }
+
+    pub(super) fn counts(&mut self) -> Counts {
+        for host in 0..2 {
+            let card = self.counters[host].dropped();
+            let overrun = self.ends[host].overrun();
+            self.counts.overrun[host] = card + overrun;
+        }
+        self.counts.missed = self.log.as_ref().map_or(0, |log| log.missed);
+        self.counts
+    }
+
+    pub(super) fn script(&self) -> &Script {
+        &self.script
+    }
+}
+
+impl Log {
+    fn push(&mut self, mut seen: Sighting, packet: &[u8]) {
+        let kept = packet.len().min(self.packet_bytes);
+        if self.bytes + kept > MOST_SIGHTING_BYTES {
+            self.missed += 1;
+            return;
+        }
+        seen.bytes = packet[..kept].to_vec();
+        self.bytes += kept + size_of::<Sighting>();
+        self.sightings.push_back(seen);
+    }
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_nanos() as u64
+}

@@ -1,0 +1,588 @@
+//! What the rules say of each packet, one after another.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::headers::{self, ACK, Body, Complaint, FIN, Facts, RST, SYN};
+use super::rules::{Host, KINDS, Kind, Numbers, Rules, What, Which};
+
+/// Connections whose sequence numbers are followed at most.
+const MOST_FLOWS: usize = 4096;
+
+/// How long a packet that waits for another one to pass is held at most: longer than the
+/// kernel waits before it sends a segment again.
+pub(super) const LONGEST_HELD: Duration = Duration::from_secs(1);
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Why it does not arrive, if it does not.
+    pub(super) lost: Option<Lost>,
+    /// When it arrives.
+    pub(super) due: Instant,
+    /// It was held back by a rule about this packet: the rule.
+    pub(super) held: Option<usize>,
+    /// It waits until the packet passes that this rule names as the second.
+    pub(super) until: Option<usize>,
+    /// What waits for this rule goes right after it.
+    pub(super) releases: Option<usize>,
+    /// It arrives twice: by this rule.
+    pub(super) doubled: Option<usize>,
+    /// Its payload was changed: by this rule.
+    pub(super) damaged: Option<usize>,
+    /// The ICMP message in answer to it.
+    pub(super) answer: Option<Vec<u8>>,
+    /// All that it carries was sent before.
+    pub(super) again: bool,
+    /// It asks whether the peer is there, or has room.
+    pub(super) probe: bool,
+}
+
+/// Why a packet is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// By this rule.
+    Rule(usize),
+    /// The queue of this rule, or the wire's own, was full.
+    Full(Option<usize>),
+}
+
+/// Which kinds a packet is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kinds {
+    facts: Facts,
+    again: bool,
+    probe: bool,
+}
+
+impl Kinds {
+    fn is(&self, kind: Kind) -> bool {
+        let Body::Tcp { flags, .. } = self.facts.body else {
+            return match kind {
+                Kind::Packet => true,
+                Kind::Datagram => matches!(self.facts.body, Body::Udp { .. }),
+                Kind::Fragment => {
+                    matches!(
+                        self.facts.body,
+                        Body::Fragment | Body::Udp { fragment: true }
+                    )
+                }
+                Kind::Icmp => self.facts.body == Body::Icmp,
+                _ => false,
+            };
+        };
+        let has = |flag| flags & flag != 0;
+        let data = self.facts.payload_length() > 0;
+        match kind {
+            Kind::Packet | Kind::Segment => true,
+            Kind::Syn => has(SYN) && !has(ACK),
+            Kind::SynAck => has(SYN) && has(ACK),
+            Kind::Fin => has(FIN),
+            Kind::Rst => has(RST),
+            Kind::Data => data,
+            Kind::Probe => self.probe,
+            Kind::Ack => has(ACK) && !has(SYN | FIN | RST) && !data && !self.probe,
+            Kind::Datagram | Kind::Fragment | Kind::Icmp => false,
+        }
+    }
+}
+
+/// A rule, and how often it was asked and matched.
+#[derive(Debug)]
+struct Live {
+    what: What,
+    counted: u64,
+    matched: u64,
+}
+
+/// The link is cut.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rule: usize,
+    since: Instant,
+    lost: u64,
+}
+
+/// A direction of a link that carries only so much.
+#[derive(Debug, Default)]
+struct Line {
+    /// When each packet in it will have been sent.
+    leaves: VecDeque<Instant>,
+}
+
+/// The rules at work.
+#[derive(Debug)]
+pub(super) struct Script {
+    rules: Vec<Live>,
+    texts: Vec<String>,
+    /// How far each direction of a connection has sent.
+    sent: HashMap<(IpAddr, IpAddr, u16, u16), u32>,
+    cut: Option<Cut>,
+    lines: HashMap<(usize, Host), Line>,
+    /// What passed, of each kind, from each host.
+    tallies: [[u64; KINDS.len()]; 2],
+    packets: [u64; 2],
+}
+
+impl Script {
+    pub(super) fn new(rules: &Rules) -> Script {
+        Script {
+            rules: rules
+                .all
+                .iter()
+                .map(|rule| Live { what: rule.what.clone(), counted: 0, matched: 0 })
+                .collect(),
+            texts: rules.lines().map(str::to_owned).collect(),
+            sent: HashMap::new(),
+            cut: None,
+            lines: HashMap::new(),
+            tallies: [[0; KINDS.len()]; 2],
+            packets: [0; 2],
+        }
+    }
+
+    pub(super) fn text(&self, rule: usize) -> Option<&str> {
+        self.texts.get(rule).map(String::as_str)
+    }
+
+    /// Judges the next packet that host `from` sent; a damaged one is damaged on return.
+    pub(super) fn judge(
+        &mut self,
+        from: Host,
+        facts: Facts,
+        bytes: &mut [u8],
+        now: Instant,
+    ) -> Verdict {
+        let (again, probe) = self.follow(&facts);
+        let kinds = Kinds { facts, again, probe };
+        self.packets[from.index()] += 1;
+        for (tally, (_, kind)) in self.tallies[from.index()].iter_mut().zip(KINDS) {
+            *tally += u64::from(kinds.is(kind));
+        }
+        let mut verdict = Verdict {
+            lost: None,
+            due: now,
+            held: None,
+            until: None,
+            releases: None,
+            doubled: None,
+            damaged: None,
+            answer: None,
+            again,
+            probe,
+        };
+        let mut rates = Vec::new();
+        for rule in 0..self.rules.len() {
+            self.apply(rule, from, &kinds, bytes, now, &mut verdict, &mut rates);
+        }
+        self.pass_the_cut(now, &mut verdict);
+        for (rule, bits_per_second, queue) in rates {
+            if verdict.lost.is_none() {
+                let line = self.lines.entry((rule, from)).or_default();
+                match line.send(now, facts.length, bits_per_second, queue) {
+                    Some(leaves) => verdict.due += leaves.saturating_duration_since(now),
+                    None => verdict.lost = Some(Lost::Full(Some(rule))),
+                }
+            }
+        }
+        verdict
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one judgement")]
+    fn apply(
+        &mut self,
+        rule: usize,
+        from: Host,
+        kinds: &Kinds,
+        bytes: &mut [u8],
+        now: Instant,
+        verdict: &mut Verdict,
+        rates: &mut Vec<(usize, u64, usize)>,
+    ) {
+        let live = &mut self.rules[rule];
+        let facts = &kinds.facts;
+        let lose = |verdict: &mut Verdict| {
+            verdict.lost.get_or_insert(Lost::Rule(rule));
+        };
+        let is_for = |of: &Option<Host>| of.is_none_or(|of| of == from);
+        let matched = match &live.what {
+            What::Lose(which) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit {
+                    lose(verdict);
+                }
+                hit
+            }
+            What::Double(which) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit {
+                    verdict.doubled = Some(rule);
+                }
+                hit
+            }
+            What::Swap(which, [first, second]) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit && live.counted == *first {
+                    (verdict.held, verdict.until) = (Some(rule), Some(rule));
+                    verdict.due = now + LONGEST_HELD;
+                }
+                if hit && live.counted == *second {
+                    verdict.releases = Some(rule);
+                }
+                hit && live.counted == *second
+            }
+            What::Flip(which, bit) => {
+                let hit = which.matches(from, kinds, &mut live.counted)
+                    && headers::flip(bytes, facts, *bit);
+                if hit {
+                    verdict.damaged = Some(rule);
+                }
+                hit
+            }
+            What::FlipChecksummed(which) => {
+                let hit = which.matches(from, kinds, &mut live.counted)
+                    && headers::exchange_words(bytes, facts);
+                if hit {
+                    verdict.damaged = Some(rule);
+                }
+                hit
+            }
+            What::Delay(which, time) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit {
+                    verdict.due += *time;
+                    if !which.is_all() {
+                        verdict.held = Some(rule);
+                    }
+                }
+                hit
+            }
+            What::Rate { from: of, bits_per_second, queue } => {
+                if is_for(of) {
+                    rates.push((rule, *bits_per_second, *queue));
+                }
+                is_for(of)
+            }
+            What::Mtu { from: of, bytes: most, silent, from_packet } => {
+                live.counted += 1;
+                let hit = is_for(of)
+                    && live.counted >= *from_packet
+                    && facts.length > usize::from(*most);
+                if hit {
+                    lose(verdict);
+                    if !silent {
+                        let what = Complaint::TooBig(*most);
+                        verdict.answer = Some(headers::complaint(bytes, facts, what));
+                    }
+                }
+                hit
+            }
+            What::Answer(which) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit {
+                    lose(verdict);
+                    let what = Complaint::Unreachable;
+                    verdict.answer = Some(headers::complaint(bytes, facts, what));
+                }
+                hit
+            }
+            What::Cut(which) => {
+                let hit = which.matches(from, kinds, &mut live.counted);
+                if hit && self.cut.is_none() {
+                    self.cut = Some(Cut { rule, since: now, lost: 0 });
+                }
+                hit
+            }
+            What::MendAfter(_) | What::MendAfterPackets(_) | What::Set { .. } => false,
+        };
+        self.rules[rule].matched += u64::from(matched);
+    }
+
+    /// Loses the packet where the link is cut, and mends that in time.
+    fn pass_the_cut(&mut self, now: Instant, verdict: &mut Verdict) {
+        let Some(cut) = &mut self.cut else { return };
+        let later = self.rules.iter_mut().enumerate().skip(cut.rule + 1);
+        let mend = later.take_while(|(_, rule)| !matches!(rule.what, What::Cut(_))).find(
+            |(_, rule)| {
+                matches!(rule.what, What::MendAfter(_) | What::MendAfterPackets(_))
+            },
+        );
+        let mended = match mend.as_ref().map(|(_, rule)| &rule.what) {
+            Some(What::MendAfter(time)) => {
+                now.saturating_duration_since(cut.since) >= *time
+            }
+            Some(What::MendAfterPackets(packets)) => cut.lost >= *packets,
+            _ => false,
+        };
+        if mended {
+            if let Some((_, rule)) = mend {
+                rule.matched += 1;
+            }
+            self.cut = None;
+        } else {
+            cut.lost += 1;
+            verdict.lost = Some(Lost::Rule(cut.rule));
+        }
+    }
+
+    /// Whether all that a segment carries was sent before, and whether it is a probe.
+    fn follow(&mut self, facts: &Facts) -> (bool, bool) {
+        let Body::Tcp { flags, seq } = facts.body else { return (false, false) };
+        let key = (facts.source, facts.target, facts.ports.0, facts.ports.1);
+        if flags & RST != 0 {
+            return (false, false);
+        }
+        let consumed = facts.payload_length() as u32
+            + u32::from(flags & SYN != 0)
+            + u32::from(flags & FIN != 0);
+        let end = seq.wrapping_add(consumed);
+        let before = self.sent.get(&key).copied();
+        if consumed == 0 {
+            return (false, before.is_some_and(|sent| sent.wrapping_sub(seq) == 1));
+        }
+        let again = match before {
+            // A SYN with another number begins another connection of the same addresses.
+            Some(sent) if flags & SYN != 0 => sent == end,
+            // Sequence numbers wrap: the sign of the difference says which is later.
+            Some(sent) => end.wrapping_sub(sent).cast_signed() <= 0,
+            None => false,
+        };
+        if !again {
+            if self.sent.len() >= MOST_FLOWS {
+                self.sent.clear();
+            }
+            self.sent.insert(key, end);
+        }
+        (again, false)
+    }
+
+    /// What a person should know at the end: rules that never matched, and what did pass.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let idle = self.rules.iter().zip(&self.texts).filter(|(rule, _)| {
+            rule.matched == 0 && !matches!(rule.what, What::Set { .. })
+        });
+        let mut remarks: Vec<String> =
+            idle.map(|(_, text)| format!("The rule `{text}` never matched")).collect();
+        if !remarks.is_empty() {
+            for host in [Host::A, Host::B] {
+                remarks.push(format!(
+                    "{} carried {}",
+                    host.direction(),
+                    self.carried(host)
+                ));
+            }
+        }
+        remarks
+    }
+
+    fn carried(&self, host: Host) -> String {
+        let general = [Kind::Segment, Kind::Packet];
+        let counts: Vec<String> = KINDS
+            .iter()
+            .zip(self.tallies[host.index()])
+            .filter(|((_, kind), count)| *count > 0 && !general.contains(kind))
+            .map(|((name, _), count)| format!("{count} {name}"))
+            .collect();
+        if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
+    }
+
+    /// Packets seen from each host.
+    pub(super) fn packets(&self) -> [u64; 2] {
+        self.packets
+    }
+}
+
+impl Which {
+    /// Whether the rule is about this packet, which is counted if it can be.
+    fn matches(&self, from: Host, kinds: &Kinds, counted: &mut u64) -> bool {
+        if self.from.is_some_and(|of| of != from) || !kinds.is(self.kind) {
+            return false;
+        }
+        let counts = match self.numbers {
+            Numbers::All | Numbers::Share(..) => kinds.again || !self.retransmission,
+            _ => kinds.again == self.retransmission,
+        };
+        *counted += u64::from(counts);
+        match &self.numbers {
+            Numbers::All => counts,
+            Numbers::These(these) => counts && these.contains(counted),
+            Numbers::Every(every) => counts && counted.is_multiple_of(*every),
+            // What is repeated after that as well.
+            Numbers::From(first) => {
+                *counted >= *first && (counts || !self.retransmission)
+            }
+            Numbers::Share(share, seed) => {
+                counts && mixed(*seed, *counted) % 1_000_000 < *share
+            }
+        }
+    }
+}
+
+/// A number that looks like chance, the same for the same two: splitmix64.
+fn mixed(seed: u64, count: u64) -> u64 {
+    let mut z = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Line {
+    /// Puts a packet into the line: when it has left, or none where the queue is full.
+    fn send(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        bits_per_second: u64,
+        queue: usize,
+    ) -> Option<Instant> {
+        while self.leaves.front().is_some_and(|leaves| *leaves <= now) {
+            self.leaves.pop_front();
+        }
+        // One is being sent, the others wait.
+        if self.leaves.len() > queue {
+            return None;
+        }
+        let takes = Duration::from_nanos(bytes as u64 * 8_000_000_000 / bits_per_second);
+        let leaves = self.leaves.back().copied().unwrap_or(now) + takes;
+        self.leaves.push_back(leaves);
+        Some(leaves)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::headers::tests::segment;
+    use super::*;
+
+    struct Try {
+        script: Script,
+        now: Instant,
+    }
+
+    impl Try {
+        fn new(rules: &str) -> Try {
+            let rules = Rules::parse(rules.lines()).unwrap();
+            Try { script: Script::new(&rules), now: Instant::now() }
+        }
+
+        fn judge(&mut self, flags: u8, seq: u32, data: &[u8]) -> (Verdict, Vec<u8>) {
+            let mut bytes = segment(flags, seq, data);
+            let facts = Facts::read(&bytes).unwrap();
+            let verdict = self.script.judge(Host::A, facts, &mut bytes, self.now);
+            (verdict, bytes)
+        }
+
+        fn is_lost(&mut self, flags: u8, seq: u32, data: &[u8]) -> bool {
+            self.judge(flags, seq, data).0.lost.is_some()
+        }
+    }
+
+    #[test]
+    fn only_the_original_counts() {
+        let mut it = Try::new("lose a>b data 2");
+        assert!(!it.is_lost(SYN, 0, b""));
+        assert!(!it.is_lost(ACK, 1, b"one"));
+        assert!(!it.is_lost(ACK, 1, b"one"));
+        assert!(it.is_lost(ACK, 4, b"two"));
+        let (repeated, _) = it.judge(ACK, 4, b"two");
+        assert!(repeated.again && repeated.lost.is_none());
+        assert!(it.script.remarks().is_empty());
+    }
+
+    #[test]
+    fn retransmissions_are_counted_where_they_are_asked_for() {
+        let mut it = Try::new("lose a>b data 1 retransmission");
+        assert!(!it.is_lost(ACK, 1, b"one"));
+        assert!(it.is_lost(ACK, 1, b"one"));
+        assert!(!it.is_lost(ACK, 1, b"one"));
+    }
+
+    #[test]
+    fn a_share_takes_the_same_packets_each_time() {
+        let lost = || {
+            let mut it = Try::new("lose 5% seed 7");
+            (0..2000).filter(|n| it.is_lost(ACK, n * 3, b"abc")).collect::<Vec<u32>>()
+        };
+        assert_eq!(lost(), lost());
+        assert!((50..150).contains(&lost().len()), "{}", lost().len());
+    }
+
+    #[test]
+    fn a_cut_is_mended_after_so_many_packets() {
+        let mut it = Try::new("cut at a>b data 2\nmend after 2 packets");
+        let lost: Vec<bool> = (0..5).map(|n| it.is_lost(ACK, n * 3, b"abc")).collect();
+        assert_eq!(lost, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_cut_is_mended_after_a_time() {
+        let mut it = Try::new("cut at a>b data 1\nmend after 2s");
+        assert!(it.is_lost(ACK, 1, b"abc"));
+        it.now += Duration::from_secs(2);
+        assert!(!it.is_lost(ACK, 4, b"abc"));
+    }
+
+    #[test]
+    fn swapped_packets_wait_for_each_other() {
+        let mut it = Try::new("swap a>b data 1 2");
+        let first = it.judge(ACK, 1, b"abc").0;
+        assert_eq!((first.until, first.due), (Some(0), it.now + LONGEST_HELD));
+        assert_eq!(it.judge(ACK, 4, b"abc").0.releases, Some(0));
+    }
+
+    #[test]
+    fn a_full_line_loses_what_does_not_fit() {
+        let mut it = Try::new("rate 8kbit queue 2");
+        // 43 bytes: 43 ms each; one is sent, two wait.
+        let lost: Vec<bool> = (0..4).map(|n| it.is_lost(ACK, n * 3, b"abc")).collect();
+        assert_eq!(lost, [false, false, false, true]);
+        it.now += Duration::from_millis(43);
+        let (next, _) = it.judge(ACK, 12, b"abc");
+        assert_eq!(next.due - it.now, Duration::from_millis(3 * 43));
+    }
+
+    #[test]
+    fn what_is_too_long_gets_an_answer_unless_the_link_is_silent() {
+        let mut it = Try::new("mtu 100 from packet 2");
+        assert!(!it.is_lost(ACK, 1, &[0; 100]));
+        let (verdict, _) = it.judge(ACK, 101, &[0; 100]);
+        assert!(verdict.lost.is_some() && verdict.answer.is_some());
+        let (verdict, _) = Try::new("mtu 100 silent").judge(ACK, 1, &[0; 100]);
+        assert!(verdict.lost.is_some() && verdict.answer.is_none());
+    }
+
+    #[test]
+    fn a_rule_that_never_matched_is_told_with_what_did_pass() {
+        let mut it = Try::new("lose a>b data 7\nlose b>a fin 1");
+        it.is_lost(ACK, 1, b"abc");
+        it.is_lost(ACK, 4, b"");
+        assert_eq!(
+            it.script.remarks(),
+            [
+                "The rule `lose a>b data 7` never matched",
+                "The rule `lose b>a fin 1` never matched",
+                "a>b carried 1 ack, 1 data",
+                "b>a carried nothing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_probe_asks_one_byte_before() {
+        let mut it = Try::new("lose a>b probe 1");
+        assert!(!it.is_lost(ACK, 1, b"abc"));
+        assert!(!it.is_lost(ACK, 4, b""));
+        assert!(it.is_lost(ACK, 3, b""));
+    }
+
+    #[test]
+    fn flows_are_bounded() {
+        let mut it = Try::new("");
+        let facts = Facts::read(&segment(ACK, 1, b"abc")).unwrap();
+        for port in 0..20_000 {
+            it.script.follow(&Facts { ports: (port, 1), ..facts });
+        }
+        assert!(it.script.sent.len() <= MOST_FLOWS);
+    }
+}
