@@ -26,8 +26,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         .during("socket", "TCP over IPv4")?;
     say!("socket   file descriptor {}", descriptor(&listener))?;
 
-    // bind(2) gives the socket its local address. As in `tcp-server`, the option lets a
-    // second run have the port that the first one has just left.
+    // bind(2) gives the socket its local address. As in `tcp-server`, the option is for a
+    // port that an old connection still holds (lesson 4).
     #[cfg(unix)]
     listener.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
     listener.bind(&address.into()).during("bind", address)?;
@@ -78,7 +78,7 @@ fn descriptor(socket: &Socket) -> std::os::fd::RawFd {
     std::os::fd::AsRawFd::as_raw_fd(socket)
 }
 
-/// On Windows it is a handle, of another row of numbers than files have.
+/// On Windows it is a handle: no small number, and not the lowest that is free.
 #[cfg(windows)]
 fn descriptor(socket: &Socket) -> std::os::windows::io::RawSocket {
     std::os::windows::io::AsRawSocket::as_raw_socket(socket)

@@ -33,7 +33,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut connections = Vec::new();
     for number in 1..=arguments.clients {
-        // accept(2) gives a new socket. It opens no new port: its local address is the
+        // accept(2) gives a new socket. It opens no new port: its local port is the
         // listener's. What tells two connections apart is the peer, which accept(2) names.
         let (mut connection, client) = listener.accept().during("accept", address)?;
         let client = internet_address(&client)?;
