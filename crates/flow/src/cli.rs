@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Draws what programs say to the kernel, and the kernel to the network.
 ///
@@ -86,7 +87,22 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) free: bool,
 
-    /// Runs on the host's network: calls alone are drawn, unless you are root.
+    /// Starts the next program when somebody is at this port: listens there, or has bound a
+    /// datagram socket to it. Once for each program after the first.
+    #[arg(long, value_name = "PORT", conflicts_with = "wait_line")]
+    pub(crate) wait_port: Vec<u16>,
+
+    /// Starts the next program when the one before has printed this. Once for each program
+    /// after the first.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) wait_line: Vec<String>,
+
+    /// Ends the run this long after the last program has started: what still runs gets
+    /// SIGINT. Without it a run ends when the last program has ended and the others only wait.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) until: Option<Duration>,
+
+    /// Runs on the host's network: the calls alone are drawn, without packets.
     #[arg(long)]
     pub(crate) host_network: bool,
 
@@ -131,6 +147,13 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
         Ok(bytes @ 0..=1_048_576) => Ok(bytes),
         _ => Err("a number from 0 to 1048576".to_owned()),
     }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds >= 0.0);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds".to_owned())
 }
 
 fn parse_width(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! Runs or joins the programs that the command line names, and draws them.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flow::event::{Event, Header, Log};
 use flow::keep::Keep;
-use flow::trace::{self, Options, Program, Session, TraceError};
+use flow::trace::{self, Condition, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
 use netlab::capture::{CaptureSize, CapturedPacket};
 
@@ -104,13 +105,10 @@ impl PacketFile {
 
 /// Runs the programs and draws them.
 pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
-    let sides: Vec<Vec<String>> = cli
+    let sides: Vec<&[OsString]> = cli
         .programs
         .split(|word| word == "--")
         .filter(|words| !words.is_empty())
-        .map(|words| {
-            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-        })
         .collect();
     if sides.is_empty() == cli.attach.is_empty() {
         return Err(ExitError {
@@ -129,7 +127,12 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     }
     // One side is not in anybody's way, and joined processes are left as they are.
     let in_turn = !cli.free && cli.attach.is_empty();
-    let options = Options { in_turn, data_bytes: cli.bytes, ..Options::default() };
+    let options = Options {
+        in_turn,
+        data_bytes: cli.bytes,
+        until: cli.until,
+        ..Options::default()
+    };
 
     // Before the session's first word, while this process has one thread.
     let private = if cli.packets {
@@ -137,8 +140,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     } else if cli.host_network || !cli.attach.is_empty() {
         Err("on the host's network".to_owned())
     } else {
-        netlab::enter_user_namespace()
-            .and_then(|()| netlab::PrivateNetwork::enter())
+        netlab::enter_network_as_oneself()
             .map(drop)
             .map_err(|refusal| refusal.to_string())
     };
@@ -153,14 +155,14 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     );
     let packets = capture(cli, &mut session, private)?;
 
-    trace::watch_interrupts();
+    trace::watch_signals();
     for pid in &cli.attach {
         session.attach(*pid, cli.name.as_deref()).map_err(failure)?;
     }
     // Without it Python programs run as well, and their calls have no lines.
     let lines = trace::PythonLines::new().ok();
     for words in &sides {
-        let mut program = Program::new(words);
+        let mut program = Program::new(*words);
         program.variable = lines.as_ref().map(trace::PythonLines::variable);
         program.directory = cli.directory.clone();
         if cli.quiet {
@@ -170,8 +172,11 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
             // What is drawn on standard output must not be mixed with what programs print.
             program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
         }
-        session.add(side_name(words), program);
+        let words: Vec<String> =
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        session.add(side_name(&words), program);
     }
+    session.wait_for(conditions(cli));
     let ran = session.run();
     drop(session);
     let packets = packets.and_then(Arc::into_inner).map_or(Ok(()), |packets| {
@@ -189,6 +194,13 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     });
     ran.map_err(failure)?;
     drawn.and(packets)
+}
+
+/// What the second program, the third, … wait for.
+fn conditions(cli: &Cli) -> Vec<Condition> {
+    let ports = cli.wait_port.iter().map(|port| Condition::Port(*port));
+    let lines = cli.wait_line.iter().map(|line| Condition::Line(line.clone()));
+    ports.chain(lines).collect()
 }
 
 fn is_call(event: &Event) -> bool {

@@ -11,7 +11,7 @@
 #[cfg(target_os = "linux")]
 mod namespace;
 #[cfg(target_os = "linux")]
-pub use namespace::{PrivateNetwork, enter_user_namespace};
+pub use namespace::{PrivateNetwork, enter_network_as_oneself, enter_user_namespace};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;

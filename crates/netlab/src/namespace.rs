@@ -91,7 +91,39 @@ fn namespace_inode(process: &str) -> io::Result<u64> {
     Ok(fs::metadata(format!("/proc/{process}/ns/net"))?.ino())
 }
 
+/// Gives the calling thread a network of its own and changes nothing else that its programs
+/// see: they have the user, the groups and the privileges that they have elsewhere.
+///
+/// Who may make networks, as root may, needs no user namespace for it. Others get one in
+/// which they are who they are, and in which ports below 1024 may be bound.
+///
+/// Call it while the process has one thread: `unshare(2)` demands that.
+///
+/// # Errors
+/// [`Refusal`], as [`enter_user_namespace`] and [`PrivateNetwork::enter`] have it.
+pub fn enter_network_as_oneself() -> Result<PrivateNetwork, Refusal> {
+    // SAFETY: getuid and getgid always succeed and touch no memory.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if in_child(unshare_network).is_ok() {
+        return PrivateNetwork::enter();
+    }
+    let make = || map_user_namespace((uid, uid), (gid, gid));
+    in_child(|| make().and_then(|()| unshare_network()))?;
+    make()?;
+    let network = PrivateNetwork::enter()?;
+    // Of the network just entered. Where it is refused, low ports stay root's.
+    let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    Ok(network)
+}
+
 fn make_user_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
+    // To 0, not to ourselves: with the identity a port below 1024 could not be bound.
+    map_user_namespace((0, uid), (0, gid))
+}
+
+/// Makes a user namespace with one user and one group: as what it appears inside, and which
+/// it is outside.
+fn map_user_namespace(uid: (u32, u32), gid: (u32, u32)) -> Result<(), Refusal> {
     let refused =
         |attempt| move |reason| Refusal::new(attempt, reason, ALLOW_USER_NAMESPACES);
     // SAFETY: unshare takes flags and touches no memory of ours.
@@ -100,10 +132,9 @@ fn make_user_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
     // Without this an unprivileged process may not write its gid_map.
     fs::write("/proc/self/setgroups", "deny")
         .map_err(refused("write /proc/self/setgroups"))?;
-    // To 0, not to ourselves: with the identity a port below 1024 could not be bound.
-    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))
+    fs::write("/proc/self/uid_map", format!("{} {} 1", uid.0, uid.1))
         .map_err(refused("write /proc/self/uid_map"))?;
-    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+    fs::write("/proc/self/gid_map", format!("{} {} 1", gid.0, gid.1))
         .map_err(refused("write /proc/self/gid_map"))
 }
 

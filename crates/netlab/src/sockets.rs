@@ -54,7 +54,8 @@ pub fn family_waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
     process::family(pid).into_iter().flat_map(waits).collect()
 }
 
-fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
+/// Where process `pid` itself waits for somebody, without its descendants.
+pub fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
     #[cfg(target_os = "linux")]
     if let Some(waits) = borrowed::waits_at(pid) {
         return waits;
@@ -87,6 +88,12 @@ pub fn is_listened_at(port: u16) -> bool {
     table("thread-self").iter().any(|socket| {
         socket.transport == Transport::TcpListener && socket.address.port() == port
     })
+}
+
+/// Whether a TCP socket listens at `port` on the calling thread's network, or a UDP socket is
+/// bound to it, whoever has it.
+pub fn is_waited_at(port: u16) -> bool {
+    table("thread-self").iter().any(|socket| socket.address.port() == port)
 }
 
 fn table(process: &str) -> Vec<Open> {

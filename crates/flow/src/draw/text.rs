@@ -72,11 +72,8 @@ impl<'a> Lines<'a> {
     fn draw(&mut self, out: &mut String) {
         let mut head = Canvas::default();
         for (column, it) in self.scene.columns.iter().enumerate() {
-            // The program's name matters more than the file that its lines are of.
             let room = self.end[column] - self.at[column];
-            let least = width(&it.name).min(room / 2) + 1;
-            let file = it.file.as_deref().unwrap_or_default();
-            let file = cut(file, room.saturating_sub(least));
+            let file = cut(it.file.as_deref().unwrap_or_default(), room * 2 / 3);
             let name = cut(&it.name, room.saturating_sub(width(&file) + 1));
             head.put(self.at[column], &name, Ink::Head);
             head.put(self.end[column] - width(&file), &file, Ink::Faint);

@@ -1,5 +1,6 @@
 //! Socket addresses as text.
 
+use super::memory::Memory;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 /// A `struct sockaddr` as text: `127.0.0.1:12345`, `[::1]:12345`, a path, `@name` for an
@@ -30,6 +31,12 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
         },
         family => Some(super::names::family(i64::from(family))),
     }
+}
+
+/// Whether the address in a call of `bind(2)` names a port, or a path, and does not leave the
+/// choice to the kernel.
+pub(super) fn asks_for_a_port(memory: &Memory, args: &[u64; 6]) -> bool {
+    memory.address(args[1], args[2]).is_some_and(|text| !is_unbound(&text))
 }
 
 /// Whether the text is an internet address without a port: not yet bound.

@@ -26,9 +26,9 @@ mod turns;
 mod unwind;
 
 pub use python::Lines as PythonLines;
-pub use session::{Options, Session, TraceError};
+pub use session::{Condition, Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
-pub use sys::watch_interrupts;
+pub use sys::watch_signals;
 
 use crate::event::Header;
 

@@ -22,19 +22,32 @@ pub struct Options {
     pub data_bytes: usize,
     /// How long the next side waits for the one before to listen.
     pub ready_within: Duration,
+    /// The run is ended this long after its last program has started, and not before; none:
+    /// when the last program has ended and the others only wait.
+    pub until: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { in_turn: true, data_bytes: 256, ready_within: Duration::from_secs(10) }
+        Options {
+            in_turn: true,
+            data_bytes: 256,
+            ready_within: Duration::from_secs(10),
+            until: None,
+        }
     }
 }
 
-/// How long everything must be still before sides that wait for nobody are interrupted:
-/// where all of them are in calls that only a peer can end, and where they may wait for
-/// something else, a clock perhaps.
+/// How long nothing must have got on before sides that wait for nobody are interrupted: where
+/// all of them are in calls that only a peer can end, where they may wait for something else,
+/// and where one of them will go on by itself, because it computes or sleeps for a time.
 const STILL_IN_CALLS: Duration = Duration::from_millis(5);
 const STILL: Duration = Duration::from_millis(100);
+const STILL_WITH_PLANS: Duration = Duration::from_secs(1);
+/// How long a side that listens, but does not wait for a peer, must be at rest to be ready.
+const AT_REST: Duration = Duration::from_millis(400);
+/// How often the kernel's table is asked whether a side listens whose calls are not seen.
+const LOOK_UP: Duration = Duration::from_millis(50);
 /// How long an interrupted side has to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -122,11 +135,28 @@ pub struct Session {
     pub(super) tracer: Tracer,
     options: Options,
     waiting: VecDeque<(String, Program)>,
+    /// What each side waits for before it starts, beside the readiness of the one before.
+    conditions: VecDeque<Condition>,
     since_ready: Instant,
-    /// When everything last did something.
+    /// When the kernel's tables were last asked for listeners.
+    looked_up: Instant,
+    /// The tracer's progress when it was last looked at, and when it last changed.
+    progress: (u64, Instant),
+    /// When something last stopped.
     last_news: Instant,
     interrupted: Option<Instant>,
+    /// A signal has asked this process to end.
+    asked_to_end: bool,
     joined: bool,
+}
+
+/// What must be so before a side starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Somebody listens at this port, or has bound a datagram socket to it.
+    Port(u16),
+    /// The program before has printed this.
+    Line(String),
 }
 
 impl Session {
@@ -138,9 +168,13 @@ impl Session {
             tracer,
             options,
             waiting: VecDeque::new(),
+            conditions: VecDeque::new(),
             since_ready: Instant::now(),
+            looked_up: Instant::now(),
+            progress: (0, Instant::now()),
             last_news: Instant::now(),
             interrupted: None,
+            asked_to_end: false,
             joined: false,
         }
     }
@@ -210,17 +244,68 @@ impl Session {
         self.tracer.note(text);
     }
 
-    /// Whether a side listens, or has bound a datagram socket, and now waits; or has ended.
-    fn is_ready(&self, side: usize) -> bool {
+    /// Sets what the second side, the third, … wait for, in this order, in place of the
+    /// readiness of the one before.
+    pub fn wait_for(&mut self, conditions: Vec<Condition>) {
+        self.tracer.awaited_lines = conditions
+            .iter()
+            .filter_map(|it| match it {
+                Condition::Line(line) => Some(line.clone()),
+                Condition::Port(_) => None,
+            })
+            .collect();
+        self.conditions = conditions.into();
+    }
+
+    /// Whether the next side may start: the one before listens, or has bound a datagram
+    /// socket, and now waits; or all its processes have ended.
+    fn is_ready(&mut self, side: usize) -> bool {
         let Some(state) = self.tracer.sides.get(side) else { return false };
-        state.has_ended
-            || state.listens
-                && self
-                    .tracer
-                    .threads
-                    .values()
-                    .filter(|thread| thread.side == side)
-                    .all(|thread| thread.parked.is_none() && thread.is_quiet())
+        let (listens, binds) = (state.listens, state.binds);
+        let of_side = |thread: &&mut Thread| thread.side == side;
+        let mut threads = self.tracer.threads.values_mut().filter(of_side).peekable();
+        if threads.peek().is_none() {
+            return true;
+        }
+        let mut in_call = false;
+        for thread in threads {
+            if thread.parked.is_some() || !thread.is_quiet() {
+                return false;
+            }
+            in_call |= thread.waits_in_call();
+        }
+        match self.conditions.front() {
+            Some(Condition::Port(port)) => {
+                let port = *port;
+                return self.looks_up() && netlab::sockets::is_waited_at(port);
+            }
+            Some(Condition::Line(line)) => return self.tracer.seen_lines.contains(line),
+            None => {}
+        }
+        if listens {
+            return in_call || self.last_news.elapsed() >= AT_REST;
+        }
+        binds && in_call || self.looks_up() && self.listens_unseen(side)
+    }
+
+    /// Whether it is time to ask the kernel's tables.
+    fn looks_up(&mut self) -> bool {
+        let due = self.looked_up.elapsed() >= LOOK_UP;
+        if due {
+            self.looked_up = Instant::now();
+        }
+        due
+    }
+
+    /// Whether a side listens although no call of it was seen: 32-bit code, or io_uring.
+    fn listens_unseen(&self, side: usize) -> bool {
+        let is_listener =
+            |(transport, _)| transport == netlab::sockets::Transport::TcpListener;
+        let of_side = self.tracer.threads.values().filter(|thread| thread.side == side);
+        of_side
+            .filter(|thread| thread.tid == thread.pid)
+            .filter_map(|thread| u32::try_from(thread.pid).ok())
+            .any(|pid| netlab::sockets::waits(pid).into_iter().any(is_listener))
     }
 
     /// Why a side's program did not run, if it did not.
@@ -287,7 +372,7 @@ impl Session {
 
     /// Gives the turn to the next thread, if it is time.
     fn next_turn(&mut self) -> bool {
-        if !self.tracer.turns.may_pass(&self.tracer.threads) {
+        if !self.tracer.turns.may_pass(&mut self.tracer.threads) {
             return false;
         }
         self.tracer.write_down_return();
@@ -307,21 +392,22 @@ impl Session {
         const SHORTEST: Duration = Duration::from_micros(20);
         const LONGEST: Duration = Duration::from_millis(1);
         let mut pause = SHORTEST;
-        let mut heeded = sys::interrupts();
+        let (mut heeded, _) = sys::asked();
         loop {
             if self.step()? {
                 pause = SHORTEST;
             }
-            if sys::interrupts() > heeded {
-                heeded = sys::interrupts();
+            let (count, asked) = sys::asked();
+            if count > heeded {
+                heeded = count;
                 if self.joined {
                     self.detach()?;
                     break;
                 }
-                // The programs got the terminal's first ^C, too; the second is for us.
-                if heeded > 1 {
-                    self.end();
-                }
+                self.on_signal(asked);
+            }
+            if self.tracer.progress != self.progress.0 {
+                self.progress = (self.tracer.progress, Instant::now());
             }
             self.start_next()?;
             if self.is_over() {
@@ -333,17 +419,45 @@ impl Session {
             if ending || parked || !self.waiting.is_empty() {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(LONGEST);
+                if pause == LONGEST {
+                    self.tracer.mark_asleep();
+                }
                 continue;
             }
             match sys::wait(true) {
                 Ok(status) => status.into_iter().for_each(|it| self.tracer.handle(it)),
-                Err(error) => self.on_wait_error(error)?,
+                Err(error) => {
+                    self.tracer.mark_asleep();
+                    self.on_wait_error(error)?;
+                }
             }
             self.last_news = Instant::now();
         }
         self.finish();
         let sides = 0..self.tracer.sides.len();
         sides.into_iter().find_map(|side| self.failure(side)).map_or(Ok(()), Err)
+    }
+
+    /// A signal asked this process to end. The programs get it first, unless the kernel has
+    /// sent it to them already, as a terminal's `^C`; a second one is not to be withstood.
+    fn on_signal(&mut self, asked: sys::Asked) {
+        self.waiting.clear();
+        let first = !std::mem::replace(&mut self.asked_to_end, true);
+        if !first {
+            return self.end();
+        }
+        // A program may do with `^C` what it likes.
+        if asked.all && asked.signal == libc::SIGINT {
+            return;
+        }
+        let name = super::names::signal(asked.signal);
+        self.note(format!("{name} ended this run"));
+        self.interrupted = Some(Instant::now());
+        if !asked.all {
+            for side in 0..self.tracer.sides.len() {
+                self.signal(side, asked.signal);
+            }
+        }
     }
 
     /// Takes the last packets, and says what was lost.
@@ -367,42 +481,78 @@ impl Session {
             return Err(failure);
         }
         let Some((name, program)) = self.waiting.pop_front() else { return Ok(()) };
+        let condition = before.and_then(|_| self.conditions.pop_front());
         if let (true, Some(before)) = (late, before) {
+            let state = &self.tracer.sides[before];
+            let missing = match condition {
+                Some(Condition::Port(port)) => format!("nobody was at port {port}"),
+                Some(Condition::Line(line)) => {
+                    format!("{} did not print \"{line}\"", state.name)
+                }
+                None if state.listens => {
+                    format!("{} listened, but did not come to rest", state.name)
+                }
+                None => format!("{} neither listened nor ended", state.name),
+            };
             let seconds = self.options.ready_within.as_secs();
-            let before = self.tracer.sides[before].name.clone();
-            self.note(format!(
-                "{before} neither listened nor ended within {seconds} s: {name} starts anyway"
-            ));
+            self.note(format!("{missing} within {seconds} s: {name} starts anyway"));
         }
         self.spawn(name, &program).map(|_| ())
     }
 
     /// When the last side has ended and the others only wait, nobody will come any more:
-    /// they get SIGINT, as from a terminal, and later SIGKILL. Whether it has come to this.
+    /// they get SIGINT, as from a terminal, and later SIGKILL. So do all where the time is
+    /// over that the run was given. Whether it has come to this.
     fn interrupt_the_rest(&mut self) -> bool {
-        let last = self.tracer.sides.last();
-        let ending = self.tracer.sides.len() > 1
-            && self.waiting.is_empty()
-            && last.is_some_and(|side| side.has_ended);
-        if !ending {
+        if let Some(when) = self.interrupted {
+            if when.elapsed() > GRACE {
+                self.end();
+            }
+            return true;
+        }
+        if !self.waiting.is_empty() {
             return false;
         }
+        let over = match self.options.until {
+            Some(time) => self.since_ready.elapsed() >= time,
+            None => {
+                let last = self.tracer.sides.last();
+                let ending = self.tracer.sides.len() > 1
+                    && last.is_some_and(|side| side.main_has_ended);
+                if !ending {
+                    return false;
+                }
+                self.is_still()
+            }
+        };
+        if over {
+            self.interrupted = Some(Instant::now());
+            for side in 0..self.tracer.sides.len() {
+                self.signal(side, libc::SIGINT);
+            }
+        }
+        true
+    }
+
+    /// Whether all threads are at rest, and nothing has got on for as long as that takes to
+    /// mean something.
+    fn is_still(&mut self) -> bool {
         let threads = || self.tracer.threads.values();
         let in_calls = threads().all(Thread::waits_for_peer);
         let still_for = if in_calls { STILL_IN_CALLS } else { STILL };
-        let still = self.last_news.elapsed() > still_for
-            && threads().all(|it| it.parked.is_none() && it.is_quiet());
-        match self.interrupted {
-            None if still => {
-                self.interrupted = Some(Instant::now());
-                for side in 0..self.tracer.sides.len() {
-                    self.signal(side, libc::SIGINT);
-                }
-            }
-            Some(when) if when.elapsed() > GRACE => self.end(),
-            _ => {}
+        let since = self.progress.1.elapsed();
+        if since <= still_for {
+            return false;
         }
-        true
+        let all_quiet = self
+            .tracer
+            .threads
+            .values_mut()
+            .all(|it| it.parked.is_none() && it.is_quiet());
+        if since > STILL_WITH_PLANS {
+            return true;
+        }
+        all_quiet && !self.tracer.threads.values().any(Thread::has_plans)
     }
 
     /// Leaves the processes that were joined: stops each thread once, and lets it go.

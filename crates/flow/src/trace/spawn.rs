@@ -259,13 +259,15 @@ impl Prepared {
                 len: self.filter.len() as u16,
                 filter: self.filter.as_ptr().cast_mut(),
             };
-            // Without privileges a filter demands `no_new_privs`.
-            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
-                || libc::prctl(
-                    libc::PR_SET_SECCOMP,
-                    libc::SECCOMP_MODE_FILTER,
-                    &raw const program,
-                ) < 0
+            let set_filter = || {
+                let mode = libc::SECCOMP_MODE_FILTER;
+                libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program)
+            };
+            // Without privileges a filter demands `no_new_privs`, and setuid programs gain
+            // nothing. With them everything stays as it is.
+            if set_filter() < 0
+                && (libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+                    || set_filter() < 0)
             {
                 fail(STEP_FILTER);
             }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 /// The result of a call that returns -1 on failure.
 pub(super) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
@@ -350,31 +351,62 @@ pub(super) fn now_ns() -> u64 {
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// How often SIGINT came since [`watch_interrupts`].
-static INTERRUPTS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+/// What signals asked of this process since [`watch_signals`]: how many came.
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+/// The last of them.
+static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// Whether the kernel sent it, as a terminal's `^C`, which the programs get as well.
+static TO_ALL: AtomicBool = AtomicBool::new(false);
 
-/// How often SIGINT came since [`watch_interrupts`].
-pub(super) fn interrupts() -> u32 {
-    INTERRUPTS.load(std::sync::atomic::Ordering::Relaxed)
+/// A request to end that came as a signal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) signal: i32,
+    /// The programs got it, too.
+    pub(super) all: bool,
 }
 
-/// From now on SIGINT does not end this process but is counted, and a session that waits
-/// looks at the count: the programs get the terminal's `^C` too, and end by it.
-pub fn watch_interrupts() {
-    extern "C" fn count(_: libc::c_int) {
-        INTERRUPTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        // One that comes just before `wait` blocks would be overlooked: ring again.
-        // SAFETY: alarm(2) is async-signal-safe.
-        unsafe { libc::alarm(1) };
+/// How many requests to end came so far, and the last one.
+pub(super) fn asked() -> (u32, Asked) {
+    let count = SIGNALS.load(Ordering::Acquire);
+    let signal = LAST_SIGNAL.load(Ordering::Relaxed);
+    (count, Asked { signal, all: TO_ALL.load(Ordering::Relaxed) })
+}
+
+/// How often the kernel interrupts a wait, so that a session looks around: for a request to
+/// end that came just before it, and for calls that sleep.
+const TICK_MICROSECONDS: libc::suseconds_t = 20_000;
+
+/// From now on SIGINT, SIGTERM and SIGHUP do not end this process: a session ends its run,
+/// so that what was seen is drawn.
+pub fn watch_signals() {
+    extern "C" fn count(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo_t.
+        let by_kernel = unsafe { (*info).si_code } == libc::SI_KERNEL;
+        TO_ALL.store(by_kernel, Ordering::Relaxed);
+        LAST_SIGNAL.store(signal, Ordering::Relaxed);
+        SIGNALS.fetch_add(1, Ordering::Release);
     }
-    extern "C" fn ring(_: libc::c_int) {}
+    extern "C" fn tick(_: libc::c_int) {}
     // SAFETY: both handlers do nothing but what is async-signal-safe; without SA_RESTART
     // they make `wait` return EINTR.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_flags = libc::SA_SIGINFO;
         action.sa_sigaction = count as *const () as usize;
-        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
-        action.sa_sigaction = ring as *const () as usize;
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, &raw const action, &raw mut before);
+            // nohup(1) wants a program to outlive its terminal.
+            if signal == libc::SIGHUP && before.sa_sigaction == libc::SIG_IGN {
+                libc::sigaction(signal, &raw const before, std::ptr::null_mut());
+            }
+        }
+        action.sa_flags = 0;
+        action.sa_sigaction = tick as *const () as usize;
         libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+        let every = libc::timeval { tv_sec: 0, tv_usec: TICK_MICROSECONDS };
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
     }
 }

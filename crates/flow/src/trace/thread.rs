@@ -29,6 +29,10 @@ pub(super) struct Thread {
     pub(super) attached: bool,
     /// It runs on the tracer's processor alone.
     pub(super) pinned: bool,
+    /// Its processor time when it was first seen at work since its last stop.
+    working_since: Option<u64>,
+    /// It has computed for so long without a stop that nobody waits for it any more.
+    computes: bool,
 }
 
 impl Thread {
@@ -54,6 +58,8 @@ impl Thread {
             waited: false,
             attached,
             pinned: false,
+            working_since: None,
+            computes: false,
         }
     }
 
@@ -69,24 +75,66 @@ impl Thread {
         self.call.as_ref().is_some_and(|open| match open.kind {
             Kind::Accept | Kind::Receive | Kind::ReceiveMessage => true,
             Kind::Read | Kind::ReadVector => true,
-            Kind::Poll => open.number != libc::SYS_ppoll && forever(open.args[2]),
-            Kind::EpollWait => {
-                open.number != libc::SYS_epoll_pwait2 && forever(open.args[3])
-            }
+            // ppoll(2) has a pointer to its timeout.
+            Kind::Poll if open.number == libc::SYS_ppoll => open.args[2] == 0,
+            Kind::Poll => forever(open.args[2]),
+            Kind::EpollWait if open.number == libc::SYS_epoll_pwait2 => open.args[3] == 0,
+            Kind::EpollWait => forever(open.args[3]),
             _ => false,
         })
     }
 
-    /// Whether it is stopped, asleep or gone: it does nothing before something else does.
-    pub(super) fn is_quiet(&self) -> bool {
-        if self.parked.is_some() || self.listening {
+    /// It stopped: what it did before counts no more.
+    pub(super) fn stops(&mut self) {
+        (self.working_since, self.computes) = (None, false);
+    }
+
+    /// Whether it does nothing before something else does: it is stopped, asleep or gone. One
+    /// that computes for long is left alone, as if it were.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        if self.parked.is_some() || self.listening || self.computes {
             return true;
         }
-        match state(self.tid) {
-            Some(b'S' | b'Z' | b'X') | None => true,
-            Some(b'D') => self.in_vfork,
-            _ => false,
+        match Stat::of(self.tid) {
+            None => true,
+            Some(stat) => match stat.state {
+                b'S' | b'Z' | b'X' => true,
+                b'D' => self.in_vfork,
+                _ => {
+                    let since = *self.working_since.get_or_insert(stat.ticks);
+                    self.computes = stat.ticks.saturating_sub(since) >= COMPUTES_TICKS;
+                    self.computes
+                }
+            },
         }
+    }
+
+    /// Whether it sleeps at this moment.
+    pub(super) fn is_asleep(&self) -> bool {
+        Stat::of(self.tid).is_some_and(|stat| stat.state == b'S')
+    }
+
+    /// Whether it will do something by itself: it computes, or sleeps until a time comes.
+    pub(super) fn has_plans(&self) -> bool {
+        self.computes || self.call.is_none() && sleeps_by_the_clock(self.tid)
+    }
+
+    /// Whether it is in a call that waits for a socket, with a timeout or without.
+    pub(super) fn waits_in_call(&self) -> bool {
+        self.call.as_ref().is_some_and(|open| {
+            matches!(
+                open.kind,
+                Kind::Accept
+                    | Kind::Receive
+                    | Kind::ReceiveMessage
+                    | Kind::ReceiveMessages
+                    | Kind::Read
+                    | Kind::ReadVector
+                    | Kind::Poll
+                    | Kind::Select
+                    | Kind::EpollWait
+            )
+        })
     }
 }
 
@@ -94,16 +142,70 @@ impl Thread {
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     pub(super) id: u64,
+    pub(super) tid: i32,
     pub(super) number: i64,
     pub(super) kind: Kind,
     pub(super) args: [u64; 6],
     pub(super) socket: Option<u64>,
+    /// When it entered the kernel, as in an event.
+    pub(super) entered_ns: u64,
 }
 
-/// The state letter of a thread, from `/proc/TID/stat`.
-fn state(tid: i32) -> Option<u8> {
-    let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
-    // The name, in parentheses, may itself hold any byte: look for the last `)`.
-    let end = stat.iter().rposition(|&byte| byte == b')')?;
-    stat.get(end + 2).copied()
+/// A thread that has computed for so long without a stop is not waited for: in ticks of the
+/// processor time that the kernel counts, a hundredth of a second each. Its own time, not the
+/// clock's: on a busy machine a thread may have to wait for a processor.
+const COMPUTES_TICKS: u64 = 10;
+
+/// What `/proc/TID/stat` says of a thread.
+struct Stat {
+    state: u8,
+    /// The processor time that it has had.
+    ticks: u64,
+}
+
+impl Stat {
+    fn of(tid: i32) -> Option<Stat> {
+        let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
+        // The name, in parentheses, may itself hold any byte: look for the last `)`.
+        let end = stat.iter().rposition(|&byte| byte == b')')?;
+        let mut fields = std::str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');
+        let state = *fields.next()?.as_bytes().first()?;
+        // utime and stime are the fields 14 and 15 of proc_pid_stat(5); the state is 3.
+        let user: u64 = fields.nth(10)?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        Some(Stat { state, ticks: user + system })
+    }
+}
+
+/// Whether a thread sleeps in a call of its own choice that ends by the clock:
+/// `nanosleep(2)`, or one of those that wait for descriptors and have none. `/proc/TID/syscall`
+/// has the number of the call and its arguments.
+fn sleeps_by_the_clock(tid: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/syscall"));
+    let text = text.unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let Some(number) = words.next().and_then(|it| it.parse::<i64>().ok()) else {
+        return false;
+    };
+    let args: Vec<u64> = words
+        .filter_map(|it| u64::from_str_radix(it.trim_start_matches("0x"), 16).ok())
+        .collect();
+    let arg = |at: usize| args.get(at).copied().unwrap_or(0);
+    let timed = |at| (arg(at) as i32) >= 0;
+    match number {
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep => true,
+        libc::SYS_ppoll => arg(2) != 0,
+        libc::SYS_pselect6 => arg(4) != 0,
+        libc::SYS_epoll_pwait => timed(3),
+        libc::SYS_rt_sigtimedwait => arg(2) != 0,
+        // FUTEX_WAIT and its kin have a timeout as their fourth argument.
+        libc::SYS_futex => arg(3) != 0,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_poll => timed(2),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_select => arg(4) != 0,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_epoll_wait => timed(3),
+        _ => false,
+    }
 }

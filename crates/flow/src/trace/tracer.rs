@@ -16,7 +16,7 @@ use super::sys::{self, Resume, Status, Stop, SyscallStop};
 use super::thread::{Open, Thread};
 use super::turns::Turns;
 use super::unwind::Unwind;
-use super::{decode, names, spawn};
+use super::{address, decode, names, spawn};
 use crate::event::{
     Call, Change, Event, Note, Observed, Printed, Process, Protocol, Return, Side, Source,
 };
@@ -28,14 +28,26 @@ pub(super) struct SideState {
     pub(super) name: String,
     /// Its first process.
     pub(super) main: i32,
-    /// It listens, or has bound a datagram socket.
+    /// It listens, or has bound a datagram socket to a port of its choice.
     pub(super) listens: bool,
+    /// It has bound a datagram socket to any port: a server's, or one for its own questions.
+    pub(super) binds: bool,
     /// Its first process has ended.
-    pub(super) has_ended: bool,
+    pub(super) main_has_ended: bool,
+    /// How that process ended: the exit status, or 128 and the signal.
+    pub(super) status: i32,
+    /// Calls about sockets that it made.
+    pub(super) calls: u64,
     /// Why its program did not run.
     pub(super) failure: Option<spawn::SpawnError>,
     noted_io_uring: bool,
 }
+
+/// A call that has slept for so long, in nanoseconds, with nobody else at work, waits.
+const ASLEEP_NS: u64 = 15_000_000;
+
+/// Bytes of one write that are searched for what somebody waits for.
+const PRINTED_BYTES: usize = 64 * 1024;
 
 /// What becomes of the captured packets besides their events.
 pub(super) type RawPackets =
@@ -65,6 +77,11 @@ pub(super) struct Tracer {
     hashed: std::collections::HashSet<String>,
     next_id: u64,
     births: u64,
+    /// What the programs may print that somebody waits for, and what of it they have printed.
+    pub(super) awaited_lines: Vec<String>,
+    pub(super) seen_lines: std::collections::HashSet<String>,
+    /// Counts up with everything by which the run gets on.
+    pub(super) progress: u64,
     /// Sides and descriptors of `epoll(7)` instances that watch sockets.
     epolls: std::collections::HashSet<(i32, i32)>,
     /// The latest call on each socket, as a comment on its packets.
@@ -95,6 +112,9 @@ impl Tracer {
             hashed: std::collections::HashSet::new(),
             next_id: 1,
             births: 0,
+            awaited_lines: Vec::new(),
+            seen_lines: std::collections::HashSet::new(),
+            progress: 0,
             epolls: std::collections::HashSet::new(),
             latest: std::collections::HashMap::new(),
             connecting: std::collections::HashMap::new(),
@@ -151,7 +171,10 @@ impl Tracer {
             name,
             main,
             listens: false,
-            has_ended: false,
+            binds: false,
+            main_has_ended: false,
+            status: 0,
+            calls: 0,
             failure: None,
             noted_io_uring: false,
         });
@@ -196,6 +219,9 @@ impl Tracer {
     /// Takes a status: works on it at once, or holds it until the thread's turn comes.
     pub(super) fn handle(&mut self, status: Status) {
         let stop = status.stop();
+        if let Some(thread) = self.threads.get_mut(&status.tid) {
+            thread.stops();
+        }
         let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
         if !self.threads.contains_key(&status.tid) && !ended {
             self.adopt(status.tid);
@@ -275,7 +301,8 @@ impl Tracer {
     pub(super) fn work(&mut self, status: Status) {
         let tid = status.tid;
         match status.stop() {
-            Stop::Exited(_) | Stop::Killed(_) => self.on_end(tid),
+            Stop::Exited(status) => self.on_end(tid, status),
+            Stop::Killed(signal) => self.on_end(tid, 128 + signal),
             Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 self.on_syscall(tid);
                 self.go_on(tid, 0);
@@ -325,6 +352,7 @@ impl Tracer {
     }
 
     fn process(&mut self, side: usize, pid: i32, what: Change) {
+        self.progress += 1;
         let time_ns = self.now();
         self.emit(Event::Process(Process {
             time_ns,
@@ -397,7 +425,7 @@ impl Tracer {
         }
     }
 
-    fn on_end(&mut self, tid: i32) {
+    fn on_end(&mut self, tid: i32, status: i32) {
         self.drain();
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
@@ -411,7 +439,8 @@ impl Tracer {
         }
         let side = &mut self.sides[thread.side];
         if side.main == tid {
-            side.has_ended = true;
+            side.main_has_ended = true;
+            side.status = status;
             side.failure = spawn::failure(tid);
         }
     }
@@ -456,7 +485,9 @@ impl Tracer {
         }
         match traced.kind {
             Kind::Processors if thread_is_pinned => {
-                let open = Open { id: 0, number, kind: traced.kind, args, socket: None };
+                let entered_ns = u64::MAX;
+                let (id, kind, socket) = (0, traced.kind, None);
+                let open = Open { id, tid, number, kind, args, socket, entered_ns };
                 self.set_call(tid, open);
                 return;
             }
@@ -464,6 +495,9 @@ impl Tracer {
             Kind::SetProcessors if args[0] == 0 => self.forget_pin(tid),
             Kind::SetProcessors => self.forget_pin(args[0] as i32),
             _ => {}
+        }
+        if !self.awaited_lines.is_empty() {
+            self.look_for_lines(tid, traced.kind, &args);
         }
         let Some(socket) = self.concerns_sockets(tid, pid, traced.kind, &args) else {
             self.on_other_write(tid, pid, side, traced.kind, &args);
@@ -510,7 +544,28 @@ impl Tracer {
         };
         self.emit(Event::Call(call));
         let kind = traced.kind;
-        self.set_call(tid, Open { id, number, kind, args, socket });
+        let entered_ns = self.now();
+        self.sides[side].calls += 1;
+        self.set_call(tid, Open { id, tid, number, kind, args, socket, entered_ns });
+    }
+
+    /// Looks for what somebody waits for in what a program is about to print.
+    fn look_for_lines(&mut self, tid: i32, kind: Kind, args: &[u64; 6]) {
+        let is_output =
+            matches!(args[0] as i32, libc::STDOUT_FILENO | libc::STDERR_FILENO);
+        let memory = Memory { tid, data_bytes: PRINTED_BYTES };
+        let data = match kind {
+            Kind::Write if is_output => memory.data(args[1], args[2]),
+            Kind::WriteVector if is_output => {
+                memory.vector_data(args[1], args[2], u64::MAX)
+            }
+            _ => return,
+        };
+        let has = |line: &&String| {
+            let line = line.as_bytes();
+            line.is_empty() || data.bytes.windows(line.len()).any(|it| it == line)
+        };
+        self.seen_lines.extend(self.awaited_lines.iter().filter(has).cloned());
     }
 
     /// A program writes to what is no socket: it prints, or its Python tells its lines.
@@ -650,15 +705,8 @@ impl Tracer {
             }
             _ => {}
         }
-        let of_datagrams = || {
-            let socket = self.sockets.get(open.socket?)?;
-            Some(socket.kind == "SOCK_DGRAM" && !socket.family.contains("NETLINK"))
-        };
-        if !failed
-            && (open.kind == Kind::Listen
-                || open.kind == Kind::Bind && of_datagrams() == Some(true))
-        {
-            self.sides[side].listens = true;
+        if !failed {
+            self.on_success(side, &open, value);
         }
         let returned = Return {
             time_ns: self.now(),
@@ -672,6 +720,67 @@ impl Tracer {
             observed: Observed::default(),
         };
         self.emit(Event::Return(returned));
+    }
+
+    /// Notes what a call that succeeded means for its side, and whether the run got on by it:
+    /// looking at what is there, or has not come, is no progress.
+    fn on_success(&mut self, side: usize, open: &Open, value: i64) {
+        let datagrams = || {
+            let socket = self.sockets.get(open.socket?)?;
+            let is = socket.kind == "SOCK_DGRAM" && !socket.family.contains("NETLINK");
+            // Port 0 lets the kernel choose.
+            is.then(|| address::asks_for_a_port(&self.memory(open.tid), &open.args))
+        };
+        let state = &self.sides[side];
+        let (listens, binds) = match open.kind {
+            Kind::Listen => (true, state.binds),
+            Kind::Bind => match datagrams() {
+                Some(chosen) => (state.listens || chosen, true),
+                None => (state.listens, state.binds),
+            },
+            _ => (state.listens, state.binds),
+        };
+        (self.sides[side].listens, self.sides[side].binds) = (listens, binds);
+        let moved = matches!(
+            open.kind,
+            Kind::Send
+                | Kind::SendMessage
+                | Kind::SendMessages
+                | Kind::Write
+                | Kind::WriteVector
+                | Kind::Receive
+                | Kind::ReceiveMessage
+                | Kind::ReceiveMessages
+                | Kind::Read
+                | Kind::ReadVector
+                | Kind::SendFile
+                | Kind::Splice
+        ) && value > 0;
+        let changed = matches!(
+            open.kind,
+            Kind::Accept
+                | Kind::Connect
+                | Kind::Bind
+                | Kind::Listen
+                | Kind::Shutdown
+                | Kind::Close
+        );
+        if moved || changed {
+            self.progress += 1;
+        }
+    }
+
+    /// Marks the calls that sleep, although nobody else runs: what they wait for comes from
+    /// outside, or by the clock.
+    pub(super) fn mark_asleep(&mut self) {
+        let now = self.now();
+        for thread in self.threads.values_mut() {
+            let entered = thread.call.as_ref().map(|open| open.entered_ns);
+            let long = entered.is_some_and(|it| now.saturating_sub(it) >= ASLEEP_NS);
+            if long && !thread.waited && thread.parked.is_none() && thread.is_asleep() {
+                thread.waited = true;
+            }
+        }
     }
 
     /// Asks a socket for its addresses and tells what is new.

@@ -7,8 +7,9 @@
 //! happens each time.
 //!
 //! A turn passes on only when nobody else is on their way: each other thread is stopped or
-//! asleep. A thread that computes for long keeps the others waiting for [`PATIENCE`] at
-//! most.
+//! asleep. A thread that computes for a tenth of a second without a stop is left to itself
+//! until it stops again; one that waits for a disk keeps the others waiting for [`PATIENCE`]
+//! at most.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::thread::Thread;
 
 /// How long one thread's running may keep another waiting.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whose turn it is.
 #[derive(Debug)]
@@ -48,10 +49,10 @@ impl Turns {
 
     /// Whether it is time for the next turn: somebody waits for it, and nobody else is on
     /// their way.
-    pub(super) fn may_pass(&self, threads: &BTreeMap<i32, Thread>) -> bool {
+    pub(super) fn may_pass(&self, threads: &mut BTreeMap<i32, Thread>) -> bool {
         threads.values().any(|thread| thread.parked.is_some())
             && (self.since.elapsed() >= PATIENCE
-                || threads.values().all(Thread::is_quiet))
+                || threads.values_mut().all(Thread::is_quiet))
     }
 
     /// The thread whose turn comes now.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use flow::event::{Change, Event};
 use libtest_mimic::{Failed, Trial};
 
-use crate::tool::{self, Run, flow, log, run, trial, until};
+use crate::tool::{self, Run, flow, log, run, says, trial, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -35,15 +35,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn shell(script: &str) -> Run {
     run(&mut flow(&["--", "sh", "-c", script]))
-}
-
-/// What the drawing says of how the programs ended.
-fn says(run: &Run, what: &str) -> Result<(), Failed> {
-    if run.stdout.contains(what) {
-        Ok(())
-    } else {
-        Err(format!("nothing of {what:?} in:\n{}{}", run.stdout, run.stderr).into())
-    }
 }
 
 fn same_output() -> Result<(), Failed> {
@@ -385,21 +376,8 @@ fn ordinary_user() -> Result<(), Failed> {
         return Ok(()); // Then every other test is this test.
     }
     // Where neither the program nor Python may be read by others, there is nothing to see.
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755))
-        .expect("let others in");
-    let shared = folder.path().join("flow");
-    testkit::copy_program(env!("CARGO_BIN_EXE_flow"), &shared);
     let script =
         "socket=__import__('socket'); a,b=socket.socketpair(); a.send(b'as nobody')";
-    let python = ["/usr/bin/python3", "python3"];
-    let python = python.iter().find(|it| std::path::Path::new(it).exists());
-    let run = run(Command::new("setpriv")
-        .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"])
-        .arg(&shared)
-        .args(["--", python.unwrap_or(&"python3"), "-c", script])
-        .current_dir("/")
-        .stdin(Stdio::null()));
+    let run = tool::as_nobody(&["--", "/usr/bin/python3", "-c", script]);
     says(&run, "as nobody")
 }

@@ -13,6 +13,8 @@ mod conversations;
 #[cfg(target_os = "linux")]
 mod strace;
 #[cfg(target_os = "linux")]
+mod strangers;
+#[cfg(target_os = "linux")]
 mod tool;
 
 use libtest_mimic::{Arguments, Trial};
@@ -25,6 +27,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(behaviour::trials());
         trials.extend(conversations::trials());
         trials.extend(strace::trials());
+        trials.extend(strangers::trials());
     }
     #[cfg(not(target_os = "linux"))]
     trials.push(Trial::test("tracing_needs_linux", || Ok(())).with_ignored_flag(true));

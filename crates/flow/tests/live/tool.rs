@@ -175,3 +175,28 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
+
+/// What the drawing says of how the programs ended.
+pub(crate) fn says(run: &Run, what: &str) -> Result<(), Failed> {
+    if run.stdout.contains(what) {
+        Ok(())
+    } else {
+        Err(format!("nothing of {what:?} in:\n{}{}", run.stdout, run.stderr).into())
+    }
+}
+
+/// Runs flow as an ordinary user, from a place that one may read.
+pub(crate) fn as_nobody(args: &[&str]) -> Run {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755))
+        .expect("let others in");
+    let shared = folder.path().join("flow");
+    testkit::copy_program(env!("CARGO_BIN_EXE_flow"), &shared);
+    run(Command::new("setpriv")
+        .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"])
+        .arg(&shared)
+        .args(args)
+        .current_dir("/")
+        .stdin(Stdio::null()))
+}
