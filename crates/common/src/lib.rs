@@ -13,4 +13,4 @@ mod text;
 pub use arguments::{Address, Message};
 pub use failure::{During, Failure, exit_code, internet_address, report};
 pub use memory::PeakMemory;
-pub use text::{Escaped, PythonAddress, write_line};
+pub use text::{Escaped, PythonAddress, Visible, is_hidden, write_line};

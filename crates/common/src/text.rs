@@ -55,26 +55,51 @@ pub struct Escaped<'a>(pub &'a [u8]);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for letter in chunk.valid().chars() {
-                match letter {
-                    '\\' => formatter.write_str("\\\\")?,
-                    '\n' => formatter.write_str("\\n")?,
-                    '\r' => formatter.write_str("\\r")?,
-                    '\t' => formatter.write_str("\\t")?,
-                    _ if is_hidden(letter) => {
-                        hexadecimal(
-                            formatter,
-                            letter.encode_utf8(&mut [0; 4]).as_bytes(),
-                        )?;
-                    }
-                    _ => formatter.write_char(letter)?,
-                }
-            }
-            hexadecimal(formatter, chunk.invalid())?;
-        }
-        Ok(())
+        escape(formatter, self.0, |letter| match letter {
+            '\\' => Some("\\\\"),
+            '\n' => Some("\\n"),
+            '\r' => Some("\\r"),
+            '\t' => Some("\\t"),
+            _ => None,
+        })
     }
+}
+
+/// A line that another program wrote for a terminal, or a word of the user's, without what
+/// a terminal would obey.
+///
+/// It hides what [`Escaped`] hides, in the same form. But backslashes and tabs stand as they
+/// are, so that text which was escaped already is not escaped again.
+#[derive(Clone, Copy, Debug)]
+pub struct Visible<'a>(pub &'a [u8]);
+
+impl Display for Visible<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let as_it_is = |letter| (letter == '\t').then_some("\t");
+        escape(formatter, self.0, as_it_is)
+    }
+}
+
+/// Writes `bytes`: a letter for which `special` has a form in that form, what is hidden or
+/// no UTF-8 in hexadecimal, the rest as it is.
+fn escape(
+    formatter: &mut fmt::Formatter<'_>,
+    bytes: &[u8],
+    special: impl Fn(char) -> Option<&'static str>,
+) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if let Some(form) = special(letter) {
+                formatter.write_str(form)?;
+            } else if is_hidden(letter) {
+                hexadecimal(formatter, letter.encode_utf8(&mut [0; 4]).as_bytes())?;
+            } else {
+                formatter.write_char(letter)?;
+            }
+        }
+        hexadecimal(formatter, chunk.invalid())?;
+    }
+    Ok(())
 }
 
 fn hexadecimal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
@@ -85,7 +110,7 @@ fn hexadecimal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result 
 /// categories Cc (control), Cf (format), Zl and Zp (line and paragraph separator), and
 /// the other characters that are ignored where they cannot be shown
 /// (`Default_Ignorable_Code_Point`).
-fn is_hidden(letter: char) -> bool {
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}'
@@ -181,5 +206,20 @@ mod tests {
             assert!(!shown.chars().any(char::is_control), "{shown:?}");
         }
         assert_eq!(show(br"\x1b"), r"\\x1b");
+    }
+
+    #[test]
+    fn a_line_hides_what_bytes_hide_and_keeps_backslashes_and_tabs() {
+        let line = |bytes: &[u8]| Visible(bytes).to_string();
+        assert_eq!(
+            line(b"a\\x1b[2J\x1b[2J\tb\r\n\xff"),
+            "a\\x1b[2J\\x1b[2J\tb\\x0d\\x0a\\xff"
+        );
+        for letter in ('\0'..=char::MAX)
+            .filter(|letter| !matches!(letter, '\\' | '\t' | '\n' | '\r'))
+        {
+            let bytes = letter.to_string().into_bytes();
+            assert_eq!(line(&bytes), show(&bytes));
+        }
     }
 }
