@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
+use crate::interrupt;
 use crate::page::Page;
 use crate::run::Programs;
 use crate::run::places::{self, Target};
@@ -89,11 +90,20 @@ fn build(
     build.current_dir(root).stdin(Stdio::null());
     let names: Vec<&str> = wanted.iter().map(|(_, binary)| &**binary).collect();
     let what = format!("build {}", names.join(", "));
-    match build.status() {
+    match status(&mut build) {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(format!("{what}: cargo failed; fix what it reports above")),
         Err(error) => Err(format!("{what}: {error}; is cargo on PATH?")),
     }
+}
+
+/// Runs cargo to its end. Should this process be killed meanwhile, cargo and its compilers end
+/// as well.
+///
+/// Call it while the process has one thread.
+pub(crate) fn status(build: &mut Command) -> io::Result<ExitStatus> {
+    let (name, value) = interrupt::guard()?;
+    build.env(name, value).status()
 }
 
 /// Makes a quiet cargo show how far it is, and nothing where there is nothing to build; the

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::Error;
@@ -31,7 +32,8 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
         build.args(["-p", "flow", "--bin", "flow"]);
     }
     build.current_dir(workspace::root()).stdin(Stdio::null());
-    let built = build.status().map_err(Error::io("build the checker"))?;
+    let built =
+        crate::build::status(&mut build).map_err(Error::io("build the checker"))?;
     if !built.success() {
         let reason = "cargo failed; fix what it reports above";
         return Err(Error::new(format!("build the checker: {reason}")));
@@ -40,8 +42,20 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     let checker = own.with_file_name(format!("check{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new(&checker);
     command.args(task).args(&options.arguments);
-    let status = command.status().map_err(Error::io("start the checker"))?;
-    // A signal ended it: what a shell would say.
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(130);
+    hand_over(command).map_err(Error::io("start the checker"))
+}
+
+/// Replaces this process by the command, so that all signals are the command's.
+#[cfg(unix)]
+fn hand_over(mut command: Command) -> io::Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+    crate::interrupt::dismiss_guard();
+    Err(command.exec())
+}
+
+#[cfg(not(unix))]
+fn hand_over(mut command: Command) -> io::Result<ExitCode> {
+    let status = command.status()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
 }

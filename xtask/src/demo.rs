@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use netlab::Network;
 
-use crate::build;
 use crate::jobs::{Job, find, jobs, title, verify_all};
 use crate::page::{Page, Scene};
 use crate::runner::{self, Runner};
@@ -13,6 +12,7 @@ use crate::screen::{self, BAD, BOLD, DIM, GOOD, Screen, styled};
 use crate::verdict::{Verdict, Verified};
 use crate::workspace::{self, Lesson};
 use crate::{Error, Status};
+use crate::{build, interrupt};
 
 /// The lesson that is shown when none is named: the document's own.
 pub(crate) const FIRST: &str = "tcp-echo";
@@ -87,7 +87,15 @@ pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
         }
         _ => demo.course(&course),
     };
-    ended.map_err(Error::io("write to standard output"))?
+    match ended {
+        Ok(ended) => ended,
+        // Who read it has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Status::AsDocumented)
+        }
+        Err(_) if interrupt::asked() => Err(Error::new("interrupted by a signal")),
+        Err(error) => Err(Error::io("write to standard output")(error)),
+    }
 }
 
 struct Demo<'a, W> {

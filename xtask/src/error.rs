@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use common::Visible;
+
 use crate::page::Diagnostic;
 
 /// How a task ended: an exit status with its meaning.
@@ -18,23 +20,50 @@ pub enum Status {
 
 /// Why a task could not do its work: `attempt: reason; what to do`, on one line.
 #[derive(Debug)]
-pub struct Error(String);
+pub struct Error {
+    message: String,
+    status: u8,
+}
 
 impl Error {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Error(message.into())
+        Error { message: message.into(), status: 1 }
+    }
+
+    /// The command line is wrong: it names what there is not.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error { message: message.into(), status: 2 }
+    }
+
+    /// The exit status that goes with it.
+    pub fn status(&self) -> u8 {
+        self.status
     }
 
     /// Puts the attempt before the system's reason.
     pub(crate) fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
-        move |error| Error::new(format!("{attempt}: {error}"))
+        move |error| {
+            // EAGAIN of fork(2) and clone(2).
+            let advice = match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    "; the limit of processes is reached: end some, or raise it with ulimit -u"
+                }
+                _ => "",
+            };
+            Error::new(format!("{attempt}: {error}{advice}"))
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // It may name what a user typed or what a file holds; several errors are several lines.
+        for (at, line) in self.message.split('\n').enumerate() {
+            let newline = if at == 0 { "" } else { "\n" };
+            write!(f, "{newline}{}", Visible(line.as_bytes()))?;
+        }
+        Ok(())
     }
 }
 
@@ -48,6 +77,7 @@ impl From<String> for Error {
 
 impl From<Vec<Diagnostic>> for Error {
     fn from(faults: Vec<Diagnostic>) -> Self {
-        Error(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        let faults = faults.iter().map(ToString::to_string);
+        Error::new(faults.collect::<Vec<_>>().join("\n"))
     }
 }

@@ -8,13 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use common::Visible;
 use netlab::Network;
 
 use crate::Error;
+use crate::interrupt;
 use crate::page::{Page, Scene};
 use crate::runner::Runner;
 use crate::verdict::Verified;
 use crate::workspace::Lesson;
+
+/// Why not all jobs were done.
+const INTERRUPTED: &str = "interrupted by a signal";
 
 /// A scene with its place.
 pub(crate) type Job<'a> = (&'a Page, &'a Scene);
@@ -42,13 +47,23 @@ pub(crate) fn find(
     let is = |(page, scene): &Job<'_>| scene.name == word || title(page, scene) == word;
     jobs.iter().position(is).ok_or_else(|| {
         let names: Vec<_> = jobs.iter().map(|(p, s)| title(p, s)).collect();
-        Error::new(format!(
-            "find scene `{}` of {}: no such scene; there are: {}",
-            crate::bytes::shown(word.as_bytes()),
+        Error::usage(format!(
+            "find scene `{}` of {}: no such scene; {}there are: {}",
+            Visible(word.as_bytes()),
             lesson.directory,
+            did_you_mean(word, &names),
             names.join(", ")
         ))
     })
+}
+
+/// `did you mean NAME? `, where one of the names looks like the word.
+pub(crate) fn did_you_mean(word: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match similar::get_close_matches(word, &names, 1, 0.6).first() {
+        Some(name) => format!("did you mean {name}? "),
+        None => String::new(),
+    }
 }
 
 /// Runs all jobs, as many at once as there are processors where the network allows it, and
@@ -65,17 +80,23 @@ pub(crate) fn verify_all(
     };
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
+    // One after another, until there is none left or a signal asks for the end.
+    let work = |sender: mpsc::Sender<(usize, Verified)>| {
+        while !interrupt::asked() {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((page, scene)) = jobs.get(at) else { return };
+            let _ = sender.send((at, runner.verify(root, page, scene, &mut |_| {})));
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..workers.min(jobs.len()) {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((page, scene)) = jobs.get(at) else { return };
-                    let _ =
-                        sender.send((at, runner.verify(root, page, scene, &mut |_| {})));
-                }
-            });
+        for worker in 0..workers.min(jobs.len()) {
+            let sender = sender.clone();
+            let thread = thread::Builder::new().name(format!("worker {worker}"));
+            // With fewer threads than processors it is slower, and no other.
+            match thread.spawn_scoped(scope, || work(sender)) {
+                Err(error) if worker == 0 => return Err(error),
+                _ => {}
+            }
         }
         drop(sender);
         let mut early = BTreeMap::new();
@@ -88,5 +109,9 @@ pub(crate) fn verify_all(
             }
         }
         Ok(())
-    })
+    })?;
+    if interrupt::asked() {
+        return Err(io::Error::other(INTERRUPTED));
+    }
+    Ok(())
 }

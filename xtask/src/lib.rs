@@ -11,7 +11,6 @@
 //! talk to each other, each in a terminal of its own.
 
 pub mod build;
-pub mod bytes;
 pub mod error;
 pub mod figures;
 pub mod interrupt;

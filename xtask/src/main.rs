@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use xtask::{Status, bench, check, ci, copy, demo, flow, new_lesson, tidy, update};
+use xtask::{
+    Status, bench, check, ci, copy, demo, flow, interrupt, new_lesson, tidy, update,
+};
 
 /// Runs what the lessons say, and verifies what they show
 #[derive(Debug, Parser)]
@@ -69,13 +71,14 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::bench(&options),
         Task::Ci => ci::ci(),
     };
+    interrupt::dismiss_guard();
     match ended {
         Ok(Status::AsDocumented) => ExitCode::SUCCESS,
         Ok(Status::Failed) => ExitCode::FAILURE,
         Ok(Status::Skipped) => ExitCode::from(77),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "{error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.status())
         }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut start = 0;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let end = start + line.len();
+        // Some editors begin a file with a byte order mark, which is no part of its text.
+        let line = line.strip_prefix('\u{feff}').filter(|_| start == 0).unwrap_or(line);
         match (open, fence(line)) {
             (None, Some((marks, info))) => {
                 open = Some(marks);

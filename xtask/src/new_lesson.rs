@@ -48,7 +48,7 @@ pub fn new_lesson(options: &Options) -> Result<Status, Error> {
 
 /// Makes the lesson in the checkout at `root`, and says its folder's name.
 fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
-    let attempt = format!("make lesson `{}`", crate::bytes::shown(name.as_bytes()));
+    let attempt = format!("make lesson `{}`", common::Visible(name.as_bytes()));
     let lessons = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
     let number = free(root, &lessons, name, number)
         .map_err(|why| Error::new(format!("{attempt}: {why}")))?;

@@ -19,6 +19,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use common::{Visible, is_hidden};
+
 use crate::figures::Mark;
 use crate::markdown::{self, Block};
 
@@ -115,7 +117,8 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path.display(), self.line, self.message)
+        let text = format!("{}:{}: {}", self.path.display(), self.line, self.message);
+        Visible(text.as_bytes()).fmt(f)
     }
 }
 
@@ -217,6 +220,19 @@ impl Page {
         // `update` draws a flow where there is none yet.
         if lines.is_empty() && !matches!(meaning, Meaning::Flow(_)) {
             return Err(at_fence("the block is empty".into()));
+        }
+        // What it would make a terminal do, a reader of the page cannot see either.
+        for (at, line) in lines.iter().enumerate() {
+            if let Some(hidden) = line.chars().find(|c| *c != '\t' && is_hidden(*c)) {
+                let code = u32::from(hidden);
+                return Err((
+                    fence_line + 1 + at,
+                    format!(
+                        "the line holds U+{code:04X}, which a terminal obeys or shows as \
+                         nothing: take it out"
+                    ),
+                ));
+            }
         }
         // A fence with words cannot close a block: the one that should have is missing.
         let opens = |line: &String| {
@@ -427,6 +443,8 @@ mod tests {
                 "page.md:5: terminal `a`",
             ),
             ("```bash\nls\n```\n", "page.md:1: unknown block `bash`"),
+            ("```console a\n$ a\nb\u{202e}\n```\n", "page.md:3: the line holds U+202E"),
+            ("```con\x1b[2Jsole\n```\n", "page.md:1: unknown block `con\\x1b[2Jsole`"),
             (
                 "```console flow\n$ a\n```\n",
                 "page.md:1: a terminal cannot be called `flow`",

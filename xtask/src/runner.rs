@@ -55,6 +55,14 @@ impl Runner {
             let missing = self.programs.resolve(&step.words, folder).err()?;
             missing.is_not_installed().then(|| missing.to_string())
         });
+        if self.network == Network::Host
+            && let Err(error) = loopback()
+        {
+            let why = format!(
+                "the loopback interface is down ({error}): sudo ip link set lo up"
+            );
+            return Some(missing.unwrap_or(why));
+        }
         let mut lines = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
         missing.or_else(|| {
             let ipv6 = lines.any(|line| transcript::names_ipv6(line));
@@ -146,6 +154,13 @@ fn mismatches(page: &Page, scene: &Scene, came: &[Vec<String>]) -> Vec<Mismatch>
         Some(Mismatch { fault, diff })
     };
     differences.zip(&scene.terminals).filter_map(mismatch).collect()
+}
+
+/// Whether the loopback interface leads anywhere: connect(2) of a datagram socket sends nothing
+/// and looks for the way.
+fn loopback() -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, 9))
 }
 
 /// Waits for this process's turn on the host's network; others hold the same folder.

@@ -13,7 +13,7 @@ use crate::runner::{self, Runner};
 use crate::verdict::{Verdict, Verified};
 use crate::workspace;
 use crate::{Error, Status};
-use crate::{flow, transcript};
+use crate::{flow, interrupt, transcript};
 
 /// What `update` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,6 +62,9 @@ pub fn update(options: &Options) -> Result<Status, Error> {
     for page in &pages {
         let path = page.path.display();
         let (text, problems) = rewritten(&runner, &root, page);
+        if interrupt::asked() {
+            return Err(Error::new("update the pages: interrupted by a signal"));
+        }
         for problem in problems {
             say(problem)?;
             ended = Status::Failed;
@@ -81,7 +84,7 @@ pub fn update(options: &Options) -> Result<Status, Error> {
 fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let mut problems = Vec::new();
-    for scene in &page.scenes {
+    for scene in page.scenes.iter().take_while(|_| !interrupt::asked()) {
         let verified = runner.verify(root, page, scene, &mut |_| {});
         match (&verified.verdict, &verified.outcome) {
             (Verdict::Differs(_), Some(outcome)) => {
@@ -104,7 +107,7 @@ fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>)
             _ => problems.push(verified.explain().trim_end().to_owned()),
         }
     }
-    for flow in &page.flows {
+    for flow in page.flows.iter().take_while(|_| !interrupt::asked()) {
         match flow_edit(runner, root, page, flow) {
             Ok(edit) => edits.extend(edit),
             Err(problem) => problems.push(problem),

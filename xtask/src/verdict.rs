@@ -49,19 +49,38 @@ impl Verified {
             Verdict::Matches | Verdict::Skipped(_) => {}
             Verdict::Differs(mismatches) => {
                 for Mismatch { fault, diff } in mismatches {
-                    let _ = writeln!(text, "{fault} (- the page, + the run)\n{diff}");
+                    let _ = writeln!(text, "{fault} (- the page, + the run)");
+                    for line in first_and_last(&diff.lines().collect::<Vec<_>>()) {
+                        let _ = writeln!(text, "{line}");
+                    }
+                    text.push('\n');
                 }
             }
             Verdict::Stopped(fault) => {
                 let _ = writeln!(text, "{fault}");
-                let shown = self.outcome.iter().flat_map(|outcome| &outcome.terminals);
-                for line in shown.flatten() {
-                    let _ = writeln!(text, "  {}", shortened(line));
+                for lines in self.outcome.iter().flat_map(|outcome| &outcome.terminals) {
+                    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                    for line in first_and_last(&lines) {
+                        let _ = writeln!(text, "  {}", shortened(&line));
+                    }
                 }
             }
         }
         text
     }
+}
+
+/// What fits of many lines into a message.
+fn first_and_last(lines: &[&str]) -> Vec<String> {
+    const MOST_LINES: usize = 200;
+    let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    if lines.len() <= MOST_LINES {
+        return owned(lines);
+    }
+    let mut kept: Vec<String> = owned(&lines[..MOST_LINES / 2]);
+    kept.push(format!("… ({} lines)", lines.len() - MOST_LINES));
+    kept.extend(owned(&lines[lines.len() - MOST_LINES / 2..]));
+    kept
 }
 
 /// A line that fits into a message.

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Error;
+use crate::jobs::did_you_mean;
 use crate::page::{Diagnostic, Page};
 
 /// The root of the checkout.
@@ -135,7 +137,7 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
 pub fn lesson_and_scene<'a>(
     root: &Path,
     word: &'a str,
-) -> Result<(Lesson, Option<&'a str>), String> {
+) -> Result<(Lesson, Option<&'a str>), Error> {
     let word = word.strip_prefix("lessons/").unwrap_or(word);
     let (word, scene) = word.split_once('/').unwrap_or((word, ""));
     Ok((lesson(root, word)?, Some(scene).filter(|scene| !scene.is_empty())))
@@ -145,18 +147,22 @@ pub fn lesson_and_scene<'a>(
 ///
 /// # Errors
 /// A message that lists the right words.
-pub fn lesson(root: &Path, word: &str) -> Result<Lesson, String> {
-    let lessons = lessons(root).map_err(|error| format!("read lessons/: {error}"))?;
+pub fn lesson(root: &Path, word: &str) -> Result<Lesson, Error> {
+    let lessons = lessons(root).map_err(Error::io("read lessons/"))?;
     if let Some(lesson) = lessons.iter().find(|lesson| lesson.is_called(word)) {
         return Ok(lesson.clone());
     }
+    let short: Vec<&str> = lessons.iter().map(Lesson::name).collect();
+    let hint = did_you_mean(word, &short);
     let names = lessons.iter().map(|lesson| match lesson.number() {
         Some(number) => format!("{number} {}", lesson.name()),
         None => lesson.name().to_owned(),
     });
     let names = names.collect::<Vec<_>>().join(", ");
-    let word = crate::bytes::shown(word.as_bytes());
-    Err(format!("find lesson `{word}`: no such lesson; there are: {names}"))
+    let word = common::Visible(word.as_bytes());
+    let message =
+        format!("find lesson `{word}`: no such lesson; {hint}there are: {names}");
+    Err(Error::usage(message))
 }
 
 #[cfg(test)]

@@ -87,6 +87,10 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) free: bool,
 
+    /// Draws this log instead where the system does not allow tracing.
+    #[arg(long, value_name = "LOG.json", hide = true)]
+    pub(crate) recording: Option<PathBuf>,
+
     /// Starts the next program when somebody is at this port: listens there, or has bound a
     /// datagram socket to it. Once for each program after the first.
     #[arg(long, value_name = "PORT", conflicts_with = "wait_line")]

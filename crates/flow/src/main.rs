@@ -13,6 +13,9 @@ use cli::{Cli, Color, Command, Format};
 use flow::draw;
 use flow::event::Log;
 
+/// The exit status where the system does not allow the drawing.
+const REFUSED: u8 = 77;
+
 /// Why the program ends without a drawing: a message, and the exit status.
 struct ExitError {
     message: String,
@@ -27,7 +30,7 @@ impl ExitError {
 
     /// The system here does not allow it.
     fn refused(message: impl Into<String>) -> ExitError {
-        ExitError { message: message.into(), status: 77 }
+        ExitError { message: message.into(), status: REFUSED }
     }
 }
 
@@ -36,6 +39,13 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Some(Command::Show { log }) => show(log, &cli),
         None => live(&cli),
+    };
+    let done = match (done, &cli.recording) {
+        (Err(refusal), Some(log)) if refusal.status == REFUSED => {
+            let _ = writeln!(io::stderr(), "{}", refusal.message);
+            show(log, &cli)
+        }
+        (done, _) => done,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,10 +38,9 @@ impl Network {
         match self {
             Network::Host => has_it(),
             // A network belongs to a thread; this one is gone with its own.
-            Network::Private => std::thread::scope(|scope| {
-                let look = || PrivateNetwork::enter().is_ok_and(|_network| has_it());
-                scope.spawn(look).join().unwrap_or(false)
-            }),
+            Network::Private => std::thread::Builder::new()
+                .spawn(move || PrivateNetwork::enter().is_ok_and(|_network| has_it()))
+                .is_ok_and(|look| look.join().unwrap_or(false)),
         }
     }
 }

@@ -6,7 +6,6 @@
 )]
 
 use std::fs::File;
-#[cfg(unix)]
 use std::io;
 use std::io::Read;
 #[cfg(unix)]
@@ -70,6 +69,94 @@ pub fn adopt_orphans() {
     // SAFETY: prctl with this option takes one number.
     unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong);
+    }
+}
+
+/// A process that outlives this one for a moment, should this one be killed: see [`guard`].
+#[derive(Debug)]
+pub struct Guard {
+    #[cfg(target_os = "linux")]
+    writer: io::PipeWriter,
+    #[cfg(target_os = "linux")]
+    pid: u32,
+}
+
+impl Guard {
+    /// Ends the guard, and reaps it: this process has left nothing behind.
+    pub fn dismiss(self) {
+        #[cfg(target_os = "linux")]
+        {
+            let Guard { mut writer, pid } = self;
+            let _ = io::Write::write_all(&mut writer, b"x");
+            reap(pid);
+        }
+    }
+}
+
+/// Starts a guard: when this process is gone without having dismissed it, it kills what has a
+/// variable of its environment that begins with `mark`. Linux alone; nothing elsewhere.
+///
+/// Call it while the process has one thread.
+///
+/// # Errors
+/// No process or no pipe can be had.
+pub fn guard(mark: &str) -> io::Result<Guard> {
+    #[cfg(target_os = "linux")]
+    {
+        let (mut reader, writer) = io::pipe()?;
+        // SAFETY: the process has one thread, so the child may use all it inherits; it leaves
+        // by _exit and so runs nothing of the parent's.
+        match unsafe { libc::fork() } {
+            0 => {
+                drop(writer);
+                // It is in no group that is killed with this process, and keeps no pipe of
+                // this process's output open.
+                // SAFETY: open takes a path that ends with a zero; setpgid, dup2 and signal
+                // take numbers.
+                unsafe {
+                    libc::setpgid(0, 0);
+                    let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+                    (0..3).for_each(|fd| _ = libc::dup2(null, fd));
+                    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                        libc::signal(signal, libc::SIG_IGN);
+                    }
+                }
+                // The writing end is closed when the last who has it is gone.
+                if !matches!(reader.read(&mut [0]), Ok(1)) {
+                    kill_marked(mark.as_bytes());
+                }
+                // SAFETY: _exit ends the child at once.
+                unsafe { libc::_exit(0) }
+            }
+            child if child < 0 => Err(io::Error::last_os_error()),
+            child => Ok(Guard { writer, pid: child.cast_unsigned() }),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = mark;
+        Ok(Guard {})
+    }
+}
+
+/// Kills every process with a variable that begins with `mark`, until there is none.
+#[cfg(target_os = "linux")]
+fn kill_marked(mark: &[u8]) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let own = std::process::id();
+    let is_marked = |pid: &u32| {
+        let environment = environment(*pid);
+        *pid != own
+            && environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark))
+    };
+    // What is forked while the list is read is found by the next reading.
+    while Instant::now() < deadline {
+        let marked: Vec<u32> =
+            processes().filter(is_marked).filter(|pid| !has_ended(*pid)).collect();
+        if marked.is_empty() {
+            return;
+        }
+        marked.into_iter().for_each(kill);
     }
 }
 
@@ -210,6 +297,39 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     Some(first == 'S' && states.all(|state| state == 'S'))
 }
 
+/// Whether a thread of `pid` runs, or could if a processor were free. `None` where that cannot
+/// be known (no `/proc`, or the process is gone).
+pub fn is_runnable(pid: u32) -> Option<bool> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut states = threads.filter_map(|thread| {
+        let path = thread.ok()?.path().join("stat");
+        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+    });
+    Some(states.any(|state| state == 'R'))
+}
+
+/// The processor time that `pid`, and the children that it has waited for, have used.
+pub fn processor_time(pid: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // utime, stime, cutime, cstime: the fields 14 to 17, of which the state is the third.
+    let fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum();
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// The unit of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every Linux of today.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Orphans that fell to this process and are in another session than it: nothing that it
+/// started itself, since a session is left by setsid(2) alone.
+pub fn strangers() -> Vec<u32> {
+    let Some(session) = stat(std::process::id()).map(|stat| stat.session) else {
+        return Vec::new();
+    };
+    let other = |pid: &u32| stat(*pid).is_some_and(|stat| stat.session != session);
+    children().into_iter().filter(other).collect()
+}
+
 /// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks. One that is
 /// traced seems stopped also while its tracer looks at it.
 pub fn is_stopped(pid: u32) -> bool {
@@ -297,6 +417,7 @@ fn processes() -> impl Iterator<Item = u32> {
 struct Stat {
     state: char,
     parent: u32,
+    session: u32,
     /// A thread of the kernel.
     kernel: bool,
 }
@@ -313,8 +434,9 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let flags: u32 = fields.nth(4)?.parse().ok()?;
-    Some(Stat { state, parent, kernel: flags & PF_KTHREAD != 0 })
+    let session = fields.nth(1)?.parse().ok()?;
+    let flags: u32 = fields.nth(2)?.parse().ok()?;
+    Some(Stat { state, parent, session, kernel: flags & PF_KTHREAD != 0 })
 }
 
 #[cfg(test)]
@@ -325,6 +447,28 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = parse_stat("12 (a) S 1) R 34 12 12 0 -1 2129984 0").unwrap();
         assert_eq!((stat.state, stat.parent, stat.kernel), ('R', 34, true));
+        assert_eq!(stat.session, 12);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn processor_time_is_used_by_who_runs_and_not_by_who_sleeps() {
+        let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut spinner =
+            Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while processor_time(spinner.id()).unwrap() < Duration::from_millis(30) {
+            assert!(Instant::now() < deadline, "no processor time in 20 s");
+            std::thread::yield_now();
+        }
+        assert_eq!(is_runnable(spinner.id()), Some(true));
+        assert_eq!(is_runnable(sleeper.id()), Some(false));
+        assert!(processor_time(sleeper.id()).unwrap() < Duration::from_millis(30));
+        for child in [&mut sleeper, &mut spinner] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(processor_time(u32::MAX), None);
     }
 
     #[cfg(target_os = "linux")]

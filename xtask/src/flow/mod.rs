@@ -9,13 +9,15 @@ mod verify;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
 pub use verify::{Drawn, refusal, verify, verify_recording, write_recording};
 
 use crate::page::{Diagnostic, Page, Scene};
 use crate::run::Programs;
-use crate::{Error, Status, build, demo, jobs, run, screen, snapshot, workspace};
+use crate::{
+    Error, Status, build, demo, interrupt, jobs, run, screen, snapshot, workspace,
+};
 
 /// Columns of the drawings on the pages.
 pub const PAGE_COLUMNS: usize = 92;
@@ -134,17 +136,14 @@ fn lesson(root: &Path, word: &str, options: &Options) -> Result<Status, Error> {
             }
         })?;
     // What the programs print is what `demo` shows.
-    command.arg("--quiet").args(sides);
+    command.arg("--quiet");
     run::lay_environment(&mut command);
-    let status = wait_through_interrupts(&mut command)?;
     let recording = recording(root, page, &scene.name);
-    if status.code() != Some(REFUSED) || !recording.is_file() {
-        return Ok(ended(status));
+    if recording.is_file() {
+        command.arg("--recording").arg(&recording);
     }
-    let mut command = flow_command(&programs);
-    command.args(drawing_arguments(options)).arg("show").arg(&recording);
-    let status = wait_through_interrupts(&mut command)?;
-    Ok(ended(status))
+    command.args(sides);
+    become_it(command)
 }
 
 fn flow_command(programs: &Programs) -> Command {
@@ -274,39 +273,25 @@ fn sides(
     Ok(words)
 }
 
-/// Replaces this process by the command, so that the terminal's ^C reaches only the command.
+/// Replaces this process by the command, so that all signals are the command's alone.
 #[cfg(unix)]
 fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;
+    interrupt::dismiss_guard();
     let error = command.exec();
-    Err(Error::new(format!("start {}: {error}", command.get_program().to_string_lossy())))
+    let program = command.get_program().to_string_lossy();
+    Err(Error::new(format!("start {program}: {error}")))
 }
 
+/// Runs the command to its end: a terminal's ^C ends both.
 #[cfg(not(unix))]
 fn become_it(mut command: Command) -> Result<Status, Error> {
-    wait_through_interrupts(&mut command).map(ended)
-}
-
-/// Runs the command to its end. ^C is for it, not for this process.
-fn wait_through_interrupts(command: &mut Command) -> Result<ExitStatus, Error> {
-    #[cfg(unix)]
-    let id = signal_hook::flag::register(
-        signal_hook::consts::SIGINT,
-        std::sync::Arc::default(),
-    )
-    .map_err(Error::io("watch for signals"))?;
     let status = command.status().map_err(|error| {
         Error::new(format!("start {}: {error}", command.get_program().to_string_lossy()))
-    });
-    #[cfg(unix)]
-    signal_hook::low_level::unregister(id);
-    status
-}
-
-fn ended(status: ExitStatus) -> Status {
-    match status.code() {
+    })?;
+    Ok(match status.code() {
         Some(0) => Status::AsDocumented,
         Some(REFUSED) => Status::Skipped,
         _ => Status::Failed,
-    }
+    })
 }

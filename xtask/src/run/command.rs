@@ -25,8 +25,8 @@ use super::reading::Reading;
 pub(super) enum News {
     /// It printed.
     Output(Vec<u8>),
-    /// It printed more than the run wants; nothing that follows is kept.
-    Flood,
+    /// It printed more than the run wants, this much; nothing that follows is kept.
+    Flood(String),
     /// All that it printed before [`Running::mark`] was called has been reported.
     Marked,
     /// It exited, and all that it printed has been reported.
@@ -63,7 +63,7 @@ impl Running {
         arguments: &[String],
         folder: &Path,
         (name, value): (&str, &str),
-        most_bytes: usize,
+        most: Most,
         (reading, sender): (&Reading, &Sender<T>),
         tell: impl Fn(News) -> T + Send + 'static,
     ) -> io::Result<Running> {
@@ -89,18 +89,22 @@ impl Running {
         // with a line feed: that one must not be it.
         token[0] = 0;
         let marker = Marker { writer, token };
+        // From here on what fails ends and reaps the command.
+        let running = Running { pid, child, marker, reaped: false };
+        lock_live().push(pid);
 
         let sender = sender.clone();
-        let mut hearing = Hearing::new(token, most_bytes);
+        let mut hearing = Hearing::new(token, most);
         reading.add(reader, move |bytes| {
             hearing.hear(bytes, |news| sender.send(tell(news)).is_ok())
         })?;
-        let (waiting, mut last) = (Arc::clone(&child), marker.try_clone()?);
-        thread::spawn(move || {
+        let (waiting, mut last) =
+            (Arc::clone(&running.child), running.marker.try_clone()?);
+        thread::Builder::new().name("waiting".into()).spawn(move || {
             wait(pid, &waiting);
             last.write(Mark::Exit);
-        });
-        Ok(Running { pid, child, marker, reaped: false })
+        })?;
+        Ok(running)
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -128,6 +132,7 @@ impl Running {
     /// The status of a command that has exited, which is reaped by this.
     pub(super) fn status(&mut self) -> io::Result<ExitStatus> {
         self.reaped = true;
+        lock_live().retain(|pid| *pid != self.pid);
         lock(&self.child).wait()
     }
 }
@@ -139,6 +144,19 @@ impl Drop for Running {
             let _ = self.status();
         }
     }
+}
+
+/// The commands of all runs that were not reaped yet.
+static LIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn lock_live() -> MutexGuard<'static, Vec<u32>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills the process groups of all commands of all runs, for a process that ends now.
+#[cfg(unix)]
+pub(crate) fn kill_all() {
+    lock_live().iter().for_each(|pid| process::signal_group(*pid, Signal::Kill));
 }
 
 #[cfg(unix)]
@@ -188,27 +206,54 @@ impl Marker {
     }
 }
 
+/// The most that a command may print.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub(super) bytes: usize,
+    pub(super) lines: usize,
+}
+
 /// Makes news of what comes out of the pipe.
 struct Hearing {
     splitter: Splitter,
-    left: usize,
+    most: Most,
+    left: Most,
     flooded: bool,
 }
 
 impl Hearing {
-    fn new(token: [u8; TOKEN_BYTES], most_bytes: usize) -> Hearing {
+    fn new(token: [u8; TOKEN_BYTES], most: Most) -> Hearing {
         let splitter = Splitter { token, held: Vec::new() };
-        Hearing { splitter, left: most_bytes, flooded: false }
+        Hearing { splitter, most, left: most, flooded: false }
+    }
+
+    /// Cuts off what is too much; says what it is more than, if it is.
+    fn cut(&mut self, bytes: &mut Vec<u8>) -> Option<String> {
+        let Most { bytes: left, lines } = &mut self.left;
+        let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let too_many = ends.nth(*lines).map(|(at, _)| at);
+        let flood = if bytes.len().min(too_many.unwrap_or(usize::MAX)) > *left {
+            bytes.truncate(*left);
+            Some(format!("{} bytes", self.most.bytes))
+        } else if let Some(at) = too_many {
+            bytes.truncate(at);
+            Some(format!("{} lines", self.most.lines))
+        } else {
+            None
+        };
+        *left -= bytes.len();
+        *lines -= bytes.iter().filter(|byte| **byte == b'\n').count();
+        flood
     }
 
     /// Whether `tell`, which says whether somebody listens, still wants more.
     fn hear(&mut self, bytes: &[u8], tell: impl Fn(News) -> bool) -> bool {
         self.splitter.split(bytes).into_iter().all(|news| match news {
             News::Output(mut bytes) if !self.flooded => {
-                self.flooded = bytes.len() > self.left;
-                bytes.truncate(self.left);
-                self.left -= bytes.len();
-                tell(News::Output(bytes)) && (!self.flooded || tell(News::Flood))
+                let flood = self.cut(&mut bytes);
+                self.flooded = flood.is_some();
+                tell(News::Output(bytes))
+                    && flood.is_none_or(|most| tell(News::Flood(most)))
             }
             News::Output(_) => true,
             other => tell(other),
@@ -271,7 +316,7 @@ mod tests {
                 News::Output(bytes) => out.push_str(&String::from_utf8(bytes).unwrap()),
                 News::Marked => out.push_str("<A>"),
                 News::Exited => out.push_str("<X>"),
-                News::Flood => out.push_str("<F>"),
+                News::Flood(_) => out.push_str("<F>"),
             }
         }
         out
@@ -291,9 +336,18 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_once_and_what_follows_is_dropped() {
+        let most = Most { bytes: 300, lines: 20 };
+        for (line, kept, said) in
+            [(&b"x"[..], 300, "300 bytes"), (b"1\n", 41, "20 lines")]
+        {
+            flood(most, &line.repeat(1000), kept, said);
+        }
+    }
+
+    fn flood(most: Most, stream: &[u8], bytes: usize, said: &str) {
         let told = Mutex::new(Vec::new());
-        let mut hearing = Hearing::new(*b"12345678", 300);
-        let stream = [&[b'x'; 1000][..], b"12345678X"].concat();
+        let mut hearing = Hearing::new(*b"12345678", most);
+        let stream = [stream, b"12345678X"].concat();
         for piece in stream.chunks(70) {
             assert!(hearing.hear(piece, |news| {
                 told.lock().unwrap().push(news);
@@ -303,8 +357,14 @@ mod tests {
         let told = told.into_inner().unwrap();
         let kept =
             |news: &News| if let News::Output(bytes) = news { bytes.len() } else { 0 };
-        assert_eq!(told.iter().map(kept).sum::<usize>(), 300);
-        assert_eq!(told.iter().filter(|news| matches!(news, News::Flood)).count(), 1);
+        assert_eq!(told.iter().map(kept).sum::<usize>(), bytes);
+        let floods: Vec<&str> = told
+            .iter()
+            .filter_map(
+                |news| if let News::Flood(most) = news { Some(&**most) } else { None },
+            )
+            .collect();
+        assert_eq!(floods, [said]);
         assert!(matches!(told.last(), Some(News::Exited)));
     }
 }

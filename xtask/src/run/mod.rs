@@ -9,6 +9,7 @@
 //! deadline with a message.
 
 mod command;
+mod patience;
 pub(crate) mod places;
 mod reading;
 
@@ -16,50 +17,67 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use common::Visible;
 use netlab::process::{self, Signal};
 use netlab::sockets;
 use netlab::{Network, PrivateNetwork};
 
-use self::command::{News, Running};
+use self::command::{Most, News, Running};
+use self::patience::Patience;
 use self::reading::Reading;
-use crate::bytes::shown;
 use crate::page::{Scene, Step, Terminal};
-use crate::transcript;
+use crate::{interrupt, transcript};
 
+#[cfg(unix)]
+pub(crate) use command::kill_all;
 pub(crate) use command::lay_environment;
 pub use places::{Missing, Programs};
 
 /// How often what sends no event (a socket that begins to listen) is looked at.
 const TICK: Duration = Duration::from_micros(500);
 
-/// After so many ticks a process that listens, but never comes to rest, is ready as well. One
-/// that waits for a processor is not at rest either: more than that takes on a loaded machine.
-const RESTLESS_TICKS: u32 = 400;
+/// After so long a process that listens, but never comes to rest, is ready as well. (Times of a
+/// [`Patience`]: what a program had a chance to do.)
+const RESTLESS: Duration = Duration::from_millis(200);
 
 /// After so long in which nobody prints or exits, `^C` no longer waits for the lines that the
-/// page has before it.
+/// page has before it. (A time of a [`Patience`].)
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The variable that tells the processes of a run from those of another.
-const RUN: &str = "XTASK_RUN";
+/// The grace of a process that was asked to end, where the user asked for the end of all.
+const INTERRUPTED_FAREWELL: Duration = Duration::from_millis(150);
+
+/// The variable that tells the processes of a run from those of another: this process's id, a
+/// dash, and the number of the run.
+pub(crate) const RUN: &str = "XTASK_RUN";
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
+
+/// How many runs there are now.
+static CURRENT: AtomicUsize = AtomicUsize::new(0);
+
+/// What begins the variable of all that this process runs: `XTASK_RUN=4711-`.
+pub(crate) fn mark() -> String {
+    format!("{RUN}={}-", std::process::id())
+}
 
 /// What a run may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {
-    /// For a terminal to become ready.
+    /// For a terminal to become ready: the time in which its processes could do something.
     pub ready: Duration,
-    /// For the whole run.
+    /// For the whole run, by the clock.
     pub run: Duration,
     /// For a process that was asked to end (`SIGTERM`) before it is killed.
     pub farewell: Duration,
     /// For what one command prints, in bytes.
     pub output_bytes: usize,
+    /// The same in lines.
+    pub output_lines: usize,
 }
 
 impl Default for RunLimits {
@@ -69,6 +87,7 @@ impl Default for RunLimits {
             run: Duration::from_secs(30),
             farewell: Duration::from_millis(500),
             output_bytes: 1 << 20,
+            output_lines: 20_000,
         }
     }
 }
@@ -143,7 +162,8 @@ pub fn run(
         };
         let start = Instant::now();
         let (sender, receiver) = mpsc::channel();
-        let _interest = crate::interrupt::tell(&sender, || Event::Interrupted);
+        let _interest = interrupt::tell(&sender, || Event::Interrupted);
+        let _current = Current::new();
         let mut run = Run {
             setting,
             network,
@@ -153,12 +173,8 @@ pub fn run(
             receiver,
             show,
             deadline: start + setting.limits.run,
-            heard_at: start,
-            id: format!(
-                "{}-{}",
-                std::process::id(),
-                RUNS.fetch_add(1, Ordering::Relaxed)
-            ),
+            silence: Patience::default(),
+            id: RUNS.fetch_add(1, Ordering::Relaxed),
         };
         let failure = run.follow().err();
         let leftovers = run.stop();
@@ -170,6 +186,22 @@ pub fn run(
             std::thread::Builder::new().name("run".into()).spawn_scoped(scope, body)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Counts a run among [`CURRENT`] as long as it lives.
+struct Current;
+
+impl Current {
+    fn new() -> Current {
+        CURRENT.fetch_add(1, Ordering::SeqCst);
+        Current
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        CURRENT.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Debug)]
@@ -187,10 +219,10 @@ struct Run<'a> {
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
-    /// When there was news of a terminal last.
-    heard_at: Instant,
-    /// The value of [`RUN`].
-    id: String,
+    /// Since there was news of a terminal.
+    silence: Patience,
+    /// Its number among the runs of this process.
+    id: u32,
 }
 
 /// A terminal while it runs.
@@ -204,7 +236,10 @@ struct Live<'a> {
     running: Option<Running>,
     /// Of the step that runs.
     progress: Progress,
-    ready_by: Option<Instant>,
+    /// Since the step was started.
+    patience: Patience,
+    /// The first line that the step is expected to print, with placeholders.
+    first: Option<String>,
 }
 
 /// How far the command of a step has come.
@@ -215,7 +250,8 @@ struct Progress {
     printed: usize,
     /// The first expected line came.
     spoke: bool,
-    ticks: u32,
+    /// Since it was looked whether it rests.
+    restless: Option<Patience>,
     mark_asked: bool,
     marked: bool,
     interrupted: bool,
@@ -231,7 +267,8 @@ impl<'a> Live<'a> {
             step: 0,
             running: None,
             progress: Progress::default(),
-            ready_by: None,
+            patience: Patience::default(),
+            first: None,
         }
     }
 
@@ -276,11 +313,13 @@ impl Run<'_> {
             }
             match self.next_event()? {
                 Some(Event::News { terminal, step, news }) => {
+                    self.in_time()?;
                     self.hear(terminal, step, news)?;
                     // What is there already is heard before anything is done about it.
                     while let Ok(event) = self.receiver.try_recv() {
                         match event {
                             Event::News { terminal, step, news } => {
+                                self.in_time()?;
                                 self.hear(terminal, step, news)?;
                             }
                             Event::Interrupted => return Err(self.interrupted()),
@@ -291,6 +330,21 @@ impl Run<'_> {
                 None => {}
             }
         }
+    }
+
+    /// Whether there is time left, and nobody asked for the end.
+    fn in_time(&self) -> Result<(), StopReason> {
+        if interrupt::asked() {
+            return Err(self.interrupted());
+        }
+        if Instant::now() >= self.deadline { Err(self.overtime()) } else { Ok(()) }
+    }
+
+    /// Whether nobody has printed or exited for long, though all could.
+    fn is_silent(&mut self) -> bool {
+        let running = self.live.iter().filter_map(|live| live.running.as_ref());
+        let family = running.flat_map(|running| process::family(running.pid()));
+        self.silence.look(family) >= SILENCE
     }
 
     /// Starts what can start, ends what has ended, interrupts what waits for it.
@@ -311,10 +365,10 @@ impl Run<'_> {
             self.observe(terminal)?;
         } else if live.waits_for_interrupt() {
             let mut others = earlier.iter().chain(&later[1..]);
+            let said_all = live.said_all_before_interrupt();
             if others.all(|other| other.done() || other.waits_for_interrupt())
                 && earlier.iter().all(Live::done)
-                && (live.said_all_before_interrupt()
-                    || self.heard_at.elapsed() >= SILENCE)
+                && (said_all || self.is_silent())
                 && self.rests(terminal)
             {
                 self.interrupt(terminal);
@@ -327,6 +381,7 @@ impl Run<'_> {
         let live = &mut self.live[terminal];
         let Some(step) = live.current() else { return Ok(()) };
         let number = live.step;
+        let first = step.expected.first().map(|line| transcript::renamed(line));
         self.print(terminal, &format!("$ {}", step.command));
         let (program, arguments) = self
             .setting
@@ -337,8 +392,11 @@ impl Run<'_> {
             &program,
             arguments,
             self.setting.folder,
-            (RUN, &self.id),
-            self.setting.limits.output_bytes,
+            (RUN, &format!("{}-{}", std::process::id(), self.id)),
+            Most {
+                bytes: self.setting.limits.output_bytes,
+                lines: self.setting.limits.output_lines,
+            },
             (&self.reading, &self.sender),
             move |news| Event::News { terminal, step: number, news },
         )
@@ -348,7 +406,8 @@ impl Run<'_> {
         let live = &mut self.live[terminal];
         live.running = Some(running);
         live.progress = Progress::default();
-        live.ready_by = Some(Instant::now() + self.setting.limits.ready);
+        live.patience = Patience::default();
+        live.first = first;
         Ok(())
     }
 
@@ -359,7 +418,7 @@ impl Run<'_> {
         let progress = &live.progress;
         let may_rest = progress.spoke
             || progress.mark_asked
-            || progress.ticks > 0
+            || progress.restless.is_some()
             || sockets::family_ready(pid);
         if may_rest && self.rests(terminal) {
             // Before it is interrupted it is asked anew.
@@ -367,8 +426,10 @@ impl Run<'_> {
             let printed = progress.printed;
             *progress = Progress { ready: true, printed, ..Progress::default() };
         }
-        let live = &self.live[terminal];
-        if !live.progress.ready && live.ready_by.is_some_and(|by| Instant::now() >= by) {
+        let live = &mut self.live[terminal];
+        if !live.progress.ready
+            && live.patience.look(process::family(pid)) >= self.setting.limits.ready
+        {
             let first = live.current().and_then(|step| step.expected.first());
             let printed =
                 first.map_or(String::new(), |line| format!(", nor printed `{line}`"));
@@ -397,8 +458,10 @@ impl Run<'_> {
         if progress.mark_asked {
             return false;
         }
-        progress.ticks += 1;
-        let asleep = process::family(running.pid()).into_iter().map(process::sleeps);
+        let family = process::family(running.pid());
+        let restless = progress.restless.get_or_insert_default();
+        let restless = restless.look(family.iter().copied());
+        let asleep = family.into_iter().map(process::sleeps);
         let asleep = asleep.reduce(|all, one| Some(all? && one?)).flatten();
         match asleep {
             Some(true) => {
@@ -406,7 +469,7 @@ impl Run<'_> {
                 running.mark();
                 false
             }
-            Some(false) => progress.ticks > RESTLESS_TICKS,
+            Some(false) => restless >= RESTLESS,
             None if progress.ready => {
                 progress.printed >= step.interrupt_after.unwrap_or(step.expected.len())
             }
@@ -451,15 +514,14 @@ impl Run<'_> {
         step: usize,
         news: News,
     ) -> Result<(), StopReason> {
-        self.heard_at = Instant::now();
+        self.silence = Patience::default();
         match news {
-            News::Output(bytes) => self.output(terminal, &bytes),
-            News::Flood => {
-                let most = self.setting.limits.output_bytes;
+            News::Output(bytes) => return self.output(terminal, &bytes),
+            News::Flood(most) => {
                 self.end_line(terminal);
                 return Err(self.failure(
                     terminal,
-                    format!("it printed more than {most} bytes, and was stopped"),
+                    format!("it printed more than {most}, and was stopped"),
                 ));
             }
             // Of a command before this one: what it left behind still prints, no more.
@@ -474,32 +536,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn output(&mut self, terminal: usize, bytes: &[u8]) {
+    fn output(&mut self, terminal: usize, bytes: &[u8]) -> Result<(), StopReason> {
         let mut partial = std::mem::take(&mut self.live[terminal].partial);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(piece);
             if let Some(line) = partial.strip_suffix(b"\n") {
-                let line = shown(line.strip_suffix(b"\r").unwrap_or(line));
+                // A terminal that is slow to show a line shows no other after the end.
+                self.in_time()?;
+                let line = Visible(line.strip_suffix(b"\r").unwrap_or(line)).to_string();
                 self.printed(terminal, &line);
                 partial.clear();
             }
         }
         self.live[terminal].partial = partial;
+        Ok(())
     }
 
     /// Shows the beginning of a line that will get no end.
     fn end_line(&mut self, terminal: usize) {
         let partial = std::mem::take(&mut self.live[terminal].partial);
         if !partial.is_empty() {
-            self.printed(terminal, &shown(&partial));
+            self.printed(terminal, &Visible(&partial).to_string());
         }
     }
 
     fn printed(&mut self, terminal: usize, line: &str) {
         let live = &mut self.live[terminal];
-        let expected = live.current().and_then(|step| step.expected.first());
-        live.progress.spoke |=
-            expected.is_some_and(|first| transcript::alike(first, line));
+        if !live.progress.spoke && !live.progress.ready {
+            let first = live.first.as_ref();
+            live.progress.spoke =
+                first.is_some_and(|it| *it == transcript::renamed(line));
+        }
         live.progress.printed += 1;
         self.print(terminal, line);
     }
@@ -534,7 +601,13 @@ impl Run<'_> {
                 running.signal(Signal::Terminate);
             }
         }
-        let deadline = Instant::now() + self.setting.limits.farewell;
+        let farewell = self.setting.limits.farewell;
+        let farewell = if interrupt::asked() {
+            farewell.min(INTERRUPTED_FAREWELL)
+        } else {
+            farewell
+        };
+        let deadline = Instant::now() + farewell;
         while self.live.iter().any(running) {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(left) {
@@ -562,10 +635,15 @@ impl Run<'_> {
     fn kill_leftovers(&self) -> Vec<String> {
         let mut killed: Vec<String> = Vec::new();
         loop {
-            let left = match &self.network {
+            let mut left = match &self.network {
                 Some(network) => network.processes(),
                 None => self.orphans(),
             };
+            // What also left the network, or its environment, can be told from another run's
+            // only where there is no other.
+            if left.is_empty() && CURRENT.load(Ordering::SeqCst) == 1 {
+                left = process::strangers();
+            }
             if left.is_empty() {
                 return killed;
             }
@@ -578,7 +656,7 @@ impl Run<'_> {
                     // is on the list too, and then it falls to this process.
                     process::reap(pid);
                 }
-                let entry = format!("{name} (pid {pid})");
+                let entry = format!("{} (pid {pid})", Visible(name.as_bytes()));
                 if !killed.contains(&entry) {
                     killed.push(entry);
                 }
@@ -587,7 +665,7 @@ impl Run<'_> {
     }
 
     fn orphans(&self) -> Vec<u32> {
-        let mark = format!("{RUN}={}", self.id);
+        let mark = format!("{}{}", mark(), self.id);
         let children = process::children().into_iter();
         children.filter(|pid| process::has_variable(*pid, &mark)).collect()
     }

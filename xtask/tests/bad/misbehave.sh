@@ -5,6 +5,7 @@ case $1 in
     dies-early) echo 'cannot go on' >&2; exit 3 ;;
     dies-by-signal) kill -SEGV $$ ;;
     floods) exec yes ;;
+    numbers) seq -s ' ' 40000 139999 ;;
     # One line of 100 MB.
     long-line) head -c 100000000 /dev/zero | tr '\0' x ;;
     not-utf8) printf 'a\377b\033[2J\001\n' ;;
@@ -14,6 +15,9 @@ case $1 in
     leaves-session) setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
     # A grandchild that holds the pipe open: the end of the output never comes.
     holds-pipe) setsid sleep 1000 & echo left ;;
+    # What tells a run's processes from others is taken away.
+    leaves-clean) env -i setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
+    leaves-network) unshare -n setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
     spins) while :; do :; done ;;
     *) echo "misbehave: $1?" >&2; exit 2 ;;
 esac

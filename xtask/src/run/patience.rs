@@ -1,0 +1,56 @@
+//! How long a program is waited for: by what it had a chance to do, not by the clock alone.
+//!
+//! On a busy machine a program may be ready to run for seconds and be given no processor.
+//! That is not its fault, and not counted. Time in which it waits for something, by
+//! contrast, is its own, and counts as the clock says; so does the processor time that it uses.
+
+use std::time::{Duration, Instant};
+
+use netlab::process;
+
+/// Between two looks, at least: a look reads some files of `/proc`.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A longer time between two looks is one in which this process was given no processor
+/// either, and counts as this much.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// The time in which some processes could do something.
+#[derive(Debug)]
+pub(super) struct Patience {
+    counted: Duration,
+    looked: Instant,
+    used: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { counted: Duration::ZERO, looked: Instant::now(), used: Duration::MAX }
+    }
+}
+
+impl Patience {
+    /// Looks at the processes; the time so far in which they could do something. Where that
+    /// cannot be seen, what the clock says.
+    pub(super) fn look(&mut self, family: impl IntoIterator<Item = u32>) -> Duration {
+        let now = Instant::now();
+        let passed = now - self.looked;
+        if passed < LOOK {
+            return self.counted;
+        }
+        let (mut used, mut waits_for_processor) = (Duration::ZERO, false);
+        for pid in family {
+            used += process::processor_time(pid).unwrap_or_default();
+            waits_for_processor |= process::is_runnable(pid).unwrap_or(false);
+        }
+        self.counted += if waits_for_processor {
+            used.saturating_sub(self.used).min(passed)
+        } else if cfg!(target_os = "linux") {
+            passed.min(LONGEST)
+        } else {
+            passed
+        };
+        (self.looked, self.used) = (now, used);
+        self.counted
+    }
+}
