@@ -57,6 +57,7 @@ mod linux {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None)
             .during("socket", "TCP over IPv4")?;
         listener.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
+        listener.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
         listener.bind(&address.into()).during("bind", address)?;
         listener.listen(1024).during("listen", address)?;
         let local_address = listener.local_addr().during("getsockname", address)?;

@@ -34,6 +34,8 @@ async fn serve_all(arguments: &Arguments) -> Result<(), Failure> {
     let socket = TcpSocket::new_v4().during("socket", "TCP over IPv4")?;
     #[cfg(unix)]
     socket.set_reuseaddr(true).during("setsockopt", "SO_REUSEADDR")?;
+    // See tcp-server-one-at-a-time. A connection has it from its listener.
+    socket.set_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     socket.bind(address).during("bind", address)?;
     let listener = socket.listen(1024).during("listen", address)?;
     let local_address = listener.local_addr().during("getsockname", address)?;

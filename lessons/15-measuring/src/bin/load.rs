@@ -208,7 +208,9 @@ mod linux {
                     self.send(&mut connection).during("send", address)?;
                 }
                 while !connection.due.is_empty() {
-                    if !self.receive(&mut connection)? && !connection.due.is_empty() {
+                    let before = (connection.oldest, connection.received);
+                    self.receive(&mut connection)?;
+                    if before == (connection.oldest, connection.received) {
                         if !self.arguments.udp {
                             let advice = "does it still run?";
                             let reason = "no answer within a second";
