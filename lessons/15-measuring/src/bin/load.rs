@@ -73,6 +73,8 @@ mod linux {
         processor_time: Duration,
         lost: u64,
         unanswered: u64,
+        /// With the warm-up, and what came after the end.
+        answered_in_all: u64,
     }
 
     struct Connection {
@@ -124,6 +126,7 @@ mod linux {
                 processor_time: Duration::ZERO,
                 lost: 0,
                 unanswered: 0,
+                answered_in_all: 0,
             })
         }
 
@@ -397,6 +400,7 @@ mod linux {
                 if connection.received == self.arguments.bytes {
                     connection.received = 0;
                     connection.oldest += 1;
+                    self.answered_in_all += 1;
                     if let Some(due) = connection.due.pop_front()
                         && due >= self.counted_from
                         && due < self.end
@@ -441,6 +445,7 @@ mod linux {
             let (p50, p90, p99, p999) = (us(0.5), us(0.9), us(0.99), us(0.999));
             let bytes = rate * self.arguments.bytes as f64;
             let (lost, unanswered) = (self.lost, self.unanswered);
+            let all = self.answered_in_all;
             if self.arguments.json {
                 return say!(
                     "{{\"answered\": {answered}, \"seconds\": {seconds}, \
@@ -448,7 +453,7 @@ mod linux {
                      \"p50_us\": {p50:.1}, \"p90_us\": {p90:.1}, \"p99_us\": {p99:.1}, \
                      \"p999_us\": {p999:.1}, \"max_us\": {max:.1}, \"busy\": {busy:.3}, \
                      \"late_p99_us\": {late:.1}, \"lost\": {lost}, \
-                     \"unanswered\": {unanswered}}}"
+                     \"unanswered\": {unanswered}, \"answered_in_all\": {all}}}"
                 );
             }
             say!("{rate:.0} requests a second: {answered} in {seconds} s, all compared")?;

@@ -4,6 +4,9 @@
 //! every lesson program has, `socket2` and `clap`. Both build in turn, in fresh folders,
 //! from crates that are downloaded already.
 
+#[cfg(target_os = "linux")]
+pub mod ladder;
+
 use std::env;
 use std::fs;
 use std::io::{self, Write};
@@ -16,7 +19,11 @@ use crate::{Error, Status};
 
 /// What `bench` was asked.
 #[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// Something else to measure
+    #[command(subcommand)]
+    pub what: Option<What>,
     /// Cold builds of each; 0 leaves them out
     #[arg(long, default_value_t = 3)]
     pub builds: usize,
@@ -25,11 +32,24 @@ pub struct Options {
     pub runs: usize,
 }
 
+/// What else there is to measure.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum What {
+    /// The servers of lessons 12 to 15 side by side, with plots
+    #[cfg(target_os = "linux")]
+    Ladder(ladder::Options),
+}
+
 /// Measures, and prints medians and a ratio.
 ///
 /// # Errors
 /// A command that fails, or a folder that cannot be written.
 pub fn bench(options: &Options) -> Result<Status, Error> {
+    match &options.what {
+        #[cfg(target_os = "linux")]
+        Some(What::Ladder(options)) => return ladder::ladder(options),
+        None => {}
+    }
     let root = workspace::root();
     if options.builds > 0 {
         cold(&root, options.builds)?;

@@ -1,0 +1,290 @@
+//! The tables, and the figures as JSON.
+
+use std::fmt::Write;
+
+use super::{Case, Plan, Results, Sample};
+
+/// One server in one case, all rounds together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) rate: f64,
+    pub(super) cpu_us: f64,
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+    pub(super) p999_us: f64,
+    pub(super) busy: f64,
+    /// Its rate to that of the best server of the same round; the median of the rounds. Where
+    /// the rate is given, the best p99 to its.
+    pub(super) ratio: f64,
+    /// The least processor time of the round to its, for each request.
+    pub(super) cpu_ratio: f64,
+}
+
+/// The middle one; of an even number the lower of the two. NaN of none.
+pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> =
+        values.into_iter().filter(|value| !value.is_nan()).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// What counts in a case: more is better.
+fn merit(case: &Case, sample: &Sample) -> f64 {
+    if case.rate { sample.p99_us.recip() } else { sample.rate }
+}
+
+/// What it costs: less is better.
+fn thrift(sample: &Sample) -> f64 {
+    sample.cpu_us.recip()
+}
+
+/// The rows of a case, the servers in the plan's order.
+pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row)> {
+    let case = &plan.cases[at];
+    let of = |server: usize| results.samples.get(&(at, server));
+    let best_of_round = |round: usize, value: &dyn Fn(&Sample) -> f64| {
+        let samples = (0..plan.servers.len())
+            .filter_map(|server| of(server)?.get(round)?.as_ref().map(value));
+        samples.fold(f64::NAN, f64::max)
+    };
+    let best = |value: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
+        (0..plan.rounds).map(|round| best_of_round(round, value)).collect()
+    };
+    let (best, thriftiest) = (best(&|one| merit(case, one)), best(&thrift));
+    let row = |server: usize| {
+        let samples = of(server)?;
+        let done: Vec<(usize, &Sample)> = samples
+            .iter()
+            .enumerate()
+            .filter_map(|(round, sample)| Some((round, sample.as_ref()?)))
+            .collect();
+        let middle =
+            |value: fn(&Sample) -> f64| median(done.iter().map(|(_, one)| value(one)));
+        let ratios = done.iter().map(|(round, one)| merit(case, one) / best[*round]);
+        let cpu = done.iter().map(|(round, one)| thrift(one) / thriftiest[*round]);
+        (!done.is_empty()).then(|| Row {
+            rate: middle(|one| one.rate),
+            cpu_us: middle(|one| one.cpu_us),
+            p50_us: middle(|one| one.p50_us),
+            p99_us: middle(|one| one.p99_us),
+            p999_us: middle(|one| one.p999_us),
+            busy: middle(|one| one.busy),
+            ratio: median(ratios),
+            cpu_ratio: median(cpu),
+        })
+    };
+    (0..plan.servers.len()).filter_map(|server| Some((server, row(server)?))).collect()
+}
+
+/// By how much the server that ran twice differs from itself: the largest of the rounds.
+fn noise(
+    plan: &Plan,
+    results: &Results,
+    at: usize,
+    value: impl Fn(&Sample) -> f64,
+) -> Option<f64> {
+    let again = plan.servers.iter().position(|server| server.control)?;
+    let first = plan
+        .servers
+        .iter()
+        .position(|server| plan.servers[again].name.starts_with(&server.name))?;
+    let (first, again) =
+        (results.samples.get(&(at, first))?, results.samples.get(&(at, again))?);
+    let differences = first.iter().zip(again).filter_map(|(first, again)| {
+        let difference = (value(again.as_ref()?) / value(first.as_ref()?) - 1.0).abs();
+        Some(difference).filter(|difference| difference.is_finite())
+    });
+    differences.fold(None, |most, one| Some(most.unwrap_or(0.0_f64).max(one)))
+}
+
+/// That of what counts in the case, and that of the processor time.
+fn noises(plan: &Plan, results: &Results, at: usize) -> (Option<f64>, Option<f64>) {
+    let case = &plan.cases[at];
+    let of_merit = noise(plan, results, at, |one| merit(case, one));
+    (of_merit, noise(plan, results, at, thrift))
+}
+
+/// All that a person wants to see.
+pub(super) fn tables(plan: &Plan, results: &Results) -> String {
+    let mut text = String::new();
+    let machine = &plan.machine;
+    let cores = machine.cores.len();
+    let _ = writeln!(text, "{}, {cores} cores", machine.model);
+    let _ = writeln!(
+        text,
+        "{}",
+        if machine.apart() {
+            "server on one core, load on another"
+        } else {
+            "server and load are not pinned to cores of their own: read with care"
+        }
+    );
+    for (at, case) in plan.cases.iter().enumerate() {
+        let rows = rows(plan, results, at);
+        if rows.is_empty() {
+            continue;
+        }
+        let (noise, cpu_noise) = noises(plan, results, at);
+        let unit = if case.bulk { "MB/s" } else { "requests/s" };
+        let _ = writeln!(
+            text,
+            "\n{}\n  {:26} {unit:>10}   to best  µs of CPU   to best      p50      p99    p99.9 µs",
+            case.title, ""
+        );
+        let equal = |ratio: f64, noise: Option<f64>| {
+            if noise.is_some_and(|noise| 1.0 - ratio <= noise) { '=' } else { ' ' }
+        };
+        for (server, row) in &rows {
+            let server = &plan.servers[*server];
+            let rate = if case.bulk { row.rate * bytes(case) / 1e6 } else { row.rate };
+            let cpu = if row.cpu_us.is_nan() {
+                format!("{:>10}          ", "–")
+            } else {
+                let mark = equal(row.cpu_ratio, cpu_noise);
+                format!("{:10.2} {mark} {:6.2} ", row.cpu_us, row.cpu_ratio)
+            };
+            let mark = equal(row.ratio, noise);
+            let _ = writeln!(
+                text,
+                "  {:26} {rate:10.0} {mark} {:6.2} {cpu} {:8.0} {:8.0} {:8.0}",
+                server.name, row.ratio, row.p50_us, row.p99_us, row.p999_us
+            );
+        }
+        match (noise, cpu_noise) {
+            (Some(noise), Some(cpu_noise)) => {
+                let _ = writeln!(
+                    text,
+                    "  = : no further from the best than the control from itself ({:.0} %, {:.0} %)",
+                    noise * 100.0,
+                    cpu_noise * 100.0
+                );
+            }
+            _ => text.push_str("  without a control: no difference is known to be one\n"),
+        }
+        if rows.iter().any(|(_, row)| row.busy > 0.95) {
+            text.push_str(
+                "  load was busy all the time with the fastest: it is the limit there\n",
+            );
+        }
+    }
+    if !results.memory.is_empty() {
+        text.push_str("\nMemory of an idle connection (the kernel's is not in it)\n");
+        for (server, (bytes, count)) in &results.memory {
+            let name = &plan.servers[*server].name;
+            let _ = writeln!(text, "  {name:26} {bytes:10.0} bytes, {count} held");
+        }
+    }
+    if !results.calls.is_empty() {
+        text.push_str(
+            "\nSystem calls for each request, 50 connections, counted by strace\n",
+        );
+        for (server, calls) in &results.calls {
+            let _ = writeln!(text, "  {:26} {calls:10.2}", plan.servers[*server].name);
+        }
+    }
+    if !plan.absent.is_empty() {
+        text.push_str("\nPeers that are not to be had here\n");
+        for line in &plan.absent {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if !results.failures.is_empty() {
+        text.push_str("\nWindows that failed\n");
+        for line in &results.failures {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// How long a message of the case is.
+pub(super) fn bytes(case: &Case) -> f64 {
+    let at = case.load.iter().position(|word| word == "--bytes");
+    let word = at.and_then(|at| case.load.get(at + 1));
+    word.and_then(|word| word.parse().ok()).unwrap_or(64.0)
+}
+
+/// The figures, a line for each server in each case.
+pub(super) fn json(plan: &Plan, results: &Results) -> String {
+    let mut lines = Vec::new();
+    for (at, case) in plan.cases.iter().enumerate() {
+        let (noise, cpu_noise) = noises(plan, results, at);
+        for (server, row) in rows(plan, results, at) {
+            lines.push(format!(
+                "{{\"case\": {}, \"server\": {}, \"requests_per_second\": {}, \"ratio\": {}, \
+                 \"control\": {}, \"cpu_us\": {}, \"cpu_ratio\": {}, \"cpu_control\": {}, \"p50_us\": {}, \"p99_us\": {}, \
+                 \"p999_us\": {}, \"message_bytes\": {}, \"connections\": {}}}",
+                string(case.key),
+                string(&plan.servers[server].name),
+                number(row.rate),
+                number(row.ratio),
+                number(noise.unwrap_or(f64::NAN)),
+                number(row.cpu_us),
+                number(row.cpu_ratio),
+                number(cpu_noise.unwrap_or(f64::NAN)),
+                number(row.p50_us),
+                number(row.p99_us),
+                number(row.p999_us),
+                bytes(case),
+                case.clients,
+            ));
+        }
+    }
+    for (server, (bytes, count)) in &results.memory {
+        lines.push(format!(
+            "{{\"case\": \"memory\", \"server\": {}, \"bytes_per_connection\": {}, \
+             \"connections\": {count}}}",
+            string(&plan.servers[*server].name),
+            number(*bytes),
+        ));
+    }
+    for (server, calls) in &results.calls {
+        lines.push(format!(
+            "{{\"case\": \"system_calls\", \"server\": {}, \"calls_per_request\": {}}}",
+            string(&plan.servers[*server].name),
+            number(*calls),
+        ));
+    }
+    format!(
+        "{{\n\"processor\": {},\n\"cores\": {},\n\"apart\": {},\n\"rounds\": {},\n\
+         \"window_ms\": {},\n\"figures\": [\n{}\n]\n}}\n",
+        string(&plan.machine.model),
+        plan.machine.cores.len(),
+        plan.machine.apart(),
+        results.rounds,
+        plan.window.as_millis(),
+        lines.join(",\n")
+    )
+}
+
+/// Three digits after the point; what is not known is null.
+fn number(value: f64) -> String {
+    if value.is_finite() { format!("{value:.3}") } else { "null".into() }
+}
+
+/// A JSON string. The names are our own, but for the processor's.
+fn string(text: &str) -> String {
+    let escape = |letter: char| match letter {
+        '"' | '\\' => format!("\\{letter}"),
+        letter if letter.is_control() => format!("\\u{:04x}", u32::from(letter)),
+        letter => letter.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escape).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_is_the_middle_and_leaves_out_what_is_not_known() {
+        assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median([4.0, f64::NAN, 1.0]), 1.0);
+        assert!(median([]).is_nan());
+    }
+
+    #[test]
+    fn json_strings_hold_no_control_character() {
+        assert_eq!(string("a\"b\\c\x1b"), "\"a\\\"b\\\\c\\u001b\"");
+    }
+}
