@@ -137,6 +137,8 @@ pub(crate) enum Format {
     Json,
     /// A picture for a page.
     Svg,
+    /// A page to step through, one file, for any browser.
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -12,6 +12,7 @@ pub mod json;
 pub mod keep;
 pub mod packet;
 pub mod pcapng;
+pub mod sources;
 
 #[cfg(target_os = "linux")]
 pub mod trace;

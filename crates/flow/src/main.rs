@@ -5,7 +5,9 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod run;
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -68,7 +70,7 @@ fn live(_: &Cli) -> Result<(), ExitError> {
 }
 
 /// Draws a recorded log.
-fn show(path: &std::path::Path, cli: &Cli) -> Result<(), ExitError> {
+fn show(path: &Path, cli: &Cli) -> Result<(), ExitError> {
     let shown = shown(path);
     let failed = |reason: &dyn std::fmt::Display| {
         ExitError::new(format!(
@@ -100,6 +102,21 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
     match cli.format {
         Format::Text => bytes = draw::text(log, &options).into_bytes(),
         Format::Svg => bytes = draw::svg(log, &options).into_bytes(),
+        Format::Html => {
+            // What a log calls by a path that is not absolute stands below this folder.
+            let files: HashMap<String, String> = flow::sources::read(log, Path::new("."))
+                .into_iter()
+                .filter_map(|(file, text)| Some((file, text.ok()?)))
+                .collect();
+            let file = |name: &str| {
+                let text = files.get(name)?.clone();
+                let here = std::env::current_dir().unwrap_or_default();
+                let title = Path::new(name).strip_prefix(here).unwrap_or(Path::new(name));
+                let title = title.display().to_string();
+                Some(draw::html::File { title, text, page: None })
+            };
+            bytes = draw::html::document(log, &options, &file).into_bytes();
+        }
         Format::Json => {
             flow::json::write(&mut bytes, log)
                 .map_err(|it| ExitError::new(it.to_string()))?;
@@ -109,7 +126,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
 }
 
 /// A path as a message shows it: safe for a terminal.
-fn shown(path: &std::path::Path) -> String {
+fn shown(path: &Path) -> String {
     flow::bytes::printable(&path.to_string_lossy())
 }
 

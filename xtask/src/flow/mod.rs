@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(value_name = "LESSON", num_args = 0..=2)]
     pub words: Vec<String>,
     /// What is written; json is the event log
-    #[arg(long, default_value = "text", value_parser = ["text", "json", "svg"])]
+    #[arg(long, default_value = "text", value_parser = ["text", "json", "svg", "html"])]
     pub format: String,
     /// Whether text is coloured
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"])]

@@ -54,6 +54,7 @@
 
 mod calls;
 mod canvas;
+pub mod html;
 mod scene;
 mod states;
 mod svg;

@@ -17,6 +17,8 @@ pub struct Scene {
     pub columns: Vec<Column>,
     /// The rows, from top to bottom.
     pub rows: Vec<Row>,
+    /// Of each row the place in the log of the event that it was made of.
+    pub origins: Vec<usize>,
     /// Remarks that stand below.
     pub notes: Vec<String>,
     /// Whether there were packets to draw.
@@ -109,11 +111,13 @@ pub enum PacketKind {
 impl Scene {
     /// Makes the scene of a log. No log makes it panic, however wrong it is.
     pub fn new(log: &Log, options: &Options) -> Scene {
-        let mut builder = Builder::new(log, options);
-        for (at, event) in log.events.iter().enumerate() {
-            builder.event(at, event);
-        }
-        builder.finish()
+        Builder::new(log, options).build()
+    }
+
+    /// The same for a drawing that has a lane for each socket of a program that is both ends:
+    /// the label of a packet does not say whose it is.
+    pub(super) fn for_lanes(log: &Log, options: &Options) -> Scene {
+        Builder { for_lanes: true, ..Builder::new(log, options) }.build()
     }
 }
 
@@ -123,6 +127,7 @@ const SIDES: usize = 16;
 struct Builder<'a> {
     log: &'a Log,
     options: &'a Options,
+    for_lanes: bool,
     scene: Scene,
     /// The column of each side.
     column_of: HashMap<usize, usize>,
@@ -153,6 +158,7 @@ impl<'a> Builder<'a> {
         let mut builder = Builder {
             log,
             options,
+            for_lanes: false,
             scene: Scene::default(),
             column_of: HashMap::new(),
             nobody: None,
@@ -171,6 +177,14 @@ impl<'a> Builder<'a> {
         builder.columns();
         builder.index();
         builder
+    }
+
+    fn build(mut self) -> Scene {
+        for (at, event) in self.log.events.iter().enumerate() {
+            self.event(at, event);
+            self.scene.origins.resize(self.scene.rows.len(), at);
+        }
+        self.finish()
     }
 
     /// The first side, which the others come to, stands at the right.
@@ -446,7 +460,7 @@ impl<'a> Builder<'a> {
         };
         let label = match (port(&from), port(&to)) {
             // In one column there is no arrow to say whose packet it is, and whose state.
-            (Some(from), Some(to)) if from_column == to_column => {
+            (Some(from), Some(to)) if from_column == to_column && !self.for_lanes => {
                 let state = |state: Option<_>| {
                     state.map_or_else(String::new, |state| format!(" [{state}]"))
                 };
@@ -496,10 +510,10 @@ impl<'a> Builder<'a> {
         let limit = self.options.rows.max(2);
         if rows.len() > limit {
             let left_out = rows.len() - limit;
-            let tail = rows.split_off(rows.len() - limit / 2);
-            rows.truncate(limit - limit / 2);
-            rows.push(Row::Cut(left_out));
-            rows.extend(tail);
+            let last = rows.len() - limit / 2;
+            rows.splice(limit - limit / 2..last, [Row::Cut(left_out)]);
+            let at = self.scene.origins[last - 1];
+            self.scene.origins.splice(limit - limit / 2..last, [at]);
         }
         self.scene
     }
@@ -516,7 +530,7 @@ fn base(path: &str) -> String {
 }
 
 /// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
-fn unmapped(address: &str) -> String {
+pub(super) fn unmapped(address: &str) -> String {
     match address.parse::<std::net::SocketAddr>() {
         Ok(it) => {
             std::net::SocketAddr::new(it.ip().to_canonical(), it.port()).to_string()

@@ -1,0 +1,846 @@
+//! The drawing as HTML: a conversation to step through.
+//!
+//! It is an ordered list on a grid, a row an item, which reads without JavaScript and by ear.
+//! The script (`steps.js`) only moves a cursor over steps that were computed here, and sets
+//! text: so nothing that came from a program or from the network is ever read as HTML.
+
+mod document;
+mod lanes;
+mod sha256;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use self::lanes::Lanes;
+use super::{Arrow, Options, PacketKind, Row, Scene, calls};
+use crate::event::{Call, Data, Event, Log, Observed, Packet, Protocol, Return};
+
+pub use document::{digest, document};
+
+/// Colours, light and dark, that the other sheets use.
+pub const THEME_CSS: &str = include_str!("theme.css");
+/// What moves the cursor: a classic script.
+pub const STEPS_JS: &str = include_str!("steps.js");
+
+/// The sheet of the component; it needs [`THEME_CSS`].
+pub fn steps_css() -> String {
+    let mut css = include_str!("steps.css").to_owned();
+    // Places are classes: a strict policy forbids the attribute `style`.
+    for n in 1..=lanes::MOST {
+        let _ = write!(
+            css,
+            ".s-n{n}{{grid-template-columns:2rem repeat({n},minmax(0,1fr))}}\
+             .s-c{n}{{grid-column-start:{from}}}.s-e{n}{{grid-column-end:{from}}}",
+            from = n + 1
+        );
+    }
+    css
+}
+
+/// Bytes shown of what a packet or a call carries.
+const BYTES: usize = 128;
+/// Letters shown of a text of a row, and of what was printed at once.
+const LETTERS: usize = 2000;
+
+/// A source file, to be shown beside the conversation.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// What it is called.
+    pub title: String,
+    /// All its lines.
+    pub text: String,
+    /// The address of its page, to which `#L34` is added for a line.
+    pub page: Option<String>,
+}
+
+/// Draws a log as an element for a page, with this `id`, which must be the page's only one.
+/// `file` is asked for each source file that the log names.
+pub fn steps(
+    log: &Log,
+    options: &Options,
+    id: &str,
+    file: &dyn Fn(&str) -> Option<File>,
+) -> String {
+    Steps::new(log, options, id, file).draw()
+}
+
+/// Text for HTML: what HTML would read is escaped, and so is what would turn the direction
+/// of the text around or be obeyed by a terminal that it is copied to.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The text with control characters, and those that turn the direction around or take no
+/// place, as escapes; line feeds and tabs stay.
+fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control() && c != '\n' && c != '\t'
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Bytes as text: UTF-8 where it is, all else as `\xff`.
+fn printed(data: &Data) -> String {
+    let shown = &data.bytes[..data.bytes.len().min(LETTERS)];
+    let mut out = String::new();
+    for chunk in shown.utf8_chunks() {
+        out.push_str(&visible(chunk.valid()));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    let left_out = data.length.saturating_sub(shown.len() as u64);
+    if left_out > 0 {
+        let _ = write!(out, "… {} bytes more", calls::grouped(left_out));
+    }
+    out
+}
+
+/// A text cut to what a row can hold.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Bytes in hexadecimal and as text, sixteen a line.
+fn dump(data: &Data) -> Option<String> {
+    if data.length == 0 {
+        return None;
+    }
+    let shown = &data.bytes[..data.bytes.len().min(BYTES)];
+    let mut out = String::new();
+    for line in shown.chunks(16) {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let letter = |byte: &u8| {
+            if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' }
+        };
+        let text: String = line.iter().map(letter).collect();
+        let _ = writeln!(out, "{:47}  {text}", hex.join(" "));
+    }
+    if (shown.len() as u64) < data.length {
+        let _ = write!(out, "the first {} of {} bytes", shown.len(), data.length);
+    }
+    Some(out.trim_end_matches('\n').to_owned())
+}
+
+/// What a side is doing: the line of its latest call, and whether that call is open.
+#[derive(Debug, Clone)]
+struct Doing {
+    line: String,
+    waits: bool,
+}
+
+struct Steps<'a> {
+    log: &'a Log,
+    scene: Scene,
+    lanes: Lanes,
+    id: &'a str,
+    /// Of each file that the log names its number, and the file where it can be shown.
+    files: Vec<(String, Option<File>)>,
+    calls: HashMap<u64, &'a Call>,
+    returns: HashMap<u64, &'a Return>,
+    /// The first sequence number of each direction.
+    first: HashMap<(&'a str, &'a str), u32>,
+}
+
+impl<'a> Steps<'a> {
+    fn new(
+        log: &'a Log,
+        options: &Options,
+        id: &'a str,
+        file: &dyn Fn(&str) -> Option<File>,
+    ) -> Steps<'a> {
+        let scene = Scene::for_lanes(log, options);
+        let lanes = Lanes::new(log, &scene);
+        let mut it = Steps {
+            log,
+            scene,
+            lanes,
+            id,
+            files: Vec::new(),
+            calls: HashMap::new(),
+            returns: HashMap::new(),
+            first: HashMap::new(),
+        };
+        for event in &log.events {
+            match event {
+                Event::Call(call) => {
+                    it.calls.insert(call.id, call);
+                    if let Some(source) = &call.source
+                        && it.number(&source.file).is_none()
+                    {
+                        it.files.push((source.file.clone(), file(&source.file)));
+                    }
+                }
+                Event::Return(returned) => {
+                    it.returns.insert(returned.id, returned);
+                }
+                Event::Packet(Packet {
+                    from,
+                    to,
+                    protocol: Protocol::Tcp { seq, .. },
+                    ..
+                }) => {
+                    it.first.entry((from, to)).or_insert(*seq);
+                }
+                _ => {}
+            }
+        }
+        it
+    }
+
+    fn number(&self, file: &str) -> Option<usize> {
+        self.files.iter().position(|(name, _)| name == file)
+    }
+
+    /// The key of a call's source line: `0:34`.
+    fn line(&self, call: &Call) -> Option<String> {
+        let source = call.source.as_ref()?;
+        Some(format!("{}:{}", self.number(&source.file)?, source.line))
+    }
+
+    /// The rows that are shown: a program's start is none of them.
+    fn rows(&self) -> impl Iterator<Item = (&Row, usize)> {
+        let rows = self.scene.rows.iter().zip(self.scene.origins.iter().copied());
+        rows.filter(|(row, _)| !matches!(row, Row::Life { text, .. } if text.is_empty()))
+    }
+
+    fn draw(&self) -> String {
+        let mut out = String::new();
+        let id = escape(self.id);
+        let names: Vec<String> =
+            self.scene.columns.iter().map(|it| escape(&it.name)).collect();
+        let count = self.rows().count();
+        let _ = write!(
+            out,
+            "<figure class=s-steps id=\"{id}\" aria-label=\"Conversation of {names}, {count} \
+             steps\"><div class=s-drawing tabindex=0 role=group aria-label=\"The conversation, \
+             step by step\"><ol class=\"s-lanes s-n{lanes}\"><li class=s-heads \
+             aria-hidden=true>",
+            names = names.join(" and "),
+            lanes = self.lanes.names.len().max(1),
+        );
+        for (at, (name, address)) in self.lanes.names.iter().enumerate() {
+            let _ = write!(out, "<b class=s-c{}>{}", at + 1, escape(name));
+            if let Some(address) = address {
+                let _ = write!(out, "<small>{}</small>", escape(address));
+            }
+            out.push_str("</b>");
+        }
+        out.push_str("</li>");
+        self.draw_rows(&mut out);
+        out.push_str("</ol>");
+        self.draw_notes(&mut out);
+        out.push_str("</div>");
+        if count > 0 {
+            out.push_str(&self.panel(count));
+            let data = self.data().to_string();
+            // A data block ends at `</script`, whatever stands around it.
+            let data = data
+                .replace('<', "\\u003c")
+                .replace('>', "\\u003e")
+                .replace('&', "\\u0026");
+            let _ = write!(out, "<script type=\"application/json\">{data}</script>");
+        }
+        out.push_str("</figure>\n");
+        out
+    }
+
+    fn draw_rows(&self, out: &mut String) {
+        let mut life = vec![0_isize; self.lanes.names.len()];
+        // Lanes that have begun, and not ended.
+        let mut alive = vec![self.lanes.by_socket; self.lanes.names.len()];
+        for (at, column) in self.scene.columns.iter().enumerate() {
+            if column.is_nobody && !self.lanes.by_socket {
+                alive[at] = true;
+            }
+        }
+        let mut number = 0;
+        for (row, origin) in self.scene.rows.iter().zip(&self.scene.origins) {
+            let (from, to) = self.lanes.of(row, &self.log.events[*origin]);
+            if !matches!(row, Row::Cut(_)) {
+                for lane in [from, to] {
+                    alive[lane] = true;
+                }
+            }
+            if matches!(row, Row::Return { .. }) {
+                life[from] = (life[from] - 1).max(0);
+            }
+            if let Row::Life { text, .. } = row
+                && text.is_empty()
+            {
+                continue;
+            }
+            number += 1;
+            let words = self.words(row, from, to);
+            let id = escape(self.id);
+            let _ = write!(
+                out,
+                "<li class=s-row id=\"{id}-{number}\"><a class=s-number \
+                 href=\"#{id}-{number}\"><span class=vh>Step </span>{number}</a><span \
+                 class=vh>{}</span>",
+                escape(&words)
+            );
+            for lane in 0..alive.len() {
+                if alive[lane] {
+                    let waits = if life[lane] > 0 { " s-waiting" } else { "" };
+                    let _ =
+                        write!(out, "<i class=\"s-life s-c{}{waits}\"></i>", lane + 1);
+                }
+            }
+            self.draw_row(out, row, *origin, from, to);
+            out.push_str("</li>");
+            match row {
+                Row::Call { waits: true, .. } => life[from] += 1,
+                Row::Life { line: Some(false), .. } if !self.lanes.by_socket => {
+                    alive[from] = false;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn draw_row(
+        &self,
+        out: &mut String,
+        row: &Row,
+        origin: usize,
+        from: usize,
+        to: usize,
+    ) {
+        match row {
+            Row::Call { text, source, failed, state, .. } => {
+                let failed = if *failed { " class=s-failed" } else { "" };
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-c{}\"><code{failed} aria-hidden=true>{}</code>",
+                    from + 1,
+                    escape(&short(text))
+                );
+                if let Some(state) = state {
+                    let _ = write!(out, "<b class=s-state aria-hidden=true>{state}</b>");
+                }
+                if let Some(source) = source {
+                    self.draw_place(out, source, &self.log.events[origin]);
+                }
+                out.push_str("</span>");
+            }
+            Row::Return { text, failed, .. } => {
+                let failed = if *failed { " class=s-failed" } else { "" };
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-c{}\" aria-hidden=true><code{failed}>{}</code></span>",
+                    from + 1,
+                    escape(&short(text))
+                );
+            }
+            Row::Packet(arrow) => draw_arrow(out, arrow, from, to),
+            Row::Life { text, .. } => {
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-dim s-c{}\" aria-hidden=true>{}</span>",
+                    from + 1,
+                    escape(&short(text))
+                );
+            }
+            Row::Cut(rows) => {
+                let _ = write!(
+                    out,
+                    "<span class=s-cut aria-hidden=true>⋯ {rows} rows are left out ⋯</span>"
+                );
+            }
+        }
+    }
+
+    /// Where a call was made; a link where the file has a page.
+    fn draw_place(&self, out: &mut String, shown: &str, event: &Event) {
+        let call = match event {
+            Event::Call(call) => Some(call),
+            Event::Return(returned) => self.calls.get(&returned.id).copied(),
+            _ => None,
+        };
+        let page = call.and_then(|call| {
+            let source = call.source.as_ref()?;
+            let (_, file) = &self.files[self.number(&source.file)?];
+            Some(format!("{}#L{}", file.as_ref()?.page.as_ref()?, source.line))
+        });
+        let said = format!("<span class=vh>source line </span>{}", escape(shown));
+        let _ = match page {
+            Some(page) => {
+                write!(out, " <a class=s-at href=\"{}\">{said}</a>", escape(&page))
+            }
+            None => write!(out, " <span class=s-at>{said}</span>"),
+        };
+    }
+
+    /// What a row says, in a sentence.
+    fn words(&self, row: &Row, from: usize, to: usize) -> String {
+        let name = |lane: usize| {
+            let (name, address) = &self.lanes.names[lane];
+            match address {
+                Some(address) => format!("{name} at {address}"),
+                None => name.clone(),
+            }
+        };
+        match row {
+            Row::Call { text, waits: true, .. } => {
+                format!("{} calls {}; the kernel has it now.", name(from), short(text))
+            }
+            Row::Call { text, state: Some(state), .. } => {
+                format!(
+                    "{} calls {}. Its socket is now {state}.",
+                    name(from),
+                    short(text)
+                )
+            }
+            Row::Call { text, .. } => format!("{} calls {}.", name(from), short(text)),
+            Row::Return { text, .. } => {
+                format!("{} goes on: {}.", name(from), short(text))
+            }
+            Row::Life { text, .. } => format!("{} {}.", name(from), short(text)),
+            Row::Cut(rows) => format!("{rows} rows are left out here."),
+            Row::Packet(arrow) => {
+                let mut words = format!(
+                    "The kernel of {} sends {} to that of {}.",
+                    name(from),
+                    short(&arrow.label),
+                    name(to)
+                );
+                for (who, state) in
+                    [(name(from), arrow.from_state), (name(to), arrow.to_state)]
+                {
+                    if let Some(state) = state {
+                        let _ = write!(words, " {who} is now {state}.");
+                    }
+                }
+                words
+            }
+        }
+    }
+
+    fn draw_notes(&self, out: &mut String) {
+        let mut notes = self.scene.notes.clone();
+        if !self.log.header.system.is_empty() {
+            notes.push(format!("Recorded on {}.", self.log.header.system));
+        }
+        for (name, file) in &self.files {
+            if file.is_none() {
+                notes.push(format!(
+                    "{name} is not shown: it is not here, or another than the one that ran."
+                ));
+            }
+        }
+        for note in notes {
+            let _ = write!(out, "<p class=s-notes>{}</p>", escape(&note));
+        }
+    }
+
+    /// What JavaScript fills; without it there is no panel.
+    fn panel(&self, count: usize) -> String {
+        const FIRST: &str = "M2 2h2v12H2zM14 2v12L5 8z";
+        const BACK: &str = "M13 2v12L3 8z";
+        const NEXT: &str = "M3 2v12l10-6z";
+        const PLAY: &str = "M1 2v12l7-6zM8 2v12l7-6z";
+        const PAUSE: &str = "M3 2h4v12H3zM9 2h4v12H9z";
+        let icon = |class: &str, path: &str| {
+            format!(
+                "<svg{class} viewBox=\"0 0 16 16\" aria-hidden=true><path d=\"{path}\"/></svg>"
+            )
+        };
+        let button = |go: &str, name: &str, icons: String| {
+            let pressed = if go == "play" { " aria-pressed=false" } else { "" };
+            format!(
+                "<button type=button data-go={go} aria-label=\"{name}\" \
+                 title=\"{name}\"{pressed}>{icons}</button>"
+            )
+        };
+        let mut out = String::from("<div class=s-panel hidden><div class=s-bar>");
+        out.push_str(&button("first", "To the first step", icon("", FIRST)));
+        out.push_str(&button("back", "One step back", icon("", BACK)));
+        out.push_str(&button("next", "One step on", icon("", NEXT)));
+        out.push_str(&button(
+            "play",
+            "Play",
+            icon(" class=s-play", PLAY) + &icon(" class=s-pause", PAUSE),
+        ));
+        let _ = write!(
+            out,
+            "<input type=range min=0 max={} value=0 aria-label=\"Step of the conversation\"><span \
+             class=s-count>1 of {count}</span></div><p class=s-words aria-live=polite></p>",
+            count.saturating_sub(1)
+        );
+        self.draw_sources(&mut out);
+        out.push_str(
+            "<div class=s-kernel tabindex=0 role=group aria-label=\"What the kernel holds\"><table>\
+             <caption></caption><thead><tr><th scope=col>program<th scope=col>state<th \
+             scope=col>Recv-Q<th scope=col>Send-Q<th scope=col>local → peer<tbody></table></div>\
+             <div class=s-packet></div>",
+        );
+        out.push_str("<div class=s-terminals>");
+        for (side, name) in self.sides() {
+            let name = escape(name);
+            let _ = write!(
+                out,
+                "<div class=s-box><p class=s-title>{name} printed</p><pre class=s-terminal \
+                 tabindex=0 role=group aria-label=\"What {name} printed\" \
+                 data-side={side}></pre></div>"
+            );
+        }
+        out.push_str("</div></div>");
+        out
+    }
+
+    fn sides(&self) -> impl Iterator<Item = (usize, &str)> {
+        let events = self.log.events.iter().filter_map(|event| match event {
+            Event::Side(side) => Some((side.side, side.name.as_str())),
+            _ => None,
+        });
+        events.take(lanes::MOST)
+    }
+
+    fn draw_sources(&self, out: &mut String) {
+        if self.files.iter().all(|(_, file)| file.is_none()) {
+            return;
+        }
+        // The first step of each line that makes a call.
+        let mut steps: HashMap<String, usize> = HashMap::new();
+        for (number, (row, origin)) in (1..).zip(self.rows()) {
+            if let Some(call) = self.call_of(row, origin)
+                && let Some(line) = self.line(call)
+            {
+                steps.entry(line).or_insert(number);
+            }
+        }
+        let id = escape(self.id);
+        out.push_str("<div class=s-sources><div class=s-tabs>");
+        for (number, (_, file)) in self.files.iter().enumerate() {
+            if let Some(file) = file {
+                let _ = write!(
+                    out,
+                    "<button type=button data-file={number} aria-pressed=false>{}</button>",
+                    escape(&file.title)
+                );
+            }
+        }
+        out.push_str("</div>");
+        for (number, (_, file)) in self.files.iter().enumerate() {
+            let Some(file) = file else { continue };
+            let _ = write!(
+                out,
+                "<div class=s-source data-file={number} tabindex=0 role=group \
+                 aria-label=\"Source of {}\"><ol>",
+                escape(&file.title)
+            );
+            for (line, text) in (1..).zip(file.text.lines()) {
+                let key = format!("{number}:{line}");
+                let _ = write!(out, "<li data-line=\"{key}\">");
+                let _ = match steps.get(&key) {
+                    Some(step) => write!(out, "<a href=\"#{id}-{step}\">{line}</a>"),
+                    None => write!(out, "<i>{line}</i>"),
+                };
+                out.push_str(&escape(&short(text)));
+            }
+            out.push_str("</ol></div>");
+        }
+        out.push_str("</div>");
+    }
+
+    fn call_of(&self, row: &Row, origin: usize) -> Option<&'a Call> {
+        match (row, &self.log.events[origin]) {
+            (Row::Call { .. } | Row::Return { .. }, Event::Call(call)) => Some(call),
+            (Row::Call { .. } | Row::Return { .. }, Event::Return(it)) => {
+                self.calls.get(&it.id).copied()
+            }
+            _ => None,
+        }
+    }
+}
+
+fn draw_arrow(out: &mut String, arrow: &Arrow, from: usize, to: usize) {
+    let kind = match arrow.kind {
+        PacketKind::Control => "s-control",
+        PacketKind::Ack => "s-ack",
+        PacketKind::Data => "s-data",
+        PacketKind::Error => "s-error",
+    };
+    let badge = |state: Option<super::State>, class: &str| {
+        state.map_or_else(String::new, |state| {
+            format!("<b class=\"s-state {class}\">{state}</b>")
+        })
+    };
+    let label = escape(&short(&arrow.label));
+    if from == to {
+        let states = badge(arrow.from_state, "") + &badge(arrow.to_state, "");
+        let _ = write!(
+            out,
+            "<span class=\"s-call s-c{} {kind}\" aria-hidden=true><code>↺ {label}</code>{states}</span>",
+            from + 1
+        );
+        return;
+    }
+    let (left, right) = (from.min(to), from.max(to));
+    let (way, left_state, right_state) = if from < to {
+        ("s-right", arrow.from_state, arrow.to_state)
+    } else {
+        ("s-left", arrow.to_state, arrow.from_state)
+    };
+    let _ = write!(
+        out,
+        "<span class=\"s-arrow {way} {kind} s-c{} s-e{}\" aria-hidden=true>{}<code>{label}</code>\
+         </span>{}",
+        left + 1,
+        right + 1,
+        badge(left_state, ""),
+        badge(right_state, &format!("s-c{}", right + 1)),
+    );
+}
+
+/// The measurement that a moment shows.
+#[derive(Debug, Clone)]
+struct Measured {
+    /// Where it stands in the list of them; -1 for none.
+    kernel: i64,
+    /// When it was made.
+    when: String,
+    /// Packets have come since, so it is not of this moment.
+    between: bool,
+}
+
+impl Steps<'_> {
+    /// All that the script needs.
+    fn data(&self) -> Value {
+        let events = &self.log.events;
+        let can_measure = self.log.header.measured.iter().any(|it| it == "kernel");
+        let mut kernels: Vec<Value> = Vec::new();
+        let mut printed_so_far: Vec<Value> = Vec::new();
+        let mut doing: HashMap<usize, Doing> = HashMap::new();
+        let mut open: Option<&Call> = None;
+        let mut measured = Measured {
+            kernel: -1,
+            when: if can_measure {
+                "Nothing was measured yet".to_owned()
+            } else {
+                "The kernel was not asked in this run".to_owned()
+            },
+            between: false,
+        };
+        let rows: Vec<(&Row, usize)> = self.rows().collect();
+        let mut steps = Vec::new();
+        let mut at = 0;
+        for (number, (row, origin)) in rows.iter().enumerate() {
+            // A row shows what was observed until the next row begins.
+            let until = rows.get(number + 1).map_or(events.len(), |(_, origin)| *origin);
+            let mut cause = None;
+            while at < until.max(origin + 1) {
+                let event = &events[at];
+                if let Some(observed) = observed(event) {
+                    if let Some(held) = &observed.kernel {
+                        kernels.push(held.iter().map(|it| self.held(it)).collect());
+                    }
+                    if can_measure {
+                        let kernel = kernels.len() as i64 - 1;
+                        let when = self.when(event);
+                        measured = Measured { kernel, when, between: false };
+                    }
+                    printed_so_far.extend(
+                        observed
+                            .printed
+                            .iter()
+                            .map(|it| json!([it.side, it.fd, printed(&it.data)])),
+                    );
+                }
+                match event {
+                    Event::Call(call) => {
+                        open = Some(call);
+                        if let Some(line) = self.line(call) {
+                            doing.insert(call.side, Doing { line, waits: true });
+                        }
+                    }
+                    Event::Return(it) => {
+                        if open.is_some_and(|call| call.id == it.id) {
+                            open = None;
+                        }
+                        if let Some(call) = self.calls.get(&it.id)
+                            && let Some(doing) = doing.get_mut(&call.side)
+                        {
+                            doing.waits = false;
+                        }
+                    }
+                    Event::Packet(packet) => {
+                        measured.between = true;
+                        if at == *origin {
+                            cause = open
+                                .filter(|call| self.lanes.owns(call.side, &packet.from));
+                        }
+                    }
+                    _ => {}
+                }
+                at += 1;
+            }
+            let call = self.call_of(row, *origin).or(cause);
+            let (from, to) = self.lanes.of(row, &events[*origin]);
+            let mut lines: Vec<(usize, Doing)> = doing.clone().into_iter().collect();
+            lines.sort_by_key(|(side, _)| *side);
+            let lines: Vec<Value> =
+                lines.iter().map(|(_, it)| json!([it.line, it.waits])).collect();
+            let when = if measured.between {
+                format!("{}; between its packets no program stops", measured.when)
+            } else {
+                measured.when.clone()
+            };
+            let (packet, bytes) = self.carried(row, *origin);
+            steps.push(json!({
+                "words": visible(&self.words(row, from, to)),
+                "line": call.and_then(|call| self.line(call)),
+                "lines": lines,
+                "kernel": measured.kernel,
+                "measured": visible(&when),
+                "between": measured.between,
+                "printed": printed_so_far.len(),
+                "packet": packet,
+                "bytes": bytes,
+            }));
+        }
+        json!({ "steps": steps, "kernels": kernels, "printed": printed_so_far })
+    }
+
+    /// When a measurement was made, in words.
+    fn when(&self, event: &Event) -> String {
+        let name = |side: usize| {
+            self.sides().find(|(number, _)| *number == side).map_or("?", |(_, name)| name)
+        };
+        match event {
+            Event::Call(call) => {
+                let shown = calls::shown_name(call, false);
+                format!("Kernel, measured before {shown} of {}", name(call.side))
+            }
+            Event::Return(it) => match self.calls.get(&it.id) {
+                Some(call) => {
+                    let shown = calls::shown_name(call, false);
+                    format!("Kernel, measured after {shown} of {}", name(call.side))
+                }
+                None => "Kernel, measured after a call".to_owned(),
+            },
+            Event::Process(it) => {
+                format!("Kernel, measured when {} began or ended", name(it.side))
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn held(&self, held: &crate::event::Held) -> Value {
+        let owner = held.socket.and_then(|inode| {
+            self.log.events.iter().find_map(|event| match event {
+                Event::Socket(socket) if socket.inode == inode => Some(socket.side),
+                _ => None,
+            })
+        });
+        let name =
+            owner.and_then(|side| self.sides().find(|(number, _)| *number == side));
+        let name = match (name, held.socket) {
+            (Some((_, name)), _) => name,
+            (None, Some(_)) => "not accepted yet",
+            (None, None) => "no program",
+        };
+        json!([
+            visible(name),
+            held.state.as_deref().map_or_else(|| "UDP".to_owned(), visible),
+            held.recv_q.to_string(),
+            held.send_q.to_string(),
+            visible(&format!(
+                "{} → {}",
+                held.local,
+                held.peer.as_deref().unwrap_or("anyone")
+            )),
+        ])
+    }
+
+    /// The fields of a packet, and the bytes that a packet or a call carries.
+    fn carried(
+        &self,
+        row: &Row,
+        origin: usize,
+    ) -> (Option<Vec<[String; 2]>>, Option<String>) {
+        match &self.log.events[origin] {
+            Event::Packet(packet) => (Some(self.fields(packet)), dump(&packet.data)),
+            Event::Call(call) => {
+                let received = self.returns.get(&call.id).and_then(|it| it.data.as_ref());
+                let received =
+                    received.filter(|_| !matches!(row, Row::Call { waits: true, .. }));
+                (None, call.data.as_ref().or(received).and_then(dump))
+            }
+            Event::Return(it) => (None, it.data.as_ref().and_then(dump)),
+            _ => (None, None),
+        }
+    }
+
+    fn fields(&self, packet: &Packet) -> Vec<[String; 2]> {
+        let mut fields = vec![
+            ["from".to_owned(), visible(&packet.from)],
+            ["to".to_owned(), visible(&packet.to)],
+        ];
+        let mut add = |name: &str, value: String| fields.push([name.to_owned(), value]);
+        match &packet.protocol {
+            Protocol::Tcp { flags, seq, ack, window } => {
+                let (from, to) = (packet.from.as_str(), packet.to.as_str());
+                let relative = |number: u32, first: Option<&u32>| match first {
+                    Some(first) => {
+                        format!("{} ({number})", number.wrapping_sub(*first))
+                    }
+                    None => number.to_string(),
+                };
+                add("flags", flags.to_string());
+                add("seq", relative(*seq, self.first.get(&(from, to))));
+                if flags.has(crate::event::Flag::Ack) {
+                    add("ack", relative(*ack, self.first.get(&(to, from))));
+                }
+                add("window", format!("{window}, as in the header"));
+            }
+            Protocol::Udp => add("protocol", "UDP".to_owned()),
+            Protocol::Icmp { kind, code } => {
+                add("protocol", format!("ICMP type {kind} code {code}"));
+            }
+            Protocol::Other(number) => add("protocol", format!("IP protocol {number}")),
+        }
+        let length = packet.data.length;
+        let unit = if length == 1 { "byte" } else { "bytes" };
+        add("data", format!("{} {unit}", calls::grouped(length)));
+        fields
+    }
+}
+
+/// What was measured at an event that can be measured.
+fn observed(event: &Event) -> Option<&Observed> {
+    match event {
+        Event::Call(it) => Some(&it.observed),
+        Event::Return(it) => Some(&it.observed),
+        Event::Process(it) => Some(&it.observed),
+        _ => None,
+    }
+}

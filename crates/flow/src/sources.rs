@@ -1,0 +1,64 @@
+//! The source files that a log names, where they are those that ran.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use crate::event::{self, Event, Log};
+
+/// Bytes of a source file that is shown, at most.
+const LARGEST: u64 = 1 << 20;
+
+/// Why a source file cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// It cannot be read: why.
+    Unreadable(String),
+    /// It is another one than at the time of the run.
+    Changed,
+    /// The log has no hash of it.
+    Unknown,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stale::Unreadable(why) => f.write_str(why),
+            Stale::Changed => f.write_str("it is not the file that ran"),
+            Stale::Unknown => f.write_str("the log does not say which file ran"),
+        }
+    }
+}
+
+/// The text of each source file that the log names, in order of appearance. A path that is
+/// not absolute begins at `folder`. A file is given only where its hash is that of the run:
+/// so a log from a stranger cannot ask for a file that the stranger does not have.
+pub fn read(log: &Log, folder: &Path) -> Vec<(String, Result<String, Stale>)> {
+    let mut hashes: HashMap<&str, &str> = HashMap::new();
+    let mut files: Vec<&str> = Vec::new();
+    for event in &log.events {
+        let Event::Call(call) = event else { continue };
+        let Some(source) = &call.source else { continue };
+        if !files.contains(&source.file.as_str()) {
+            files.push(&source.file);
+        }
+        if let Some(hash) = &call.observed.source_hash {
+            hashes.entry(&source.file).or_insert(hash);
+        }
+    }
+    let text = |file: &str| {
+        let hash = hashes.get(file).ok_or(Stale::Unknown)?;
+        let path = folder.join(file);
+        let unreadable = |error: std::io::Error| Stale::Unreadable(error.to_string());
+        let length = std::fs::metadata(&path).map_err(unreadable)?.len();
+        if length > LARGEST {
+            return Err(Stale::Unreadable("it is too large to be shown".to_owned()));
+        }
+        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        if event::hash(&bytes) != **hash {
+            return Err(Stale::Changed);
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    files.into_iter().map(|file| (file.to_owned(), text(file))).collect()
+}
