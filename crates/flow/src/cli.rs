@@ -126,6 +126,10 @@ pub(crate) enum Command {
         /// What `flow --format json` wrote.
         #[arg(value_name = "LOG.json")]
         log: PathBuf,
+        /// Fails where a source file that the log names, below this folder, is not the one that
+        /// ran.
+        #[arg(long, value_name = "FOLDER")]
+        sources: Option<PathBuf>,
     },
 }
 

@@ -39,13 +39,13 @@ impl ExitError {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Some(Command::Show { log }) => show(log, &cli),
+        Some(Command::Show { log, sources }) => show(log, sources.as_deref(), &cli),
         None => live(&cli),
     };
     let done = match (done, &cli.recording) {
         (Err(refusal), Some(log)) if refusal.status == REFUSED => {
             let _ = writeln!(io::stderr(), "{}", refusal.message);
-            show(log, &cli)
+            show(log, None, &cli)
         }
         (done, _) => done,
     };
@@ -70,7 +70,7 @@ fn live(_: &Cli) -> Result<(), ExitError> {
 }
 
 /// Draws a recorded log.
-fn show(path: &Path, cli: &Cli) -> Result<(), ExitError> {
+fn show(path: &Path, sources: Option<&Path>, cli: &Cli) -> Result<(), ExitError> {
     let shown = shown(path);
     let failed = |reason: &dyn std::fmt::Display| {
         ExitError::new(format!(
@@ -80,6 +80,17 @@ fn show(path: &Path, cli: &Cli) -> Result<(), ExitError> {
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let log =
         flow::json::read(&mut io::BufReader::new(file)).map_err(|it| failed(&it))?;
+    if let Some(folder) = sources {
+        for (file, text) in flow::sources::read(&log, folder) {
+            if let Err(why) = text {
+                return Err(ExitError::new(format!(
+                    "show {}: the run is stale: {}: {why}; record it again",
+                    shown,
+                    flow::bytes::printable(&file)
+                )));
+            }
+        }
+    }
     write_log(&log, cli, true)
 }
 

@@ -118,7 +118,8 @@ fn elements(document: &str) -> Vec<&str> {
         if end > 0 {
             names.push(&rest[..end]);
             if ["script", "style"].contains(&&rest[..end]) {
-                rest = rest.split_once(&format!("</{}>", &rest[..end])).unwrap().1;
+                let end = format!("</{}>", &rest[..end]);
+                rest = rest.split_once(&end).map_or("", |(_, behind)| behind);
             }
         }
     }

@@ -87,13 +87,15 @@ pub fn verify_recording(
     let width = PAGE_COLUMNS.to_string();
     let mut command = flow_command(programs);
     command.args(["--width", &width, "--color", "never", "show"]).arg(&file);
+    // The book shows the source beside the run: it must be the source that ran.
+    command.arg("--sources").arg(root);
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) => return stopped(format!("start flow: {error}")),
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return stopped(said.trim().to_owned());
+        return stopped(format!("{}: cargo xtask update", said.trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
