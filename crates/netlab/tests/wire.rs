@@ -245,7 +245,7 @@ mod linux {
     }
 
     fn a_delay_is_kept_and_order_too(card: Card) -> Outcome {
-        let wire = wire(card, "delay a>b 20ms\ndelay a>b datagram 1 10ms")?;
+        let wire = wire(card, "delay a>b 20ms\ndelay a>b datagram 1 500ms")?;
         let (client, server, address) = datagram_sockets(&wire)?;
         let start = Instant::now();
         client.send_to(b"one", address)?;
@@ -255,7 +255,7 @@ mod linux {
         assert!(start.elapsed() >= Duration::from_millis(20));
         assert_eq!(&came, b"two");
         server.recv(&mut came)?;
-        assert!(start.elapsed() >= Duration::from_millis(30));
+        assert!(start.elapsed() >= Duration::from_millis(520));
         Ok(())
     }
 
@@ -292,9 +292,11 @@ mod linux {
         let counts = wire.counts();
         assert_eq!((counts.overrun, counts.refused), ([0, 0], 0), "{counts:?}");
         assert!(counts.sent[0] > 10_000, "{counts:?}");
-        // A segment sent again would be one that was lost; on a veth pair it may have been
-        // overtaken instead, by one that another processor sent.
-        assert!(card == Card::Veth || wire.remarks().is_empty(), "{:?}", wire.remarks());
+        // A segment sent again would be one that was lost. On a veth pair it may have been
+        // overtaken instead, by one that another processor sent; and a machine that stands
+        // still for long makes a kernel ask.
+        let remarks = wire.remarks().join("; ");
+        assert!(card == Card::Veth || !remarks.contains("FastRetrans"), "{remarks}");
         Ok(())
     }
 }

@@ -120,6 +120,7 @@ pub(super) fn open_veths(hosts: [&OwnedFd; 2]) -> io::Result<[End; 2]> {
         let index = index_of(&outer)?;
         let name = std::ffi::CString::new(outer)?;
         let capture = Capture::open_on(&name, WAITING)?;
+        bypass_queue(capture.descriptor())?;
         Ok::<_, io::Error>(End::Veth { capture, index, mac })
     };
     Ok([open(Host::A, hosts[0])?, open(Host::B, hosts[1])?])
@@ -127,6 +128,26 @@ pub(super) fn open_veths(hosts: [&OwnedFd; 2]) -> io::Result<[End; 2]> {
 
 /// Whole packets that wait for the wire at most, on a veth pair: 16 MiB of each host.
 const WAITING: CaptureSize = CaptureSize { packet_bytes: 1_600, packets: 8_192 };
+
+/// What is sent goes to the card at once. The kernel gives a card its queue some time after
+/// the other end came up, and drops in silence what is queued before.
+fn bypass_queue(socket: RawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the value lives through the call and has the length given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_PACKET,
+            PACKET_QDISC_BYPASS,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `linux/if_packet.h`.
+const PACKET_QDISC_BYPASS: libc::c_int = 20;
 
 fn link_address(index: i32, protocol: u16) -> libc::sockaddr_ll {
     // SAFETY: all zeroes is a valid sockaddr_ll.

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -345,8 +346,27 @@ fn configure(host: Host, card: Card) -> io::Result<()> {
     device::add_ipv4(&format!("{CARD}:1"), last + 10)?;
     if has_ipv6 {
         device::add_ipv6(CARD, last)?;
+        await_ipv6(last)?;
     }
     Ok(())
+}
+
+/// The kernel makes an IPv6 address usable in its own time, though nobody is asked for it.
+fn await_ipv6(last: u8) -> io::Result<()> {
+    let address = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, last.into());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match UdpSocket::bind((address, 0)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                if Instant::now() >= deadline {
+                    return Err(error);
+                }
+                std::thread::yield_now();
+            }
+            // That there is no IPv6 at all is no concern of the wire's.
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// Writes a sysctl of the calling thread's network.
