@@ -106,6 +106,15 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) until: Option<Duration>,
 
+    /// Runs the programs on two hosts, the first on b (10.77.0.2), the others on a
+    /// (10.77.0.1), with a wire between them that does what the rules in this file say.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wire: Option<PathBuf>,
+
+    /// One rule of the wire: `lose a>b data 2`.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Vec<String>,
+
     /// Runs on the host's network: the calls alone are drawn, without packets.
     #[arg(long)]
     pub(crate) host_network: bool,

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The version of the log's form that this library writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A recorded run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,6 +98,9 @@ pub struct Side {
     pub name: String,
     /// The program and its arguments.
     pub command: Vec<String>,
+    /// The host of a wire that it runs on, `a` or `b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// A change in the life of a process.
@@ -300,7 +303,8 @@ pub struct Source {
     pub line: u32,
 }
 
-/// A packet that arrived at the loopback interface.
+/// A packet that arrived at the loopback interface; on a wire, one that arrived at a host,
+/// or that was lost or held back on its way there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packet {
     /// See [`Event::time_ns`].
@@ -313,6 +317,57 @@ pub struct Packet {
     pub protocol: Protocol,
     /// The payload.
     pub data: Data,
+    /// What the wire did to it; none on a loopback interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<OnWire>,
+}
+
+/// What became of a packet on a wire between two hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct OnWire {
+    /// When it left its sender, in nanoseconds since the log began.
+    pub left_ns: u64,
+    /// What this event is.
+    #[serde(default)]
+    pub fate: Fate,
+    /// All that it carries was sent before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+    /// It asks whether the peer is there, or has room.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
+    /// Its payload was changed on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
+    /// It arrives a second time, though it was sent once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubled: bool,
+    /// It was held back on its way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// Of a fragment: where its bytes begin in the datagram, and how many they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<(usize, usize)>,
+    /// The counter of the sender's kernel that grew with it, `TCPLossProbes`: why it was
+    /// sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The rule that did something to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It arrives.
+    #[default]
+    Arrived,
+    /// It left, and never arrives.
+    Lost,
+    /// It left, and is held back; another event says when it arrives.
+    Held,
 }
 
 /// A flag of a TCP segment, in the order in which one says them.

@@ -64,7 +64,7 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
     let length = if cut { stated - before_payload.min(stated) } else { payload.len() };
     let shown = &payload[..payload.len().min(data_bytes)];
     let data = Data { bytes: shown.to_vec(), length: length as u64 };
-    Some(Packet { time_ns: 0, from, to, protocol, data })
+    Some(Packet { time_ns: 0, from, to, protocol, data, wire: None })
 }
 
 fn flags(tcp: &etherparse::TcpSlice<'_>) -> Flags {

@@ -19,12 +19,12 @@ const OPTION_INTERFACE_NAME: u16 = 2;
 const OPTION_APPLICATION: u16 = 4;
 const OPTION_TIME_RESOLUTION: u16 = 9;
 
-/// Writes the file's beginning: a section and the loopback interface, with times in
+/// Writes the file's beginning: a section and its interfaces by their names, with times in
 /// nanoseconds.
 ///
 /// # Errors
 /// What the writer says.
-pub fn begin(to: &mut dyn Write) -> io::Result<()> {
+pub fn begin(to: &mut dyn Write, interfaces: &[&str]) -> io::Result<()> {
     let mut section = Vec::new();
     section.extend(0x1a2b_3c4d_u32.to_le_bytes());
     section.extend(1_u16.to_le_bytes());
@@ -33,29 +33,33 @@ pub fn begin(to: &mut dyn Write) -> io::Result<()> {
     option(&mut section, OPTION_APPLICATION, b"flow");
     block(to, SECTION_HEADER, section)?;
 
-    let mut interface = Vec::new();
-    interface.extend(LINK_TYPE.to_le_bytes());
-    interface.extend(0_u16.to_le_bytes());
-    interface.extend(0_u32.to_le_bytes()); // packets of any length
-    option(&mut interface, OPTION_INTERFACE_NAME, b"lo");
-    option(&mut interface, OPTION_TIME_RESOLUTION, &[9]); // 10 to the minus 9 seconds
-    block(to, INTERFACE_DESCRIPTION, interface)
+    for name in interfaces {
+        let mut interface = Vec::new();
+        interface.extend(LINK_TYPE.to_le_bytes());
+        interface.extend(0_u16.to_le_bytes());
+        interface.extend(0_u32.to_le_bytes()); // packets of any length
+        option(&mut interface, OPTION_INTERFACE_NAME, name.as_bytes());
+        option(&mut interface, OPTION_TIME_RESOLUTION, &[9]); // 10 to the minus 9 seconds
+        block(to, INTERFACE_DESCRIPTION, interface)?;
+    }
+    Ok(())
 }
 
-/// Writes a packet: its bytes from the IP header on, its length on the wire, its time in
+/// Writes a packet: the number of its interface, its bytes from the IP header on, its length on the wire, its time in
 /// nanoseconds since 1970, and a comment or an empty one.
 ///
 /// # Errors
 /// What the writer says.
 pub fn write(
     to: &mut dyn Write,
+    interface: u32,
     time_ns: u64,
     bytes: &[u8],
     length: usize,
     comment: &str,
 ) -> io::Result<()> {
     let mut packet = Vec::with_capacity(bytes.len() + 64);
-    packet.extend(0_u32.to_le_bytes());
+    packet.extend(interface.to_le_bytes());
     packet.extend(((time_ns >> 32) as u32).to_le_bytes());
     packet.extend((time_ns as u32).to_le_bytes());
     packet.extend((bytes.len() as u32).to_le_bytes());

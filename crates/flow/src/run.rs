@@ -12,6 +12,7 @@ use flow::keep::Keep;
 use flow::trace::{self, Condition, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
 use netlab::capture::{CaptureSize, CapturedPacket};
+use netlab::wire::{Rules, Wire, WireError};
 
 use crate::cli::{Cli, Format};
 use crate::{ExitError, shown, write_log};
@@ -81,17 +82,18 @@ struct PacketFile {
 }
 
 impl PacketFile {
-    fn new(path: &Path) -> Result<PacketFile, ExitError> {
+    fn new(path: &Path, interfaces: &[&str]) -> Result<PacketFile, ExitError> {
         let failed = |error| ExitError::new(format!("create {}: {error}", shown(path)));
         let mut to = BufWriter::new(File::create(path).map_err(failed)?);
-        let result = pcapng::begin(&mut to);
+        let result = pcapng::begin(&mut to, interfaces);
         Ok(PacketFile { to, path: path.to_owned(), result })
     }
 
-    fn push(&mut self, packet: &CapturedPacket<'_>, comment: &str) {
+    fn push(&mut self, interface: u32, packet: &CapturedPacket<'_>, comment: &str) {
         if self.result.is_ok() {
             let CapturedPacket { time_ns, bytes, length } = *packet;
-            self.result = pcapng::write(&mut self.to, time_ns, bytes, length, comment);
+            self.result =
+                pcapng::write(&mut self.to, interface, time_ns, bytes, length, comment);
         }
     }
 
@@ -134,8 +136,14 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         ..Options::default()
     };
 
+    let rules = rules(cli)?;
+
     // Before the session's first word, while this process has one thread.
-    let private = if cli.packets {
+    let mut wire = None;
+    let private = if let Some(rules) = &rules {
+        wire = Some(open_wire(rules, cli)?);
+        Ok(())
+    } else if cli.packets {
         Ok(())
     } else if cli.host_network || !cli.attach.is_empty() {
         Err("on the host's network".to_owned())
@@ -153,7 +161,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
             into.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }),
     );
-    let packets = capture(cli, &mut session, private)?;
+    let packets = capture(cli, &mut session, private, wire)?;
 
     trace::watch_signals();
     for pid in &cli.attach {
@@ -203,6 +211,42 @@ fn conditions(cli: &Cli) -> Vec<Condition> {
     ports.chain(lines).collect()
 }
 
+/// The rules of a wire, where there is to be one.
+fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
+    let wrong = |message: String| ExitError { message, status: 2 };
+    let mut text = String::new();
+    if let Some(path) = &cli.wire {
+        text = std::fs::read_to_string(path).map_err(|error| {
+            wrong(format!("read the rules {}: {error}; one rule a line", shown(path)))
+        })?;
+    } else if cli.rule.is_empty() {
+        return Ok(None);
+    }
+    if !cli.attach.is_empty() || cli.host_network {
+        let message = "flow: a wire is a private network; it goes neither with --attach nor \
+                       with --host-network";
+        return Err(wrong(message.to_owned()));
+    }
+    let lines = text.lines().chain(cli.rule.iter().map(String::as_str));
+    Rules::parse(lines).map(Some).map_err(|error| wrong(error.to_string()))
+}
+
+fn open_wire(rules: &Rules, cli: &Cli) -> Result<Wire, ExitError> {
+    let refused = |reason: String| {
+        ExitError::refused(format!("make a wire between two private hosts: {reason}"))
+    };
+    netlab::enter_user_namespace().map_err(|refusal| refused(refusal.to_string()))?;
+    let bytes = if cli.pcap.is_some() { 1_500 } else { cli.bytes.saturating_add(100) };
+    let options = netlab::wire::Options {
+        packet_bytes: Some(bytes),
+        ..netlab::wire::Options::default()
+    };
+    Wire::open(rules, options).map_err(|error| match error {
+        WireError::Refused(refusal) => refused(refusal.to_string()),
+        WireError::Setting(..) => ExitError { message: error.to_string(), status: 2 },
+    })
+}
+
 fn is_call(event: &Event) -> bool {
     matches!(event, Event::Call(_))
 }
@@ -234,6 +278,7 @@ fn capture(
     cli: &Cli,
     session: &mut Session,
     private: Result<(), String>,
+    wire: Option<Wire>,
 ) -> Result<Option<Arc<Mutex<PacketFile>>>, ExitError> {
     if let Err(reason) = &private {
         // On the host's network the packets of strangers would be in the picture.
@@ -249,12 +294,20 @@ fn capture(
         Some(_) => CaptureSize::whole_packets(),
         None => CaptureSize::with_data(cli.bytes),
     };
-    session.capture(size);
+    let mut interfaces: &[&str] = &["lo"];
+    if let Some(wire) = wire {
+        interfaces = &["a", "b"];
+        session.wire(wire);
+    } else {
+        session.capture(size);
+    }
     if let Some(path) = &cli.pcap {
-        let packets = Arc::new(Mutex::new(PacketFile::new(path)?));
+        let packets = Arc::new(Mutex::new(PacketFile::new(path, interfaces)?));
         let into = Arc::clone(&packets);
-        session.on_packet(move |packet, comment| {
-            into.lock().unwrap_or_else(PoisonError::into_inner).push(packet, comment);
+        session.on_packet(move |interface, packet, comment| {
+            into.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(interface, packet, comment);
         });
         return Ok(Some(packets));
     }

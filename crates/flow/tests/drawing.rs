@@ -132,8 +132,8 @@ fn the_documented_example_is_a_log() {
 
 #[test]
 fn a_later_version_is_refused() {
-    let error = json::read(&mut &b"{\"flow\":2}\n"[..]).expect_err("version 2");
-    assert!(error.to_string().contains("version 2"), "{error}");
+    let error = json::read(&mut &b"{\"flow\":3}\n"[..]).expect_err("version 3");
+    assert!(error.to_string().contains("version 3"), "{error}");
 }
 
 /// A small generator of numbers, the same in each run (xorshift).

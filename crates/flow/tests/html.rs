@@ -64,7 +64,13 @@ fn hostile_log() -> Log {
     log.header.system = text();
     log.header.measured = vec!["kernel".to_owned(), text()];
     log.events = vec![
-        Event::Side(Side { time_ns, side, name: text(), command: vec![text(), text()] }),
+        Event::Side(Side {
+            time_ns,
+            side,
+            name: text(),
+            command: vec![text(), text()],
+            host: None,
+        }),
         Event::Socket(Socket {
             time_ns,
             side,
@@ -76,6 +82,7 @@ fn hostile_log() -> Log {
         }),
         call(1, text(), &bytes),
         Event::Packet(Packet {
+            wire: None,
             time_ns,
             from: text(),
             to: text(),

@@ -7,7 +7,7 @@ use super::calls::{self, Place};
 use super::states::{Segment, State, States};
 use crate::bytes;
 use crate::event::{
-    Call, Change, Event, Flag, Flags, Log, Packet, Protocol, Return, Source,
+    Call, Change, Event, Fate, Flag, Flags, Log, OnWire, Packet, Protocol, Return, Source,
 };
 
 /// A drawing's contents.
@@ -74,6 +74,13 @@ pub enum Row {
         /// Its column's line begins (`Some(true)`) or ends (`Some(false)`) here.
         line: Option<bool>,
     },
+    /// Time passes between two columns, which one of the kernel's timers or the wire took.
+    Time {
+        /// The left one of the columns.
+        left: usize,
+        /// `204 ms: tail loss probe`.
+        text: String,
+    },
     /// So many rows are left out here.
     Cut(usize),
 }
@@ -93,6 +100,8 @@ pub struct Arrow {
     pub from_state: Option<State>,
     /// The receiver's new state.
     pub to_state: Option<State>,
+    /// Whether it arrives.
+    pub fate: Fate,
 }
 
 /// What a packet is about.
@@ -132,6 +141,12 @@ struct Builder<'a> {
     /// The column of each side.
     column_of: HashMap<usize, usize>,
     nobody: Option<usize>,
+    /// The host of each side, on a wire.
+    hosts: HashMap<usize, String>,
+    /// When each segment was sent last, by its addresses and its end.
+    last_sent: HashMap<(String, String, u32), u64>,
+    /// When each address sent something last.
+    last_from: HashMap<String, u64>,
     /// The side that has an address.
     owners: HashMap<String, usize>,
     returns: HashMap<u64, &'a Return>,
@@ -162,6 +177,9 @@ impl<'a> Builder<'a> {
             scene: Scene::default(),
             column_of: HashMap::new(),
             nobody: None,
+            hosts: HashMap::new(),
+            last_sent: HashMap::new(),
+            last_from: HashMap::new(),
             owners: HashMap::new(),
             returns: HashMap::new(),
             calls: HashMap::new(),
@@ -195,7 +213,15 @@ impl<'a> Builder<'a> {
                 && names.len() < SIDES
                 && !names.iter().any(|(number, _)| *number == side.side)
             {
-                names.push((side.side, bytes::printable(&side.name)));
+                let name = bytes::printable(&side.name);
+                let name = match &side.host {
+                    Some(host) => {
+                        self.hosts.insert(side.side, host.clone());
+                        format!("{}: {name}", bytes::printable(host))
+                    }
+                    None => name,
+                };
+                names.push((side.side, name));
             }
         }
         if names.len() > 1 {
@@ -345,9 +371,11 @@ impl<'a> Builder<'a> {
     fn is_split(&self, call: &Call) -> bool {
         let Some(returned) = self.returns.get(&call.id) else { return true };
         // A packet in the middle of `connect` is what it waited for, though not asleep.
-        returned.waited
-            || calls::place(&call.name) == Place::Both
-                && self.around_packets.contains(&call.id)
+        let place = calls::place(&call.name);
+        // Over a wire what a call waits for takes its time, and may be drawn meanwhile.
+        let may_wait =
+            place == Place::Both || place == Place::Return && !self.hosts.is_empty();
+        returned.waited || may_wait && self.around_packets.contains(&call.id)
     }
 
     fn call(&mut self, call: &Call) {
@@ -395,6 +423,11 @@ impl<'a> Builder<'a> {
             let name = bytes::printable(name);
             let text = format!("{mark}{name} {}", calls::result(call, returned));
             let failed = returned.error.is_some();
+            let timed = returned.error.as_deref();
+            if !self.hosts.is_empty() && matches!(timed, Some("ETIMEDOUT" | "EAGAIN")) {
+                let text = passed(returned.time_ns.saturating_sub(call.time_ns));
+                self.scene.rows.push(Row::Time { left: 0, text });
+            }
             self.scene.rows.push(Row::Return { column, text, failed });
         } else if calls::place(&call.name) == Place::Return {
             self.call_row(column, call, Some(returned));
@@ -403,7 +436,10 @@ impl<'a> Builder<'a> {
 
     fn packet(&mut self, at: usize, packet: &Packet) {
         let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
-        let (from_side, to_side) = (self.owner(&from), self.owner(&to));
+        let side_of = |address: &str| {
+            self.owner(address).or_else(|| self.side_at(address, packet.wire.as_ref()))
+        };
+        let (from_side, to_side) = (side_of(&from), side_of(&to));
         if from_side.is_none() && to_side.is_none() {
             return; // Neighbour discovery and the like: nobody's.
         }
@@ -415,6 +451,9 @@ impl<'a> Builder<'a> {
             format!("{length} {bytes} {}", calls::quoted_start(&packet.data))
         });
         let (mut from_state, mut to_state) = (None, None);
+        let wire = packet.wire.as_ref();
+        let fate = wire.map_or(Fate::Arrived, |wire| wire.fate);
+        let mut is_delayed = false;
         let (label, kind) = match &packet.protocol {
             Protocol::Tcp { flags, seq, ack, window } => {
                 let segment = Segment {
@@ -425,6 +464,10 @@ impl<'a> Builder<'a> {
                     seq: *seq,
                     ack: *ack,
                     length: packet.data.length,
+                    left_ns: wire.map_or(packet.time_ns, |wire| wire.left_ns),
+                    again: wire.map(|wire| wire.again),
+                    lost: fate != Fate::Arrived,
+                    late: wire.is_some_and(|wire| wire.held) && fate == Fate::Arrived,
                 };
                 let answered = self.answered.contains(&at);
                 let changes = self.states.follow(segment, answered);
@@ -434,7 +477,7 @@ impl<'a> Builder<'a> {
                 if *window == 0 && kind != PacketKind::Error {
                     label.push_str(" window 0");
                 }
-                if changes.probe {
+                if wire.map_or(changes.probe, |wire| wire.probe) {
                     label.push_str(" probe");
                 }
                 if changes.again {
@@ -442,6 +485,7 @@ impl<'a> Builder<'a> {
                 }
                 if changes.delayed {
                     label.push_str(" delayed");
+                    is_delayed = true;
                 }
                 (label, kind)
             }
@@ -450,6 +494,15 @@ impl<'a> Builder<'a> {
             }
             Protocol::Icmp { kind: 3, code: 3 } | Protocol::Icmp { kind: 1, code: 4 } => {
                 ("ICMP port unreachable".to_owned(), PacketKind::Error)
+            }
+            Protocol::Icmp { kind: 3, code: 1 } | Protocol::Icmp { kind: 1, code: 3 } => {
+                ("ICMP host unreachable".to_owned(), PacketKind::Error)
+            }
+            Protocol::Icmp { kind: 3, code: 4 } | Protocol::Icmp { kind: 2, code: 0 } => {
+                ("ICMP too big".to_owned(), PacketKind::Error)
+            }
+            Protocol::Icmp { kind: 11, code: 1 } => {
+                ("ICMP fragments missing".to_owned(), PacketKind::Error)
             }
             Protocol::Icmp { kind, code } => {
                 (format!("ICMP type {kind} code {code}"), PacketKind::Error)
@@ -473,8 +526,92 @@ impl<'a> Builder<'a> {
             _ => label,
         };
         let (from, to) = (from_column, to_column);
-        let arrow = Arrow { from, to, label, kind, from_state, to_state };
+        let label = match wire {
+            Some(wire) => self.on_wire(packet, wire, [from, to], label, is_delayed),
+            None => label,
+        };
+        let arrow = Arrow { from, to, label, kind, from_state, to_state, fate };
         self.scene.rows.push(Row::Packet(arrow));
+    }
+
+    /// On a wire the first side of the host that has an address.
+    fn side_at(&self, address: &str, wire: Option<&OnWire>) -> Option<usize> {
+        wire?;
+        let ip = match address.parse::<std::net::SocketAddr>() {
+            Ok(address) => address.ip().to_string(),
+            Err(_) => address.to_owned(),
+        };
+        let host = match ip.as_str() {
+            "10.77.0.1" | "10.77.0.11" | "fd77::1" => "a",
+            "10.77.0.2" | "10.77.0.12" | "fd77::2" => "b",
+            _ => return None,
+        };
+        let there = self.hosts.iter().filter(|(_, of)| *of == host);
+        there.map(|(side, _)| *side).min()
+    }
+
+    /// What the wire did to a packet, in its label; and the time that this took, in a row
+    /// of its own.
+    fn on_wire(
+        &mut self,
+        packet: &Packet,
+        wire: &OnWire,
+        columns: [usize; 2],
+        mut label: String,
+        is_delayed: bool,
+    ) -> String {
+        if let Some((offset, length)) = wire.fragment {
+            let first = if offset == 0 && label.contains('"') {
+                label.split_once(' ').map_or("", |(_, data)| data)
+            } else {
+                ""
+            };
+            let first = first.split_once(' ').map_or("", |(_, data)| data);
+            let end = (offset + length).saturating_sub(1);
+            label = format!("fragment: bytes {offset} to {end} {first}");
+            label.truncate(label.trim_end().len());
+        }
+        let late = wire.held && wire.fate == Fate::Arrived;
+        for (is, word) in [
+            (wire.fate == Fate::Held, " held back"),
+            (late, " late"),
+            (wire.doubled, " doubled"),
+            (wire.damaged, " damaged"),
+        ] {
+            if is {
+                label.push_str(word);
+            }
+        }
+        // When what is sent again was sent before.
+        let end = match &packet.protocol {
+            Protocol::Tcp { seq, .. } => seq.wrapping_add(packet.data.length as u32),
+            _ => 0,
+        };
+        let key = (packet.from.clone(), packet.to.clone(), end);
+        let since = if late || wire.doubled {
+            late.then_some(wire.left_ns)
+        } else if wire.again {
+            self.last_sent.get(&key).copied()
+        } else if wire.probe {
+            self.last_from.get(&packet.from).copied()
+        } else if is_delayed {
+            self.last_from.get(&packet.to).copied()
+        } else {
+            None
+        };
+        let now_ns = if late { packet.time_ns } else { wire.left_ns };
+        if !late {
+            self.last_sent.insert(key, wire.left_ns);
+            self.last_from.insert(packet.from.clone(), wire.left_ns);
+        }
+        if let Some(since) = since {
+            let time = passed(now_ns.saturating_sub(since));
+            let cause = wire.cause.as_deref().and_then(cause);
+            let text = cause.map_or_else(|| time.clone(), |why| format!("{time}: {why}"));
+            let left = columns[0].min(columns[1]);
+            self.scene.rows.push(Row::Time { left, text });
+        }
+        label
     }
 
     /// The side that has an address: bound to it, or to its port at every address.
@@ -517,6 +654,29 @@ impl<'a> Builder<'a> {
         }
         self.scene
     }
+}
+
+/// A time that passed, always as wide: `204 ms`, ` 1.0 s`.
+fn passed(nanoseconds: u64) -> String {
+    let milliseconds = nanoseconds / 1_000_000;
+    if milliseconds < 1000 {
+        format!("{milliseconds:>3} ms")
+    } else {
+        format!("{:>4.1} s", milliseconds as f64 / 1000.0)
+    }
+}
+
+/// What a counter of the kernel says about why a segment was sent.
+fn cause(counter: &str) -> Option<&'static str> {
+    Some(match counter {
+        "TCPLossProbes" => "tail loss probe",
+        "TCPFastRetrans" => "fast retransmit",
+        "TCPTimeouts" | "TCPSynRetrans" => "retransmission timeout",
+        "TCPSlowStartRetrans" => "all after the loss again",
+        "TCPWinProbe" => "window probe",
+        "TCPKeepAlive" => "keepalive",
+        _ => return None,
+    })
 }
 
 /// The port of an address that has one.

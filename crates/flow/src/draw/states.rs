@@ -77,6 +77,14 @@ pub(super) struct Segment<'a> {
     pub(super) seq: u32,
     pub(super) ack: u32,
     pub(super) length: u64,
+    /// When it was sent, where that was noted apart.
+    pub(super) left_ns: u64,
+    /// Whether it was sent before, where the wire knows.
+    pub(super) again: Option<bool>,
+    /// It does not reach its receiver.
+    pub(super) lost: bool,
+    /// It was sent before, and only arrives now.
+    pub(super) late: bool,
 }
 
 impl Segment<'_> {
@@ -111,16 +119,20 @@ impl States {
         let sender_key = (segment.from.to_owned(), segment.to.to_owned());
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
         let again = self.is_again(&sender_key, &segment);
+        let again = segment.again.unwrap_or(again);
         let delayed = self.is_delayed(&receiver_key, &segment);
         let probe = self.is_probe(&sender_key, &segment);
         let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
         let mut receiver = self.ends.get(&receiver_key).copied().unwrap_or_default();
         let before = (sender.state, receiver.state);
+        let unreached = receiver;
         if segment.has(Flag::Rst) {
             (sender, receiver) = (End::closed(sender), End::closed(receiver));
         } else if segment.has(Flag::Syn) {
             if !segment.has(Flag::Ack) {
-                sender = End { state: Some(State::SynSent), after_fin: None };
+                if !segment.late {
+                    sender = End { state: Some(State::SynSent), after_fin: None };
+                }
                 if answered && receiver.state != Some(State::SynReceived) {
                     receiver = End { state: Some(State::SynReceived), after_fin: None };
                 }
@@ -144,6 +156,9 @@ impl States {
                     other => other,
                 });
             }
+        }
+        if segment.lost {
+            receiver = unreached;
         }
         let new = |before, now: Option<State>| now.filter(|_| before != now);
         let changes = Changes {
@@ -177,7 +192,9 @@ impl States {
             Some(sent) => end.wrapping_sub(sent.end) as i32 <= 0,
             None => false,
         };
-        if !again {
+        // On a wire the one that came last is the one that is acknowledged.
+        let came = segment.again.is_some() && !segment.lost;
+        if !again || came && self.sent.get(key).is_some_and(|sent| sent.end == end) {
             let sent = Sent { end, time_ns: segment.time_ns, is_acknowledged: false };
             self.sent.insert(key.clone(), sent);
         }
@@ -194,7 +211,7 @@ impl States {
         sent.is_acknowledged = true;
         segment.flags.is_ack_alone()
             && segment.length == 0
-            && segment.time_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
+            && segment.left_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
     }
 
     /// Whether the segment carries nothing, and begins one byte before what comes next: the

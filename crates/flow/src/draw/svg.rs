@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::canvas::{cut, cut_start, width, wrap};
 use super::{Arrow, Options, PacketKind, Row, Scene, State};
 use crate::bytes::printable;
-use crate::event::Log;
+use crate::event::{Fate, Log};
 
 /// The advance of a letter of the text, in pixels: 0.6 of its 13.
 const LETTER: f64 = 7.83;
@@ -33,6 +33,9 @@ monospace;fill:var(--ink);white-space:pre}\
 .flow .packet path{fill:var(--c)}\
 .flow .packet text{fill:var(--c);text-anchor:middle}\
 .flow .failed{fill:var(--error)}\
+.flow .time{fill:var(--wait)}\
+.flow .packet .lost{stroke:var(--error);stroke-width:2;fill:none}\
+.flow .packet .held{stroke:var(--wait);fill:var(--paper)}\
 .flow .state rect{fill:var(--badge)}\
 .flow .state text{fill:var(--state);font-size:11px;text-anchor:middle}";
 
@@ -225,6 +228,12 @@ impl<'a> Picture<'a> {
                     self.places[*column].life.waiting = 0;
                 }
             }
+            Row::Time { left, text } => {
+                self.y += LINE;
+                let x = self.places[*left].at + 60.0;
+                let text = format!("· {} ·", text.trim_start());
+                self.text(x, self.y, &text, "time");
+            }
             Row::Cut(rows) => {
                 self.y += 2.0 * LINE;
                 let text = format!("⋯ {rows} rows are left out ⋯");
@@ -274,7 +283,7 @@ impl<'a> Picture<'a> {
     }
 
     fn arrow(&mut self, arrow: &Arrow) {
-        let Arrow { from, to, label, kind, from_state, to_state } = arrow;
+        let Arrow { from, to, label, kind, from_state, to_state, fate } = arrow;
         self.y += 30.0;
         let y = self.y - 6.0;
         let rightwards = from < to;
@@ -288,8 +297,31 @@ impl<'a> Picture<'a> {
             PacketKind::Data => "data",
             PacketKind::Error => "error",
         };
+        // What does not arrive ends before it is there.
+        let short = if *fate == Fate::Arrived { 0.0 } else { (end - start) / 8.0 };
+        let (start, end) =
+            if rightwards { (start, end - short) } else { (start + short, end) };
         let (tip, back) =
             if rightwards { (end, end - 9.0) } else { (start, start + 9.0) };
+        let head = match fate {
+            Fate::Arrived => {
+                format!(
+                    "<path d='M{tip:.1} {y:.1}L{back:.1} {:.1}V{:.1}z'/>",
+                    y - 4.5,
+                    y + 4.5
+                )
+            }
+            Fate::Lost => format!(
+                "<path class='lost' d='M{0:.1} {2:.1}L{1:.1} {3:.1}M{0:.1} {3:.1}L{1:.1} {2:.1}'/>",
+                tip - 5.0,
+                tip + 5.0,
+                y - 5.0,
+                y + 5.0
+            ),
+            Fate::Held => {
+                format!("<circle class='held' cx='{tip:.1}' cy='{y:.1}' r='4'/>")
+            }
+        };
         let mut free = start;
         if let Some(state) = left_state {
             self.badge(start + 10.0, y - 6.0, *state);
@@ -302,15 +334,12 @@ impl<'a> Picture<'a> {
         let _ = write!(
             self.body,
             "<g class='packet {class}'><line x1='{start:.1}' y1='{y:.1}' x2='{end:.1}' \
-             y2='{y:.1}'/><path d='M{tip:.1} {y:.1}L{back:.1} {:.1}V{:.1}z'/>\
-             <text x='{middle:.1}' y='{:.1}'>{}</text></g>",
-            y - 4.5,
-            y + 4.5,
+             y2='{y:.1}'/>{head}<text x='{middle:.1}' y='{:.1}'>{}</text></g>",
             y - 6.0,
             escape(&label)
         );
         if let Some(state) = right_state {
-            self.badge(end + 17.0, y + 4.0, *state);
+            self.badge(self.places[right].at + 14.0, y + 4.0, *state);
         }
         self.y += 4.0;
     }

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, Ink, cut, cut_start, width, wrap};
 use super::{Arrow, Options, PacketKind, Row, Scene};
 use crate::bytes::printable;
-use crate::event::Log;
+use crate::event::{Fate, Log};
 
 /// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
 pub fn text(log: &Log, options: &Options) -> String {
@@ -145,6 +145,11 @@ impl<'a> Lines<'a> {
                     canvas.finish(self.options.color, out);
                 }
             }
+            Row::Time { left, text } => {
+                let mut canvas = self.blank();
+                canvas.put(self.at[*left] + 8, &format!("· {text} ·"), Ink::Wait);
+                canvas.finish(self.options.color, out);
+            }
             Row::Cut(rows) => {
                 let mut canvas = self.blank();
                 canvas.put(2, &format!("⋯ {rows} rows are left out ⋯"), Ink::Faint);
@@ -205,7 +210,7 @@ impl<'a> Lines<'a> {
     }
 
     fn arrow(&self, arrow: &Arrow, out: &mut String) {
-        let Arrow { from, to, label, kind, from_state, to_state } = arrow;
+        let Arrow { from, to, label, kind, from_state, to_state, fate } = arrow;
         let rightwards = from < to;
         let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
         let (left_state, right_state) =
@@ -218,22 +223,31 @@ impl<'a> Lines<'a> {
             PacketKind::Error => Ink::Error,
         };
         let mut canvas = self.blank();
-        let shaft: String = std::iter::repeat_n('─', end - start - 1).collect();
-        canvas.put(start + 1, &shaft, ink);
+        // What does not arrive ends before it is there.
+        let short = if *fate == Fate::Arrived { 0 } else { ((end - start) / 8).max(2) };
+        let (shaft_from, shaft_to) =
+            if rightwards { (start + 1, end - short) } else { (start + 1 + short, end) };
+        let length = shaft_to.saturating_sub(shaft_from);
+        let shaft: String = std::iter::repeat_n('─', length).collect();
+        canvas.put(shaft_from, &shaft, ink);
         for crossed in left + 1..right {
             if !matches!(self.life[crossed], Life::NotYet | Life::Over) {
                 canvas.put(self.at[crossed], "┼", ink);
             }
         }
-        if rightwards {
-            canvas.put(start, "├", ink);
-            canvas.put(end - 1, "▶", ink);
+        let (tail, tip, tip_at) = if rightwards {
+            ((start, "├"), "▶", shaft_to.saturating_sub(1))
         } else {
-            canvas.put(start + 1, "◀", ink);
-            canvas.put(end, "┤", ink);
+            ((end, "┤"), "◀", shaft_from)
+        };
+        canvas.put(tail.0, tail.1, ink);
+        match fate {
+            Fate::Arrived => canvas.put(tip_at, tip, ink),
+            Fate::Lost => canvas.put(tip_at, "✗", Ink::Error),
+            Fate::Held => canvas.put(tip_at, "┄", Ink::Wait),
         }
         // Inside the shaft: the left end's state, then the label in the middle of the rest.
-        let mut from_at = start + 2;
+        let mut from_at = if rightwards { start + 2 } else { shaft_from + 1 };
         if let Some(state) = left_state {
             let state = format!("[{state}]");
             if width(&state) + 8 < end - start {
@@ -241,11 +255,12 @@ impl<'a> Lines<'a> {
                 from_at += width(&state);
             }
         }
-        let room = (end - 2).saturating_sub(from_at + 1);
+        let last_cell = if rightwards { shaft_to } else { end };
+        let room = (last_cell - 2).saturating_sub(from_at + 1);
         let label = format!(" {} ", cut(label, room.saturating_sub(2)));
         // In the middle of the arrow where that is free, so that labels stand in a column.
         let middle = (start + end + 1).saturating_sub(width(&label)) / 2;
-        let last = (end - 1).saturating_sub(width(&label));
+        let last = (last_cell - 1).saturating_sub(width(&label));
         canvas.put(middle.clamp(from_at.min(last), last), &label, ink);
         if let Some(state) = right_state {
             let room = (self.end[right] + 1).saturating_sub(end + 2);

@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netlab::capture::{Capture, CaptureSize, CapturedPacket};
+use netlab::wire::Wire;
 
 use super::spawn::{self, Program, SpawnError};
 use super::sys;
@@ -48,6 +50,8 @@ const STILL_WITH_PLANS: Duration = Duration::from_secs(1);
 const AT_REST: Duration = Duration::from_millis(400);
 /// How often the kernel's table is asked whether a side listens whose calls are not seen.
 const LOOK_UP: Duration = Duration::from_millis(50);
+/// How long the kernels of a wire are followed when no program does anything any more.
+const KERNELS_ALONE: Duration = Duration::from_secs(5);
 /// How long an interrupted side has to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -186,11 +190,20 @@ impl Session {
         self.tracer.opening = Some(std::thread::spawn(move || Capture::open(size)));
     }
 
-    /// Hands every captured packet over as it came, with a comment that names the latest
-    /// call on the socket that sent it.
+    /// Runs the sides on the two hosts of a wire: the first on b, the others on a. Packets
+    /// are those that pass the wire.
+    pub fn wire(&mut self, wire: Wire) {
+        // The kernel is asked on our own network, where the sides are not.
+        self.tracer.without_kernel_state();
+        self.tracer.wire = Some(Arc::new(wire));
+    }
+
+    /// Hands every captured packet over as it came, with the number of the card that saw it
+    /// (of a wire, 0 is host a's, 1 is b's) and a comment that names the latest call on the
+    /// socket that sent it.
     pub fn on_packet(
         &mut self,
-        each: impl FnMut(&CapturedPacket<'_>, &str) + Send + 'static,
+        each: impl FnMut(u32, &CapturedPacket<'_>, &str) + Send + 'static,
     ) {
         self.tracer.raw_packets = Some(Box::new(each));
     }
@@ -207,8 +220,11 @@ impl Session {
     fn spawn(
         &mut self,
         name: String,
-        program: &Program,
+        mut program: Program,
     ) -> Result<(usize, i32), TraceError> {
+        let host = super::tracer::host_of(self.tracer.sides.len());
+        program.network = self.tracer.wire.as_ref().map(|wire| wire.network(host));
+        let program = &program;
         self.tracer.share_processor();
         let pid = spawn::spawn(program)
             .map_err(|error| TraceError::Spawn(name.clone(), error))?;
@@ -375,6 +391,15 @@ impl Session {
         if !self.tracer.turns.may_pass(&mut self.tracer.threads) {
             return false;
         }
+        if let Some(wire) = &self.tracer.wire {
+            // What a call sent has arrived, and what that set off is under way.
+            if !wire.is_at_rest() {
+                return true;
+            }
+            if !self.tracer.turns.may_pass(&mut self.tracer.threads) {
+                return false;
+            }
+        }
         self.tracer.write_down_return();
         let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else {
             return false;
@@ -462,6 +487,17 @@ impl Session {
 
     /// Takes the last packets, and says what was lost.
     fn finish(&mut self) {
+        if let Some(wire) = self.tracer.wire.clone() {
+            // The kernels go on without the programs until all is said.
+            let deadline = Instant::now() + KERNELS_ALONE;
+            while (wire.is_busy() || !wire.is_at_rest()) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            self.tracer.drain();
+            for remark in wire.remarks() {
+                self.note(remark);
+            }
+        }
         self.tracer.drain();
         let lost = self.tracer.capture.as_mut().map_or(0, Capture::lost);
         if lost > 0 {
@@ -497,7 +533,7 @@ impl Session {
             let seconds = self.options.ready_within.as_secs();
             self.note(format!("{missing} within {seconds} s: {name} starts anyway"));
         }
-        self.spawn(name, &program).map(|_| ())
+        self.spawn(name, program).map(|_| ())
     }
 
     /// When the last side has ended and the others only wait, nobody will come any more:
@@ -542,6 +578,11 @@ impl Session {
         let still_for = if in_calls { STILL_IN_CALLS } else { STILL };
         let since = self.progress.1.elapsed();
         if since <= still_for {
+            return false;
+        }
+        // A kernel that will send something again may yet wake somebody.
+        let wire = self.tracer.wire.as_ref();
+        if since < KERNELS_ALONE && wire.is_some_and(|wire| wire.is_busy()) {
             return false;
         }
         let all_quiet = self

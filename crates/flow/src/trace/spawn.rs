@@ -25,6 +25,8 @@ pub struct Program {
     pub stdout: Option<OwnedFd>,
     /// Its standard error; none: ours.
     pub stderr: Option<OwnedFd>,
+    /// The network that it runs on, a descriptor of its namespace; none: ours.
+    pub network: Option<RawFd>,
 }
 
 impl Program {
@@ -174,6 +176,7 @@ struct Prepared {
     envp: Vec<*const libc::c_char>,
     stdout: Option<RawFd>,
     stderr: Option<RawFd>,
+    network: Option<RawFd>,
     filter: Vec<libc::sock_filter>,
 }
 
@@ -213,6 +216,7 @@ impl Prepared {
             envp,
             stdout: program.stdout.as_ref().map(AsRawFd::as_raw_fd),
             stderr: program.stderr.as_ref().map(AsRawFd::as_raw_fd),
+            network: program.network,
             filter: filter::program(),
         })
     }
@@ -241,6 +245,11 @@ impl Prepared {
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+            if let Some(network) = self.network
+                && libc::setns(network, libc::CLONE_NEWNET) < 0
+            {
+                fail(STEP_SETUP);
+            }
             for (from, to) in
                 [(self.stdout, libc::STDOUT_FILENO), (self.stderr, libc::STDERR_FILENO)]
             {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use netlab::capture::Capture;
+use netlab::capture::{Capture, CapturedPacket};
+use netlab::wire::{Host, Place, Wire};
 
 use super::calls::{self, Kind};
 use super::diag::Diag;
@@ -18,7 +20,8 @@ use super::turns::Turns;
 use super::unwind::Unwind;
 use super::{address, decode, names, spawn};
 use crate::event::{
-    Call, Change, Event, Note, Observed, Printed, Process, Protocol, Return, Side, Source,
+    Call, Change, Event, Fate, Note, Observed, OnWire, Printed, Process, Protocol,
+    Return, Side, Source,
 };
 use crate::packet;
 
@@ -50,8 +53,7 @@ const ASLEEP_NS: u64 = 15_000_000;
 const PRINTED_BYTES: usize = 64 * 1024;
 
 /// What becomes of the captured packets besides their events.
-pub(super) type RawPackets =
-    Box<dyn FnMut(&netlab::capture::CapturedPacket<'_>, &str) + Send>;
+pub(super) type RawPackets = Box<dyn FnMut(u32, &CapturedPacket<'_>, &str) + Send>;
 
 /// Follows threads and writes their events.
 pub(super) struct Tracer {
@@ -62,6 +64,8 @@ pub(super) struct Tracer {
     /// A capture that another thread opens meanwhile: the kernel takes its time.
     pub(super) opening: Option<JoinHandle<io::Result<Capture>>>,
     pub(super) raw_packets: Option<RawPackets>,
+    /// The wire between the sides' hosts, where there is one.
+    pub(super) wire: Option<Arc<Wire>>,
     pub(super) data_bytes: usize,
     pub(super) began_ns: u64,
     sink: Box<dyn FnMut(Event) + Send>,
@@ -99,6 +103,7 @@ impl Tracer {
             capture: None,
             opening: None,
             raw_packets: None,
+            wire: None,
             data_bytes: 256,
             began_ns: sys::now_ns(),
             sink,
@@ -119,6 +124,11 @@ impl Tracer {
             latest: std::collections::HashMap::new(),
             connecting: std::collections::HashMap::new(),
         }
+    }
+
+    /// Measures nothing of what the kernel holds.
+    pub(super) fn without_kernel_state(&mut self) {
+        self.diag = Diag::default();
     }
 
     fn now(&self) -> u64 {
@@ -166,7 +176,9 @@ impl Tracer {
         main: i32,
     ) -> usize {
         let (side, time_ns) = (self.sides.len(), self.now());
-        self.emit(Event::Side(Side { time_ns, side, name: name.clone(), command }));
+        let host = self.wire.as_ref().map(|_| host_of(side).to_string());
+        let called = name.clone();
+        self.emit(Event::Side(Side { time_ns, side, name: called, command, host }));
         self.sides.push(SideState {
             name,
             main,
@@ -233,7 +245,8 @@ impl Tracer {
             }
             return self.work(status);
         }
-        let alone = self.threads.len() == 1;
+        // Over a wire something happens meanwhile even to a thread that is alone.
+        let alone = self.threads.len() == 1 && self.wire.is_none();
         let Some(thread) = self.threads.get_mut(&status.tid) else {
             return self.work(status);
         };
@@ -794,6 +807,7 @@ impl Tracer {
     /// Takes the packets that arrived so far into the log: all of them were sent before
     /// the stop that is being worked on.
     pub(super) fn drain(&mut self) {
+        self.drain_wire();
         self.await_capture();
         let Some(mut capture) = self.capture.take() else { return };
         let began_ns = self.began_ns;
@@ -808,7 +822,7 @@ impl Tracer {
                     .and_then(|inode| self.latest.get(&inode))
                     // The local address of who connects is known only afterwards.
                     .or_else(|| self.connecting.get(&packet.to));
-                raw(&captured, comment.map_or("", String::as_str));
+                raw(0, &captured, comment.map_or("", String::as_str));
             }
             if let Protocol::Tcp { flags, .. } = &packet.protocol
                 && flags.to_string() == "SYN"
@@ -818,6 +832,54 @@ impl Tracer {
             (self.sink)(Event::Packet(packet));
         });
         self.capture = Some(capture);
+    }
+
+    /// The same for what passed the wire.
+    fn drain_wire(&mut self) {
+        let Some(wire) = self.wire.clone() else { return };
+        for seen in wire.sightings() {
+            let Some(mut packet) = packet::parse(&seen.bytes, self.data_bytes) else {
+                continue;
+            };
+            let since_began = |time_ns: u64| time_ns.saturating_sub(self.began_ns);
+            packet.time_ns = since_began(seen.time_ns);
+            if let Some(raw) = &mut self.raw_packets {
+                let sender = self.sockets.sender(&packet.from, &packet.to);
+                let comment = sender
+                    .and_then(|inode| self.latest.get(&inode))
+                    .or_else(|| self.connecting.get(&packet.to));
+                // What each host's card saw: the sender's, or the receiver's.
+                let arrived = seen.place == Place::Arrived;
+                let at = if arrived { seen.from.peer() } else { seen.from };
+                let captured = CapturedPacket {
+                    time_ns: seen.time_ns,
+                    bytes: &seen.bytes,
+                    length: seen.length,
+                };
+                let comment = comment.map_or("", String::as_str);
+                raw(u32::from(at == Host::B), &captured, comment);
+            }
+            let fate = match seen.place {
+                // What arrives in its time is told when it arrives.
+                Place::Left => continue,
+                Place::Held => Fate::Held,
+                Place::Lost => Fate::Lost,
+                Place::Arrived => Fate::Arrived,
+            };
+            packet.wire = Some(OnWire {
+                left_ns: since_began(seen.left_ns),
+                fate,
+                again: seen.again,
+                probe: seen.probe,
+                damaged: seen.damaged,
+                doubled: seen.doubled,
+                held: seen.held,
+                fragment: seen.fragment,
+                cause: seen.cause.map(str::to_owned),
+                rule: seen.rule,
+            });
+            (self.sink)(Event::Packet(packet));
+        }
     }
 
     /// Waits for the capture: before the first call goes on, and with it the first packet.
@@ -858,6 +920,11 @@ impl Tracer {
         }
         Ok(())
     }
+}
+
+/// The host of a wire that a side runs on: the first, which the others come to, on b.
+pub(super) fn host_of(side: usize) -> Host {
+    if side == 0 { Host::B } else { Host::A }
 }
 
 /// Whether a process runs 32-bit code.

@@ -16,6 +16,8 @@ mod strace;
 mod strangers;
 #[cfg(target_os = "linux")]
 mod tool;
+#[cfg(target_os = "linux")]
+mod wire;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -27,6 +29,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(behaviour::trials());
         trials.extend(conversations::trials());
         trials.extend(strace::trials());
+        trials.extend(wire::trials());
         trials.extend(strangers::trials());
     }
     #[cfg(not(target_os = "linux"))]

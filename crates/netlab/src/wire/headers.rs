@@ -12,10 +12,10 @@ pub(super) struct Facts {
     pub(super) body: Body,
     /// Where the payload of TCP, UDP or ICMP begins.
     pub(super) payload: usize,
+    /// Of a fragment: where its bytes begin in the datagram.
+    pub(super) fragment: Option<usize>,
     /// The length that the IP header states.
     pub(super) length: usize,
-    /// IPv4's "don't fragment"; always so of IPv6.
-    pub(super) whole_or_not: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +57,13 @@ impl Facts {
     /// Reads a packet from its IP header on; none where it is no IP.
     pub(super) fn read(bytes: &[u8]) -> Option<Facts> {
         let (source, target, protocol, mut at, length);
-        let (mut offset, mut more, mut whole_or_not) = (0, false, true);
+        let (mut offset, mut more) = (0, false);
         match bytes.first()? >> 4 {
             4 => {
                 at = usize::from(bytes[0] & 15) * 4;
                 length = usize::from(word(bytes, 2)?);
                 let fragment = word(bytes, 6)?;
                 (offset, more) = (fragment & 0x1fff, fragment & 0x2000 != 0);
-                whole_or_not = fragment & 0x4000 != 0;
                 protocol = *bytes.get(9)?;
                 source = IpAddr::from(<[u8; 4]>::try_from(bytes.get(12..16)?).ok()?);
                 target = IpAddr::from(<[u8; 4]>::try_from(bytes.get(16..20)?).ok()?);
@@ -104,7 +103,14 @@ impl Facts {
             ICMP | ICMP_V6 => (Body::Icmp, (0, 0), at + 8),
             _ => none,
         };
-        Some(Facts { source, target, ports, body, payload, length, whole_or_not })
+        let fragment = (offset > 0 || more).then_some(usize::from(offset) * 8);
+        Some(Facts { source, target, ports, body, payload, fragment, length })
+    }
+
+    /// Bytes of the datagram that a fragment carries, its header included.
+    pub(super) fn fragment_length(&self) -> usize {
+        let header = if matches!(self.body, Body::Udp { .. }) { 8 } else { 0 };
+        self.payload_length() + header
     }
 
     /// Bytes of payload.

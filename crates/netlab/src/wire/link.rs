@@ -46,10 +46,12 @@ pub struct Sighting {
     pub probe: bool,
     /// Its payload was changed on the way.
     pub damaged: bool,
-    /// It arrives twice: this is the first or the second of them.
+    /// It arrives twice, and this is the second of them.
     pub doubled: bool,
     /// It was held back on its way.
     pub held: bool,
+    /// It is a fragment of a datagram: where its bytes begin, and how many they are.
+    pub fragment: Option<(usize, usize)>,
     /// The kernel's counter that tells why it was sent again, `TCPLossProbes`.
     pub cause: Option<&'static str>,
     /// The rule that did something to it.
@@ -270,7 +272,8 @@ impl Link {
             again: verdict.again,
             probe: verdict.probe,
             damaged: verdict.damaged.is_some(),
-            doubled: verdict.doubled.is_some(),
+            doubled: false,
+            fragment: facts.fragment.map(|offset| (offset, facts.fragment_length())),
             held: verdict.held.is_some(),
             cause,
             rule: rule.and_then(|rule| self.script.text(rule)).map(str::to_owned),
@@ -287,7 +290,8 @@ impl Link {
         now: Instant,
     ) {
         let copies = 1 + usize::from(verdict.doubled.is_some());
-        for _ in 0..copies {
+        for copy in 0..copies {
+            let seen = Sighting { doubled: copy > 0, ..seen.clone() };
             // Nothing overtakes what is on its way in the same direction.
             let at_once = verdict.due <= now
                 && verdict.until.is_none()
@@ -298,7 +302,7 @@ impl Link {
             }
             self.next += 1;
             let (due, order) = (verdict.due, self.next);
-            let (seen, packet) = (seen.clone(), packet.to_vec());
+            let packet = packet.to_vec();
             let it = OnItsWay { due, order, until: verdict.until, seen, packet };
             if it.until.is_some() {
                 self.waiting.push(it);
@@ -369,6 +373,7 @@ impl Link {
             probe: false,
             damaged: false,
             doubled: false,
+            fragment: None,
             held: false,
             cause: None,
             rule,

@@ -10,7 +10,7 @@
 //! Nothing of it outlives this process and the programs on the two hosts: namespaces and
 //! cards are gone with the last descriptor.
 
-mod rules;
+pub mod rules;
 pub use rules::{Host, RuleError, Rules};
 
 #[cfg(target_os = "linux")]

@@ -131,6 +131,7 @@ impl Lanes {
             | Row::Return { column, .. }
             | Row::Life { column, .. } => (*column, *column),
             Row::Packet(arrow) => (arrow.from, arrow.to),
+            Row::Time { left, .. } => (*left, *left),
             Row::Cut(_) => (0, 0),
         };
         (from.min(last), to.min(last))

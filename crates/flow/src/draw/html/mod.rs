@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use self::lanes::Lanes;
 use super::{Arrow, Options, PacketKind, Row, Scene, calls};
-use crate::event::{Call, Data, Event, Log, Observed, Packet, Protocol, Return};
+use crate::event::{Call, Data, Event, Fate, Log, Observed, Packet, Protocol, Return};
 
 pub use document::{digest, document};
 
@@ -369,6 +369,14 @@ impl<'a> Steps<'a> {
                     escape(&short(text))
                 );
             }
+            Row::Time { text, .. } => {
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-dim s-c{}\" aria-hidden=true>· {} ·</span>",
+                    from + 1,
+                    escape(text.trim_start())
+                );
+            }
             Row::Cut(rows) => {
                 let _ = write!(
                     out,
@@ -424,6 +432,7 @@ impl<'a> Steps<'a> {
                 format!("{} goes on: {}.", name(from), short(text))
             }
             Row::Life { text, .. } => format!("{} {}.", name(from), short(text)),
+            Row::Time { text, .. } => format!("Time passes: {}.", text.trim_start()),
             Row::Cut(rows) => format!("{rows} rows are left out here."),
             Row::Packet(arrow) => {
                 let mut words = format!(
@@ -432,6 +441,11 @@ impl<'a> Steps<'a> {
                     short(&arrow.label),
                     name(to)
                 );
+                words.push_str(match arrow.fate {
+                    Fate::Arrived => "",
+                    Fate::Lost => " It is lost on the way.",
+                    Fate::Held => " It is held back on the way.",
+                });
                 for (who, state) in
                     [(name(from), arrow.from_state), (name(to), arrow.to_state)]
                 {
@@ -610,9 +624,14 @@ fn draw_arrow(out: &mut String, arrow: &Arrow, from: usize, to: usize) {
     } else {
         ("s-left", arrow.to_state, arrow.from_state)
     };
+    let fate = match arrow.fate {
+        Fate::Arrived => "",
+        Fate::Lost => " s-lost",
+        Fate::Held => " s-held",
+    };
     let _ = write!(
         out,
-        "<span class=\"s-arrow {way} {kind} s-c{} s-e{}\" aria-hidden=true>{}<code>{label}</code>\
+        "<span class=\"s-arrow {way} {kind}{fate} s-c{} s-e{}\" aria-hidden=true>{}<code>{label}</code>\
          </span>{}",
         left + 1,
         right + 1,

@@ -1,0 +1,177 @@
+//! Programs on the two hosts of a wire.
+
+use flow::event::{Event, Fate, Log, OnWire, Packet};
+use libtest_mimic::{Failed, Trial};
+
+use crate::tool::{self, flow, log, run, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_lost_segment_is_drawn_and_comes_again", &["python3"], lost_segment),
+        trial("a_handshake_and_a_farewell_repeated", &["python3"], handshake),
+        trial("held_doubled_and_damaged_are_marked", &["python3"], marks),
+        trial("a_rule_that_never_matched_is_told", &["python3"], never_matched),
+        trial("a_wrong_rule_is_a_wrong_command_line", &[], wrong_rule),
+        trial("tshark_marks_the_same_segments", &["python3", "tshark"], tshark),
+        trial("a_drawing_of_a_wire_is_the_same_each_time", &["python3"], same_each_time),
+    ]
+}
+
+const SERVER: &str = "import socket\n\
+    l = socket.create_server(('10.77.0.2', 12345))\n\
+    c, _ = l.accept()\n\
+    while data := c.recv(100): c.sendall(data)\n\
+    c.close(); l.close()\n";
+
+const CLIENT: &str = "import socket\n\
+    c = socket.create_connection(('10.77.0.2', 12345))\n\
+    for word in (b'first', b'second', b'third'):\n\
+    \x20 c.sendall(word); assert c.recv(100) == word\n\
+    c.close()\n";
+
+/// The echo of three words over a wire, or none where the kernel allows no wire.
+fn echo(rules: &[&str], more: &[&str]) -> Option<Log> {
+    let python = tool::python();
+    let probe = flow(&["--rule", "lose b>a fin 9", "--", "true"]).output();
+    if probe.is_ok_and(|it| it.status.code() == Some(77)) {
+        testkit::skip("wire", "this system allows no wire");
+        return None;
+    }
+    let mut options: Vec<&str> = rules.iter().flat_map(|it| ["--rule", *it]).collect();
+    options.extend(more);
+    Some(log(&options, &[&[&python, "-c", SERVER], &[&python, "-c", CLIENT]]))
+}
+
+fn passed(log: &Log) -> impl Iterator<Item = (&Packet, &OnWire)> {
+    log.events.iter().filter_map(|event| match event {
+        Event::Packet(packet) => Some((packet, packet.wire.as_ref()?)),
+        _ => None,
+    })
+}
+
+fn drawing(log: &Log) -> String {
+    flow::draw::text(log, &flow::draw::Options { width: 92, ..Default::default() })
+}
+
+fn lost_segment() -> Result<(), Failed> {
+    let Some(log) = echo(&["lose a>b data 2"], &[]) else { return Ok(()) };
+    let lost: Vec<_> = passed(&log).filter(|(_, it)| it.fate == Fate::Lost).collect();
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].0.data.bytes, b"second");
+    assert_eq!(lost[0].1.rule.as_deref(), Some("lose a>b data 2"));
+    let again: Vec<_> = passed(&log).filter(|(_, it)| it.again).collect();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].1.cause.as_deref(), Some("TCPLossProbes"));
+    let text = drawing(&log);
+    assert!(text.contains("6 bytes \"second\" ─"), "{text}");
+    assert!(text.contains("✗"), "{text}");
+    assert!(text.contains(" ms: tail loss probe ·"), "{text}");
+    assert!(text.contains("6 bytes \"second\" again ─"), "{text}");
+    assert!(text.contains("The kernel of a counted TCPLossProbes 1"), "{text}");
+    let picture = flow::draw::svg(&log, &flow::draw::Options::default());
+    assert!(picture.contains("class='lost'") && picture.contains("class='time'"));
+    Ok(())
+}
+
+fn handshake() -> Result<(), Failed> {
+    let rules = ["lose b>a syn-ack 1", "lose a>b fin 1"];
+    let Some(log) = echo(&rules, &[]) else { return Ok(()) };
+    let text = drawing(&log);
+    assert!(text.contains("SYN again"), "{text}");
+    assert!(text.contains("SYN ACK again"), "{text}");
+    assert!(text.contains("FIN again"), "{text}");
+    // Each end is said to be in a state once.
+    for state in ["SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "CLOSE-WAIT", "TIME-WAIT"] {
+        assert_eq!(text.matches(state).count(), 1, "{state}: {text}");
+    }
+    Ok(())
+}
+
+fn marks() -> Result<(), Failed> {
+    let rules = ["delay a>b data 1 60ms", "double b>a data 2", "flip a>b data 3 bit 3"];
+    let Some(log) = echo(&rules, &[]) else { return Ok(()) };
+    let text = drawing(&log);
+    for words in [
+        "\"first\" held back",
+        "\"first\" late",
+        "\"second\" doubled",
+        "\"third\" damaged",
+        "\"third\" again",
+        "TcpInCsumErrors 1",
+    ] {
+        // What was damaged is shown as it arrived.
+        let words = words.replace("\"third\" damaged", " damaged");
+        assert!(text.contains(&words), "{words}: {text}");
+    }
+    Ok(())
+}
+
+fn never_matched() -> Result<(), Failed> {
+    let Some(log) = echo(&["lose a>b data 9"], &[]) else { return Ok(()) };
+    let text = drawing(&log);
+    assert!(text.contains("The rule `lose a>b data 9` never matched"), "{text}");
+    assert!(text.contains("a>b carried 1 syn, "), "{text}");
+    Ok(())
+}
+
+fn wrong_rule() -> Result<(), Failed> {
+    let run = run(&mut flow(&["--rule", "loose a>b data 2", "--", "true"]));
+    assert_eq!(run.status, Some(2));
+    assert!(
+        run.stderr.starts_with("rule `loose a>b data 2`: `loose` is no rule; possible")
+    );
+    assert_eq!(run.stderr.lines().count(), 1);
+    Ok(())
+}
+
+/// What host a's card saw, by Wireshark's own analysis.
+fn tshark() -> Result<(), Failed> {
+    let rules = ["lose a>b data 2", "lose b>a syn-ack 1", "lose a>b fin 1"];
+    let file = tool::scratch("wire.pcapng");
+    let name = file.to_str().ok_or("a path in UTF-8")?;
+    let Some(log) = echo(&rules, &["--pcap", name]) else { return Ok(()) };
+    let ours = passed(&log)
+        .filter(|(packet, it)| it.again && packet.from.starts_with("10.77.0.1:"));
+    let card = tool::scratch("a.pcapng");
+    let card = card.to_str().ok_or("a path in UTF-8")?;
+    let split = run(std::process::Command::new("tshark").args([
+        "-r",
+        name,
+        "-Y",
+        "frame.interface_name == \"a\"",
+        "-w",
+        card,
+    ]));
+    assert_eq!(split.status, Some(0), "{}", split.stderr);
+    let marked = run(std::process::Command::new("tshark").args([
+        "-r",
+        card,
+        "-Y",
+        "tcp.analysis.retransmission && ip.src == 10.77.0.1",
+        "-T",
+        "fields",
+        "-e",
+        "tcp.len",
+    ]));
+    let theirs: Vec<&str> = marked.stdout.lines().collect();
+    let ours: Vec<String> = ours.map(|(it, _)| it.data.length.to_string()).collect();
+    assert_eq!(theirs, ours);
+    assert_eq!(ours.len(), 3);
+    Ok(())
+}
+
+/// Without the times, which a kernel's timers round in their own way.
+fn same_each_time() -> Result<(), Failed> {
+    let mut first: Option<String> = None;
+    for _ in 0..5 {
+        let Some(log) = echo(&["lose a>b data 2", "swap b>a data 2 3"], &[]) else {
+            return Ok(());
+        };
+        let text = drawing(&log);
+        let lines = text.lines().filter(|line| !line.contains('·'));
+        let port = |line: &str| line.split(" from 10.77").next().unwrap_or("").to_owned();
+        let text = lines.map(port).collect::<Vec<_>>().join("\n");
+        assert_eq!(&text, first.get_or_insert_with(|| text.clone()));
+    }
+    Ok(())
+}
