@@ -17,10 +17,10 @@ pub struct Failure(String);
 impl Failure {
     /// A failure that the program itself found, not the kernel.
     ///
-    /// `call` is the system call, `object` what it was asked of, `advice` what to do
+    /// `call` is the system call, `object` what it was applied to, `advice` what to do
     /// next.
     pub fn new(call: &str, object: impl Display, reason: &str, advice: &str) -> Self {
-        // The object may be a host name that the user typed: no terminal shall obey it.
+        // The object may be a host name that the user typed: no terminal may obey it.
         let object = object.to_string();
         let object = Escaped(object.as_bytes());
         let separator = if advice.is_empty() { "" } else { "; " };
@@ -36,14 +36,14 @@ impl Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says during which call an [`io::Error`] came: `listener.listen(128).during("listen",
+/// Says which call failed with an [`io::Error`]: `listener.listen(128).during("listen",
 /// address)?`.
 pub trait During<T> {
     /// Turns the error into a [`Failure`] that names the call, its object, the reason
     /// with its `errno`, and what to do next.
     ///
     /// # Errors
-    /// The one that came, in the form above.
+    /// The error of the call, if it failed, in the form above.
     fn during(self, call: &str, object: impl Display) -> Result<T, Failure>;
 }
 
@@ -59,11 +59,21 @@ impl<T> During<T> for io::Result<T> {
     }
 }
 
+/// What stands in the place of an `errno` where our own limit of time has passed: the kernel
+/// has reported no error.
+const OUR_LIMIT: &str = "our limit";
+
 /// The `errno` by name ("" if it has none here), and the reason with it.
 ///
-/// The words are ours, so that they are the same on every system: strerror(3) differs.
+/// The words are ours, so that they are the same on every system: strerror(3) differs. An
+/// error that std or socket2 has made up itself has no number, so it gets no `errno` here.
 fn reason(error: &io::Error) -> (&'static str, String) {
-    let Some((errno, words)) = known(error) else {
+    // socket2's connect_timeout, and no call of the kernel's.
+    if error.kind() == ErrorKind::TimedOut && error.raw_os_error().is_none() {
+        return (OUR_LIMIT, "no answer in time".into());
+    }
+    let known = error.raw_os_error().and_then(|number| known(error.kind(), number));
+    let Some((errno, words)) = known else {
         // std says "failed to look up address information: Name or service not known".
         let text = error.to_string();
         let text = text.rsplit(": ").next().unwrap_or(&text).trim_end_matches('.');
@@ -74,8 +84,8 @@ fn reason(error: &io::Error) -> (&'static str, String) {
     (errno, format!("{words} ({errno})"))
 }
 
-fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
-    Some(match error.kind() {
+fn known(kind: ErrorKind, number: i32) -> Option<(&'static str, &'static str)> {
+    Some(match kind {
         ErrorKind::AddrInUse => ("EADDRINUSE", "address already in use"),
         ErrorKind::AddrNotAvailable => ("EADDRNOTAVAIL", "address not available"),
         ErrorKind::BrokenPipe => ("EPIPE", "broken pipe"),
@@ -87,7 +97,7 @@ fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
         ErrorKind::InvalidInput => ("EINVAL", "invalid argument"),
         ErrorKind::NetworkUnreachable => ("ENETUNREACH", "network is unreachable"),
         ErrorKind::NotConnected => ("ENOTCONN", "not connected"),
-        ErrorKind::PermissionDenied if error.raw_os_error() == Some(1) => {
+        ErrorKind::PermissionDenied if cfg!(unix) && number == 1 => {
             ("EPERM", "operation not permitted")
         }
         ErrorKind::PermissionDenied => ("EACCES", "permission denied"),
@@ -95,7 +105,7 @@ fn known(error: &io::Error) -> Option<(&'static str, &'static str)> {
         ErrorKind::TimedOut => ("ETIMEDOUT", "timed out"),
         ErrorKind::WouldBlock => ("EAGAIN", "nothing came in time"),
         // std has no kind for these: the number tells, and it differs by system.
-        _ => match error.raw_os_error()? {
+        _ => match number {
             EAFNOSUPPORT => ("EAFNOSUPPORT", "address family not supported"),
             EMFILE => ("EMFILE", "too many open files"),
             EMSGSIZE => ("EMSGSIZE", "message too long"),
@@ -127,10 +137,11 @@ fn advice(call: &str, errno: &str) -> &'static str {
             "we have no address or no port to come from; is it IPv6, and is that up here?"
         }
         ("connect", "ECONNREFUSED") => "nobody listens there; start the server first",
-        ("connect", "ETIMEDOUT") => {
-            "nobody answers; is the host up, or a firewall between?"
+        ("connect", "ETIMEDOUT" | OUR_LIMIT) => {
+            "is the host up, or does a firewall drop the packets?"
         }
-        (_, "ENETUNREACH" | "EHOSTUNREACH") => "no way leads there; is the network up?",
+        (_, "EHOSTUNREACH") => "nobody there has that address; is the host up?",
+        (_, "ENETUNREACH") => "no route leads there; is the network up?",
         ("recv", "ECONNRESET") => {
             "the peer died, or closed before it had read everything"
         }
@@ -151,20 +162,20 @@ fn advice(call: &str, errno: &str) -> &'static str {
 /// The address that socket2 gave, as std knows it.
 ///
 /// # Errors
-/// Never for an `AF_INET` socket: its addresses are all of that family.
+/// The address is of another family, which never happens with an `AF_INET` socket.
 pub fn internet_address(address: &SockAddr) -> Result<SocketAddr, Failure> {
     address.as_socket().ok_or_else(|| {
         Failure::new("address", format!("{address:?}"), "neither IPv4 nor IPv6", "")
     })
 }
 
-/// Writes the failure to stderr, one line. That stderr is closed is no reason to fail
-/// again.
+/// Writes the failure to stderr, as one line. If stderr is closed, there is nowhere left to
+/// say so.
 pub fn report(failure: &Failure) {
     let _ = io::stderr().write_all(format!("{failure}\n").as_bytes());
 }
 
-/// The end of every `main`: 0, or the failure on stderr and 1. (clap exits with 2.)
+/// What every `main` returns: 0, or 1 with the failure on stderr. (clap exits with 2.)
 pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -177,24 +188,38 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
     use super::*;
 
     fn line(call: &str, object: &str, error: io::Error) -> String {
         Err::<(), _>(error).during(call, object).unwrap_err().to_string()
     }
 
+    /// The kernel's own error, with its number.
+    fn address_in_use() -> io::Error {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        UdpSocket::bind(socket.local_addr().unwrap()).unwrap_err()
+    }
+
+    fn nothing_to_receive() -> io::Error {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.recv(&mut [0]).unwrap_err()
+    }
+
     #[test]
     fn failure_is_one_line_with_the_errno_and_what_to_do() {
         assert_eq!(
-            line("bind", "127.0.0.1:12345", ErrorKind::AddrInUse.into()),
+            line("bind", "127.0.0.1:12345", address_in_use()),
             "bind 127.0.0.1:12345: address already in use (EADDRINUSE); \
              is another server running? try --port 0"
         );
     }
 
     #[test]
-    fn timeout_is_another_story_for_send_than_for_recv() {
-        let line = |call| line(call, "127.0.0.1:1", ErrorKind::WouldBlock.into());
+    fn timeout_means_one_thing_for_send_and_another_for_recv() {
+        let line = |call| line(call, "127.0.0.1:1", nothing_to_receive());
         assert_eq!(line("recv"), "recv 127.0.0.1:1: nothing came in time (EAGAIN)");
         assert_eq!(
             line("send"),
@@ -203,6 +228,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn our_own_limit_of_time_is_no_error_of_the_kernel() {
+        let made_up = io::Error::new(ErrorKind::TimedOut, "connection timed out");
+        assert_eq!(
+            line("connect", "192.0.2.1:1", made_up),
+            "connect 192.0.2.1:1: no answer in time; \
+             is the host up, or does a firewall drop the packets?"
+        );
+        // Nor is any other error that has no number.
+        assert_eq!(
+            line("connect", "192.0.2.1:1", ErrorKind::AddrInUse.into()),
+            "connect 192.0.2.1:1: address in use"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn kernel_gives_up_and_says_so() {
+        const ETIMEDOUT: i32 = 110;
+        assert_eq!(
+            line("connect", "192.0.2.1:1", io::Error::from_raw_os_error(ETIMEDOUT)),
+            "connect 192.0.2.1:1: timed out (ETIMEDOUT); \
+             is the host up, or does a firewall drop the packets?"
+        );
+    }
+
+    /// Number 1 is another error on Windows.
+    #[cfg(unix)]
     #[test]
     fn no_advice_leaves_no_semicolon() {
         assert_eq!(

@@ -37,7 +37,10 @@ fn connect(arguments: &Arguments) -> Result<(), Failure> {
             attempt(address, timeout, sender.clone())?;
             open_attempts += 1;
         } else if open_attempts == 0 {
-            let reason = format!("no answer from any of {number} addresses");
+            let reason = match number {
+                1 => "its only address did not connect".to_owned(),
+                _ => format!("none of {number} addresses connected"),
+            };
             let advice = "is the server running, and is it listening on one of them?";
             return Err(Failure::new("connect", arguments.names(), &reason, advice));
         }

@@ -90,7 +90,7 @@ mod linux {
         finished.expect(
             1,
             &finished.stdout,
-            "connect 127.0.0.1, 127.0.0.2, 127.0.0.3, ::1: no answer from any of 4 addresses; \
+            "connect 127.0.0.1, 127.0.0.2, 127.0.0.3, ::1: none of 4 addresses connected; \
              is the server running, and is it listening on one of them?\n",
         );
     }
@@ -133,14 +133,14 @@ mod linux {
         let finished = Program::run(PROGRAM, &arguments).finish();
         let expected = format!(
             "at N ms  try 127.0.0.3:{port}\n\
-             at N ms  connect 127.0.0.3:{port}: timed out (ETIMEDOUT); \
-             nobody answers; is the host up, or a firewall between?\n"
+             at N ms  connect 127.0.0.3:{port}: no answer in time; \
+             is the host up, or does a firewall drop the packets?\n"
         );
         assert_eq!(untimed(&finished.stdout), expected);
         finished.expect(
             1,
             &finished.stdout,
-            "connect 127.0.0.3: no answer from any of 1 addresses; \
+            "connect 127.0.0.3: its only address did not connect; \
              is the server running, and is it listening on one of them?\n",
         );
     }

@@ -78,8 +78,8 @@ mod full {
 
     fn timed_out(port: &str) -> String {
         format!(
-            "connect 127.0.0.1:{port}: timed out (ETIMEDOUT); \
-             nobody answers; is the host up, or a firewall between?\n"
+            "connect 127.0.0.1:{port}: no answer in time; \
+             is the host up, or does a firewall drop the packets?\n"
         )
     }
 
