@@ -1,17 +1,10 @@
 """A server that is told to end: it takes nobody any more, and lets its client finish."""
 
 import os
+import select
 import signal
 import socket
 import threading
-
-
-class Closing(Exception):
-    """Raised by the signal's handler, it wakes accept."""
-
-
-def close(_signal, _frame):
-    raise Closing
 
 
 def serve(connection):
@@ -35,22 +28,30 @@ def client():
     connection.close()
 
 
+# A handler that raises an exception would not do: if the signal comes just before accept,
+# accept waits all the same. A byte in this socket stays there until select looks.
+signalled, wakeup = socket.socketpair()
+wakeup.setblocking(False)
+signal.set_wakeup_fd(wakeup.fileno())
+signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
+
 listener = socket.create_server(("127.0.0.1", 0))
 address = listener.getsockname()
 closing = threading.Event()
 connections, threads = [], []
-signal.signal(signal.SIGTERM, close)
 threading.Thread(target=client).start()
 
-try:
-    while True:
-        connection, _ = listener.accept()
-        connections.append(connection)
-        threads.append(threading.Thread(target=serve, args=[connection], daemon=True))
-        threads[-1].start()
-except Closing:
-    closing.set()
-    listener.close()
+while True:
+    ready, _, _ = select.select([listener, signalled], [], [])
+    if listener not in ready:
+        break
+    # Who connected before the signal is served.
+    connection, _ = listener.accept()
+    connections.append(connection)
+    threads.append(threading.Thread(target=serve, args=[connection], daemon=True))
+    threads[-1].start()
+closing.set()
+listener.close()
 
 for connection in connections:
     connection.shutdown(socket.SHUT_WR)

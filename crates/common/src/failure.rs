@@ -120,11 +120,22 @@ const EAFNOSUPPORT: i32 = match () {
     () => 47,
 };
 const EMFILE: i32 = if cfg!(windows) { 10024 } else { 24 };
+/// Windows has no such limit.
+const ENFILE: i32 = if cfg!(windows) { EMFILE } else { 23 };
 const EMSGSIZE: i32 = match () {
     () if cfg!(windows) => 10040,
     () if cfg!(target_os = "linux") => 90,
     () => 40,
 };
+
+/// Whether the process, or the whole machine, has no file descriptor left: `EMFILE` or
+/// `ENFILE`. std has no [`ErrorKind`] for it.
+///
+/// After that, accept(2) fails again at once: whoever calls it in a loop must do something
+/// about it first.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| number == EMFILE || number == ENFILE)
+}
 
 fn advice(call: &str, errno: &str) -> &'static str {
     match (call, errno) {

@@ -1,5 +1,5 @@
-//! What the lesson programs share and no lesson is about: the command line, the one form
-//! of an error, and text that is safe to show.
+//! What the lesson programs share and no lesson is about: the command line, the form of an
+//! error, and text that is safe to show.
 //!
 //! Nothing here makes a socket call: socket(2), bind(2) and their like stand in the
 //! programs, where the reader can see them. The name look-up of `--host` is the nearest
@@ -11,6 +11,8 @@ mod memory;
 mod text;
 
 pub use arguments::{Address, Message};
-pub use failure::{During, Failure, exit_code, internet_address, report};
+pub use failure::{
+    During, Failure, exit_code, internet_address, is_out_of_descriptors, report,
+};
 pub use memory::PeakMemory;
 pub use text::{Escaped, PythonAddress, Visible, is_hidden, write_line};

@@ -1,5 +1,6 @@
 """Echoes what comes from each client, says goodbye to each, and ends in good order."""
 import os
+import select
 import signal
 import socket
 import sys
@@ -8,14 +9,6 @@ import time
 
 DRAIN = 1.0  # seconds that the last clients have
 port = int(os.environ.get("PORT", "12345"))
-
-
-class Terminated(Exception):
-    pass
-
-
-def terminate(*_):
-    raise Terminated
 
 
 def serve(connection, client):
@@ -31,17 +24,22 @@ def serve(connection, client):
             print(f"serve {client}: {error}", flush=True)
 
 
+# The signal leaves a byte in this socket. Had it a handler that raises an exception, it could
+# come just before accept, and accept would wait all the same.
+signalled, wakeup = socket.socketpair()
+wakeup.setblocking(False)
+signal.set_wakeup_fd(wakeup.fileno())
+signal.signal(signal.SIGTERM, lambda *_: None)
 clients = []
 listener = socket.create_server(("127.0.0.1", port), backlog=128)
-signal.signal(signal.SIGTERM, terminate)
-try:
-    while True:
-        # A signal raises the exception in here, where the main thread waits.
-        client = threading.Thread(target=serve, args=listener.accept(), daemon=True)
-        client.start()
-        clients = [other for other in clients if other.is_alive()] + [client]
-except Terminated:
-    listener.close()
+while True:
+    ready, _, _ = select.select([listener, signalled], [], [])
+    if listener not in ready:
+        break
+    client = threading.Thread(target=serve, args=listener.accept(), daemon=True)
+    client.start()
+    clients = [other for other in clients if other.is_alive()] + [client]
+listener.close()
 until = time.monotonic() + DRAIN
 for client in clients:
     client.join(max(until - time.monotonic(), 0))

@@ -1,10 +1,10 @@
-//! Prints what several clients send, and ends well: on Ctrl-C it takes no new clients, tells
-//! those that are there, and lets them finish, up to a deadline.
+//! Prints what several clients send, and ends well: on Ctrl-C it accepts no new clients, says
+//! goodbye to those it has, and lets them finish, up to a deadline.
 //!
 //! It belongs to lesson 9, `lessons/09-saying-goodbye`. Run it:
 //! `cargo run -q --bin tcp-server-drain`, and connect to it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{
-    Address, During, Escaped, Failure, exit_code, internet_address, report, say,
+    Address, During, Escaped, Failure, exit_code, internet_address,
+    is_out_of_descriptors, report, say,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -62,21 +63,49 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     accepted.and(drain(&all_done, &connections, arguments.drain_ms))
 }
 
-/// Gives each client a thread, until the knock comes. If accept(2) fails before, those who
-/// are there may finish all the same.
+/// Gives each client a thread, until the knock comes. If accept(2) fails for good before, those
+/// who are there may finish all the same.
 fn accept_until(
     knock: Option<SocketAddr>,
     server_socket: &Socket,
     connections: &mut Vec<Weak<Socket>>,
     done: Sender<()>,
 ) -> Result<(), Failure> {
+    let mut reserve = Some(descriptor()?);
     loop {
-        let (connection, client) = server_socket.accept().during("accept", "listener")?;
+        let (connection, client) = match server_socket.accept() {
+            // No file descriptor is left (EMFILE). To try again would fail at once, again and
+            // again. We give up the one in reserve, so accept can wait for the next client.
+            Err(error) if is_out_of_descriptors(&error) && reserve.is_some() => {
+                reserve = None;
+                continue;
+            }
+            // This client has left before we came to it (not on Linux).
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+            accepted => accepted.during("accept", "listener")?,
+        };
         let client = internet_address(&client)?;
         // The accept queue is first in, first out: who connected before the signal stands
         // before the knock, and is served.
         if knock == Some(client) {
             return Ok(());
+        }
+        if reserve.is_none() {
+            reserve = descriptor().ok();
+            if reserve.is_none() {
+                // Nobody has left in the meantime. Better to turn this client away at once
+                // than to let it wait, or to lose those whom we serve.
+                let reason = "no file descriptor is left (EMFILE)";
+                report(&Failure::new(
+                    "accept",
+                    client,
+                    reason,
+                    "this client is turned away",
+                ));
+                drop(connection);
+                reserve = Some(descriptor()?);
+                continue;
+            }
         }
         // The thread tells when it is done. That its socket is dropped then is why the list
         // holds it weakly.
@@ -91,8 +120,17 @@ fn accept_until(
             drop(connection);
             tell(&done);
         };
-        thread::Builder::new().spawn(serve_one).during("start", "a thread")?;
+        // Where no thread can be made, this client's socket is dropped, and the others stay.
+        let thread = thread::Builder::new().spawn(serve_one);
+        if let Err(failure) = thread.during("start a thread for", client) {
+            report(&failure);
+        }
     }
+}
+
+/// A file descriptor that is good for nothing but to be given up.
+fn descriptor() -> Result<Socket, Failure> {
+    Socket::new(Domain::IPV4, Type::STREAM, None).during("socket", "TCP over IPv4")
 }
 
 /// Waits until every thread is done, or the deadline has passed.
@@ -190,8 +228,8 @@ fn on_interrupt(_ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
     Ok(None)
 }
 
-/// Prints what TCP clients send. On Ctrl-C it takes no new clients, half-closes the
-/// connections that are there, and waits for their clients to finish.
+/// Prints what TCP clients send. On Ctrl-C it accepts no new clients, half-closes the
+/// connections it has, and waits for their clients to finish.
 #[derive(Parser)]
 #[command(name = "tcp-server-drain", version, after_help = EXAMPLES)]
 struct Arguments {
