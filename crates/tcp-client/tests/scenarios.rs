@@ -19,6 +19,7 @@ testkit::standard_cases! {
     stdout_is_full("--port PORT", Peer::Server(b"Echo: Hello TCP Server")),
     signal_at_any_moment("--port PORT", Peer::Listener),
     signal_while_the_server_stays_silent("--port PORT"),
+    client_is_paused("--port PORT", b"", b"Echo: Hello TCP Server"),
 }
 
 /// A client that is asked to send `message` to `port`.
@@ -247,17 +248,5 @@ mod unix {
         connection.write_all(b"Echo: Hello").expect("send");
         program.finish().expect(0, "", "");
         assert_eq!(connection.read(&mut [0; 1]).expect("end of stream"), 0);
-    }
-
-    /// As Ctrl-Z and `fg` do. The call may not fail with EINTR for it.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn client_is_paused_in_recv() {
-        let (listener, port) = testkit::listen();
-        let program = start(port, "Hello");
-        let (mut connection, _) = receive(&listener, 5);
-        program.pause_and_resume();
-        connection.write_all(b"Echo: Hello").expect("send");
-        program.finish().expect(0, "Server says: Echo: Hello\n", "");
     }
 }

@@ -19,6 +19,7 @@ testkit::standard_cases! {
     signal_at_any_moment("--port 0", Peer::Nobody),
     signal_while_the_client_stays_silent(b""),
     client_resets(b"", ""),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
 /// A server on a free port, which listens, and that port.

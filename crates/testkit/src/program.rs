@@ -89,6 +89,11 @@ impl Program {
         self.child.id()
     }
 
+    /// The next line of its stdout, without the newline; none at its end, or at the deadline.
+    pub fn next_line(&mut self) -> Option<String> {
+        self.stdout.next_line()
+    }
+
     /// The next line of its stdout, without the newline.
     ///
     /// # Panics
@@ -125,8 +130,7 @@ impl Program {
     #[track_caller]
     pub fn port(&mut self) -> u16 {
         let line = self.line();
-        let word = line.rsplit(' ').next().and_then(|word| word.strip_suffix("..."));
-        match word.and_then(|word| word.parse().ok()) {
+        match port_in(&line) {
             Some(port) => port,
             None => panic!("{}: {line:?} tells no port", self.name),
         }
@@ -160,6 +164,11 @@ impl Program {
             String::from_utf8_lossy(stderr),
         )
     }
+}
+
+/// The port in the line that says on which port a server waits: `… on port 40123...`.
+pub(crate) fn port_in(line: &str) -> Option<u16> {
+    line.rsplit(' ').next()?.strip_suffix("...")?.parse().ok()
 }
 
 impl Drop for Program {

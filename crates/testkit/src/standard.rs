@@ -20,6 +20,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 
+use crate::program::port_in;
 use crate::{Program, command, skip};
 
 /// Makes a test of each case that it is given, and of `help` and `version`: see
@@ -342,6 +343,109 @@ pub fn signal_while_the_server_stays_silent(program: &str, line: &str) {
             // The kernel closes for the dead: the server sees an end of stream.
             connection.read_to_end(&mut Vec::new()).expect("receive");
         }
+    }
+}
+
+/// The client is stopped and goes on, as with Ctrl-Z and `fg`, while its server lets it wait:
+/// no call fails with EINTR, as it does where a timeout is set (signal(7)). The server sends
+/// `first` at once, `last` at the end, and closes; then the client ends well.
+#[track_caller]
+pub fn client_is_paused(program: &str, line: &str, first: &[u8], last: &[u8]) {
+    #[cfg(not(target_os = "linux"))]
+    let _ =
+        (program, line, first, last, skip("client_is_paused", "no /proc/PID/stat here"));
+    #[cfg(target_os = "linux")]
+    {
+        let (listener, port) = crate::listen();
+        let program = run(program, line, port);
+        let (mut connection, _) = crate::accept(&listener);
+        connection.write_all(first).expect("send");
+        for _ in 0..5 {
+            program.pause_and_resume();
+        }
+        connection.write_all(last).expect("send");
+        connection.shutdown(std::net::Shutdown::Write).expect("half-close");
+        connection
+            .read_to_end(&mut Vec::new())
+            .expect("receive to the end of the stream");
+        let finished = program.finish();
+        finished.expect(0, &finished.stdout, "");
+    }
+}
+
+/// A program that needs nobody else is stopped and goes on, up to fifty times, in whatever
+/// call it sleeps: it says the same as without, but for numbers.
+#[track_caller]
+pub fn paused_at_any_moment(program: &str, line: &str) {
+    #[cfg(not(target_os = "linux"))]
+    let _ = (program, line, skip("paused_at_any_moment", "no /proc/PID/stat here"));
+    #[cfg(target_os = "linux")]
+    {
+        let undisturbed = run(program, line, 0).finish();
+        undisturbed.expect(0, &undisturbed.stdout, "");
+        let program = run(program, line, 0);
+        for _ in 0..50 {
+            if program.wait_for_one_of("SZ") == 'Z' || !program.pause() {
+                break;
+            }
+            program.signal(crate::SIGCONT);
+        }
+        let finished = program.finish();
+        finished.expect(0, &finished.stdout, "");
+        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        assert_eq!(words(&finished.stdout), words(&undisturbed.stdout));
+    }
+}
+
+/// The program may have fewer files open than it needs. With any number it either does its
+/// work, or ends with one line that says EMFILE; it neither panics nor goes on for ever.
+///
+/// A server is one whose command line has `--port 0`; its client connects and leaves.
+///
+/// # Panics
+/// If that is not so, or if no number was too few, or each.
+#[track_caller]
+pub fn too_few_files_may_be_open(program: &str, line: &str, peer: Peer) {
+    #[cfg(not(unix))]
+    let _ = (program, line, peer, skip("too_few_files_may_be_open", "no ulimit here"));
+    #[cfg(unix)]
+    {
+        // With fewer than four the program cannot even be loaded.
+        let refused = (4..=16).map(|files| {
+            let (_listener, port) = peer.start();
+            let mut command = Command::new("sh");
+            let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+            command.args(["-c", &script, program]).args(arguments(line, port));
+            let mut program = Program::start(&mut command);
+            if line.contains("--port 0") {
+                let port = program.next_line().and_then(|line| port_in(&line));
+                // It may be gone by now; then this is refused.
+                port.map(|port| std::net::TcpStream::connect(("127.0.0.1", port)));
+            }
+            let finished = program.finish();
+            let refused = finished.stderr.contains("too many open files (EMFILE)");
+            assert_eq!(
+                finished.status.code().filter(|code| *code > 1),
+                None,
+                "{finished:?}"
+            );
+            if refused {
+                assert_eq!(
+                    finished.status.code(),
+                    Some(1),
+                    "{files} files: {finished:?}"
+                );
+                assert_eq!(
+                    finished.stderr.lines().count(),
+                    1,
+                    "{files} files: {finished:?}"
+                );
+            }
+            refused
+        });
+        let refused: Vec<bool> = refused.collect();
+        assert!(refused[0], "four are too few: {refused:?}");
+        assert!(!refused[12], "sixteen are enough: {refused:?}");
     }
 }
 

@@ -35,9 +35,19 @@ impl Program {
     #[track_caller]
     pub fn pause_and_resume(&self) {
         self.wait_for_state('S');
-        self.signal(SIGSTOP);
-        self.wait_for_state('T');
+        assert!(self.pause(), "the program has ended");
         self.signal(SIGCONT);
+    }
+
+    /// Stops it, wherever it is; false if it has ended.
+    ///
+    /// # Panics
+    /// At the deadline.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn pause(&self) -> bool {
+        self.signal(SIGSTOP);
+        self.wait_for_one_of("TZ") == 'T'
     }
 
     /// Waits until the kernel shows the process in the state, as proc_pid_stat(5) names it:
@@ -49,17 +59,24 @@ impl Program {
     #[cfg(target_os = "linux")]
     #[track_caller]
     pub fn wait_for_state(&self, state: char) {
+        let ended = self.wait_for_one_of(&format!("{state}Z")) != state;
+        assert!(!ended, "the program has ended");
+    }
+
+    /// Waits until it is in one of these states, and gives which.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub(crate) fn wait_for_one_of(&self, states: &str) -> char {
         let start = std::time::Instant::now();
         loop {
             let path = format!("/proc/{}/stat", self.id());
             let stat = std::fs::read_to_string(path).expect("/proc/PID/stat");
             // The state stands behind the name, which is in parentheses and may hold any.
             let now = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-            if now == Some(state) {
-                return;
+            if let Some(state) = now.filter(|now| states.contains(*now)) {
+                return state;
             }
-            assert_ne!(now, Some('Z'), "the program has ended");
-            assert!(start.elapsed() < DEADLINE, "still {now:?}, not {state:?}");
+            assert!(start.elapsed() < DEADLINE, "still {now:?}, not one of {states:?}");
             thread::yield_now();
         }
     }

@@ -5,6 +5,8 @@ use testkit::Program;
 testkit::standard_cases! {
     "tcp-both-ends":
     command_line_is_wrong(&["--port 65536", "--nonsense"]),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
+    paused_at_any_moment("--port 0"),
 }
 
 /// The descriptors are left to the page of the lesson: cargo and a test runner may leave

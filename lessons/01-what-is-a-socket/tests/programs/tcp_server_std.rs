@@ -11,6 +11,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
     signal_while_the_client_stays_silent(b""),
     client_resets(b"", ""),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
 #[test]

@@ -9,6 +9,7 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--local-port 65536", "--local-port ''", "--port x"]),
     nobody_listens("--port PORT"),
     stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Server(b".")),
+    client_is_paused("--port PORT", b".", b""),
 }
 
 #[test]

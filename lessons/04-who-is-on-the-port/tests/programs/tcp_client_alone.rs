@@ -7,6 +7,7 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--port 65536", "--port -1", "--host ::1"]),
     port_is_already_in_use("--port PORT"),
     stdout_is_a_pipe_that_nobody_reads("", Peer::Nobody),
+    paused_at_any_moment(""),
 }
 
 #[cfg(target_os = "linux")]

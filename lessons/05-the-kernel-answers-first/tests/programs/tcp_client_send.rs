@@ -9,6 +9,7 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--port 65536", "--reply yes", "--nonsense 1"]),
     nobody_listens("--port PORT"),
     stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
+    client_is_paused("--port PORT --reply", b"", b"."),
 }
 
 /// What was printed, with N in place of the durations.

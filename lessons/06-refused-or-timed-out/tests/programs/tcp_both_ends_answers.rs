@@ -14,6 +14,8 @@ testkit::standard_cases! {
         "--timeout-ms=3600001",
     ]),
     stdout_is_a_pipe_that_nobody_reads("", Peer::Nobody),
+    too_few_files_may_be_open("", Peer::Nobody),
+    paused_at_any_moment(""),
 }
 
 /// The lines without their times.

@@ -6,6 +6,8 @@ testkit::standard_cases! {
     "tcp-both-ends-stream":
     command_line_is_wrong(&["--port 65536", "--nonsense"]),
     port_is_already_in_use("--port PORT"),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
+    paused_at_any_moment("--port 0"),
 }
 
 /// That no cut is luck: a hundred runs give the same.

@@ -7,6 +7,7 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--port 65536", "--nonsense"]),
     nobody_listens("--port PORT"),
     signal_while_the_server_stays_silent("--port PORT one"),
+    client_is_paused("--port PORT one", b"", b"\0\0\0\x09Echo: one"),
 }
 
 const CLIENT: Client = Client {

@@ -12,6 +12,7 @@ testkit::standard_cases! {
     ]),
     port_is_already_in_use("--port PORT"),
     client_resets(b"", ""),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
 const SERVER: Server = Server {

@@ -10,6 +10,7 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--recv-bytes 0"]),
     port_is_already_in_use("--port PORT"),
     client_resets(b"", ""),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Run it:
 //! `cargo run -q --bin tcp-both-ends-window`. It needs no second terminal.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     say!("The peer does not receive.")?;
     let start = Instant::now();
-    let taken = client.write(&message).during("send", address)?;
+    let taken = send(&mut client, &message, address)?;
     let elapsed = start.elapsed().as_secs_f64() * 1000.0;
     let part = if taken < message.len() { "a part" } else { "all" };
     say!("  send: {part} of 10000000 bytes, after {elapsed:.1} ms")?;
@@ -38,13 +38,24 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     server.read_exact(&mut came).during("recv", address)?;
     let as_sent = came == message[..taken];
     say!("  recv: {}", if as_sent { "as it was sent" } else { "damaged" })?;
-    let more = client.write(&message[..1000]).during("send", address)?;
+    let more = send(&mut client, &message[..1000], address)?;
     say!("  send: {more} of 1000 bytes")?;
     server.read_exact(&mut came[..more]).during("recv", address)?;
 
     drop(client);
     let end = server.read(&mut came).during("recv", address)?;
     say!("  recv: {}", if end == 0 { "end of stream" } else { "more than was sent" })
+}
+
+/// One send(2), however often it takes: with a timeout set, a pause (Ctrl-Z, fg) ends the call
+/// with EINTR, see signal(7).
+fn send(socket: &mut Socket, bytes: &[u8], peer: SocketAddr) -> Result<usize, Failure> {
+    loop {
+        match socket.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            sent => return sent.during("send", peer),
+        }
+    }
 }
 
 /// The client's end of a new connection, the server's, and the server's address.

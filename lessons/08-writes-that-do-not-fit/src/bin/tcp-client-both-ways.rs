@@ -4,7 +4,7 @@
 //! another terminal: `cargo run -q --bin tcp-server-stream` and
 //! `cargo run -q --bin tcp-client-both-ways`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
 use std::thread;
@@ -69,7 +69,12 @@ fn receive(mut socket: &Socket, server: SocketAddr, bytes: u64) -> Result<(), Fa
         // No piece goes past the end of a block: so it can be compared in one step.
         let from = usize::try_from(received % block.len() as u64).unwrap_or(0);
         let room = &mut buffer[from..];
-        let length = socket.read(room).during("recv", server)?;
+        let length = match socket.read(room) {
+            // With a timeout set, a pause (Ctrl-Z, fg) ends the call with EINTR: signal(7).
+            // write_all, above, tries again by itself.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            received => received.during("recv", server)?,
+        };
         if length == 0 {
             break;
         }

@@ -34,3 +34,23 @@ pub(crate) fn stream_comes_back(program: &str) {
         finished.expect(0, &finished.stdout, "");
     }
 }
+
+/// With a timeout set, a pause ends a send that waits with EINTR (signal(7)).
+#[cfg(target_os = "linux")]
+pub(crate) fn server_is_paused_while_it_waits_for_room(program: &str) {
+    let (program, mut client, _) = start(program, &["--timeout-ms", "60000"]);
+    let mut sending = client.try_clone().expect("clone the connection");
+    let sender = std::thread::spawn(move || {
+        sending.write_all(&vec![b'x'; 16 << 20]).expect("send");
+        sending.shutdown(Shutdown::Write).expect("half-close");
+    });
+    for _ in 0..20 {
+        program.pause_and_resume();
+    }
+    let mut came = Vec::new();
+    client.read_to_end(&mut came).expect("receive");
+    assert_eq!(came.len(), 16 << 20);
+    sender.join().expect("the sender");
+    let finished = program.finish();
+    finished.expect(0, &finished.stdout, "");
+}

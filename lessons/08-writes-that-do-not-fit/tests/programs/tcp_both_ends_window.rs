@@ -8,6 +8,8 @@ testkit::standard_cases! {
     "tcp-both-ends-window":
     command_line_is_wrong(&["--port", "::1", "--timeout-ms=0", "--timeout-ms=3600001"]),
     port_is_already_in_use("--port PORT"),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
+    paused_at_any_moment("--port 0"),
 }
 
 /// How much fits, and what becomes of a send that waited too long, differs by system.

@@ -7,6 +7,8 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--port 65536", "--port -1", "--nonsense 1"]),
     port_is_already_in_use("--port PORT"),
     stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
+    paused_at_any_moment("--port 0"),
 }
 
 /// What comes before a reset can still be received: Linux alone promises that.

@@ -17,6 +17,7 @@ testkit::standard_cases! {
     nobody_listens("--port PORT"),
     stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Server(b"Ready\n")),
     signal_while_the_server_stays_silent("--port PORT"),
+    client_is_paused("--port PORT --timeout-ms 60000", b"Ready\n", b"late\n"),
 }
 
 fn start(port: u16, arguments: &[&str]) -> Program {
@@ -65,23 +66,6 @@ fn answer_is_cut_short() {
              is it tcp-server-count?\n"
         ),
     );
-}
-
-/// As Ctrl-Z and `fg` do: with a timeout set, recv(2) then fails with EINTR.
-#[cfg(target_os = "linux")]
-#[test]
-fn client_is_paused_in_recv() {
-    let (listener, port) = testkit::listen();
-    let mut program = start(port, &["--timeout-ms", "4294967295"]);
-    let (mut connection, _) = testkit::accept(&listener);
-    connection.write_all(b"Ready\n").expect("send");
-    assert_eq!(program.line(), "Server says: Ready");
-    connection.read_to_end(&mut Vec::new()).expect("receive");
-    program.pause_and_resume();
-    connection.write_all(b"late\n").expect("send");
-    drop(connection);
-    let shown = "Server says: Ready\nServer says: late\nEnd of stream\n";
-    program.finish().expect(0, shown, "");
 }
 
 #[test]

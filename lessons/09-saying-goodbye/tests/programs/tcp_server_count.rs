@@ -12,6 +12,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
     signal_while_the_client_stays_silent(b"Ready\n"),
     client_resets(b"Ready\n", " (after 0 bytes)"),
+    too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
 /// A server on a free port, and a connection to it that has received the greeting.
