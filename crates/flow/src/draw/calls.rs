@@ -135,9 +135,17 @@ fn is_stream_end(call: &Call) -> bool {
     asked != Some("0") && arg(&call.args, "src_addr").is_none()
 }
 
+/// The first bytes, as many as are shown. Of one byte again and again, four say as much.
+fn beginning(data: &Data, shown: usize) -> &[u8] {
+    let first = &data.bytes[..data.bytes.len().min(shown)];
+    let is_cut = (first.len() as u64) < data.length;
+    let same = first.windows(2).all(|pair| pair[0] == pair[1]);
+    if is_cut && same { &first[..first.len().min(4)] } else { first }
+}
+
 /// Bytes in quotes, escaped; long ones cut, with their length.
 pub(super) fn quoted(data: &Data, shown: usize) -> String {
-    let first = &data.bytes[..data.bytes.len().min(shown)];
+    let first = beginning(data, shown);
     let text = format!("\"{}\"", bytes::escape(first));
     if first.len() as u64 == data.length {
         text
@@ -161,7 +169,23 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// The beginning of a packet's bytes, in quotes, without their length.
 pub(super) fn quoted_start(data: &Data) -> String {
-    let first = &data.bytes[..data.bytes.len().min(SHOWN)];
+    let first = beginning(data, SHOWN);
     let more = if first.len() as u64 == data.length { "" } else { "…" };
     format!("\"{}\"{more}", bytes::escape(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_byte_again_and_again_is_shown_four_times() {
+        let data = |bytes: &[u8], length| Data { bytes: bytes.to_owned(), length };
+        let cut = data(&[b'x'; 48], 1152);
+        assert_eq!(quoted(&cut, 48), "\"xxxx\"… 1,152 bytes");
+        assert_eq!(quoted_start(&cut), "\"xxxx\"…");
+        assert_eq!(quoted(&data(b"xxxxxxxx", 8), 48), "\"xxxxxxxx\"");
+        assert_eq!(quoted(&data(b"xxxxxxxy", 900), 48), "\"xxxxxxxy\"… 900 bytes");
+        assert_eq!(quoted(&data(b"", 0), 48), "\"\"");
+    }
 }
