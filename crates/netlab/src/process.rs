@@ -129,7 +129,13 @@ pub fn guard(mark: &str) -> io::Result<Guard> {
                 unsafe { libc::_exit(0) }
             }
             child if child < 0 => Err(io::Error::last_os_error()),
-            child => Ok(Guard { writer, pid: child.cast_unsigned() }),
+            child => {
+                // The guard does so too. Whoever is first: nothing is run before it is out of
+                // the group that may be killed.
+                // SAFETY: setpgid takes numbers.
+                unsafe { libc::setpgid(child, child) };
+                Ok(Guard { writer, pid: child.cast_unsigned() })
+            }
         }
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,0 +1,166 @@
+//! Killed at a random moment, what this project runs leaves nothing: no process, and so no
+//! namespace and no port of one; no mount, no file.
+//!
+//! Thirty kills in a test run; `KILLS=300 cargo test -p xtask --test killed` for more.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netlab::process;
+
+/// Programs that last, with children and grandchildren, and do not want to end.
+const PAGE: &str = "```console server\n\
+    $ sh -c 'trap \"\" TERM INT HUP; sleep 1000 & sh -c \"sleep 1000 & sleep 1000\"'\n```\n\n\
+    ```console other/one\n$ sh -c 'echo here; setsid sleep 1000 & exec sleep 1000'\nhere\n^C\n```\n\n\
+    ```console other/two\n$ sh -c 'sleep 1000 | sleep 1000'\n```\n";
+
+/// A small generator of random numbers (Knuth, MMIX): the same test each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    /// The process that was started.
+    Itself,
+    /// One of its descendants.
+    Descendant,
+    /// Its process group, as a terminal or a supervisor would.
+    Group,
+}
+
+#[test]
+fn at_random_moments() {
+    let kills = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok());
+    let mut random = Random(20);
+    let mounts = mounts();
+    for round in 0..kills.unwrap_or(30) {
+        let scratch = tempfile::tempdir().unwrap();
+        let Some((what, mut command)) = command(random.below(4), scratch.path()) else {
+            continue;
+        };
+        let victim = [Victim::Itself, Victim::Descendant, Victim::Group]
+            [usize::try_from(random.below(3)).unwrap()];
+        let moment = Duration::from_micros(random.below(300_000));
+        // Inherited by all that it starts, which is found by it.
+        let mark = format!("KILLED={}-{round}", std::process::id());
+        let (name, value) = mark.split_once('=').unwrap();
+        let temporary = scratch.path().join("tmp");
+        fs::create_dir_all(&temporary).unwrap();
+        command.env(name, value).env("TMPDIR", &temporary);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.process_group(0).spawn().unwrap();
+        let context = format!("round {round}: {what}, {victim:?} after {moment:?}");
+        std::thread::park_timeout(moment);
+        kill(&mut child, victim, &mut random);
+        none_has(&mark, &context);
+        assert_eq!(self::mounts(), mounts, "{context}");
+        let files: Vec<PathBuf> = fs::read_dir(&temporary)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        assert!(files.is_empty(), "{context}: {files:?}");
+    }
+}
+
+/// A command that lasts; none where its program is not built.
+fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
+    let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
+    let tool = |name: &str| {
+        let tool = xtask.with_file_name(name);
+        if !tool.is_file() {
+            skip(&format!("{name} is not built: cargo build --workspace"));
+        }
+        tool.is_file().then(|| Command::new(tool))
+    };
+    const LASTS: &str = "sleep 1000 & setsid sleep 1000 & sleep 1000";
+    match kind {
+        0 | 1 => {
+            fs::create_dir_all(scratch.join("xtask")).unwrap();
+            fs::create_dir_all(scratch.join("lessons/01-one")).unwrap();
+            fs::write(scratch.join("lessons/01-one/README.md"), PAGE).unwrap();
+            let mut command = Command::new(xtask);
+            command.env("CARGO_MANIFEST_DIR", scratch.join("xtask"));
+            command.args(["demo", "--all", "--scenes"]);
+            if kind == 1 {
+                command.arg("--host-network");
+            }
+            Some(("demo", command))
+        }
+        2 => {
+            let mut command = tool("flow")?;
+            command.args(["--", "sh", "-c", LASTS, "--", "sh", "-c", LASTS]);
+            Some(("flow", command))
+        }
+        _ => {
+            let mut command = tool("check")?;
+            command.args(["tcp-echo", "--", "sh", "-c", LASTS]);
+            Some(("check", command))
+        }
+    }
+}
+
+fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
+    match victim {
+        Victim::Itself => child.kill().unwrap(),
+        Victim::Group => process::signal_group(child.id(), process::Signal::Kill),
+        Victim::Descendant => {
+            let family = process::family(child.id());
+            let at = random.below(u64::try_from(family.len()).unwrap());
+            process::kill(family[usize::try_from(at).unwrap()]);
+            // It may go on without that one; then it is asked to end.
+            std::thread::park_timeout(Duration::from_millis(100));
+            process::signal_group(child.id(), process::Signal::Terminate);
+        }
+    }
+    child.wait().unwrap();
+}
+
+/// Within two seconds no process has the variable.
+fn none_has(variable: &str, context: &str) {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let has = |path: &Path| {
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    };
+    loop {
+        let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        let left: Vec<PathBuf> = processes.filter(|path| has(path)).collect();
+        if left.is_empty() {
+            return;
+        }
+        let commands = left.iter().map(|path| {
+            String::from_utf8_lossy(&fs::read(path.join("cmdline")).unwrap_or_default())
+                .replace('\0', " ")
+        });
+        assert!(
+            Instant::now() < deadline,
+            "{context}: {left:?}: {:?}",
+            commands.collect::<Vec<_>>()
+        );
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}
+
+#[allow(clippy::print_stderr, reason = "a skip must be seen")]
+fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+}
