@@ -1,5 +1,6 @@
 //! `demo`: runs a lesson's terminals as the page says, shows them, compares.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,10 @@ use netlab::Network;
 
 use crate::jobs::{Job, find, jobs, title, verify_all};
 use crate::page::{Page, Scene};
+use crate::run::Shown;
 use crate::runner::{self, Runner};
 use crate::screen::{self, BAD, BOLD, DIM, GOOD, Screen, styled};
+use crate::slow::{Keys, reading_time};
 use crate::verdict::{Verdict, Verified};
 use crate::workspace::{self, Lesson};
 use crate::{Error, Status};
@@ -21,25 +24,29 @@ pub(crate) const FIRST: &str = "tcp-echo";
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask demo                         the first run: a TCP echo server and its client
-  cargo xtask demo udp-echo                another lesson
-  cargo xtask demo tcp-echo --scenes       and what goes wrong, and with Python
-  cargo xtask demo tcp-echo/rust-python    one scene, as it comes
-  cargo xtask demo --all                   every lesson, one line each
+  cargo xtask demo                       the first run: TCP server, client
+  cargo xtask demo --slow                the same, a line at a time
+  cargo xtask demo udp-echo              another lesson
+  cargo xtask demo tcp-echo --scenes     and what goes wrong, and with Python
+  cargo xtask demo tcp-echo/rust-python  one scene, as it comes
+  cargo xtask demo --all                 every lesson, one line each
 
 Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; 77 all
 skipped, because a program is missing.")]
 pub struct Options {
-    /// Lesson by number, folder or name (2, 02-tcp-echo, tcp-echo); LESSON/SCENE for one scene
+    /// Lesson by number or name (2, tcp-echo); LESSON/SCENE for one scene
     #[arg(conflicts_with = "all")]
     pub lesson: Option<String>,
     /// Every lesson, one line each
     #[arg(long)]
     pub all: bool,
-    /// The other scenes too (failures, pairings, variants), one line each
+    /// The other scenes too, one line each
     #[arg(long)]
     pub scenes: bool,
-    /// Use the host's loopback instead of a private network, one run at a time
+    /// Show a line at a time; a key goes on
+    #[arg(long, conflicts_with = "all")]
+    pub slow: bool,
+    /// Use the host's loopback, one run at a time
     #[arg(long)]
     pub host_network: bool,
     /// Seconds that one run may take
@@ -79,8 +86,14 @@ pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
     runner.limits.run = options.deadline;
     runner.limits.ready = runner.limits.ready.min(options.deadline);
     let mut out = anstream::stdout();
-    let mut demo =
-        Demo { root: &root, runner, scenes: options.scenes, out: &mut out, started };
+    let mut demo = Demo {
+        root: &root,
+        runner,
+        scenes: options.scenes,
+        slow: options.slow,
+        out: &mut out,
+        started,
+    };
     let ended = match &course[..] {
         [(lesson, pages)] if !options.all => {
             demo.lesson(lesson, pages, only, options.lesson.is_none())
@@ -103,6 +116,8 @@ struct Demo<'a, W> {
     runner: Runner,
     /// Whether all scenes are run, or each lesson's first.
     scenes: bool,
+    /// Whether the first scene is shown a line at a time.
+    slow: bool,
     out: &'a mut W,
     started: Instant,
 }
@@ -127,8 +142,21 @@ impl<W: Write + Send> Demo<'_, W> {
         };
         let width = if io::stdout().is_terminal() { screen::width() } else { None };
         let mut screen = Screen::new(&mut *self.out, scene, width);
-        let verified =
-            self.runner.verify(self.root, page, scene, &mut |shown| screen.line(shown));
+        let keys = if self.slow { Keys::listen() } else { None };
+        let verified = match keys {
+            None => self.runner.verify(self.root, page, scene, &mut |it| screen.line(it)),
+            Some(keys) => {
+                let mut lines = Vec::new();
+                let verified = self.runner.verify(self.root, page, scene, &mut |it| {
+                    lines.push((it.terminal, it.line.to_owned()));
+                });
+                for (terminal, line) in &lines {
+                    screen.line(Shown { terminal: *terminal, line });
+                    keys.wait(reading_time(line));
+                }
+                verified
+            }
+        };
         screen.finish()?;
         self.verdict(page, scene, &verified)?;
         let mut all = vec![verified];
@@ -141,7 +169,7 @@ impl<W: Write + Send> Demo<'_, W> {
             verify_all(runner, root, rest, |at, verified| {
                 let (page, scene) = rest[at];
                 let name = screen::fill(&title(page, scene), width);
-                writeln!(out, "{} {name}  {}", mark(&verified), aside(&verified))?;
+                line(out, &mark(&verified), &name, &aside(&verified))?;
                 write!(out, "{}", indented(&verified.explain()))?;
                 all.push(verified);
                 Ok(())
@@ -167,8 +195,8 @@ impl<W: Write + Send> Demo<'_, W> {
             };
             writeln!(
                 self.out,
-                "\n{more} on this lesson's pages: cargo xtask demo {name} --scenes, or one \
-                 alone: cargo xtask demo {name}/{}",
+                "\n{more} on this lesson's pages: cargo xtask demo {name} --scenes\n\
+                 or one of them, as it comes: cargo xtask demo {name}/{}",
                 scene.name,
             )?;
         }
@@ -189,14 +217,13 @@ impl<W: Write + Send> Demo<'_, W> {
         };
         let path = page.path.display();
         match &verified.verdict {
-            Verdict::Matches => writeln!(
-                self.out,
-                "\n{} {terminals} what {path} says  {}",
-                mark(verified),
-                aside(verified)
-            )?,
-            Verdict::Skipped(why) => {
-                writeln!(self.out, "{} skipped: {why}", mark(verified))?
+            Verdict::Matches => {
+                writeln!(self.out)?;
+                let text = format!("{terminals} what {path} says");
+                line(self.out, &mark(verified), &text, &aside(verified))?;
+            }
+            Verdict::Skipped(_) => {
+                line(self.out, &mark(verified), "", &aside(verified))?;
             }
             _ => write!(self.out, "\n{} {}", mark(verified), verified.explain())?,
         }
@@ -239,12 +266,7 @@ impl<W: Write + Send> Demo<'_, W> {
             let verified = &done[from..];
             from = done.len();
             let name = screen::fill(&lesson.directory, width);
-            writeln!(
-                out,
-                "{} {name}  {}",
-                worst_mark(verified),
-                styled(DIM, &summary(verified))
-            )?;
+            line(out, &worst_mark(verified), &name, &summary(verified))?;
             verified
                 .iter()
                 .try_for_each(|verified| write!(out, "{}", indented(&verified.explain())))
@@ -260,18 +282,48 @@ impl<W: Write + Send> Demo<'_, W> {
             .filter(|verified| matches!(verified.verdict, Verdict::Skipped(_)))
             .count();
         let good = all.len() - bad - skipped;
-        let network = match self.runner.network {
-            Network::Private => "private network",
-            Network::Host => "host's network",
+        let network = match (self.runner.network, all.len()) {
+            (Network::Private, 1) => "on a private network",
+            (Network::Private, _) => "each on a private network",
+            (Network::Host, _) => "on the host's network",
         };
-        let total = self.started.elapsed();
-        let text = format!(
-            "{good} as documented, {bad} not, {skipped} skipped; runs {}, command {}, {network}",
-            milliseconds(elapsed(all)),
-            milliseconds(total),
-        );
+        let scenes = if all.len() == 1 { "scene" } else { "scenes" };
+        let mut text = format!("{good} of {} {scenes} as documented", all.len());
+        for (count, what) in [(bad, "not"), (skipped, "skipped")] {
+            if count > 0 {
+                let _ = write!(text, ", {count} {what}");
+            }
+        }
+        // Runs go on side by side, so together they may take longer than all.
+        let (total, runs) =
+            (milliseconds(self.started.elapsed()), milliseconds(elapsed(all)));
+        let _ = write!(text, ", {network}\n{total} in all; ");
+        text += &match (self.runner.network, all.len()) {
+            (_, 1) => format!("the run itself {runs}, the rest to build and to show"),
+            (Network::Private, _) => {
+                format!("the runs, several at a time, {runs} when added up")
+            }
+            (Network::Host, _) => format!("the runs, one at a time, {runs}"),
+        };
         writeln!(self.out, "{}", styled(DIM, &text))
     }
+}
+
+/// `✓ NAME  aside`, in as many lines as it takes: none is longer than a terminal of 80 columns.
+fn line(out: &mut impl Write, mark: &str, name: &str, aside: &str) -> io::Result<()> {
+    const COLUMNS: usize = 80;
+    let gap = if name.is_empty() { "" } else { "  " };
+    let text = format!("{name}{gap}{aside}");
+    let mut pieces = screen::wrap(&text, COLUMNS - 2).into_iter();
+    let first = pieces.next().unwrap_or_default();
+    // The aside is dimmed, where it stands on the first line.
+    match first.strip_prefix(&format!("{name}{gap}")) {
+        Some(beside) => {
+            writeln!(out, "{mark} {name}{gap}{}", styled(DIM, beside.trim_end()))?
+        }
+        None => writeln!(out, "{mark} {}", first.trim_end())?,
+    }
+    pieces.try_for_each(|piece| writeln!(out, "  {}", styled(DIM, piece.trim_end())))
 }
 
 /// `3 scenes, 1 skipped: python3 is not installed, 12.1 ms`.
@@ -329,12 +381,11 @@ fn mark(verified: &Verified) -> String {
 }
 
 fn aside(verified: &Verified) -> String {
-    let text = match (&verified.verdict, &verified.outcome) {
+    match (&verified.verdict, &verified.outcome) {
         (Verdict::Skipped(why), _) => format!("skipped: {why}"),
         (_, Some(outcome)) => milliseconds(outcome.elapsed),
         _ => String::new(),
-    };
-    styled(DIM, &text)
+    }
 }
 
 fn indented(text: &str) -> String {

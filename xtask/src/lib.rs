@@ -33,6 +33,7 @@ pub mod demo;
 pub mod flow;
 pub mod new_lesson;
 mod screen;
+mod slow;
 pub mod tidy;
 pub mod update;
 

@@ -17,7 +17,7 @@ use xtask::{
     bin_name = "cargo xtask",
     version,
     disable_help_subcommand = false,
-    after_help = "Exit status: 0 as documented; 1 differs or failed; 2 wrong command line; \
+    after_help = "Exit status: 0 as documented; 1 differs or failed; 2 wrong command line;\n\
                   77 could not run here (says why)."
 )]
 struct Arguments {
@@ -27,9 +27,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Run a lesson's terminals as its page says, and compare [default: the TCP echo]
+    /// Run a lesson's terminals as its page says, and compare
     Demo(demo::Options),
-    /// Draw the calls and packets of a lesson's run, or of programs of your own
+    /// Draw the calls and packets of a lesson, or of your own programs
     Flow(flow::Options),
     /// Test your own program, in any language, against what a lesson asks
     Check(check::Options),
@@ -41,13 +41,13 @@ enum Task {
     Solution(check::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
-    /// Check that quotations, figures, commands, links, tables and snapshots agree
+    /// Check that quotations, figures, commands, links and tables agree
     Tidy(tidy::Options),
     /// Make the folder and the page of a new lesson
     NewLesson(new_lesson::Options),
-    /// Measure the first build and the run of a lesson, side by side with a yardstick
+    /// Measure the first build, a run, and the servers side by side
     Bench(bench::Options),
-    /// Run what CI runs after the tests: format, lints, docs, snapshots, the lessons again
+    /// Run what CI runs after the tests: lints, docs, the lessons again
     Ci,
 }
 

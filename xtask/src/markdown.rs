@@ -167,7 +167,18 @@ mod tests {
 
     fn ours(text: &str) -> Seen {
         let blocks = blocks(text).into_iter();
-        let blocks = blocks.map(|b| (b.info.to_owned(), b.content.to_owned(), b.line));
+        // A parser takes the indentation of the fence from the lines of a block in a list.
+        let content = |block: &Block<'_>| {
+            let indented = text.lines().nth(block.line - 1).unwrap_or_default();
+            let indentation = indented.len() - indented.trim_start_matches(' ').len();
+            let lines = block.content.split_inclusive('\n');
+            let cut = |line: &str| {
+                let blanks = line.len() - line.trim_start_matches(' ').len();
+                line[blanks.min(indentation)..].to_owned()
+            };
+            lines.map(cut).collect::<String>()
+        };
+        let blocks = blocks.map(|b| (b.info.to_owned(), content(&b), b.line));
         let links = links(text).into_iter();
         (blocks.collect(), links.map(|(line, link)| (line, link.to_owned())).collect())
     }

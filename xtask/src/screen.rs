@@ -26,6 +26,8 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) struct Screen<W> {
     out: W,
     names: Vec<String>,
+    /// The width of the terminal; none where lines go to a file or a pipe.
+    width: Option<usize>,
     /// The width of a column, where there are columns.
     column: Option<usize>,
     /// The first error of `out`: what is shown after it is lost.
@@ -41,7 +43,7 @@ impl<W: Write> Screen<W> {
             let column = (width / names.len().max(1)).saturating_sub(3);
             (names.len() > 1 && column >= COLUMN).then_some(column)
         });
-        let mut screen = Screen { out, names, column, failed: None };
+        let mut screen = Screen { out, names, width, column, failed: None };
         screen.head();
         screen
     }
@@ -68,7 +70,13 @@ impl<W: Write> Screen<W> {
             let width = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
             let name = fill(&self.names[shown.terminal], width);
             let label = styled(self::style(shown.terminal), &name);
-            return self.write(&format!("{label} │ {}", styled(style, &text)));
+            // A file keeps a line whole.
+            let room = self.width.map_or(usize::MAX, |all| all.saturating_sub(width + 3));
+            for (at, piece) in wrap(&text, room.max(20)).into_iter().enumerate() {
+                let label = if at == 0 { &label } else { &fill("", width) };
+                self.write(&format!("{label} │ {}", styled(style, piece)));
+            }
+            return;
         };
         for piece in wrap(&text, column) {
             let mut cells = vec![fill("", column); self.names.len()];
@@ -108,7 +116,7 @@ pub(crate) fn fill(text: &str, width: usize) -> String {
 }
 
 /// `text` in pieces of at most `width` columns, cut at a space where one is near.
-fn wrap(text: &str, width: usize) -> Vec<&str> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.width() > width {

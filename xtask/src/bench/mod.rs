@@ -27,7 +27,7 @@ pub struct Options {
     /// Cold builds of each; 0 leaves them out
     #[arg(long, default_value_t = 3)]
     pub builds: usize,
-    /// Warm runs of `cargo xtask demo tcp-echo`, and of `cargo xtask flow tcp-echo`
+    /// Warm runs of `demo` and of `flow`
     #[arg(long, default_value_t = 20)]
     pub runs: usize,
 }
@@ -142,8 +142,10 @@ fn warm(root: &Path, runs: usize) -> Result<(), Error> {
         drawn.push(with);
         // A demo that a busy machine made slower than its drawing is no difference.
         over.push(with.saturating_sub(without));
-        let figure =
-            output.split("; runs ").nth(1).and_then(|rest| rest.split(' ').next());
+        let figure = output
+            .split("; the run itself ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
         let figure =
             figure.and_then(|figure| figure.parse::<f64>().ok()).unwrap_or(f64::NAN);
         run.push(Duration::try_from_secs_f64(figure / 1e3).unwrap_or_default());

@@ -37,31 +37,36 @@ const REFUSED: i32 = 77;
         cargo xtask flow tcp-echo --format svg -o echo.svg\n  \
         cargo xtask flow --pcap echo.pcapng -- python3 server.py -- python3 client.py\n  \
         cargo xtask flow show lessons/02-tcp-echo/snapshots/flow.json\n\n\
-        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 nothing could be drawn here."
+        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 nothing could be\n\
+        drawn here."
 )]
 pub struct Options {
-    /// Lesson by number, folder or name, LESSON/SCENE for one scene; or `show` and a log
+    /// Lesson or LESSON/SCENE; or `show` and a log
     #[arg(value_name = "LESSON", num_args = 0..=2)]
     pub words: Vec<String>,
-    /// What is written; json is the event log
-    #[arg(long, default_value = "text", value_parser = ["text", "json", "svg", "html"])]
+    /// The form: text [default], json (a log), svg, html
+    #[arg(long, default_value = "text", hide_possible_values = true)]
+    #[arg(hide_default_value = true)]
+    #[arg(value_parser = ["text", "json", "svg", "html"])]
     pub format: String,
-    /// Whether text is coloured
-    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"])]
+    /// Whether text is coloured: auto [default], always, never
+    #[arg(long, default_value = "auto", hide_possible_values = true)]
+    #[arg(hide_default_value = true)]
+    #[arg(value_parser = ["auto", "always", "never"])]
     pub color: String,
-    /// Columns of the text [default: the terminal's, at most 92]
+    /// Columns of the text [default: the terminal's, up to 92]
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=1000))]
     pub width: Option<u16>,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Write the packets to this file as well, for Wireshark and tcpdump
+    /// Write the packets to this file as well, for Wireshark
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// Write the event log to this file as well
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Show calls as the kernel got them, with all flags and by their kernel names
+    /// Show calls as the kernel got them, with all their flags
     #[arg(long)]
     pub exact: bool,
     /// Let all programs run at once, not one at a time in turn
