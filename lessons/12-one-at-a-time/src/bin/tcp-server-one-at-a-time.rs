@@ -30,11 +30,16 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     server_socket.listen(1024).during("listen", address)?;
     let local_address = server_socket.local_addr().during("getsockname", address)?;
     let local_address = internet_address(&local_address)?;
-    let knock = knock_on_signal(local_address, arguments.drain_ms)?;
+    // With a known number of clients the end needs no signal.
+    let knock = match arguments.clients {
+        None => knock_on_signal(local_address, arguments.drain_ms)?,
+        Some(_) => None,
+    };
     say!("Server is listening on port {}...", local_address.port())?;
 
     let mut buffer = vec![0; 65536];
-    loop {
+    let mut served = 0;
+    while arguments.clients != Some(served) {
         let (connection, client) = server_socket.accept().during("accept", address)?;
         if knock == Some(internet_address(&client)?) {
             return say!("Closing: all who came before have finished");
@@ -42,7 +47,9 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         // Until this client ends its stream, nobody else is served. A client that resets its
         // connection, or is gone, is no failure of the server: the next one is.
         let _ = echo(&connection, &mut buffer);
+        served += 1;
     }
+    Ok(())
 }
 
 /// Sends back what comes, piece by piece, until the client ends its stream.
@@ -67,6 +74,10 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
+    /// End when so many clients have been served
+    #[arg(long)]
+    clients: Option<u32>,
+
     /// How long clients may take to finish after Ctrl-C, in milliseconds
     #[arg(long, default_value_t = 5000)]
     drain_ms: u32,
@@ -74,13 +85,14 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-one-at-a-time            listen on localhost, port 12345, for this machine alone
-  tcp-server-one-at-a-time --port 0   listen on any free port, and print which
+  tcp-server-one-at-a-time               listen on localhost, port 12345, for this machine alone
+  tcp-server-one-at-a-time --port 0      listen on any free port, and print which
+  tcp-server-one-at-a-time --clients 2   end after the second client
 Then, in two terminals: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-one-at-a-time -- --port 0
 
 Exit status:
-  0  Ctrl-C or SIGTERM came, and every client finished
+  0  Ctrl-C or SIGTERM came, and every client finished; or --clients were served
   1  it failed, or clients were cut off: one line on stderr says what, why, what to do next
   2  wrong command line
 A second Ctrl-C ends it at once.";

@@ -98,8 +98,7 @@ mod linux {
                         // From here on new clients are refused. Those who are there may
                         // finish. close(2) takes the listener out of the kernel's list.
                         server.listener = None;
-                        let clients = server.clients.len();
-                        say!("Closing: no new clients, {clients} to finish")?;
+                        say!("Closing: no new clients; whoever is there may finish")?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }

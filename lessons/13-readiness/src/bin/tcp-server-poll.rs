@@ -97,7 +97,7 @@ mod unix {
             if signalled == Some(true) {
                 // From here on new clients are refused. Those who are there may finish.
                 listener = None;
-                say!("Closing: no new clients, {} to finish", clients.len())?;
+                say!("Closing: no new clients; whoever is there may finish")?;
                 let drain = Duration::from_millis(arguments.drain_ms.into());
                 deadline = Some(Instant::now() + drain);
             }

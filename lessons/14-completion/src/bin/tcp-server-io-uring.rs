@@ -104,8 +104,7 @@ mod linux {
                         // From here on new clients are refused. Those who are there may
                         // finish. close(2) would not do: the ring holds the listener too.
                         let _ = server.listener.shutdown(Shutdown::Both);
-                        let clients = server.clients.len();
-                        say!("Closing: no new clients, {clients} to finish")?;
+                        say!("Closing: no new clients; whoever is there may finish")?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }

@@ -115,7 +115,7 @@ mod linux {
                             .map_err(io::Error::from)
                             .during("epoll_ctl", "the signal")?;
                         server.listener = None;
-                        say!("Closing: no new clients, {} to finish", server.count)?;
+                        say!("Closing: no new clients; whoever is there may finish")?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }
