@@ -158,7 +158,9 @@ fn advice(call: &str, errno: &str) -> &'static str {
         }
         ("send", "ECONNRESET" | "EPIPE") => "the peer has closed the connection",
         ("send", "EAGAIN") => "the peer does not receive; does it wait for us to?",
-        ("sendto", "EMSGSIZE") => "over IPv4 a datagram carries at most 65507 bytes",
+        ("sendto" | "sendmsg", "EMSGSIZE") => {
+            "over IPv4 a datagram carries at most 65507 bytes"
+        }
         ("sendto", "EINVAL") => "is the port 0? nobody can receive there",
         ("sendto", "EACCES") => "is it a broadcast address? that needs SO_BROADCAST",
         ("write", "EPIPE") => "whoever read this output is gone",

@@ -4,6 +4,9 @@
 //! terminal: `cargo run -q -p udp-server` and `cargo run -q -p udp-client`. Ctrl-C ends
 //! it.
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod every_address;
+
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::process::ExitCode;
@@ -34,6 +37,12 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     // getsockname(2): with `--port 0` the kernel has picked the port.
     let port = server_socket.local_addr().during("getsockname", address)?.port();
     say!("Server is waiting for datagrams on port {port}...")?;
+
+    // A client that asked one address of ours would not take a reply from another. On 0.0.0.0,
+    // which is all of them, sendto would leave it to the kernel which.
+    if address.ip().is_unspecified() {
+        return every_address::serve(&server_socket, arguments.count);
+    }
 
     // No datagram is larger than 65,535 bytes. In a smaller buffer the rest would be
     // lost.
@@ -78,6 +87,19 @@ fn is_passing(error: &io::Error) -> bool {
             | HostUnreachable
             | NetworkUnreachable
     )
+}
+
+/// Elsewhere neither std nor socket2 can tell which address a client asked.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod every_address {
+    use super::{Failure, UdpSocket};
+
+    pub(crate) fn serve(_: &UdpSocket, _: Option<u64>) -> Result<(), Failure> {
+        let reason =
+            "on this system a reply might come from another address than was asked";
+        let advice = "give --host one address of this machine";
+        Err(Failure::new("bind", "0.0.0.0", reason, advice))
+    }
 }
 
 /// Waits for UDP datagrams and sends each back, with "Echo: " before it, to where it came

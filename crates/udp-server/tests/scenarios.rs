@@ -166,6 +166,31 @@ fn client_is_gone_before_the_reply() {
     );
 }
 
+/// A connected socket takes datagrams from the address alone that it has asked. The whole of
+/// 127.0.0.0/8 is this machine's on Linux.
+#[cfg(target_os = "linux")]
+#[test]
+fn server_on_every_address_answers_from_the_one_that_was_asked() {
+    let arguments = ["--host", "0.0.0.0", "--port", "0", "--count", "4"];
+    let mut program = Program::run(PROGRAM, &arguments);
+    let port = program.port();
+    for host in ["127.0.0.1", "127.0.0.2", "127.77.12.36"] {
+        let (client, client_port) = testkit::datagram_socket();
+        client.connect((host, port)).expect("connect");
+        assert_eq!(ask(&client, b"Hello"), b"Echo: Hello", "{host}");
+        let line = format!("Received from ('127.0.0.1', {client_port}): Hello");
+        assert_eq!(program.line(), line);
+    }
+    let (client, client_port) = client(port);
+    client.send(&[b'y'; 65_507]).expect("send");
+    let finished = program.finish();
+    let too_long = format!(
+        "sendmsg 127.0.0.1:{client_port}: message too long (EMSGSIZE); \
+         over IPv4 a datagram carries at most 65507 bytes\n"
+    );
+    finished.expect(0, &finished.stdout, &too_long);
+}
+
 /// A TCP and a UDP port of the same number are two ports. The address is for this test
 /// alone: on 127.0.0.1 another test might hold the number over TCP.
 #[cfg(target_os = "linux")]
