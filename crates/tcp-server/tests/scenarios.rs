@@ -184,7 +184,7 @@ mod unix {
             );
         }
 
-        /// The server closes first, so its side of the connection stays in TIME_WAIT for a
+        /// The server closes first, so its side of the connection stays in TIME-WAIT for a
         /// minute. The address is for this test alone: on 127.0.0.1 another test might take
         /// the port in between.
         #[test]

@@ -104,4 +104,4 @@ Exit status:
   0  every case was tried, whatever came of it
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line
-A port that it leaves in TIME_WAIT is free again after a minute (Linux).";
+A port that it leaves in TIME-WAIT is free again after a minute (Linux).";

@@ -23,7 +23,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
 
-    // This server closes first, so its port is in TIME_WAIT afterwards. Because this
+    // This server closes first, so its port is in TIME-WAIT afterwards. Because this
     // listener and the next one both set the option, the next one can have the port.
     #[cfg(unix)]
     listener.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;

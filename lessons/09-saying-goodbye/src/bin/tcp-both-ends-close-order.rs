@@ -1,4 +1,4 @@
-//! Which end of a closed connection stays in TIME_WAIT. Both ends are in this program.
+//! Which end of a closed connection stays in TIME-WAIT. Both ends are in this program.
 //!
 //! It belongs to lesson 9, `lessons/09-saying-goodbye`. Run it:
 //! `cargo run -q --bin tcp-both-ends-close-order`. It needs no second terminal. It reads the
@@ -16,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 /// The kernel's table, see proc(5): a line a socket, with its two addresses and its state.
 const TABLE: &str = "/proc/self/net/tcp";
 
-/// The state TIME_WAIT in that table.
+/// The state TIME-WAIT in that table.
 const TIME_WAIT: &str = "06";
 
 /// How long we wait for the last segments of a connection to be exchanged.
@@ -65,12 +65,12 @@ fn who_waits(server: SocketAddr, client: SocketAddr) -> Result<&'static str, Fai
         let clients = state(&table, client, server);
         match (servers, clients) {
             (Some(TIME_WAIT), None) => {
-                return Ok("its end of the connection is in TIME_WAIT");
+                return Ok("its end of the connection is in TIME-WAIT");
             }
             (None, Some(TIME_WAIT)) => {
-                return Ok("its end of the connection is in TIME_WAIT, not the server's");
+                return Ok("its end of the connection is in TIME-WAIT, not the server's");
             }
-            (None, None) => return Ok("no end is in TIME_WAIT"),
+            (None, None) => return Ok("no end is in TIME-WAIT"),
             _ if start.elapsed() > PATIENCE => {
                 let reason = "the connection does not end";
                 return Err(Failure::new("read", TABLE, reason, "is the machine busy?"));
@@ -123,7 +123,7 @@ fn connect(
     Ok((client, server, internet_address(&name)?))
 }
 
-/// Closes TCP connections of which it has both ends, and shows which end stays in TIME_WAIT.
+/// Closes TCP connections of which it has both ends, and shows which end stays in TIME-WAIT.
 #[derive(Parser)]
 #[command(name = "tcp-both-ends-close-order", version, after_help = EXAMPLES)]
 struct Arguments {

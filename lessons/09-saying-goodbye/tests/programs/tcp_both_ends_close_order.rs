@@ -1,4 +1,4 @@
-//! Who closes first stays in TIME_WAIT, in every run.
+//! Who closes first stays in TIME-WAIT, in every run.
 
 use testkit::Program;
 
@@ -15,9 +15,9 @@ testkit::standard_cases! {
 #[test]
 fn who_closes_first_waits() {
     let expected = "\
-The server closes first: its end of the connection is in TIME_WAIT
-The client closes first: its end of the connection is in TIME_WAIT, not the server's
-The server resets: no end is in TIME_WAIT
+The server closes first: its end of the connection is in TIME-WAIT
+The client closes first: its end of the connection is in TIME-WAIT, not the server's
+The server resets: no end is in TIME-WAIT
 ";
     for _ in 0..20 {
         Program::run(PROGRAM, &["--port", "0"]).finish().expect(0, expected, "");
