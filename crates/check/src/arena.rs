@@ -10,9 +10,10 @@ use std::time::Duration;
 use netlab::sockets::Transport;
 use socket2::{Domain, Socket, Type};
 
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::{GaveUp, Patience};
-use crate::peer::{Connection, Datagrams, Listener};
+use crate::peer::{Company, Connection, Datagrams, Listener};
 use crate::subject::{Allowance, Recipe, Subject};
 use crate::timeline::Timeline;
 
@@ -31,6 +32,9 @@ pub struct Arena<'a> {
     variables: BTreeMap<String, String>,
     programs: Vec<Arc<Subject>>,
     clients: usize,
+    company: Arc<Company>,
+    /// Whether a program may keep to the documented port, whatever it is told.
+    pub(crate) any_port: bool,
 }
 
 impl<'a> Arena<'a> {
@@ -50,12 +54,25 @@ impl<'a> Arena<'a> {
             variables,
             programs: Vec::new(),
             clients: 0,
+            company: Arc::default(),
+            any_port: false,
         }
     }
 
     /// The port that the program is told.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Tells the program another port than the documented one, and takes no other.
+    pub fn move_port(&mut self) {
+        const OTHER: u16 = 23456;
+        // On the host's network it is another one anyway.
+        if !self.any_port {
+            self.port = if self.port == OTHER { OTHER + 1 } else { OTHER };
+            self.variables.insert("PORT".to_owned(), self.port.to_string());
+        }
+        self.any_port = false;
     }
 
     /// Tells the program something more: the variable `name`, and `{name}` in its command.
@@ -83,42 +100,70 @@ impl<'a> Arena<'a> {
     }
 
     fn server(&mut self, transport: Transport, what: &str) -> Outcome<Arc<Subject>> {
-        let port = self.port;
         let program = self.start()?;
         let mut patience = Patience::new(&program);
         loop {
             let waits = program.waits_at(transport);
-            // On the host's network a program may keep to the documented port.
-            let found = waits.iter().find(|it| it.port() == port);
-            let found = found.or(waits.iter().find(|it| it.port() == DOCUMENTED_PORT));
-            if let Some(address) = found {
-                let host = match address.ip() {
-                    IpAddr::V4(host) if host.is_unspecified() => {
-                        Ipv4Addr::LOCALHOST.into()
-                    }
-                    // By default it takes IPv4 as well.
-                    IpAddr::V6(host) if host.is_unspecified() => {
-                        Ipv4Addr::LOCALHOST.into()
-                    }
-                    host => host,
-                };
-                program.found_at(SocketAddr::new(host, address.port()));
+            if let Some(address) = waits.iter().find(|it| self.is_reached_at(**it)) {
+                // By default a socket of IPv6 takes IPv4 as well.
+                program.found_at(SocketAddr::new(
+                    Ipv4Addr::LOCALHOST.into(),
+                    address.port(),
+                ));
                 self.timeline.does("program", format!("{what}: {address}"));
                 return Ok(program);
             }
-            if let Some(why) = patience.tick() {
-                let expected = format!("the program {what} at 127.0.0.1:{port}");
-                let got = match (waits.first(), why) {
-                    (Some(other), _) => format!("it waits at {other}"),
-                    (None, GaveUp::Late) => {
-                        format!("no sign of it for long; {}", program.condition())
-                    }
-                    (None, _) => program.condition(),
-                };
-                return fails(expected, got);
+            let why = patience.tick();
+            let elsewhere = program.waits();
+            if why.is_some() || !elsewhere.is_empty() && patience.has_rested() {
+                return self.no_server(&program, what, elsewhere.first(), why);
             }
             patience.nap();
         }
+    }
+
+    /// Whether a client of 127.0.0.1 and the port that the program was told may find a socket
+    /// there. On the host's network a program may keep to the documented port.
+    fn is_reached_at(&self, address: SocketAddr) -> bool {
+        let port = address.port() == self.port
+            || self.any_port && address.port() == DOCUMENTED_PORT;
+        let host = address.ip();
+        port && (host.is_unspecified() || host == IpAddr::from(Ipv4Addr::LOCALHOST))
+    }
+
+    fn no_server(
+        &self,
+        program: &Subject,
+        what: &str,
+        elsewhere: Option<&(Transport, SocketAddr)>,
+        why: Option<GaveUp>,
+    ) -> Outcome<Arc<Subject>> {
+        let expected = format!("the program {what} at 127.0.0.1:{}", self.port);
+        let again = self.programs.len() > 1;
+        let words = program.last_words();
+        if let Some((transport, address)) = elsewhere {
+            let address = match transport {
+                Transport::TcpListener => format!("{address}, for TCP clients"),
+                Transport::Udp => format!("{address}, for UDP datagrams"),
+            };
+            let diagnosis = Diagnosis::ListensElsewhere(address.clone());
+            return fails_because(
+                expected,
+                format!("it waits at {address}"),
+                Some(diagnosis),
+            );
+        }
+        let got = program.condition();
+        let diagnosis = match why {
+            Some(GaveUp::Ended) if again => {
+                let in_use = words.as_ref().is_some_and(|it| speaks_of_use(it));
+                (!in_use).then_some(Diagnosis::NotAgain(words))
+            }
+            Some(GaveUp::Ended) => Some(Diagnosis::did_not_start(program.ended(), words)),
+            Some(GaveUp::Busy) => Some(Diagnosis::NeverRests { at_the_end: false }),
+            _ => Some(Diagnosis::NeverBegins),
+        };
+        fails_because(expected, got, diagnosis)
     }
 
     /// A client that connects to the server under test.
@@ -137,12 +182,22 @@ impl<'a> Arena<'a> {
         self.connect_as(program, Own { hasty: true, ..Own::default() })
     }
 
+    /// A client that is no failure if its connection does not stand within half a second.
+    pub fn connect_if_it_can(
+        &mut self,
+        program: &Arc<Subject>,
+    ) -> Outcome<Option<Connection>> {
+        let own = Own { hasty: true, ..Own::default() };
+        Ok(self.try_connect(program, own)?.ok())
+    }
+
     fn connect_as(&mut self, program: &Arc<Subject>, own: Own) -> Outcome<Connection> {
         match self.try_connect(program, own)? {
             Ok(connection) => Ok(connection),
-            Err(error) => fails(
+            Err(error) => fails_because(
                 format!("a connection to {}", program.address()?),
                 format!("connect: {error}; {}", program.condition()),
+                self.company.of_an_end(program),
             ),
         }
     }
@@ -167,7 +222,9 @@ impl<'a> Arena<'a> {
         self.timeline.does(&name, format!("connects to {address}"));
         match open(address, own) {
             Ok(stream) => {
-                Ok(Ok(Connection::new(stream, &name, program, &self.timeline)?))
+                let mut client = Connection::new(stream, &name, program, &self.timeline)?;
+                client.joins(&self.company);
+                Ok(Ok(client))
             }
             Err(error) => {
                 self.timeline.does(&name, format!("cannot: {error}"));
@@ -206,9 +263,19 @@ impl<'a> Arena<'a> {
         std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
     }
 
-    /// The first program's condition, for a report.
+    /// The condition of the program that was started last, for a report.
     pub fn condition(&self) -> Option<String> {
         self.programs.last().map(|program| program.condition())
+    }
+
+    /// The limit that a program hit, if one did.
+    pub fn limit(&self) -> Option<String> {
+        self.programs.iter().find_map(|program| program.stopped())
+    }
+
+    /// The message of the program that was started last, if it printed one.
+    pub fn last_words(&self) -> Option<String> {
+        self.programs.last().and_then(|program| program.last_words())
     }
 
     /// Ends all programs.
@@ -217,6 +284,12 @@ impl<'a> Arena<'a> {
             program.stop();
         }
     }
+}
+
+/// Whether a program's message says that the address is in use.
+fn speaks_of_use(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["in use", "eaddrinuse", "addrinuse"].iter().any(|part| words.contains(part))
 }
 
 /// What is particular about a client of ours.

@@ -4,18 +4,20 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::arena::DOCUMENTED_PORT;
-use crate::checks;
-use crate::course;
-use crate::outcome::{CommandError, Stop};
-use crate::report::{self, Format, Human};
-use crate::run::{self, Isolation, Judgement, Setting};
+use crate::command::{built, find};
+use crate::course::{self, Language};
+use crate::outcome::CommandError;
+use crate::report::{self, Format, Human, Machine};
+use crate::run::{self, Isolation, Judgement, Setting, Until};
 use crate::subject::{Allowance, Recipe};
 use crate::task::Task;
+use crate::{batch, checks, watch};
 
 /// Tests your program, in any language, against what a task asks.
 #[derive(Debug, Parser)]
@@ -25,8 +27,10 @@ use crate::task::Task;
     disable_help_subcommand = true,
     bin_name = "cargo xtask check",
     version,
+    term_width = 80,
     override_usage = "cargo xtask check [OPTIONS] TASK -- COMMAND…\n       \
-                      cargo xtask check TASK          (what `cargo xtask start` made)\n       \
+                      cargo xtask check TASK        (what `cargo xtask start` made)\n       \
+                      cargo xtask check TASK --batch DIR [-- COMMAND…]\n       \
                       cargo xtask check --list [TASK]",
     after_help = "\
 Examples:
@@ -35,32 +39,53 @@ Examples:
   cargo xtask check udp-echo -- cargo run -q -p mine
   cargo xtask check tcp-echo --only 3 --verbose -- ./a.out
 
-The port stands in the variable PORT and replaces `{port}` in the command; a program that
-knows neither uses 12345. Each check starts the program anew, on a network of its own.
+Your program finds its port in the variable PORT; `{port}` in the command is
+replaced by it. Each check starts the program anew, on a network of its own.
 
-Exit status: 0 all that is binding passed; 1 something failed; 2 wrong command line;
-70 the checker itself failed; 77 it cannot run here (says why)."
+Exit status: 0 every MUST passed; 1 a check failed; 2 wrong command line;
+70 the checker itself failed; 77 it cannot run here (and says why).
+
+Not what you need? To see your program's calls and packets: cargo xtask flow.
+For a protocol of your own, Expect, pytest or trycmd; for larger projects with
+a checker of their own, CodeCrafters or Protohackers."
 )]
 struct Cli {
     #[command(subcommand)]
     course: Option<Course>,
 
-    /// The task: tcp-echo, framing…; --list tells all
+    /// The task: tcp-echo, framing…; --list lists them all
     task: Option<String>,
 
-    /// List the checks, and run none
+    /// List the checks and run none
     #[arg(long)]
     list: bool,
 
-    /// Run these checks alone: tcp-echo/3, or 3
+    /// Run only these checks: tcp-echo/3, or 3
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
+
+    /// Go on after the first MUST that fails
+    #[arg(long)]
+    all: bool,
+
+    /// Give a hint for the first MUST that fails; the next time, a bigger one
+    #[arg(long)]
+    hint: bool,
+
+    /// Check again whenever a file of the program changes
+    #[arg(long)]
+    watch: bool,
+
+    /// Which of your programs in my/, where there is one in Rust and one in Python
+    #[arg(long, value_enum)]
+    lang: Option<Language>,
 
     /// Explain every failure and show every conversation
     #[arg(long, short)]
     verbose: bool,
 
-    /// Draw the conversation of the first check that failed, or of the one that --only names
+    /// Draw the conversation of the first check that failed, or of the one that
+    /// --only names
     #[arg(long)]
     flow: bool,
 
@@ -71,6 +96,19 @@ struct Cli {
     /// The form of the report
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+
+    /// With --format exercism: write DIR/results.json
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+
+    /// Check every folder in DIR as a program of its own; COMMAND runs in each
+    #[arg(long, value_name = "DIR")]
+    batch: Option<PathBuf>,
+
+    /// With --batch: keep the results here, a JSON line each, and skip what is
+    /// there already
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
 
     /// Where the program runs
     #[arg(long, value_enum, default_value = "auto")]
@@ -89,7 +127,7 @@ struct Cli {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     time: u64,
 
-    /// Mebibytes that it may use
+    /// Mebibytes of memory that it may use
     #[arg(long, value_name = "MIB", default_value_t = 1024,
           value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     memory: u64,
@@ -99,8 +137,8 @@ struct Cli {
           value_parser = clap::value_parser!(u64).range(1..=32_768))]
     processes: u64,
 
-    /// Kibibytes that it may print
-    #[arg(long, value_name = "KIB", default_value_t = 1024,
+    /// Kibibytes that it may print on each of its two streams
+    #[arg(long, value_name = "KIB", default_value_t = 65_536,
           value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     output: u64,
 
@@ -152,13 +190,6 @@ pub fn main() -> ExitCode {
 fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
     let wrong = |message: String| CommandError(2, message);
     let task = cli.task.as_deref().map(checks::find).transpose().map_err(wrong)?;
-    let written = |result: io::Result<()>| match result {
-        // Who reads has seen enough, as `head` has; the verdict is the exit status.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => {
-            result.map_err(|error| CommandError(1, format!("write to stdout: {error}")))
-        }
-    };
     if cli.list {
         let tasks = task.map_or_else(checks::all, |task| vec![task]);
         written(report::list(&mut anstream::stdout(), &tasks))?;
@@ -167,64 +198,147 @@ fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
     let Some(task) = task else {
         return Err(wrong("no task; try --list, or --help".into()));
     };
+    if cli.into.is_some() && cli.format != Format::Exercism {
+        return Err(wrong("--into writes Exercism's file; add --format exercism".into()));
+    }
+    if cli.format == Format::Csv && cli.batch.is_none() {
+        return Err(wrong("--format csv is a table of programs; add --batch DIR".into()));
+    }
     let numbers = numbers(&task, &cli.only).map_err(wrong)?;
-    let command = match cli.command.is_empty() {
-        true => course::own_command(&task)?,
+    if let Some(folder) = &cli.batch {
+        let order = batch::Order {
+            task,
+            numbers,
+            folder,
+            resume: cli.resume.as_deref(),
+            format: cli.format,
+            strict: cli.strict,
+        };
+        let setting = Sandbox::enter(cli)?;
+        return batch::run(&order, &cli.command, |command, folder| {
+            setting.setting(cli, command, folder)
+        });
+    }
+    if cli.resume.is_some() {
+        return Err(wrong("--resume goes with --batch DIR".into()));
+    }
+    let own = cli.command.is_empty();
+    let command = match own {
+        true => course::own_command(&task, cli.lang)?,
         false => cli.command.clone(),
     };
-    let setting = setting(cli, &command)?;
-    let flow = match (cli.flow, cli.format) {
-        (false, _) => None,
-        (true, Format::Human) => Some(flow_beside(&setting.recipe.guard)?),
-        (true, _) => {
-            return Err(wrong("--flow draws for people; leave --format away".into()));
-        }
+    if cli.watch {
+        return watch::run(&course::watched(&task, &command, own));
+    }
+    let folder = std::env::current_dir()
+        .map_err(|error| CommandError(77, format!("find the working folder: {error}")))?;
+    let setting = Sandbox::enter(cli)?.setting(cli, &command, &folder)?;
+    let judged = match cli.format {
+        Format::Human => for_a_person(cli, &task, &numbers, setting)?,
+        _ => for_a_program(cli, task, &numbers, &setting)?,
     };
-    let began = Instant::now();
-    let verdicts = match cli.format {
-        Format::Human => {
-            let mut human = Human::new(anstream::stdout(), cli.verbose);
-            let mut result = Ok(());
-            let verdicts = run::run(&task, &numbers, &setting, |verdict| {
-                if result.is_ok() {
-                    result = human.tell(verdict);
-                }
-            });
-            written(result)?;
-            let network = match setting.network {
-                Isolation::Private => "private network",
-                Isolation::Host => "host's network",
-            };
-            written(human.sum(&task, &verdicts, network, began.elapsed()))?;
-            if let Some(flow) = flow {
-                let number = to_draw(&verdicts, &numbers, !cli.only.is_empty());
-                let drawn = number.and_then(|number| drawn(&task, number, setting, flow));
-                written(human.drawing(drawn.as_ref()))?;
-            }
-            if let Err(CommandError(_, why)) = course::remember(&task, &verdicts) {
-                let _ = writeln!(io::stderr(), "note: your progress is not kept: {why}");
-            }
-            verdicts
-        }
-        format => {
-            let verdicts = run::run(&task, &numbers, &setting, |_| {});
-            let mut out = io::stdout().lock();
-            written(report::write(&mut out, format, &task, &verdicts, cli.strict))?;
-            verdicts
-        }
-    };
-    Ok(status(&verdicts, numbers.len(), cli.strict))
+    Ok(status(cli, &judged))
 }
 
-/// The exit status: what the checker could not judge outweighs what failed.
-fn status(verdicts: &[Judgement], expected: usize, strict: bool) -> u8 {
-    let broken = |verdict: &Judgement| {
-        matches!(verdict.result, Err(Stop::Broken(_) | Stop::Late(_)))
+/// A person gets the checks one by one, up to the first failure, and what to do now.
+fn for_a_person(
+    cli: &Cli,
+    task: &Task,
+    numbers: &[usize],
+    setting: Setting,
+) -> Result<Vec<Judgement>, CommandError> {
+    let flow = match cli.flow {
+        true => Some(flow_beside(&setting.recipe.guard)?),
+        false => None,
     };
-    if verdicts.len() < expected || verdicts.iter().any(broken) {
+    let until = match cli.all || cli.verbose {
+        true => Until::TheEnd,
+        false => Until::TheFirstFailure,
+    };
+    let began = Instant::now();
+    let mut human = Human::new(anstream::stdout(), cli.verbose);
+    let mut result = Ok(());
+    let judged = run::run(task, numbers, &setting, until, |judgement| {
+        if result.is_ok() {
+            result = human.tell(judgement);
+        }
+    });
+    written(result)?;
+    let network = match setting.isolation {
+        Isolation::Private => "private network",
+        Isolation::Host => "host's network",
+    };
+    let elapsed = began.elapsed();
+    written(human.sum(task, &judged, numbers.len(), network, elapsed))?;
+    if let Some(flow) = flow {
+        let number = to_draw(&judged, numbers, !cli.only.is_empty());
+        let drawn = number.and_then(|number| drawn(task, number, setting, flow));
+        written(human.drawing(drawn.as_ref()))?;
+    }
+    if let Err(CommandError(_, why)) = course::remember(task, &judged) {
+        let _ = writeln!(io::stderr(), "note: your progress is not saved: {why}");
+    }
+    let advice = course::advice(task, &judged, numbers, cli.hint, cli.all)?;
+    written(human.say(&advice))?;
+    Ok(judged)
+}
+
+/// A program gets all checks, in the form that it reads.
+fn for_a_program(
+    cli: &Cli,
+    task: Task,
+    numbers: &[usize],
+    setting: &Setting,
+) -> Result<Vec<Judgement>, CommandError> {
+    if cli.flow {
+        let message = "--flow draws for people; leave --format away";
+        return Err(CommandError(2, message.into()));
+    }
+    let mut out: Box<dyn Write> = match &cli.into {
+        None => Box::new(io::stdout().lock()),
+        Some(folder) => {
+            let file = folder.join("results.json");
+            let created = std::fs::File::create(&file);
+            Box::new(created.map_err(|error| {
+                CommandError(1, format!("create {}: {error}", file.display()))
+            })?)
+        }
+    };
+    let begun = Machine::begin(&mut *out, cli.format, task, numbers.len(), cli.strict);
+    let (mut machine, mut result) = match begun {
+        Ok(machine) => (Some(machine), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let judged = run::run(&task, numbers, setting, Until::TheEnd, |judgement| {
+        if let (Some(machine), Ok(())) = (&mut machine, &result) {
+            result = machine.tell(judgement);
+        }
+    });
+    if let (Some(machine), Ok(())) = (machine, &result) {
+        result = machine.end(&judged);
+    }
+    written(result)?;
+    Ok(judged)
+}
+
+/// A reader who has seen enough, as `head` has, is no failure: the exit status tells.
+fn written(result: io::Result<()>) -> Result<(), CommandError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => {
+            result.map_err(|error| CommandError(1, format!("write to stdout: {error}")))
+        }
+    }
+}
+
+/// The exit status: what the checker could not judge outweighs what failed. Exercism's
+/// interface asks for 0 wherever there is a result, whatever it says.
+fn status(cli: &Cli, judged: &[Judgement]) -> u8 {
+    if judged.iter().any(Judgement::is_broken) {
         return 70;
     }
-    u8::from(verdicts.iter().any(|verdict| verdict.failed(strict)))
+    let failed = judged.iter().any(|judgement| judgement.failed(cli.strict));
+    u8::from(failed && cli.format != Format::Exercism)
 }
 
 /// The numbers of the checks that `only` names; all where it names none.
@@ -238,14 +352,15 @@ fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
         let number = word.parse().ok().filter(|number| (1..=most).contains(number));
         let name = task.name;
         number.ok_or(format!(
-            "--only {id}: {name} has the checks {name}/1 to {name}/{most}"
+            "--only {}: {name} has the checks {name}/1 to {name}/{most}",
+            common::Escaped(id.as_bytes())
         ))
     };
     only.iter().map(number).collect()
 }
 
-/// The number of the check that `--flow` draws: the first that failed, one that is binding
-/// before others; else the first that was asked for by name.
+/// The number of the check that `--flow` draws: the first MUST that failed, or the first
+/// SHOULD; else the first that was asked for by name.
 fn to_draw(verdicts: &[Judgement], numbers: &[usize], named: bool) -> Option<usize> {
     let failed = |strict| verdicts.iter().position(|verdict| verdict.failed(strict));
     let place = failed(false).or_else(|| failed(true)).or(named.then_some(0))?;
@@ -260,7 +375,7 @@ fn drawn(
     flow: PathBuf,
 ) -> Option<Judgement> {
     setting.recipe.flow = Some(flow);
-    run::run(task, &[number], &setting, |_| {}).pop()
+    run::run(task, &[number], &setting, Until::TheEnd, |_| {}).pop()
 }
 
 /// The program `flow`, which is built beside this one.
@@ -278,123 +393,106 @@ fn flow_beside(own: &Path) -> Result<PathBuf, CommandError> {
     }
 }
 
-fn setting(cli: &Cli, command: &[OsString]) -> Result<Setting, CommandError> {
-    let guard = std::env::current_exe().map_err(|error| {
-        CommandError(77, format!("find this program's own file: {error}"))
-    })?;
-    let folder = std::env::current_dir()
-        .map_err(|error| CommandError(77, format!("find the working folder: {error}")))?;
-    let command = built(command)?;
-    find(&command)?;
-    // While this process has one thread.
-    let network = match cli.network {
-        NetworkChoice::Host => Isolation::Host,
-        choice => match netlab::enter_user_namespace() {
-            Ok(()) => Isolation::Private,
-            Err(refusal) if choice == NetworkChoice::Private => {
-                return Err(CommandError(77, refusal.to_string()));
-            }
-            Err(refusal) => {
-                let _ = writeln!(
-                    io::stderr(),
-                    "note: no private network, so the host's is used: {refusal}"
-                );
-                Isolation::Host
-            }
-        },
-    };
-    netlab::process::adopt_orphans();
-    let mut limits = Allowance {
-        resident_bytes: cli.memory << 20,
-        time: Duration::from_secs(cli.time),
-        output_bytes: usize::try_from(cli.output << 10).unwrap_or(usize::MAX),
-        ..Allowance::default()
-    };
-    limits.each.memory_bytes = cli.memory << 20;
-    limits.each.processes = cli.processes;
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Setting {
-        recipe: Recipe {
-            guard,
-            command,
-            folder,
-            pass: cli.env.clone(),
-            namespaces: network == Isolation::Private,
-            flow: None,
-        },
-        limits,
-        network,
-        port: cli.port.unwrap_or(DOCUMENTED_PORT),
-        jobs: cli.jobs.map_or((2 * processors).min(8), usize::from),
-    })
+/// What the system grants a run.
+struct Sandbox {
+    guard: PathBuf,
+    isolation: Isolation,
+    /// Whether a program gets processes of its own.
+    namespaces: bool,
 }
 
-/// Refuses a program that is not there, before every check fails for it. Where a `{port}` is
-/// part of its name, it must be there for the first check.
-fn find(command: &[OsString]) -> Result<(), CommandError> {
-    use std::os::unix::fs::PermissionsExt;
-    let Some(program) = command.first() else { return Ok(()) };
-    let shown = common::Escaped(program.as_encoded_bytes()).to_string();
-    if shown.contains('{') {
-        return Ok(());
-    }
-    let look = |path: &Path| match path.metadata() {
-        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
-        Ok(_) => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
-        Err(error) => Err(error),
-    };
-    let found = if shown.contains('/') {
-        look(Path::new(program))
-    } else {
-        let folders = std::env::var_os("PATH").unwrap_or_default();
-        let mut found = std::env::split_paths(&folders).map(|it| look(&it.join(program)));
-        match found.any(|it| it.is_ok()) {
-            true => Ok(()),
-            false => Err(io::Error::other(
-                "it is in no folder of PATH, and ./NAME is one here",
-            )),
-        }
-    };
-    found.map_err(|reason| {
-        CommandError(2, format!("start {shown}: {reason}; is it there, and executable?"))
-    })
-}
-
-/// `cargo run …` is built once, outside of the fence, and then the binary is checked.
-fn built(command: &[OsString]) -> Result<Vec<OsString>, CommandError> {
-    let cargo = command.first().is_some_and(|word| word == "cargo");
-    let at = command.iter().position(|word| word == "run" || word == "r");
-    let Some(at) = at.filter(|at| cargo && *at <= 2) else {
-        return Ok(command.to_vec());
-    };
-    let end = command.iter().position(|word| word == "--").unwrap_or(command.len());
-    let mut words = command[1..end].to_vec();
-    words[at - 1] = "build".into();
-    words.retain(|word| word != "-q" && word != "--quiet");
-    let output = Command::new("cargo")
-        .args(&words)
-        .args(["--quiet", "--message-format=json-render-diagnostics"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| {
-            CommandError(77, format!("start cargo: {error}; is it on PATH?"))
+impl Sandbox {
+    /// Takes what the system grants. To be called while this process has one thread.
+    fn enter(cli: &Cli) -> Result<Sandbox, CommandError> {
+        let guard = std::env::current_exe().map_err(|error| {
+            CommandError(77, format!("find this program's own file: {error}"))
         })?;
-    if !output.status.success() {
-        let message = "build your program: cargo could not; fix what it says above";
-        return Err(CommandError(1, message.into()));
+        proc_is_ours()?;
+        let note = |text: String| drop(writeln!(io::stderr(), "note: {text}"));
+        let isolation = match cli.network {
+            NetworkChoice::Host => Isolation::Host,
+            choice => match netlab::enter_user_namespace() {
+                Ok(()) => Isolation::Private,
+                Err(refusal) if choice == NetworkChoice::Private => {
+                    return Err(CommandError(77, refusal.to_string()));
+                }
+                Err(refusal) => {
+                    note(format!("no private network, so the host's is used: {refusal}"));
+                    Isolation::Host
+                }
+            },
+        };
+        let namespaces = isolation == Isolation::Private && grants_namespaces(&guard);
+        if isolation == Isolation::Host {
+            note(
+                "on the host's network the program is not fenced in: it can reach what \
+                 this machine can, and see your other processes"
+                    .into(),
+            );
+        } else if !namespaces {
+            note(
+                "the system grants no process namespace, so the program can see your \
+                 other processes"
+                    .into(),
+            );
+        }
+        netlab::process::adopt_orphans();
+        Ok(Sandbox { guard, isolation, namespaces })
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let executable = text.lines().rev().find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(line.get("executable")?.as_str()?.to_owned())
-    });
-    let Some(executable) = executable else {
-        let message =
-            "build your program: cargo made no executable; name it with -p or --bin";
-        return Err(CommandError(1, message.into()));
-    };
-    let mut built = vec![OsString::from(executable)];
-    built.extend(command.iter().skip(end + 1).cloned());
-    Ok(built)
+
+    /// How one program is checked: its command, in its folder.
+    fn setting(
+        &self,
+        cli: &Cli,
+        command: &[OsString],
+        folder: &Path,
+    ) -> Result<Setting, CommandError> {
+        let command = built(command, folder)?;
+        find(&command, folder)?;
+        let mut limits = Allowance {
+            resident_bytes: cli.memory << 20,
+            time: Duration::from_secs(cli.time),
+            output_bytes: usize::try_from(cli.output << 10).unwrap_or(usize::MAX),
+            ..Allowance::default()
+        };
+        limits.each.memory_bytes = cli.memory << 20;
+        limits.each.processes = cli.processes;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Setting {
+            recipe: Recipe {
+                guard: self.guard.clone(),
+                command,
+                folder: folder.to_owned(),
+                pass: cli.env.clone(),
+                namespaces: self.namespaces,
+                flow: None,
+                shared: Arc::default(),
+            },
+            limits,
+            isolation: self.isolation,
+            port: cli.port.unwrap_or(DOCUMENTED_PORT),
+            jobs: cli.jobs.map_or((2 * processors).min(8), usize::from),
+        })
+    }
+}
+
+/// Refuses a `/proc` of other processes than ours: what is asked of it would be about others.
+fn proc_is_ours() -> Result<(), CommandError> {
+    let own = std::process::id().to_string();
+    match std::fs::read_link("/proc/self") {
+        Ok(link) if link.as_os_str() == own.as_str() => Ok(()),
+        _ => Err(CommandError(
+            77,
+            "find this process in /proc: it shows other processes; mount the right one: \
+             `mount -t proc proc /proc` (with unshare(1): --mount-proc)"
+                .into(),
+        )),
+    }
+}
+
+/// Whether the system grants a fence its namespaces: it is tried.
+fn grants_namespaces(guard: &Path) -> bool {
+    let mut probe = Command::new(guard);
+    probe.args(["__fence", "probe"]).stdin(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
 }

@@ -67,27 +67,12 @@ pub fn starter(task: &Task, language: Language) -> PathBuf {
     Path::new("crates/check/tasks").join(file)
 }
 
-/// Where a task's worked program lies, from the root. For lessons that show one it is
-/// theirs.
+/// Where a task's worked program lies, from the root: it fills in the starter, and needs
+/// nothing that the starter does not have.
 pub fn solution(task: &Task, language: Language) -> PathBuf {
-    let (program, script) = match task.name {
-        "tcp-echo" => ("crates/tcp-server/src/main.rs", "02-tcp-echo/server.py"),
-        "tcp-echo-client" => ("crates/tcp-client/src/main.rs", "02-tcp-echo/client.py"),
-        "udp-echo" => ("crates/udp-server/src/main.rs", "03-udp-echo/server.py"),
-        "udp-echo-client" => ("crates/udp-client/src/main.rs", "03-udp-echo/client.py"),
-        "framing" => {
-            ("lessons/07-framing/src/bin/tcp-server-lengths.rs", "07-framing/lengths.py")
-        }
-        name => {
-            let folder = if name.starts_with("rfc") { "services" } else { name };
-            let file = format!("{folder}/solution.{}", language.extension());
-            return Path::new("crates/check/tasks").join(file);
-        }
-    };
-    match language {
-        Language::Rust => PathBuf::from(program),
-        Language::Python => Path::new("lessons").join(script),
-    }
+    let folder = if task.name.starts_with("rfc") { "services" } else { task.name };
+    let file = format!("{folder}/solution.{}", language.extension());
+    Path::new("crates/check/tasks").join(file)
 }
 
 /// Puts a starter for a task into `my/`, for you to fill in
@@ -157,7 +142,7 @@ pub(crate) fn start(options: &Start) -> Result<u8, CommandError> {
     let (name, folder) = (task.name, task.folder());
     let shown = file.strip_prefix(root()).unwrap_or(&file);
     say(&format!(
-        "{}\n\nYour program: {}\nWhat is asked:  my/{folder}/README.md\n\
+        "{}\n\nYour program: {}\nThe statement:  my/{folder}/README.md\n\
          Check it:       cargo xtask check {name}\n",
         task.title(),
         shown.display()
@@ -175,7 +160,7 @@ fn create(file: &Path, text: &str) -> Result<(), CommandError> {
     match fs::File::create_new(file) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(CommandError(
             1,
-            format!("{what}: it is there, and yours; move it away first"),
+            format!("{what}: it exists, and it is yours; move it away first"),
         )),
         created => {
             let mut created = attempt(&what, created)?;
@@ -226,39 +211,72 @@ fn workspace(mine: &Path) -> Result<(), CommandError> {
          [workspace]\nresolver = \"3\"\nmembers = [\n{}]\n",
         members.concat()
     );
-    attempt("write my/Cargo.toml", fs::write(mine.join("Cargo.toml"), text))
+    attempt("write my/Cargo.toml", replace(&mine.join("Cargo.toml"), &text))
 }
 
 /// The command that runs the learner's own program for a task.
-pub(crate) fn own_command(task: &Task) -> Result<Vec<std::ffi::OsString>, CommandError> {
+pub(crate) fn own_command(
+    task: &Task,
+    language: Option<Language>,
+) -> Result<Vec<std::ffi::OsString>, CommandError> {
     let folder = mine().join(task.folder());
     let (manifest, script) = (folder.join("Cargo.toml"), folder.join("main.py"));
-    let name = task.name;
-    match (manifest.is_file(), script.is_file()) {
-        (true, true) => Err(CommandError(
-            2,
-            format!(
-                "my/{} has a program in Rust and one in Python; name the command: cargo \
-                 xtask check {name} -- python3 {}",
-                task.folder(),
-                script.display()
-            ),
+    let (name, shown) = (task.name, task.folder());
+    let language = match (manifest.is_file(), script.is_file(), language) {
+        (true, true, None) => Err(format!(
+            "my/{shown} has a program in Rust and one in Python; say which: --lang rust, or \
+             --lang python"
         )),
-        (true, false) => Ok(vec![
+        (false, false, _) => Err(format!(
+            "no program to check; try `cargo xtask check {name} -- python3 my_program.py`, \
+             or `cargo xtask start {name}`"
+        )),
+        (false, _, Some(Language::Rust)) => Err(format!(
+            "my/{shown} has no program in Rust; `cargo xtask start {name}` makes one"
+        )),
+        (_, false, Some(Language::Python)) => Err(format!(
+            "my/{shown} has no program in Python; `cargo xtask start {name} --lang \
+             python` makes one"
+        )),
+        (_, _, Some(language)) => Ok(language),
+        (true, false, None) => Ok(Language::Rust),
+        (false, true, None) => Ok(Language::Python),
+    };
+    match language.map_err(|message| CommandError(2, message))? {
+        Language::Rust => Ok(vec![
             "cargo".into(),
             "run".into(),
             "--manifest-path".into(),
             manifest.into(),
         ]),
-        (false, true) => Ok(vec!["python3".into(), script.into()]),
-        (false, false) => Err(CommandError(
-            2,
-            format!(
-                "no program to check; try `cargo xtask check {name} -- python3 \
-                 my_program.py`, or `cargo xtask start {name}`"
-            ),
-        )),
+        Language::Python => Ok(vec!["python3".into(), script.into()]),
     }
+}
+
+/// The folders whose files make up a program: the learner's own, or those of the files that a
+/// command names, or else the one that the command runs in.
+pub(crate) fn watched(
+    task: &Task,
+    command: &[std::ffi::OsString],
+    own: bool,
+) -> Vec<PathBuf> {
+    if own {
+        return vec![mine().join(task.folder())];
+    }
+    let files = command.iter().map(Path::new).filter(|path| path.is_file());
+    let mut folders: Vec<PathBuf> = files
+        .filter_map(|file| file.parent())
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        })
+        .collect();
+    if folders.is_empty() {
+        folders.push(PathBuf::from("."));
+    }
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// How a task stands, as `my/progress.txt` has it.
@@ -269,81 +287,198 @@ enum Standing {
     Failed(String),
 }
 
+/// What `my/progress.txt` has: a line for each task, `framing passed` or `framing failed at
+/// framing/3`, and a line for each hint, `framing/3 hint 2`. Other lines are passed over.
+#[derive(Debug, Default)]
+struct Progress {
+    standings: BTreeMap<String, Standing>,
+    hints: BTreeMap<String, usize>,
+}
+
 const PROGRESS: &str = "progress.txt";
 const PROGRESS_HEAD: &str = "# What `cargo xtask check` saw last of each task. You may edit \
                              or delete this file.\n";
 
-/// A line a task: `framing passed`, `framing failed at framing/3`. Others are passed over.
-fn standings(mine: &Path) -> BTreeMap<String, Standing> {
-    let text = fs::read_to_string(mine.join(PROGRESS)).unwrap_or_default();
-    let standing = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            [name, "passed"] => Some((name.to_owned(), Standing::Passed)),
-            [name, "failed", "at", id] => {
-                Some((name.to_owned(), Standing::Failed(id.to_owned())))
+impl Progress {
+    fn read(mine: &Path) -> Progress {
+        let text = fs::read_to_string(mine.join(PROGRESS)).unwrap_or_default();
+        let mut progress = Progress::default();
+        for line in text.lines() {
+            match line.split_whitespace().collect::<Vec<_>>()[..] {
+                [name, "passed"] => {
+                    progress.standings.insert(name.to_owned(), Standing::Passed);
+                }
+                [name, "failed", "at", id] => {
+                    let standing = Standing::Failed(id.to_owned());
+                    progress.standings.insert(name.to_owned(), standing);
+                }
+                [id, "hint", number] => {
+                    let number = number.parse().unwrap_or(0);
+                    progress.hints.insert(id.to_owned(), number);
+                }
+                _ => {}
             }
-            _ => None,
         }
-    };
-    text.lines().filter_map(standing).collect()
+        progress
+    }
+
+    fn has_passed(&self, task: &str) -> bool {
+        self.standings.get(task) == Some(&Standing::Passed)
+    }
+
+    /// Changes what is there, while nobody else does: checks may run side by side. A link in
+    /// the file's place is replaced, not followed.
+    fn change(mine: &Path, change: impl FnOnce(&mut Progress)) -> io::Result<()> {
+        fs::create_dir_all(mine)?;
+        let lock = fs::File::open(mine)?;
+        lock.lock()?;
+        let mut progress = Progress::read(mine);
+        change(&mut progress);
+        let standing = |(name, standing): (&String, &Standing)| match standing {
+            Standing::Passed => format!("{name} passed\n"),
+            Standing::Failed(id) => format!("{name} failed at {id}\n"),
+        };
+        let mut text = PROGRESS_HEAD.to_owned();
+        text.extend(progress.standings.iter().map(standing));
+        text.extend(progress.hints.iter().map(|(id, at)| format!("{id} hint {at}\n")));
+        replace(&mine.join(PROGRESS), &text)
+    }
 }
 
-/// Writes down what came of a whole run, in the checkout. In a CI there is nobody to go on.
-pub(crate) fn remember(task: &Task, verdicts: &[Judgement]) -> Result<(), CommandError> {
-    let mine = mine();
-    let whole = verdicts.len() == task.checks.len();
-    let here = root().is_dir() || std::env::var_os("CHECK_MY").is_some();
-    if std::env::var_os("CI").is_some() || !whole || !here {
+/// Writes a file beside this one and puts it in its place.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let beside = file.with_extension("new");
+    let _ = fs::remove_file(&beside);
+    fs::File::create_new(&beside)?.write_all(text.as_bytes())?;
+    fs::rename(&beside, file)
+}
+
+/// Whether somebody goes through the course here: in the checkout, and not in a CI.
+fn is_learner() -> bool {
+    let inside = || {
+        let here = std::env::current_dir().and_then(|it| it.canonicalize());
+        let root = root().canonicalize();
+        here.is_ok_and(|here| root.is_ok_and(|root| here.starts_with(root)))
+    };
+    std::env::var_os("CI").is_none()
+        && (std::env::var_os("CHECK_MY").is_some() || inside())
+}
+
+/// Writes down what came of a run. One that stopped at a failure has shown which it is.
+pub(crate) fn remember(task: &Task, judged: &[Judgement]) -> Result<(), CommandError> {
+    if !is_learner() {
         return Ok(());
     }
-    let standing = match verdicts.iter().find(|verdict| verdict.failed(false)) {
-        Some(verdict) => Standing::Failed(verdict.id.clone()),
-        None if verdicts.iter().all(|it| it.passed() || it.finding().is_some()) => {
-            Standing::Passed
+    let whole = judged.len() == task.checks.len();
+    let failed = judged.iter().find(|judgement| judgement.failed(false));
+    let standing = match failed {
+        // A check that was asked for alone says nothing about those before it.
+        Some(first) if judged[0].id.ends_with("/1") => Standing::Failed(first.id.clone()),
+        None if whole && !judged.iter().any(Judgement::is_broken) => Standing::Passed,
+        _ => return Ok(()),
+    };
+    let change = |progress: &mut Progress| {
+        // Once passed stays passed: another program may be tried later.
+        if !progress.has_passed(task.name) {
+            progress.standings.insert(task.name.to_owned(), standing);
         }
-        None => return Ok(()),
     };
-    let mut all = standings(&mine);
-    // Once passed stays passed: another program may be tried later.
-    if all.get(task.name) != Some(&Standing::Passed) {
-        all.insert(task.name.to_owned(), standing);
-    }
-    let line = |(name, standing): (&String, &Standing)| match standing {
-        Standing::Passed => format!("{name} passed\n"),
-        Standing::Failed(id) => format!("{name} failed at {id}\n"),
-    };
-    let text: String =
-        [PROGRESS_HEAD.to_owned()].into_iter().chain(all.iter().map(line)).collect();
-    attempt("create my/", fs::create_dir_all(&mine))?;
-    attempt("write my/progress.txt", fs::write(mine.join(PROGRESS), text))
+    attempt("write my/progress.txt", Progress::change(&mine(), change))
 }
 
-pub(crate) fn next(options: &Next) -> Result<u8, CommandError> {
-    let mine = &mine();
-    let standings = standings(mine);
-    let mut text = String::new();
-    let mut next = None;
-    for task in checks::all() {
-        let standing = standings.get(task.name);
-        if task.optional && !options.all && standing.is_none() {
-            continue;
+/// What to do now, for a person: fix the first failure, or go on with the course.
+pub(crate) fn advice(
+    task: &Task,
+    judged: &[Judgement],
+    numbers: &[usize],
+    hint: bool,
+    all: bool,
+) -> Result<String, CommandError> {
+    let name = task.name;
+    if let Some(first) = judged.iter().find(|judgement| judgement.failed(false)) {
+        let rest = if all { "" } else { " --all shows every failure." };
+        let help = if hint { "" } else { " --hint helps." };
+        let mut text =
+            format!("Fix {}, then run the same command again.{help}{rest}\n", first.id);
+        if hint {
+            text.push_str(&self::hint(task, first)?);
         }
-        let (mark, words) = match standing {
-            Some(Standing::Passed) => ("✓", "passed".to_owned()),
-            Some(Standing::Failed(id)) => ("✗", format!("failed at {id}")),
-            None if mine.join(task.folder()).is_dir() => ("·", "begun".to_owned()),
-            None => ("·", String::new()),
-        };
-        let line = format!("{mark} {:>2}  {:<22} {words}", task.lesson, task.name);
-        text.push_str(line.trim_end());
-        text.push('\n');
-        if next.is_none() && !task.optional && standing != Some(&Standing::Passed) {
-            next = Some(task);
-        }
+        return Ok(text);
     }
-    match next {
-        None => text.push_str("\nAll done. The small services are left: next --all\n"),
+    if judged.iter().any(Judgement::is_broken) {
+        return Ok(String::new());
+    }
+    if numbers.len() < task.checks.len() {
+        return Ok(format!("Now all of them: leave --only away ({name}).\n"));
+    }
+    let mut text = format!("\nWhat you know now: {}\n", task.learned);
+    if is_learner() {
+        text.push_str(&way_on(&Progress::read(&mine()), &mine()));
+        text.push_str(&format!(
+            "A worked program to compare: cargo xtask solution {name}\n"
+        ));
+    }
+    Ok(text)
+}
+
+/// The next bigger hint for a check that failed; the last of them is given again and again.
+fn hint(task: &Task, failed: &Judgement) -> Result<String, CommandError> {
+    let hints = hints(task, failed);
+    let given = Progress::read(&mine()).hints.get(&failed.id).copied().unwrap_or(0);
+    let at = given.min(hints.len() - 1);
+    if is_learner() {
+        let change = |progress: &mut Progress| {
+            progress.hints.insert(failed.id.clone(), at + 1);
+        };
+        attempt("write my/progress.txt", Progress::change(&mine(), change))?;
+    }
+    Ok(format!("\nHint {} of {}: {}\n", at + 1, hints.len(), hints[at]))
+}
+
+/// From what is asked to where it is explained.
+fn hints(task: &Task, failed: &Judgement) -> Vec<String> {
+    let (name, id) = (task.name, &failed.id);
+    let number = id.rsplit('/').next().unwrap_or_default();
+    let mut hints = Vec::new();
+    let asked = task.sentences(number.parse().unwrap_or(0));
+    if !asked.is_empty() {
+        hints.push(format!("the statement says: {}", asked.join(" … ")));
+    }
+    hints.push(format!(
+        "look at the calls at that moment: add --only {number} --flow to the command, and \
+         find the last line that is as you want it. The cause is the call after it; {}",
+        calls(&failed.cause().unwrap_or_default())
+    ));
+    hints.push(format!(
+        "read {}, and try its programs. If you are still stuck, `cargo xtask solution \
+         {name} --anyway` shows a program that passes",
+        failed.check.page
+    ));
+    hints
+}
+
+/// The manual pages of the calls that a text names.
+fn calls(text: &str) -> String {
+    let words = text.split(|it: char| !(it.is_alphanumeric() || "_()".contains(it)));
+    let mut pages: Vec<String> = words
+        .filter_map(|word| word.strip_suffix("(2)"))
+        .map(|call| format!("`man 2 {call}`"))
+        .collect();
+    pages.dedup();
+    match pages.is_empty() {
+        true => "the likely cause above says where to look".to_owned(),
+        false => format!("read {}", pages.join(" and ")),
+    }
+}
+
+/// How far one is, and what comes next.
+fn way_on(progress: &Progress, mine: &Path) -> String {
+    let course: Vec<Task> =
+        checks::all().into_iter().filter(|task| !task.optional).collect();
+    let passed = course.iter().filter(|task| progress.has_passed(task.name)).count();
+    let mut text = format!("You are at {passed} of {}.", course.len());
+    match course.iter().find(|task| !progress.has_passed(task.name)) {
+        None => text.push_str(" All done. What is left is optional: next --all\n"),
         Some(task) => {
             let (name, page) = (task.name, task.checks[0].page);
             let begun = mine.join(task.folder()).is_dir();
@@ -354,6 +489,32 @@ pub(crate) fn next(options: &Next) -> Result<u8, CommandError> {
             ));
         }
     }
+    text
+}
+
+pub(crate) fn next(options: &Next) -> Result<u8, CommandError> {
+    let mine = &mine();
+    let progress = Progress::read(mine);
+    let mut text = String::new();
+    for task in checks::all() {
+        let standing = progress.standings.get(task.name);
+        if task.optional && !options.all && standing.is_none() {
+            continue;
+        }
+        let (mark, words) = match standing {
+            Some(Standing::Passed) => ("✓", "passed".to_owned()),
+            Some(Standing::Failed(id)) => {
+                ("✗", format!("failed at {}", common::Escaped(id.as_bytes())))
+            }
+            None if mine.join(task.folder()).is_dir() => ("·", "begun".to_owned()),
+            None => ("·", String::new()),
+        };
+        let line = format!("{mark} {:>2}  {:<22} {words}", task.lesson, task.name);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(&way_on(&progress, mine));
     say(&text)?;
     Ok(0)
 }
@@ -362,7 +523,7 @@ pub(crate) fn solution_of(options: &Solution) -> Result<u8, CommandError> {
     let mine = &mine();
     let task = checks::find(&options.task).map_err(|message| CommandError(2, message))?;
     let name = task.name;
-    if standings(mine).get(name) != Some(&Standing::Passed) && !options.anyway {
+    if !Progress::read(mine).has_passed(name) && !options.anyway {
         let message = format!(
             "solution {name}: no program of yours has passed yet; run `cargo xtask check \
              {name} -- YOUR PROGRAM`, or insist with --anyway"

@@ -6,7 +6,8 @@ use std::time::Duration;
 use netlab::process::Signal;
 use netlab::sockets;
 
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::{GaveUp, Patience};
 use crate::subject::{Exit, Subject, signal_name};
 use crate::text::quoted;
@@ -33,7 +34,7 @@ impl Subject {
         }
     }
 
-    /// Waits until it listens for TCP clients no more. It shall be soon: later it may have
+    /// Waits until it listens for TCP clients no more. It must be soon: later it may have
     /// ended altogether.
     pub fn waits_no_more(&self, mut patience: Patience<'_>) -> Outcome {
         let port = self.address()?.port();
@@ -49,7 +50,7 @@ impl Subject {
     /// Waits for its end, and for the end of what it prints.
     ///
     /// # Errors
-    /// A fault where it goes on, or was stopped.
+    /// A failure where it goes on, or was stopped.
     pub fn wait_end(&self, mut patience: Patience<'_>) -> Outcome<Exit> {
         loop {
             if let Some(ended) = self.drained() {
@@ -58,8 +59,16 @@ impl Subject {
             if let Some(why) = self.stopped() {
                 return fails("the program ends by itself", format!("stopped: {why}"));
             }
-            if matches!(patience.tick(), Some(GaveUp::Rests | GaveUp::Late)) {
-                return fails("the program ends", self.condition());
+            match patience.tick() {
+                Some(GaveUp::Busy) => {
+                    let diagnosis = Diagnosis::NeverRests { at_the_end: false };
+                    let got = self.condition();
+                    return fails_because("the program ends", got, Some(diagnosis));
+                }
+                Some(GaveUp::Rests | GaveUp::Late) => {
+                    return fails("the program ends", self.condition());
+                }
+                Some(GaveUp::Ended) | None => {}
             }
             patience.nap();
         }

@@ -11,17 +11,22 @@
 #![cfg(target_os = "linux")]
 
 pub mod arena;
+mod batch;
 pub mod checks;
 pub mod cli;
+pub mod command;
 pub mod course;
+pub mod diagnosis;
 mod drawing;
 mod expect;
 pub mod outcome;
 pub mod patience;
 pub mod peer;
+mod pool;
 pub mod report;
 pub mod run;
 pub mod subject;
 pub mod task;
 mod text;
 pub mod timeline;
+mod watch;

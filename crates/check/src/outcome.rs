@@ -4,6 +4,8 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::diagnosis::Diagnosis;
+
 /// What a check returns: nothing when the program did as asked.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
@@ -28,11 +30,33 @@ pub struct Finding {
     pub expected: String,
     /// What came instead.
     pub got: String,
+    /// What explains it, where an observation does.
+    #[serde(skip)]
+    pub diagnosis: Option<Diagnosis>,
+}
+
+impl Finding {
+    /// The limit that was hit, which everything else follows from.
+    pub fn limit(&self) -> Option<&str> {
+        match &self.diagnosis {
+            Some(Diagnosis::Limit(why)) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// The program fails a check.
 pub fn fails<T>(expected: impl Into<String>, got: impl Into<String>) -> Outcome<T> {
-    Err(Stop::Failed(Finding { expected: expected.into(), got: got.into() }))
+    fails_because(expected, got, None)
+}
+
+/// The program fails a check, and what was observed says why.
+pub fn fails_because<T>(
+    expected: impl Into<String>,
+    got: impl Into<String>,
+    diagnosis: Option<Diagnosis>,
+) -> Outcome<T> {
+    Err(Stop::Failed(Finding { expected: expected.into(), got: got.into(), diagnosis }))
 }
 
 /// An error of a call that the checker made for itself.

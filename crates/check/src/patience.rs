@@ -2,7 +2,9 @@
 //!
 //! Not by the clock alone: it waits as long as the program works, and gives up soon after
 //! it has come to rest. So a right program is never cut short on a busy machine, and a
-//! program that waits for something that will not come is not waited for long.
+//! program that waits for something that will not come is not waited for long. One that
+//! never rests, since it polls, is given a measure of processor time: that is the same on
+//! every machine, however busy.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,9 +17,14 @@ const LOOK: Duration = Duration::from_millis(10);
 const RESTS: u32 = 50;
 /// For a silence: so many.
 const SHORT_RESTS: u32 = 6;
-/// A program that is busy and gets nowhere is given up after this. Its limit of processor
-/// time ends it before, unless the machine has none to give.
-const LATE: Duration = Duration::from_secs(30);
+/// Processor time for something that the program is to do: far more than any answer needs.
+const BUSY: Duration = Duration::from_secs(3);
+/// For a silence: what is done after so much is done by a program that polls.
+const SHORT_BUSY: Duration = Duration::from_millis(300);
+/// Before a program has begun with its task: a virtual machine that starts is at work.
+const BUSY_AT_FIRST: Duration = Duration::from_secs(8);
+/// A program that gets no processor and says nothing is given up after this.
+const LATE: Duration = Duration::from_secs(120);
 /// Between two questions whether something has come, where the kernel sends no event.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -28,7 +35,9 @@ pub enum GaveUp {
     Rests,
     /// It has ended.
     Ended,
-    /// Its time is over, or it is busy, and nothing came for long.
+    /// It is busy, has used a good deal of processor time, and nothing came.
+    Busy,
+    /// Its time is over.
     Late,
 }
 
@@ -42,12 +51,15 @@ pub struct Patience<'a> {
     looked: Instant,
     rests: u32,
     enough: u32,
+    /// The processor time that the program had used when it was first seen at work.
+    spent: Option<Duration>,
+    budget: Duration,
     /// There was a reason to give up when it was asked for last.
     warned: bool,
 }
 
 impl<'a> Patience<'a> {
-    /// For something that the program shall do.
+    /// For something that the program is to do.
     pub fn new(program: &'a Subject) -> Self {
         let now = Instant::now();
         Patience {
@@ -57,13 +69,15 @@ impl<'a> Patience<'a> {
             looked: now,
             rests: 0,
             enough: RESTS,
+            spent: None,
+            budget: BUSY,
             warned: false,
         }
     }
 
-    /// For something that the program shall not do.
+    /// For something that the program must not do.
     pub fn for_silence(program: &'a Subject) -> Self {
-        Patience { enough: SHORT_RESTS, ..Patience::new(program) }
+        Patience { enough: SHORT_RESTS, budget: SHORT_BUSY, ..Patience::new(program) }
     }
 
     /// For something that may take the program a time of its own, such as a timeout. The time
@@ -97,12 +111,34 @@ impl<'a> Patience<'a> {
         self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
         if self.rests == 0 {
             self.until = (self.until + (self.looked - before)).min(self.latest);
+            return self.is_exhausted().then_some(GaveUp::Busy);
         }
-        if self.program.is_over() && self.rests > 0 {
-            Some(GaveUp::Ended)
-        } else {
-            (self.rests >= self.enough).then_some(GaveUp::Rests)
+        if self.program.is_over() {
+            return Some(GaveUp::Ended);
         }
+        let mut enough = self.enough;
+        if enough == RESTS {
+            let may_take = self.program.may_take().as_millis() / LOOK.as_millis();
+            enough = enough.max(u32::try_from(may_take).unwrap_or(u32::MAX));
+        }
+        (self.rests >= enough).then_some(GaveUp::Rests)
+    }
+
+    /// Whether the program, which is at work, has used up the processor time of this wait.
+    fn is_exhausted(&mut self) -> bool {
+        let now = self.program.processor_time();
+        let first = *self.spent.get_or_insert(now);
+        let budget = match self.program.may_take() {
+            // Nobody knows yet how long it takes to start.
+            time if time > BUSY_AT_FIRST / 2 => self.budget.max(BUSY_AT_FIRST),
+            time => self.budget.max(time),
+        };
+        now.saturating_sub(first) >= budget
+    }
+
+    /// Whether the program has been at rest for long, whatever it may be about to begin.
+    pub(crate) fn has_rested(&self) -> bool {
+        self.rests >= RESTS
     }
 
     /// Lets some time go by before the next question. Of a program at rest nothing quick is

@@ -1,16 +1,16 @@
 //! Runs the checks of a task, each with a fresh program on a network of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netlab::PrivateNetwork;
 
 use crate::arena::Arena;
-use crate::outcome::{Finding, Outcome, Stop};
-use crate::subject::{Allowance, Recipe};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails_because};
+use crate::pool;
+use crate::subject::{Allowance, Recipe, Run};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
 
@@ -31,7 +31,7 @@ pub struct Setting {
     /// What it may use.
     pub limits: Allowance,
     /// Where.
-    pub network: Isolation,
+    pub isolation: Isolation,
     /// The port that the program is told, on private networks.
     pub port: u16,
     /// How many checks at a time, on private networks.
@@ -47,6 +47,8 @@ pub struct Judgement {
     pub check: Check,
     /// How it ended.
     pub result: Result<(), Stop>,
+    /// The earlier check that failed for the same reason, if one did.
+    pub follows: Option<String>,
     /// What happened.
     pub entries: Vec<Entry>,
     /// What was drawn, where it was asked for.
@@ -63,65 +65,135 @@ impl Judgement {
         self.result.is_ok()
     }
 
-    /// The fault, if the program has one.
+    /// What the check found wrong with the program, if anything.
     pub fn finding(&self) -> Option<&Finding> {
         match &self.result {
-            Err(Stop::Failed(fault)) => Some(fault),
+            Err(Stop::Failed(finding)) => Some(finding),
             _ => None,
         }
     }
 
-    /// Whether a binding check found a fault.
+    /// Whether the program failed a check that counts: a MUST, or any with `strict`.
     pub fn failed(&self, strict: bool) -> bool {
         self.finding().is_some() && (strict || self.check.level == Level::Must)
     }
+
+    /// Whether the checker could not judge.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.result, Err(Stop::Broken(_) | Stop::Late(_)))
+    }
+
+    /// What most likely is wrong, where the check failed.
+    pub fn cause(&self) -> Option<String> {
+        let diagnosis = self.finding()?.diagnosis.as_ref();
+        Some(diagnosis.map_or(self.check.cause.to_owned(), Diagnosis::cause))
+    }
 }
 
-/// Runs the checks with these numbers (from 1) and gives their verdicts in order, each to
-/// `tell` as soon as it and all before it are known.
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// All checks are made.
+    TheEnd,
+    /// The first MUST that fails is the last that is told.
+    TheFirstFailure,
+}
+
+/// Runs the checks with these numbers (from 1) and gives their judgements in order, each to
+/// `tell` as soon as it and all before it are known. Where a check shows that the program
+/// does nothing at all, the rest are not run: they fail for the same reason.
 pub fn run(
     task: &Task,
     numbers: &[usize],
     setting: &Setting,
+    until: Until,
     mut tell: impl FnMut(&Judgement),
 ) -> Vec<Judgement> {
-    let jobs = match setting.network {
-        Isolation::Private => setting.jobs.clamp(1, numbers.len().max(1)),
+    let jobs = match setting.isolation {
+        Isolation::Private => setting.jobs,
         Isolation::Host => 1,
     };
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let done = Mutex::new(());
-    let mut verdicts: Vec<Option<Judgement>> = numbers.iter().map(|_| None).collect();
-    let mut told = 0;
-    thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (sender, next, done) = (sender.clone(), &next, &done);
-            scope.spawn(move || {
-                loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(number) = numbers.get(place) else { break };
-                    // A network belongs to a thread: one thread for each check.
-                    let verdict = thread::scope(|scope| {
-                        scope.spawn(|| judge_in_time(task, *number, setting)).join()
-                    });
-                    let _one = done.lock();
-                    if let Ok(verdict) = verdict {
-                        let _ = sender.send((place, verdict));
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (place, verdict) in receiver {
-            verdicts[place] = Some(verdict);
-            while let Some(Some(verdict)) = verdicts.get(told) {
-                tell(verdict);
-                told += 1;
+    let shared = Arc::new(Run::default());
+    let mut setting = setting.clone();
+    setting.recipe.shared = Arc::clone(&shared);
+    let mut judged: Vec<Judgement> = Vec::new();
+    let mut dead = None;
+    pool::in_order(
+        jobs,
+        numbers.len(),
+        |place| judge_in_time(task, numbers[place], &setting),
+        |_, mut judgement| {
+            if judged.iter().any(Judgement::passed) {
+                it_did_start(&mut judgement);
             }
+            judgement.follows = follows(&judgement, &judged);
+            let total = judgement.finding().and_then(|it| it.diagnosis.as_ref());
+            let total = total.is_some_and(Diagnosis::is_total);
+            if total && !judged.iter().any(Judgement::passed) {
+                dead = Some(judgement.clone());
+            }
+            tell(&judgement);
+            let last = until == Until::TheFirstFailure && judgement.failed(false);
+            judged.push(judgement);
+            let goes_on = !last && dead.is_none();
+            if !goes_on {
+                shared.cancel();
+            }
+            goes_on
+        },
+    );
+    if let Some(dead) = dead
+        && until == Until::TheEnd
+    {
+        for number in &numbers[judged.len()..] {
+            let judgement = not_run(task, *number, &dead);
+            tell(&judgement);
+            judged.push(judgement);
         }
+    }
+    judged
+}
+
+/// A program that passed an earlier check does start: if it does not go on here, that is what
+/// this check is about.
+fn it_did_start(judgement: &mut Judgement) {
+    if let Err(Stop::Failed(finding)) = &mut judgement.result
+        && let Some(Diagnosis::DidNotStart(..) | Diagnosis::NeverBegins) =
+            finding.diagnosis
+    {
+        finding.diagnosis = None;
+    }
+}
+
+/// The first check before this one that failed for the same reason.
+fn follows(judgement: &Judgement, before: &[Judgement]) -> Option<String> {
+    let name = judgement.finding()?.diagnosis.as_ref()?.name();
+    let same = before.iter().find(|earlier| {
+        earlier
+            .finding()
+            .and_then(|it| it.diagnosis.as_ref())
+            .is_some_and(|it| it.name() == name)
     });
-    verdicts.into_iter().flatten().collect()
+    same.map(|it| it.id.clone())
+}
+
+/// A check that cannot end otherwise than one that was made.
+fn not_run(task: &Task, number: usize, dead: &Judgement) -> Judgement {
+    let finding = dead.finding().map(|finding| Finding {
+        expected: finding.expected.clone(),
+        got: format!("not run, since {} failed: {}", dead.id, finding.got),
+        diagnosis: finding.diagnosis.clone(),
+    });
+    Judgement {
+        id: format!("{}/{number}", task.name),
+        check: task.checks[number - 1],
+        result: finding.map_or(Ok(()), |it| Err(Stop::Failed(it))),
+        follows: Some(dead.id.clone()),
+        entries: Vec::new(),
+        drawings: Vec::new(),
+        condition: None,
+        elapsed: Duration::ZERO,
+    }
 }
 
 /// A thread that waited so long for a processor, in one check, was not there when it should
@@ -145,7 +217,7 @@ fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
             Err(_) if waited_for_processor() - before >= STARVED => ATTEMPTS,
             _ => 1,
         };
-        if attempt >= attempts {
+        if attempt >= attempts || setting.recipe.shared.is_cancelled() {
             return verdict;
         }
     }
@@ -166,7 +238,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
     let timeline = Timeline::default();
     let mut condition = None;
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let port = match setting.network {
+        let port = match setting.isolation {
             Isolation::Private => {
                 PrivateNetwork::enter()
                     .map_err(|refusal| Stop::Broken(refusal.to_string()))?;
@@ -177,10 +249,16 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
         };
         let mut arena =
             Arena::new(&setting.recipe, port, setting.limits, timeline.clone());
+        arena.any_port = setting.isolation == Isolation::Host;
         let result = (check.run)(&mut arena);
         if result.is_err() {
             condition = arena.condition();
         }
+        // Our own kill is no answer of the program's, to whatever was asked.
+        let result = match arena.limit() {
+            Some(limit) => over_the_limit(limit, result),
+            None => result,
+        };
         arena.clear();
         result
     }));
@@ -193,11 +271,24 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
         id: format!("{}/{number}", task.name),
         check,
         result,
+        follows: None,
         entries: timeline.entries(),
         drawings: timeline.drawings(),
         condition,
         elapsed: began.elapsed(),
     }
+}
+
+/// A program that hit a limit has failed, also where its end was what the check waited for.
+fn over_the_limit(limit: String, result: Outcome) -> Outcome {
+    let (expected, got) = match result {
+        Err(Stop::Failed(finding)) => (finding.expected, finding.got),
+        Err(other) => return Err(other),
+        Ok(()) => {
+            ("the program does this by itself".into(), "the checker ended it".into())
+        }
+    };
+    fails_because(expected, got, Some(Diagnosis::Limit(limit)))
 }
 
 /// Settings of the calling thread's private network. A kernel that lacks one of them makes a
@@ -231,6 +322,8 @@ fn free_port() -> Outcome<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use crate::task::{Role, must};
 
     static CALLS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
@@ -248,6 +341,7 @@ mod tests {
         optional: true,
         role: Role::TcpServer,
         statement: "",
+        learned: "",
         checks: &[
             must("the third attempt is in time", "", "", |_| late_until(0, 3)),
             must("no attempt is in time", "", "", |_| late_until(1, usize::MAX)),
@@ -264,15 +358,17 @@ mod tests {
                 pass: Vec::new(),
                 namespaces: false,
                 flow: None,
+                shared: Arc::default(),
             },
             limits: Allowance::default(),
-            network: Isolation::Host,
+            isolation: Isolation::Host,
             port: 0,
             jobs: 1,
         };
         let mut report = Vec::new();
         let mut human = crate::report::Human::new(&mut report, false);
-        let verdicts = run(&TASK, &[1, 2], &setting, |it| human.tell(it).unwrap());
+        let verdicts =
+            run(&TASK, &[1, 2], &setting, Until::TheEnd, |it| human.tell(it).unwrap());
         let results: Vec<_> = verdicts.into_iter().map(|it| it.result).collect();
         assert_eq!(results, [Ok(()), Err(Stop::Late("a test".into()))]);
         let calls = CALLS.each_ref().map(|calls| calls.load(Ordering::Relaxed));

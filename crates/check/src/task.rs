@@ -83,6 +83,8 @@ pub struct Task {
     pub role: Role,
     /// What is asked, without gaps, in Markdown.
     pub statement: &'static str,
+    /// What somebody knows whose program has passed.
+    pub learned: &'static str,
     /// The checks. Their numbers, from 1, are their places here: new ones go to the end.
     pub checks: &'static [Check],
 }
@@ -92,6 +94,11 @@ impl Task {
     pub fn title(&self) -> &'static str {
         let line = self.statement.lines().next().unwrap_or_default();
         line.trim_start_matches(['#', ' '])
+    }
+
+    /// The parts of the statement that a check (a number from 1) asks for.
+    pub fn sentences(&self, _number: usize) -> Vec<String> {
+        Vec::new()
     }
 
     /// The name of its folder for a learner's own work: `07-framing`.

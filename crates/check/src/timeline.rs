@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Bytes of a message that are kept to be shown.
 const KEPT_BYTES: usize = 128;
-/// Entries kept: a program that chatters shall not fill the memory.
+/// Entries kept: a program that chatters must not fill the memory.
 const KEPT_ENTRIES: usize = 2000;
 
 /// One line of the time line.
@@ -52,13 +52,15 @@ pub struct Bytes {
     pub text: String,
     /// The number of all.
     pub length: usize,
+    /// How many calls of ours it took.
+    pub pieces: usize,
 }
 
 impl Bytes {
     /// Keeps what is to be shown of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let head = &bytes[..bytes.len().min(KEPT_BYTES)];
-        Bytes { text: common::Escaped(head).to_string(), length: bytes.len() }
+        Bytes { text: common::Escaped(head).to_string(), length: bytes.len(), pieces: 1 }
     }
 }
 
@@ -137,6 +139,7 @@ impl What {
             mine.text.push_str(&more.text);
         }
         mine.length += more.length;
+        mine.pieces += more.pieces;
         true
     }
 }
@@ -154,7 +157,10 @@ mod tests {
         line.add("client 1", What::Gets(Bytes::of(b"Hi")));
         let entries = line.entries();
         assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0].what, What::Sends(Bytes { text: "Hi".into(), length: 2 }));
+        assert_eq!(
+            entries[0].what,
+            What::Sends(Bytes { text: "Hi".into(), length: 2, pieces: 2 })
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::{Flaw, for_ever, tcp_listener};
@@ -34,6 +35,16 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         }
         return Ok(());
     };
+    static SHARED: AtomicUsize = AtomicUsize::new(0);
+    let count = match flaw.is("shares-count") {
+        // The last client's number, whoever asks, and there is time for another one.
+        true => {
+            SHARED.store(count, Ordering::Relaxed);
+            thread::sleep(std::time::Duration::from_millis(50));
+            SHARED.load(Ordering::Relaxed)
+        }
+        false => count,
+    };
     let sent = send(flaw, &mut client, count);
     if flaw.is("bad-ends") {
         return Ok(());
@@ -55,8 +66,11 @@ fn request(flaw: &Flaw, client: &mut TcpStream) -> io::Result<Option<usize>> {
         if length == 0 {
             return Ok(None);
         }
-        if flaw.is("one-recv") {
+        if flaw.is("one-recv") && !line.ends_with(b"\n") {
             line.push(b'\n');
+        }
+        if flaw.is("limit-65536") && line.len() <= 200_000 {
+            continue;
         }
         if line.len() > 10 && !flaw.is("no-limit") {
             return Ok(None);
@@ -69,15 +83,20 @@ fn request(flaw: &Flaw, client: &mut TcpStream) -> io::Result<Option<usize>> {
         }
         client.set_nonblocking(false)?;
     }
-    let digits = line[..line.len() - 1].trim_ascii();
+    let digits = &line[..line.len() - 1];
     let text = String::from_utf8_lossy(digits);
-    let count: Option<usize> = text.parse().ok();
+    let digits_alone = text.bytes().all(|byte| byte.is_ascii_digit());
     if flaw.is("bad-is-zero") {
         // As C's atoi does: what begins with digits is a number.
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         return Ok(Some(digits.parse().unwrap_or(1)));
     }
-    let count = count.filter(|count| *count <= 100_000_000);
+    if !digits_alone && !flaw.is("takes-signs") {
+        return Ok(None);
+    }
+    let count: Option<usize> = text.parse().ok();
+    let most = if flaw.is("low-limit") { 99_999_999 } else { 100_000_000 };
+    let count = count.filter(|count| *count <= most);
     Ok(match count {
         Some(0) if flaw.is("zero-is-endless") => Some(100_000_000),
         count => count,

@@ -22,7 +22,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         if address.is_ipv6() && flaw.is("ipv4-alone") {
             continue;
         }
-        let address = SocketAddr::new(address, port());
+        let address = SocketAddr::new(address, port(flaw));
         let stream = match flaw.is("no-timeout") {
             true => TcpStream::connect(address),
             false => TcpStream::connect_timeout(&address, Duration::from_millis(500)),
@@ -52,7 +52,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let line: &[u8] = if flaw.is("no-newline") { b"Hello" } else { b"Hello\n" };
     stream.write_all(line)?;
     match flaw.is("other-words") {
-        true => println!("connected to {host}:{}", port()),
+        true => println!("connected to {host}:{}", port(flaw)),
         false => println!("connected to {host}"),
     }
     Ok(())

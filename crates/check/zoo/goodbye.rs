@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,9 @@ use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
 use crate::{Flaw, tcp_listener};
+
+/// SIGTERM has come.
+static FLAG: AtomicBool = AtomicBool::new(false);
 
 enum News {
     Client(TcpStream),
@@ -41,6 +45,11 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             None => Duration::from_secs(3600),
         };
         match news.recv_timeout(left) {
+            Ok(News::Client(_))
+                if flaw.is("flag-only") && FLAG.load(Ordering::Relaxed) =>
+            {
+                return Ok(());
+            }
             Ok(News::Client(client)) if until.is_none() || flaw.is("keeps-listening") => {
                 clients += 1;
                 let (flaw, sender) = (flaw.clone(), sender.clone());
@@ -60,7 +69,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             Ok(News::Done) => clients -= 1,
             Ok(News::Terminate) => {
                 match () {
-                    () if flaw.is("ignores-term") => continue,
+                    () if flaw.is("ignores-term") || flaw.is("flag-only") => {
+                        FLAG.store(true, Ordering::Relaxed);
+                        continue;
+                    }
                     () if flaw.is("dies-at-once") => return Ok(()),
                     () if flaw.is("status-143") => std::process::exit(143),
                     () => {}
@@ -91,6 +103,9 @@ fn accept(listener: &TcpListener, to: &Sender<News>) {
     }
 }
 
+/// Bytes of all clients.
+static ALL: AtomicUsize = AtomicUsize::new(0);
+
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut count = 0;
@@ -99,10 +114,19 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         if length == 0 {
             break;
         }
-        client.write_all(&buffer[..length])?;
+        match flaw.is("lossy") {
+            true => {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                client.write_all(text.as_bytes())?;
+            }
+            false => client.write_all(&buffer[..length])?,
+        }
         match () {
             () if flaw.is("counts-calls") => count += 1,
             () if flaw.is("counts-last") => count = length,
+            () if flaw.is("counts-all") => {
+                count = ALL.fetch_add(length, Ordering::Relaxed) + length;
+            }
             () => count += length,
         }
         if flaw.is("one-recv") {

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         "framing" => framing::run(&flaw),
         "download" => download::run(&flaw),
         "goodbye" => goodbye::run(&flaw),
-        "nasty" => nasty::run(&flaw.0),
+        "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),
         "udp-echo" => udp_echo::run(&flaw),
@@ -75,7 +75,10 @@ fn main() -> ExitCode {
 }
 
 /// The port of the environment, or the documented one.
-fn port() -> u16 {
+fn port(flaw: &Flaw) -> u16 {
+    if flaw.is("ignores-port") {
+        return 12345;
+    }
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
     port.unwrap_or(12345)
 }
@@ -86,10 +89,11 @@ fn loopback(port: u16) -> SocketAddr {
 
 /// A TCP listener, with the flaws that all servers share.
 fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
-    let port = if flaw.is("wrong-port") { port() + 1 } else { port() };
-    let address = match flaw.is("everywhere") {
-        true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-        false => loopback(port),
+    let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
+    let address = match () {
+        () if flaw.is("everywhere") => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        () if flaw.is("other-host") => SocketAddr::from(([127, 0, 0, 2], port)),
+        () => loopback(port),
     };
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if !flaw.is("no-reuse") {
@@ -106,10 +110,11 @@ fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
 
 /// A bound UDP socket, with the flaws that all servers share.
 fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
-    let port = if flaw.is("wrong-port") { port() + 1 } else { port() };
-    let address = match flaw.is("everywhere") {
-        true => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
-        false => loopback(port),
+    let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
+    let address = match () {
+        () if flaw.is("everywhere") => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        () if flaw.is("other-host") => SocketAddr::from(([127, 0, 0, 2], port)),
+        () => loopback(port),
     };
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     if flaw.is("reuse-port") {

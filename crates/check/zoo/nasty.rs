@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::{for_ever, loopback, port};
+use crate::{Flaw, for_ever, loopback, port};
 
-pub(crate) fn run(what: &str) -> io::Result<()> {
+pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
+    let what = flaw.0.as_str();
     match what {
         // Each starts two more, and so on.
         "fork-bomb" => {
@@ -41,7 +42,7 @@ pub(crate) fn run(what: &str) -> io::Result<()> {
             Ok(())
         }
         "listens" => {
-            let _listener = TcpListener::bind(loopback(port()))?;
+            let _listener = TcpListener::bind(loopback(port(flaw)))?;
             for_ever()
         }
         // A process in a session of its own stays when the program has ended.

@@ -37,7 +37,11 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         if flaw.is("one-recv") {
             break;
         }
-        if line.len() > 101 && !flaw.is("no-limit") {
+        let most = if flaw.is("low-limit") { 99 } else { 101 };
+        if line.len() > most && flaw.is("too-long-ends") {
+            std::process::exit(1);
+        }
+        if line.len() > most && !flaw.is("no-limit") {
             return Ok(());
         }
     }

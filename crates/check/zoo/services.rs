@@ -2,8 +2,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{Flaw, loopback, tcp_listener, udp_socket};
 
@@ -15,7 +16,7 @@ pub(crate) fn run_tcp(service: &str, flaw: &Flaw) -> io::Result<()> {
             Ok((stream, _)) => stream,
             // Out of descriptors: others will end, and then it goes on.
             Err(error) if is_exhausted(&error) && !flaw.is("exhausted-ends") => {
-                thread::sleep(std::time::Duration::from_millis(5));
+                thread::sleep(Duration::from_millis(5));
                 continue;
             }
             Err(error) if is_exhausted(&error) => return Err(error),
@@ -26,6 +27,10 @@ pub(crate) fn run_tcp(service: &str, flaw: &Flaw) -> io::Result<()> {
         }
         if flaw.is("leaks") {
             kept.push(stream.try_clone()?);
+        }
+        if flaw.is("zombies") {
+            // A process for each client, which nobody waits for.
+            drop(std::process::Command::new("true").spawn()?);
         }
         let (service, flaw) = (service.to_owned(), flaw.clone());
         if flaw.is("one-by-one") || flaw.is("reset-ends") || flaw.is("one-client") {
@@ -59,23 +64,63 @@ fn serve(service: &str, flaw: &Flaw, stream: TcpStream) -> io::Result<()> {
     }
 }
 
+/// What all clients sent, for a flaw that sends it to each.
+static ALL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
 fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
+    if flaw.is("greets") {
+        stream.write_all(b"hello\r\n")?;
+    }
+    if flaw.is("times-out") {
+        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+    }
+    if flaw.is("polls") {
+        stream.set_nonblocking(true)?;
+    }
     if flaw.is("reads-to-end") {
         let mut all = Vec::new();
         stream.read_to_end(&mut all)?;
         return stream.write_all(&all);
     }
     loop {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
-            if flaw.is("never-ends") {
-                crate::for_ever();
+        let length = match stream.read(&mut buffer) {
+            Err(error) if flaw.is("polls") && error.kind() == ErrorKind::WouldBlock => {
+                continue;
             }
-            return Ok(());
+            length => length?,
+        };
+        if length == 0 {
+            match () {
+                () if flaw.is("never-ends") => crate::for_ever(),
+                () if flaw.is("spins-at-the-end") => continue,
+                () if flaw.is("keeps-threads") => {
+                    drop(stream);
+                    crate::for_ever();
+                }
+                () => return Ok(()),
+            }
         }
         let piece = &buffer[..length];
+        if flaw.is("chatty") {
+            println!("received {}", crate::escaped(piece));
+        }
         match () {
+            () if flaw.is("sends-all") => {
+                let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+                all.extend_from_slice(piece);
+                stream.write_all(if all.len() < 100 { &all } else { piece })?;
+            }
+            () if flaw.is("polls") => {
+                let mut left = piece;
+                while !left.is_empty() {
+                    match stream.write(left) {
+                        Ok(sent) => left = &left[sent..],
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
             () if flaw.is("lossy") => {
                 stream.write_all(String::from_utf8_lossy(piece).as_bytes())?;
             }
@@ -203,7 +248,12 @@ fn seconds(flaw: &Flaw) -> Vec<u8> {
 
 pub(crate) fn run_udp(service: &str, flaw: &Flaw) -> io::Result<()> {
     let socket = udp_socket(flaw)?;
-    let mut buffer = vec![0; if flaw.is("buffer-1024") { 1024 } else { 65_536 }];
+    let size = match () {
+        () if flaw.is("buffer-1024") => 1024,
+        () if flaw.is("buffer-16k") => 16 * 1024,
+        () => 65_536,
+    };
+    let mut buffer = vec![0; size];
     loop {
         let (length, client) = socket.recv_from(&mut buffer)?;
         if length == 0 {

@@ -9,7 +9,7 @@ const WHOLE: usize = 22;
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let mut stream = loop {
-        match TcpStream::connect(loopback(port())) {
+        match TcpStream::connect(loopback(port(flaw))) {
             Err(_) if flaw.is("tries-for-ever") => std::thread::yield_now(),
             stream => break stream?,
         }

@@ -55,6 +55,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
                 UdpSocket::bind(loopback(0))?.send_to(&reply, client)
             }
             () if flaw.is("connects") => socket.send(&reply),
+            () if flaw.is("cuts") => {
+                socket.send_to(&reply[..reply.len().min(65_507)], client)
+            }
             () => socket.send_to(&reply, client),
         };
         match sent {

@@ -8,7 +8,7 @@ use crate::{Flaw, escaped, loopback, port};
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let socket = UdpSocket::bind(loopback(0))?;
-    let server = loopback(port());
+    let server = loopback(port(flaw));
     let message: &[u8] = match () {
         () if flaw.is("newline") => b"Hello UDP Server\n",
         () => b"Hello UDP Server",
@@ -20,7 +20,14 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     for _ in 0..again {
         socket.send_to(message, server)?;
     }
-    let until = Instant::now() + Duration::from_secs(1);
+    let wait_ms = if flaw.is("hasty") { 300 } else { 1000 };
+    let until = Instant::now() + Duration::from_millis(wait_ms);
+    if flaw.is("sends-again") {
+        socket.set_read_timeout(Some(Duration::from_millis(300)))?;
+        if socket.peek_from(&mut [0]).is_err() {
+            socket.send_to(message, server)?;
+        }
+    }
     let mut buffer = vec![0; if flaw.is("buffer-1024") { 1024 } else { 65_536 }];
     loop {
         let left = until.saturating_duration_since(Instant::now());

@@ -30,7 +30,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             client.read_exact(&mut [0])?;
         }
         let line = match flaw.is("python-form") {
-            true => format!("local {local:?} peer ('{}', {})\n", peer.ip(), peer.port()),
+            true => {
+                format!("local {local:?} peer ('{}', {})\n", peer.ip(), peer.port())
+            }
             false => format!("local {local} peer {peer}\n"),
         };
         // A client that is gone already is no reason to leave the others.

@@ -1,15 +1,22 @@
 //! A fence around a program that nobody here wrote: namespaces and limits that hold it, and
 //! a process of ours between it and us.
 //!
-//! The program that fences ([`run`]) is started by the one that watches, as the first of a
-//! process group. It heeds signals, and dies with the thread that started it. It takes a
-//! user, a process and a mount namespace, and forks: the child is the first process of the
-//! namespace, its *keeper*. The keeper limits itself, starts the program, which inherits
-//! the limits, and reports through its own standard input ([`Notice`]). When the keeper
-//! dies, the kernel kills all that is left in the namespace, however fast it forks; and the
-//! keeper dies with the one that watches.
+//! The fencing program ([`run`]) is started by the one that watches, as the first of a
+//! process group. It closes every descriptor that it inherited, heeds signals, and dies with
+//! the thread that started it. It takes a user, a process, a mount and an IPC namespace, and
+//! forks: the child is the first process of the namespace, its *keeper*. The keeper makes
+//! the kernel's settings read-only, limits itself, starts the program, which inherits the
+//! limits and has no capability, and reports through its own standard input ([`Notice`]).
+//! When the keeper dies, the kernel kills all that is left in the namespace, however fast it
+//! forks; and the keeper dies with the one that watches.
 //!
-//! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `setrlimit(2)`, `prctl(2)`.
+//! What it cannot shut: the program and its keeper are the same user, so the program may
+//! change the keeper's resource limits (`prlimit(2)`) and so end it. Then the kernel ends
+//! the program too, and no [`Notice`] of its end comes. Memory in a System V segment that
+//! nobody has attached is not counted, and is gone with the namespace.
+//!
+//! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `ipc_namespaces(7)`,
+//! `capabilities(7)`, `setrlimit(2)`, `prctl(2)`, `close_range(2)`.
 #![allow(
     unsafe_code,
     reason = "unshare, fork, mount, prctl and waitid have no safe form"
@@ -111,12 +118,19 @@ impl Notice {
 /// With `stopped` the program's process stops itself before it runs the program: for a tracer
 /// that joins it. SIGCONT lets it go on.
 ///
+/// With `probe` in place of `namespaces` or `group` it takes the namespaces and exits: with
+/// status 0 if it got them, so that the one that watches knows whether to ask for them.
+///
 /// Call it first in `main`, while the process has one thread.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let namespaces = arguments.next().is_some_and(|word| word == "namespaces");
+    let mode = arguments.next().unwrap_or_default();
+    if mode == "probe" {
+        return if enter().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let limits =
         arguments.next().and_then(|word| ProcessLimits::from_word(word.to_str()?));
     let stopped = arguments.next().is_some_and(|word| word == "stopped");
+    close_inherited();
     crate::process::heed_signals();
     die_with_parent();
     if !is_watched() {
@@ -125,11 +139,14 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let (Some(limits), Some(program)) = (limits, arguments.next()) else {
         return ExitCode::from(2);
     };
-    if namespaces {
-        if let Err(error) = enter() {
-            Notice::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
-            return ExitCode::FAILURE;
-        }
+    if mode == "namespaces" {
+        let own_user = match enter() {
+            Ok(own_user) => own_user,
+            Err(error) => {
+                Notice::Refused(error.raw_os_error().unwrap_or(libc::EPERM)).tell();
+                return ExitCode::FAILURE;
+            }
+        };
         // Once more: the kernel forgets it where the credentials change.
         die_with_parent();
         // SAFETY: the process has one thread, so the child may use all it inherits.
@@ -148,31 +165,61 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             }
         }
         die_with_parent();
+        // The parent may have died before it was asked for: then no signal comes, now or
+        // later. It dies only with the one that watches, who held the pipe's other end.
+        if !is_watched() {
+            return ExitCode::FAILURE;
+        }
         // Where /proc is masked, as in a container, the old one stays: its processes can
         // be seen there, but neither read nor signalled from this namespace.
-        if own_proc().is_ok() {
+        if own_proc().is_ok() && own_user {
             // RLIMIT_NPROC does not bind root, also when it has another name in here. A
             // namespace's own limit does (since Linux 6.14; 301 is the lowest). Where there
-            // is none, the one who watches is alone with what makes processes wildly.
+            // is none, the one who watches is alone with what makes processes wildly. Not
+            // without a user namespace of our own: an older kernel would set the host's.
             let most = limits.processes.max(300) + 1;
             let _ = fs::write("/proc/sys/kernel/pid_max", most.to_string());
         }
+        // The network belongs to the program's user, who could change its settings. Where
+        // it cannot be done, a check is easier to fool, not wrong.
+        let _ = settings_read_only();
     }
     keep(&limits, stopped, &program, arguments)
 }
 
 /// Takes the namespaces. Inside, the program is user 1000: an ordinary one, that has no
-/// capability once it runs.
-fn enter() -> io::Result<()> {
+/// capability once it runs. Whether there is a user namespace among them: root may be
+/// refused that one alone (`user.max_user_namespaces` is 0) and does without.
+fn enter() -> io::Result<bool> {
     // SAFETY: these two take nothing and cannot fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let others = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
     // SAFETY: takes flags alone.
-    check(unsafe {
-        libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNS)
-    })?;
+    if let Err(refused) = check(unsafe { libc::unshare(libc::CLONE_NEWUSER | others) }) {
+        // SAFETY: takes flags alone.
+        return check(unsafe { libc::unshare(others) })
+            .map(|()| false)
+            .map_err(|_| refused);
+    }
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("1000 {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("1000 {gid} 1"))
+    fs::write("/proc/self/gid_map", format!("1000 {gid} 1"))?;
+    Ok(true)
+}
+
+/// Closes what the caller of the one that watches left open by accident: a file of secrets
+/// at descriptor 9 would be the program's too.
+fn close_inherited() {
+    // SAFETY: closes descriptors that nothing in this process uses: it has just begun.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // Before Linux 5.9.
+    for fd in 3..4096 {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    }
 }
 
 fn die_with_parent() {
@@ -203,6 +250,41 @@ fn own_proc() -> io::Result<()> {
     check(unsafe { libc::mount(proc, c"/proc".as_ptr(), proc, flags, nothing.cast()) })
 }
 
+/// Makes `/proc/sys` read-only in this mount namespace.
+fn settings_read_only() -> io::Result<()> {
+    let nothing = std::ptr::null();
+    let sys = c"/proc/sys".as_ptr();
+    // SAFETY: all strings are NUL-terminated and live through the call; null is allowed for
+    // the type and data of a bind mount (mount(2)).
+    check(unsafe {
+        libc::mount(sys, sys, nothing, libc::MS_BIND | libc::MS_REC, nothing.cast())
+    })?;
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY | flags;
+    // SAFETY: as above.
+    check(unsafe { libc::mount(nothing, sys, nothing, again, nothing.cast()) })
+}
+
+/// Gives up every capability of the calling process, for itself and for what it executes:
+/// root becomes a user who owns root's files and may do nothing else.
+fn drop_capabilities() {
+    // _LINUX_CAPABILITY_VERSION_3 (capset(2)): two sets of 32 bits each.
+    const VERSION_3: u32 = 0x2008_0522;
+    // SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP and their locks (capabilities(7)).
+    const NO_ROOT: libc::c_ulong = 0b1111;
+    let header = [VERSION_3, 0];
+    let none = [0_u32; 6];
+    // SAFETY: prctl takes numbers; capset reads a header and three pairs of sets, which
+    // live through the call. What the process may not do has no effect.
+    unsafe {
+        libc::prctl(libc::PR_SET_SECUREBITS, NO_ROOT, 0, 0, 0);
+        for capability in 0..64 as libc::c_ulong {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+        libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr());
+    }
+}
+
 /// Starts the program, says how it ended, and reaps what falls to this process.
 fn keep(
     limits: &ProcessLimits,
@@ -218,10 +300,16 @@ fn keep(
     }
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).process_group(0);
-    // SAFETY: prctl(2), and all that `stop` calls, is async-signal-safe.
+    let keeper = std::process::id().cast_signed();
+    // SAFETY: prctl(2), getppid(2), capset(2), and all that `stop` calls, is
+    // async-signal-safe.
     unsafe {
         command.pre_exec(move || {
             die_with_parent();
+            if libc::getppid() != keeper {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            drop_capabilities();
             if stopped { stop() } else { Ok(()) }
         });
     }
@@ -297,7 +385,6 @@ fn close_output() {
 fn set_limits(limits: &ProcessLimits) {
     let mut all = vec![
         (libc::RLIMIT_DATA, limits.memory_bytes),
-        (libc::RLIMIT_CPU, limits.cpu_s),
         (libc::RLIMIT_NOFILE, limits.open_files),
         (libc::RLIMIT_FSIZE, limits.file_bytes),
         (libc::RLIMIT_CORE, 0),
@@ -315,6 +402,10 @@ fn set_limits(limits: &ProcessLimits) {
             }
         }
     }
+    // First SIGXCPU, which names the limit, and a second later SIGKILL (setrlimit(2)).
+    let cpu = libc::rlimit { rlim_cur: limits.cpu_s, rlim_max: limits.cpu_s + 1 };
+    // SAFETY: reads a live rlimit of ours.
+    unsafe { libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu) };
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -199,6 +199,13 @@ pub fn signal_group(leader: u32, signal: Signal) {
     unsafe { libc::kill(-leader.cast_signed(), number(signal)) };
 }
 
+/// Sends `signal` to process `pid` alone. One that is gone already is no error.
+#[cfg(unix)]
+pub fn signal(pid: u32, signal: Signal) {
+    // SAFETY: kill takes two numbers.
+    unsafe { libc::kill(pid.cast_signed(), number(signal)) };
+}
+
 /// Kills process `pid` (`SIGKILL`). One that is gone already is no error.
 #[cfg(unix)]
 pub fn kill(pid: u32) {

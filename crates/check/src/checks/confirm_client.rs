@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{page, statement};
+use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
 use crate::peer::Connection;
@@ -17,6 +17,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpClient,
     statement: statement!("confirm-client"),
+    learned: "That send returned means that the kernel has the bytes; only an answer \
+              says that the other program has them.",
     checks: &[
         must(
             "it connects and sends `store one\\n`, to the byte, and nothing more",
@@ -72,6 +74,7 @@ pub(super) const TASK: Task = Task {
             page::KERNEL,
             nobody,
         ),
+        servers::CLIENT_PORT,
     ],
 };
 

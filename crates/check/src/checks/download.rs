@@ -12,6 +12,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("download"),
+    learned: "A write may take less than it is given, and a client that does not read \
+              must not stop the others.",
     checks: &[
         must(
             "it sends as many bytes as are asked for, a to w and again, and ends the stream",
@@ -73,6 +75,31 @@ pub(super) const TASK: Task = Task {
             page::WRITES,
             no_end,
         ),
+        must(
+            "a sign, an underscore, or more than nine digits make a line no number",
+            "a function that reads numbers takes more than digits: look at each byte",
+            page::WRITES,
+            digits_alone,
+        ),
+        must(
+            "a hundred thousand bytes without a newline are not waited out",
+            "the limit is looked at once the line has ended: look at it after each recv(2)",
+            page::WRITES,
+            endless_line,
+        ),
+        must(
+            "two clients at the same time get what each asked for",
+            "the number is kept where every client's is, or one send(2) goes to the other",
+            page::WRITES,
+            two_clients,
+        ),
+        must(
+            "100000000 is a number that may be asked for",
+            "the limit is one too low, or counts digits",
+            page::WRITES,
+            most,
+        ),
+        servers::TCP_PORT,
     ],
 };
 
@@ -151,7 +178,7 @@ fn memory(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     ask_again(arena, &server)?;
     settle(&server);
-    let before = server.resident_bytes();
+    let before = server.memory_bytes();
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = arena.connect_narrow(&server)?;
@@ -159,7 +186,7 @@ fn memory(arena: &mut Arena<'_>) -> Outcome {
         clients.push(client);
     }
     settle(&server);
-    let more = server.resident_bytes().saturating_sub(before);
+    let more = server.memory_bytes().saturating_sub(before);
     match more < MOST_BYTES {
         true => Ok(()),
         false => fails("less than 48 MiB for the four", format!("{} MiB", more >> 20)),
@@ -191,4 +218,46 @@ fn no_end(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     client.send(&[b'1'; 100])?;
     client.expect_closed()
+}
+
+fn digits_alone(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    for line in
+        [&b"+5\n"[..], b"1_0\n", b"0000000000000005\n", b"0x5\n", b" 5\n", b"5.\n"]
+    {
+        let mut client = arena.connect(&server)?;
+        client.send(line)?;
+        client.expect_closed()?;
+    }
+    ask_again(arena, &server)
+}
+
+fn endless_line(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    // It may close at any moment, and then takes no more.
+    for _ in 0..25 {
+        client.send_if_it_can(&[b'7'; 4000]);
+    }
+    client.expect_closed()?;
+    ask_again(arena, &server)
+}
+
+fn two_clients(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    server.freeze()?;
+    let mut first = arena.connect(&server)?;
+    let mut second = arena.connect(&server)?;
+    ask(&mut first, 30_000)?;
+    ask(&mut second, 20)?;
+    server.thaw();
+    gets(&mut second, 20)?;
+    gets(&mut first, 30_000)
+}
+
+fn most(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    ask(&mut client, 100_000_000)?;
+    client.expect(&servers::pattern(1_000_000))
 }

@@ -15,6 +15,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpClient,
     statement: statement!("every-address-client"),
+    learned: "Refused, unreachable and silent are three different answers, and a \
+              client with several addresses goes on after each.",
     checks: &[
         must(
             "it connects to its only address and sends `Hello\\n`, to the byte",
@@ -63,6 +65,15 @@ pub(super) const TASK: Task = Task {
             "the last error alone is told, or none",
             page::REFUSED,
             none,
+        ),
+        must(
+            "it connects to whatever port PORT names",
+            "the port is fixed in the program: read it from the environment",
+            page::REFUSED,
+            |arena| {
+                arena.move_port();
+                reaches(arena, "127.0.0.2", "127.0.0.2")
+            },
         ),
     ],
 };

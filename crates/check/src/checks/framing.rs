@@ -2,7 +2,8 @@
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::Outcome;
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails_because};
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -11,6 +12,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("framing"),
+    learned: "A stream has no messages: a length before each message finds them, and a \
+              limit keeps strangers from filling your memory.",
     checks: &[
         must(
             "it answers a message with one of the same form",
@@ -109,6 +112,7 @@ pub(super) const TASK: Task = Task {
             page::FRAMING,
             reset,
         ),
+        servers::TCP_PORT,
     ],
 };
 
@@ -251,7 +255,17 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn far_too_long(arena: &mut Arena<'_>) -> Outcome {
-    broken(arena, &u32::MAX.to_be_bytes(), false)
+    broken(arena, &u32::MAX.to_be_bytes(), false)?;
+    // The limit of memory makes it end as well, but not because it looked at the length.
+    let words = arena.last_words();
+    match Diagnosis::of_words(words.as_deref()) {
+        Some(Diagnosis::AsksForMemory) => fails_because(
+            "a line that says that the length is too large",
+            words.unwrap_or_default(),
+            Some(Diagnosis::AsksForMemory),
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn reset(arena: &mut Arena<'_>) -> Outcome {

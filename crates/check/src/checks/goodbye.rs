@@ -7,7 +7,8 @@ use netlab::process::Signal;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, Stop, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::{Connection, settle};
 use crate::subject::{Exit, Subject};
@@ -19,6 +20,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("goodbye"),
+    learned: "A half-close lets the last words through, and a server that closes its \
+              listener first can end in good order.",
     checks: &[
         must(
             "it sends the bytes back at once, after the half-close `bye N\\n`, and then ends \
@@ -65,7 +68,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "SIGTERM ends it at once with status 0 when it has no client",
-            "SIGTERM has no handler, so that it ends by the signal; or it is ignored",
+            "SIGTERM is ignored, or what waits is not woken up by it",
             page::GOODBYE,
             term_idle,
         ),
@@ -87,6 +90,19 @@ pub(super) const TASK: Task = Task {
             page::GOODBYE,
             term_cuts_off,
         ),
+        must(
+            "two clients get back their own bytes, and each its own number",
+            "what comes, or the count of it, is kept for all clients together",
+            page::GOODBYE,
+            two_clients,
+        ),
+        must(
+            "a character that is cut in two pieces comes back whole",
+            "each piece is decoded as text by itself; keep it as bytes",
+            page::GOODBYE,
+            cut_character,
+        ),
+        servers::TCP_PORT,
     ],
 };
 
@@ -160,7 +176,34 @@ fn term_idle(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     settle(&server);
     server.signal(Signal::Terminate);
-    server.expect_success()
+    match server.wait_end(Patience::new(&server)) {
+        Ok(Exit::Status(0)) => Ok(()),
+        Ok(Exit::Signal(15)) => fails_because(
+            "exit status 0",
+            "killed by SIGTERM",
+            Some(Diagnosis::Other(
+                "no-handler",
+                "nothing handles SIGTERM, and so the signal ends the program",
+            )),
+        ),
+        Ok(other) => fails("exit status 0", other.to_string()),
+        Err(Stop::Failed(finding)) => {
+            // A handler that only sets a flag is seen once something comes.
+            let woken = arena.connect(&server).map(drop).is_ok()
+                && server.wait_end(Patience::new(&server)).is_ok();
+            let diagnosis = woken.then_some(Diagnosis::Other(
+                "handler-waits",
+                "the handler ran, but accept(2) or poll(2) went on waiting until another \
+                 client came: the signal must wake it (signal-hook's pipe, EINTR, or a \
+                 connection to itself)",
+            ));
+            Err(Stop::Failed(Finding {
+                diagnosis: diagnosis.or(finding.diagnosis),
+                ..finding
+            }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// A server that was asked to end while it has a client, and when.
@@ -215,4 +258,25 @@ fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
         Exit::Status(0) => Ok(()),
         other => fails("exit status 0", other.to_string()),
     }
+}
+
+fn two_clients(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut first = arena.connect(&server)?;
+    let mut second = arena.connect(&server)?;
+    let say = |client: &mut Connection, words: &[u8]| {
+        client.send(words)?;
+        client.expect(words)
+    };
+    say(&mut first, b"one")?;
+    say(&mut second, b"second")?;
+    say(&mut first, b"three")?;
+    first.finish_sending()?;
+    first.expect(b"bye 8\n")?;
+    second.finish_sending()?;
+    second.expect(b"bye 6\n")
+}
+
+fn cut_character(arena: &mut Arena<'_>) -> Outcome {
+    servers::cut_character(arena)
 }

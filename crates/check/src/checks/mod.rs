@@ -86,12 +86,44 @@ pub fn find(word: &str) -> Result<Task, String> {
             first.name, second.name
         )),
         _ => {
-            let names: Vec<&str> = tasks.iter().map(|task| task.name).collect();
+            let near = nearest(word, &tasks);
             let word = common::Escaped(word.as_bytes());
+            let help = match near {
+                Some(name) => format!("did you mean `{name}`? "),
+                None => String::new(),
+            };
             Err(format!(
-                "find task `{word}`: no such task; there are: {}",
-                names.join(", ")
+                "find task `{word}`: no such task; {help}`cargo xtask check --list` lists \
+                 them all"
             ))
+        }
+    }
+}
+
+/// The task whose name is so like this word that it must have been meant.
+fn nearest(word: &str, tasks: &[Task]) -> Option<&'static str> {
+    const ALIKE: f64 = 0.75;
+    tasks
+        .iter()
+        .map(|task| (strsim::jaro_winkler(word, task.name), task.name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood() {
+        for (word, name) in [
+            ("tcp-ecko", Some("tcp-echo")),
+            ("frame", Some("framing")),
+            ("goodby", Some("goodbye")),
+            ("xyzzy", None),
+        ] {
+            assert_eq!(nearest(word, TASKS), name, "{word}");
         }
     }
 }

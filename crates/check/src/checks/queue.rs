@@ -1,6 +1,6 @@
 //! Lesson 5: a server whose clients wait in the kernel's queue.
 
-use super::{page, statement};
+use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::Outcome;
 use crate::peer::settle;
@@ -12,6 +12,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("queue"),
+    learned: "The kernel accepts connections before your program does, and keeps them, \
+              and their bytes, in a queue.",
     checks: &[
         must(
             "it answers a line with `ok\\n` and ends the stream",
@@ -55,6 +57,19 @@ pub(super) const TASK: Task = Task {
             page::KERNEL,
             too_long,
         ),
+        must(
+            "it answers a line of 100 bytes, the longest allowed",
+            "the limit is too low, or counts the newline",
+            page::KERNEL,
+            longest,
+        ),
+        must(
+            "after a line that is too long it serves the next client",
+            "the line that is too long ends the program, not only the connection",
+            page::KERNEL,
+            after_too_long,
+        ),
+        servers::TCP_PORT,
     ],
 };
 
@@ -129,4 +144,22 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     client.send(&[b'x'; 1000])?;
     client.expect_closed()
+}
+
+fn longest(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(&[[b'x'; 100].as_slice(), b"\n"].concat())?;
+    client.expect(b"ok\n")
+}
+
+fn after_too_long(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(&[b'x'; 1000])?;
+    client.drain()?;
+    client.close();
+    let mut next = arena.connect(&server)?;
+    next.send(b"Hello\n")?;
+    next.expect(b"ok\n")
 }

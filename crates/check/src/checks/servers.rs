@@ -1,9 +1,56 @@
 //! What several servers are asked alike.
 
+use super::page;
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::outcome::{Outcome, Stop, fails};
 use crate::patience::Patience;
+use crate::subject::Subject;
+use crate::task::{Check, must};
 use crate::text::quoted;
+
+/// Every TCP server is told its port.
+pub(super) const TCP_PORT: Check = must(
+    "it listens at whatever port PORT names",
+    "the port is fixed in the program: read it from the environment",
+    page::TCP,
+    |arena| {
+        arena.move_port();
+        arena.tcp_server().map(drop)
+    },
+);
+
+/// Every UDP server is told its port.
+pub(super) const UDP_PORT: Check = must(
+    "it waits at whatever port PORT names",
+    "the port is fixed in the program: read it from the environment",
+    page::UDP,
+    |arena| {
+        arena.move_port();
+        arena.udp_server().map(drop)
+    },
+);
+
+/// Every TCP client is told the port of its server.
+pub(super) const CLIENT_PORT: Check = must(
+    "it connects to whatever port PORT names",
+    "the port is fixed in the program: read it from the environment",
+    page::TCP,
+    |arena| {
+        arena.move_port();
+        let mut listener = arena.listen()?;
+        let client = arena.start()?;
+        listener.accept(&client).map(drop)
+    },
+);
+
+/// A server that serves many is started again where it has just served.
+pub(super) const AGAIN: Check = must(
+    "it can be started again at once on the same port",
+    "SO_REUSEADDR is not set before bind(2): the old connection keeps the port in \
+     TIME-WAIT",
+    page::TCP,
+    starts_again,
+);
 
 /// Whether the message stands in the reply. What stands around it, other checks ask.
 pub(super) fn carries(reply: &[u8], message: &[u8]) -> bool {
@@ -70,4 +117,27 @@ pub(super) fn udp_answers_empty(arena: &mut Arena<'_>) -> Outcome {
 pub(super) fn busy_port(arena: &mut Arena<'_>) -> Outcome {
     let _first = arena.tcp_server()?;
     arena.start()?.expect_failure()
+}
+
+/// A character of two bytes comes in two pieces, and is echoed.
+pub(super) fn cut_character(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    // U+00E9. A program that waits for the second byte has it soon.
+    client.send_in_pieces([&b"caf\xc3"[..], b"\xa9"])?;
+    client.expect(b"caf\xc3\xa9")
+}
+
+/// A program that the checker stopped and let go on may find a call interrupted (`EINTR`,
+/// `signal(7)`). If that ends it, the check has nothing to say about it.
+pub(super) fn was_not_interrupted(program: &Subject) -> Outcome {
+    let words = program.last_words().unwrap_or_default();
+    let interrupted = ["Interrupted", "EINTR"].iter().any(|word| words.contains(word));
+    match program.ended().is_some() && interrupted {
+        true => Err(Stop::Skipped(
+            "the checker stops the program for a moment, and a call of it fails with EINTR"
+                .into(),
+        )),
+        false => Ok(()),
+    }
 }

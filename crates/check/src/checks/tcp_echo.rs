@@ -18,6 +18,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("tcp-echo"),
+    learned: "A server is socket, bind, listen, accept; a client that leaves without a \
+              word is recv returning 0, not an error.",
     checks: &[
         must(
             "it listens for TCP clients on its port",
@@ -99,6 +101,7 @@ pub(super) const TASK: Task = Task {
             page::TCP,
             prints_safely,
         ),
+        servers::TCP_PORT,
     ],
 };
 
@@ -115,7 +118,12 @@ fn echo(arena: &mut Arena<'_>, message: &[u8]) -> Outcome {
 }
 
 fn answers(arena: &mut Arena<'_>) -> Outcome {
-    echo(arena, b"Hello TCP Server")
+    const REPLY: &[u8] = b"Echo: Hello TCP Server";
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"Hello TCP Server")?;
+    client.expect(REPLY)?;
+    client.expect_no_more(REPLY)
 }
 
 fn ends_the_stream(arena: &mut Arena<'_>) -> Outcome {

@@ -1,6 +1,6 @@
 //! Lesson 2: a client that sends one message and shows the reply.
 
-use super::{page, statement};
+use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
 use crate::peer::Connection;
@@ -13,6 +13,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpClient,
     statement: statement!("tcp-echo-client"),
+    learned: "A reply may come in pieces, so a client reads until it has all of it, \
+              and the end of the stream may come too early.",
     checks: &[
         must(
             "it connects and sends `Hello TCP Server`, to the byte, and nothing more",
@@ -70,6 +72,7 @@ pub(super) const TASK: Task = Task {
             page::TCP,
             prints_safely,
         ),
+        servers::CLIENT_PORT,
     ],
 };
 

@@ -17,6 +17,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::UdpServer,
     statement: statement!("udp-echo"),
+    learned: "A datagram comes whole or not at all, may be empty, and tells who sent \
+              it.",
     checks: &[
         must(
             "it waits for datagrams on its port",
@@ -108,6 +110,13 @@ pub(super) const TASK: Task = Task {
             page::UDP,
             prints_safely,
         ),
+        must(
+            "a datagram whose echo would be too long gets no reply",
+            "the echo is cut to what fits: half a message that looks like a whole one",
+            page::UDP,
+            no_cut_reply,
+        ),
+        servers::UDP_PORT,
     ],
 };
 
@@ -184,6 +193,13 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
     goes_on(&client)
 }
 
+fn no_cut_reply(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.udp_server()?;
+    let client = arena.datagrams(&server)?;
+    client.send(&pattern(65_502))?;
+    client.expect_silence()
+}
+
 fn client_gone(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.udp_server()?;
     server.freeze()?;
@@ -194,6 +210,7 @@ fn client_gone(arena: &mut Arena<'_>) -> Outcome {
     server.thaw();
     let client = arena.datagrams(&server)?;
     client.settle_and_discard()?;
+    servers::was_not_interrupted(&server)?;
     goes_on(&client)
 }
 

@@ -1,11 +1,13 @@
 //! Lesson 3: a client that sends one datagram and waits a second for the reply.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::{page, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
+use crate::patience::Patience;
 use crate::peer::Datagrams;
 use crate::subject::Subject;
 use crate::task::{Role, Task, must, should};
@@ -17,6 +19,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::UdpClient,
     statement: statement!("udp-echo-client"),
+    learned: "Over UDP nobody says that a datagram was lost: a client needs a timeout, \
+              and must look at who answers.",
     checks: &[
         must(
             "it sends one datagram `Hello UDP Server`, to the byte",
@@ -66,6 +70,24 @@ pub(super) const TASK: Task = Task {
             "what came from the network is printed raw; escape control characters",
             page::UDP,
             prints_safely,
+        ),
+        must(
+            "it waits for a reply that takes most of a second",
+            "the timeout is too short: a second was asked for",
+            page::UDP,
+            slow_reply,
+        ),
+        must(
+            "it does not send its datagram again",
+            "what gets no reply is sent again: the server may have done its work already",
+            page::UDP,
+            sends_once,
+        ),
+        must(
+            "it sends to whatever port PORT names",
+            "the port is fixed in the program: read it from the environment",
+            page::UDP,
+            told_port,
         ),
     ],
 };
@@ -117,6 +139,26 @@ fn third_party(arena: &mut Arena<'_>) -> Outcome {
     client.expect_line(b"Server says: Echo: I am your server")
 }
 
+/// The server thinks for 700 ms. So long must a client wait: there is nothing to see of it.
+fn slow_reply(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, address) = asked(arena)?;
+    thread::park_timeout(Duration::from_millis(700));
+    server.send_to(b"Echo: Hello UDP Server", address)?;
+    client.expect_line(b"Server says: Echo: Hello UDP Server")
+}
+
+fn sends_once(arena: &mut Arena<'_>) -> Outcome {
+    let (client, server, _) = asked(arena)?;
+    client.wait_end(Patience::with_deadline(&client, GIVES_UP))?;
+    server.expect_silence()
+}
+
+fn told_port(arena: &mut Arena<'_>) -> Outcome {
+    arena.move_port();
+    let (_client, server) = arena.start_udp_client()?;
+    server.expect_any().map(drop)
+}
+
 fn long_reply(arena: &mut Arena<'_>) -> Outcome {
     let (client, server, address) = asked(arena)?;
     let reply: Vec<u8> = (0..8000).map(|at| b'a' + (at % 23) as u8).collect();
@@ -133,6 +175,6 @@ fn empty_reply(arena: &mut Arena<'_>) -> Outcome {
 fn prints_safely(arena: &mut Arena<'_>) -> Outcome {
     let (client, server, address) = asked(arena)?;
     server.send_to(b"\x1b[31mred\x07", address)?;
-    client.wait_end(crate::patience::Patience::with_deadline(&client, GIVES_UP))?;
+    client.wait_end(Patience::with_deadline(&client, GIVES_UP))?;
     client.expect_safe_output()
 }

@@ -13,6 +13,7 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpServer,
     statement: statement!("whoami"),
+    learned: "accept opens no new port: a connection is known by both its addresses.",
     checks: &[
         must(
             "it sends the line with both addresses unasked, and ends the stream",
@@ -68,6 +69,7 @@ pub(super) const TASK: Task = Task {
             page::PORT,
             servers::busy_port,
         ),
+        servers::TCP_PORT,
     ],
 };
 

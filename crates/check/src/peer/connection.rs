@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{LOOK, nothing, settle};
-use crate::outcome::{Outcome, fails};
+use super::{Company, LOOK, nothing, settle};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, Stop, fails, fails_because};
 use crate::patience::{GaveUp, Patience};
 use crate::subject::Subject;
 use crate::text::quoted;
@@ -17,10 +18,14 @@ use crate::timeline::{Bytes, Timeline, What};
 /// A TCP connection with the program.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     name: String,
     program: Arc<Subject>,
     timeline: Timeline,
+    /// The other clients of a server under test.
+    company: Option<Arc<Company>>,
+    /// Our side of the stream has ended.
+    finished: bool,
 }
 
 /// What a receive gave.
@@ -44,7 +49,20 @@ impl Connection {
         // What is sent at once arrives at once: a check decides where a stream is cut.
         stream.set_nodelay(true)?;
         let (program, timeline) = (Arc::clone(program), timeline.clone());
-        Ok(Connection { stream, name: name.to_owned(), program, timeline })
+        Ok(Connection {
+            stream: Arc::new(stream),
+            name: name.to_owned(),
+            program,
+            timeline,
+            company: None,
+            finished: false,
+        })
+    }
+
+    /// It is one of several clients of a server.
+    pub(crate) fn joins(&mut self, company: &Arc<Company>) {
+        company.add(&self.stream);
+        self.company = Some(Arc::clone(company));
     }
 
     /// Our own address.
@@ -60,11 +78,12 @@ impl Connection {
     /// Sends all of `bytes` with one call.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
-        match self.stream.write_all(bytes) {
+        match (&*self.stream).write_all(bytes) {
             Ok(()) => Ok(()),
-            Err(error) => fails(
+            Err(error) => fails_because(
                 format!("the program takes {}", quoted(bytes)),
                 format!("send: {error}; {}", self.program.condition()),
+                self.of_an_end(),
             ),
         }
     }
@@ -85,7 +104,7 @@ impl Connection {
     /// Sends bytes that the program may refuse to take.
     pub fn send_if_it_can(&mut self, bytes: &[u8]) {
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
-        if let Err(error) = self.stream.write_all(bytes) {
+        if let Err(error) = (&*self.stream).write_all(bytes) {
             self.timeline.does(&self.name, format!("cannot: {error}"));
         }
     }
@@ -102,7 +121,7 @@ impl Connection {
     ) -> Outcome<Received> {
         let mut last = None;
         loop {
-            match self.stream.read(buffer) {
+            match (&*self.stream).read(buffer) {
                 Ok(0) => {
                     self.timeline.does(&self.name, "gets the end of the stream");
                     return Ok(Received::End);
@@ -153,8 +172,29 @@ impl Connection {
         if bytes == expected {
             return Ok(());
         }
-        let end = end.map_or(String::new(), |end| format!(", then {}", self.words(end)));
-        fails(quoted(expected), format!("{}{end}", difference(expected, &bytes)))
+        let words =
+            end.map_or(String::new(), |end| format!(", then {}", self.words(end)));
+        let diagnosis = match Diagnosis::of_difference(expected, &bytes) {
+            Some(diagnosis) => Some(diagnosis),
+            None => end.and_then(|end| self.diagnosis(&bytes, expected.len(), end)),
+        };
+        let got = format!("{}{words}", difference(expected, &bytes));
+        fails_because(quoted(expected), got, diagnosis)
+    }
+
+    /// Sees that nothing more comes until the program has come to rest, or has closed. What
+    /// was expected has come before.
+    pub fn expect_no_more(&mut self, expected: &[u8]) -> Outcome {
+        let program = Arc::clone(&self.program);
+        let mut buffer = [0; 1024];
+        match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
+            Received::Bytes(length) => {
+                let got = [expected, &buffer[..length]].concat();
+                let diagnosis = Diagnosis::of_difference(expected, &got);
+                fails_because(quoted(expected), quoted(&got), diagnosis)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits for exactly so many bytes, and gives them.
@@ -162,10 +202,12 @@ impl Connection {
         let (bytes, end) = self.collect(count)?;
         match end {
             None => Ok(bytes),
-            Some(end) => fails(
-                format!("{count} bytes"),
-                format!("{}, then {}", quoted(&bytes), self.words(end)),
-            ),
+            Some(end) => {
+                let words = self.words(end);
+                let diagnosis = self.diagnosis(&bytes, count, end);
+                let got = format!("{}, then {words}", quoted(&bytes));
+                fails_because(format!("{count} bytes"), got, diagnosis)
+            }
         }
     }
 
@@ -173,9 +215,10 @@ impl Connection {
     pub fn expect_end(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
             (bytes, Some(Received::End)) if bytes.is_empty() => Ok(()),
-            (bytes, end) if bytes.is_empty() => fails(
+            (bytes, end) if bytes.is_empty() => fails_because(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
+                end.and_then(|end| self.restlessness(end)),
             ),
             (bytes, _) => {
                 fails("the end of the stream", format!("more bytes: {}", quoted(&bytes)))
@@ -187,12 +230,13 @@ impl Connection {
     pub fn expect_closed(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
             (bytes, Some(Received::End | Received::Reset)) if bytes.is_empty() => Ok(()),
-            (bytes, end) => fails(
+            (bytes, end) => fails_because(
                 "the connection closed, and nothing before that",
                 match end {
                     Some(end) if bytes.is_empty() => self.words(end),
                     _ => format!("bytes: {}", quoted(&bytes)),
                 },
+                end.and_then(|end| self.restlessness(end)),
             ),
         }
     }
@@ -202,8 +246,17 @@ impl Connection {
         match self.collect(most)? {
             (bytes, Some(Received::End)) => Ok(bytes),
             (bytes, end) => {
-                let end = end.map_or("more bytes than that".into(), |it| self.words(it));
-                fails("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+                let words =
+                    end.map_or("more bytes than that".into(), |it| self.words(it));
+                fails_because(
+                    "the end of the stream",
+                    format!("{}, then {words}", quoted(&bytes)),
+                    end.and_then(|end| match bytes.is_empty() {
+                        // What waits for bytes before it says anything has sent none.
+                        true => self.diagnosis(&bytes, 1, end),
+                        false => self.restlessness(end),
+                    }),
+                )
             }
         }
     }
@@ -214,8 +267,17 @@ impl Connection {
         match self.collect(most)? {
             (bytes, Some(Received::End | Received::Reset)) => Ok(bytes),
             (bytes, end) => {
-                let end = end.map_or("more bytes than that".into(), |it| self.words(it));
-                fails("the end of the stream", format!("{}, then {end}", quoted(&bytes)))
+                let words =
+                    end.map_or("more bytes than that".into(), |it| self.words(it));
+                fails_because(
+                    "the end of the stream",
+                    format!("{}, then {words}", quoted(&bytes)),
+                    end.and_then(|end| match bytes.is_empty() {
+                        // What waits for bytes before it says anything has sent none.
+                        true => self.diagnosis(&bytes, 1, end),
+                        false => self.restlessness(end),
+                    }),
+                )
             }
         }
     }
@@ -261,9 +323,10 @@ impl Connection {
     pub fn drain_to_end(&mut self) -> Outcome {
         match self.collect(usize::MAX)? {
             (_, Some(Received::End)) => Ok(()),
-            (_, end) => fails(
+            (_, end) => fails_because(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
+                end.and_then(|end| self.restlessness(end)),
             ),
         }
     }
@@ -298,7 +361,7 @@ impl Connection {
         let mut sent = 0;
         let mut patience = Patience::new(&program);
         while sent < most {
-            match self.stream.write(&bytes[..bytes.len().min(most - sent)]) {
+            match (&*self.stream).write(&bytes[..bytes.len().min(most - sent)]) {
                 Ok(length) => {
                     sent += length;
                     patience = Patience::new(&program);
@@ -377,6 +440,7 @@ impl Connection {
     /// Says that we send nothing more (half-close): `shutdown(SHUT_WR)`.
     pub fn finish_sending(&mut self) -> Outcome {
         self.timeline.does(&self.name, "ends its stream (half-close)");
+        self.finished = true;
         match self.stream.shutdown(Shutdown::Write) {
             Err(error) if error.kind() != ErrorKind::NotConnected => Err(error.into()),
             _ => Ok(()),
@@ -392,7 +456,79 @@ impl Connection {
     /// program's end has it.
     pub fn reset(self) -> Outcome {
         self.timeline.does(&self.name, "resets the connection");
-        Ok(netlab::reset(self.stream)?)
+        if let Some(company) = &self.company {
+            company.resets();
+        }
+        match Arc::try_unwrap(self.stream) {
+            Ok(stream) => Ok(netlab::reset(stream)?),
+            Err(_) => {
+                Err(Stop::Broken("another holds the connection to be reset".into()))
+            }
+        }
+    }
+
+    /// What explains that no more than these bytes came of so many.
+    fn diagnosis(
+        &mut self,
+        bytes: &[u8],
+        count: usize,
+        end: Received,
+    ) -> Option<Diagnosis> {
+        match end {
+            Received::Nothing(GaveUp::Rests) if bytes.is_empty() && count > 0 => {
+                self.ask_what_it_waits_for()
+            }
+            Received::End | Received::Reset | Received::Nothing(GaveUp::Ended) => {
+                self.of_an_end()
+            }
+            other => self.restlessness(other),
+        }
+    }
+
+    /// It did not come to rest, if so.
+    fn restlessness(&self, end: Received) -> Option<Diagnosis> {
+        (end == Received::Nothing(GaveUp::Busy))
+            .then_some(Diagnosis::NeverRests { at_the_end: self.finished })
+    }
+
+    /// The program has ended, if so, and of what.
+    fn of_an_end(&self) -> Option<Diagnosis> {
+        // The end of the stream may be the first sign of it.
+        settle(&self.program);
+        self.company.as_ref()?.of_an_end(&self.program)
+    }
+
+    /// An experiment, once a check has failed: the server has said nothing, and waits. Does it
+    /// go on when the other clients are gone, when a newline comes, when our stream ends?
+    fn ask_what_it_waits_for(&mut self) -> Option<Diagnosis> {
+        let company = Arc::clone(self.company.as_ref()?);
+        self.timeline.does("checker", "tries what the program waits for");
+        if company.dismiss_others(&self.stream) && self.says_something() {
+            return Some(Diagnosis::OneAtATime);
+        }
+        if self.finished {
+            return None;
+        }
+        // Any byte more may be what it waits for, or two: then it is not the newline.
+        for _ in 0..2 {
+            self.send_if_it_can(b"x");
+            if self.says_something() {
+                return None;
+            }
+        }
+        self.send_if_it_can(b"\n");
+        if self.says_something() {
+            return Some(Diagnosis::WaitsForNewline);
+        }
+        self.finish_sending().ok()?;
+        self.says_something().then_some(Diagnosis::WaitsForEnd)
+    }
+
+    /// Whether bytes come before the program rests.
+    fn says_something(&mut self) -> bool {
+        let program = Arc::clone(&self.program);
+        let received = self.receive(&mut [0; 64], &mut Patience::for_silence(&program));
+        matches!(received, Ok(Received::Bytes(_)))
     }
 
     fn words(&self, got: Received) -> String {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use socket2::SockRef;
 
 use super::{LOOK, nothing, settle};
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::{GaveUp, Patience};
 use crate::subject::Subject;
 use crate::text::quoted;
@@ -75,6 +76,7 @@ impl Datagrams {
                 Ok((length, sender)) => {
                     buffer.truncate(length);
                     self.timeline.add(&self.name, What::Gets(Bytes::of(&buffer)));
+                    self.program.begins();
                     return Ok(Ok((buffer, sender)));
                 }
                 Err(error) => match error.kind() {
@@ -106,7 +108,25 @@ impl Datagrams {
     pub fn expect_any(&self) -> Outcome<(Vec<u8>, SocketAddr)> {
         match self.receive(&mut Patience::new(&self.program))? {
             Ok(datagram) => Ok(datagram),
-            Err(why) => fails("a datagram", nothing(why, &self.program)),
+            Err(why) => {
+                let got = nothing(why, &self.program);
+                fails_because("a datagram", got, self.diagnosis(why))
+            }
+        }
+    }
+
+    /// What explains that no datagram came.
+    fn diagnosis(&self, why: GaveUp) -> Option<Diagnosis> {
+        let words = self.program.last_words();
+        match why {
+            GaveUp::Ended if !self.program.has_begun() => {
+                Some(Diagnosis::did_not_start(self.program.ended(), words))
+            }
+            GaveUp::Ended => Diagnosis::of_words(words.as_deref()),
+            GaveUp::Busy => Some(Diagnosis::NeverRests { at_the_end: false }),
+            GaveUp::Rests | GaveUp::Late => {
+                (!self.program.has_begun()).then_some(Diagnosis::NeverBegins)
+            }
         }
     }
 

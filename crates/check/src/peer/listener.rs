@@ -8,7 +8,8 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use super::{Connection, LOOK};
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::Patience;
 use crate::subject::Subject;
 use crate::timeline::Timeline;
@@ -70,6 +71,7 @@ impl Listener {
         match self.wait(&mut patience)? {
             Some(stream) => {
                 self.accepted += 1;
+                program.begins();
                 let name = match self.accepted {
                     1 => "server".to_owned(),
                     number => format!("server {number}"),
@@ -77,10 +79,17 @@ impl Listener {
                 self.timeline.does(&name, format!("accepts {}", stream.peer_addr()?));
                 Connection::new(stream, &name, program, &self.timeline)
             }
-            None => fails(
-                format!("the program connects to {}", self.address()?),
-                program.condition(),
-            ),
+            None => {
+                let got = program.condition();
+                let diagnosis = match program.ended() {
+                    _ if self.accepted > 0 => None,
+                    None if program.is_over() => None,
+                    None => Some(Diagnosis::NeverBegins),
+                    ended => Some(Diagnosis::did_not_start(ended, program.last_words())),
+                };
+                let expected = format!("the program connects to {}", self.address()?);
+                fails_because(expected, got, diagnosis)
+            }
         }
     }
 

@@ -1,12 +1,14 @@
 //! The checker's side of a conversation: clients, servers and datagram sockets that send,
 //! and wait for what must come.
 
+mod company;
 mod connection;
 mod datagrams;
 mod listener;
 
 use std::time::Duration;
 
+pub(crate) use company::Company;
 pub use connection::Connection;
 pub use datagrams::Datagrams;
 pub use listener::Listener;
@@ -20,7 +22,9 @@ const LOOK: Duration = Duration::from_millis(2);
 fn nothing(why: GaveUp, program: &Subject) -> String {
     match why {
         GaveUp::Rests | GaveUp::Ended => format!("nothing; {}", program.condition()),
-        GaveUp::Late => format!("nothing for long; {}", program.condition()),
+        GaveUp::Busy | GaveUp::Late => {
+            format!("nothing for long; {}", program.condition())
+        }
     }
 }
 

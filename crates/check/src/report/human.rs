@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use crate::outcome::Stop;
 use crate::run::Judgement;
 use crate::task::{Check, Level, Task};
-use crate::timeline::{Entry, What};
+use crate::timeline::{Bytes, Entry, What};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -16,7 +16,7 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const DIM: Style = Style::new().dimmed();
 const WIDTH: usize = 80;
 
-/// Writes a report as the verdicts come.
+/// Writes a report as the judgements come.
 #[derive(Debug)]
 pub struct Human<W> {
     to: W,
@@ -30,62 +30,80 @@ impl<W: Write> Human<W> {
         Human { to, verbose, explained: false }
     }
 
-    /// One verdict.
+    /// One judgement.
     ///
     /// # Errors
     /// The output is closed or full.
-    pub fn tell(&mut self, verdict: &Judgement) -> io::Result<()> {
-        let Judgement { id, check, .. } = verdict;
+    pub fn tell(&mut self, judgement: &Judgement) -> io::Result<()> {
+        let Judgement { id, check, .. } = judgement;
         let level = check.level.word();
-        let (mark, style) = match &verdict.result {
+        let (mark, style) = match &judgement.result {
             Ok(()) => ("✓", GOOD),
             Err(Stop::Failed(_)) if check.level == Level::Should => ("!", WARN),
             Err(Stop::Failed(_)) => ("✗", BAD),
             Err(Stop::Skipped(_)) => ("-", DIM),
             Err(Stop::Broken(_) | Stop::Late(_)) => ("?", WARN),
         };
-        writeln!(
-            self.to,
-            "{style}{mark} {id}{style:#} {DIM}{level}{DIM:#} {}",
-            check.asks
-        )?;
-        match &verdict.result {
+        let head = format!("{mark} {id} {level} ");
+        let indent = head.chars().count();
+        for (number, line) in wrapped(check.asks, WIDTH - indent).iter().enumerate() {
+            match number {
+                0 => writeln!(
+                    self.to,
+                    "{style}{mark} {id}{style:#} {DIM}{level}{DIM:#} {line}"
+                )?,
+                _ => writeln!(self.to, "{:indent$}{line}", "")?,
+            }
+        }
+        match &judgement.result {
             Ok(()) => {
                 if self.verbose {
-                    self.timeline(&verdict.entries, usize::MAX)?;
+                    self.timeline(&judgement.entries, usize::MAX)?;
                 }
             }
-            Err(Stop::Failed(_)) => self.fails(verdict)?,
+            Err(Stop::Failed(_)) => self.failure(judgement)?,
             Err(Stop::Skipped(why)) => self.row("skipped", why)?,
             Err(Stop::Late(why)) => {
-                self.row("late", why)?;
-                self.row("", "that is no fault of your program; run it again later")?;
+                self.row("too late", why)?;
+                self.row("", "your program is not at fault; run it again later")?;
             }
             Err(Stop::Broken(why)) => {
                 self.row("broken", &format!("the checker itself failed: {why}"))?;
-                self.row("", "that is no fault of your program; please report it")?;
+                self.row("", "your program is not at fault; please report this")?;
             }
         }
         Ok(())
     }
 
-    fn fails(&mut self, verdict: &Judgement) -> io::Result<()> {
-        let Some(fault) = verdict.finding() else { return Ok(()) };
+    fn failure(&mut self, judgement: &Judgement) -> io::Result<()> {
+        let Some(finding) = judgement.finding() else { return Ok(()) };
+        if let Some(limit) = finding.limit() {
+            self.row("limit hit", limit)?;
+        }
+        if let Some(earlier) = &judgement.follows
+            && !self.verbose
+        {
+            return self
+                .row("follows", &format!("from {earlier}: it has the same cause"));
+        }
         if self.explained && !self.verbose {
-            return self.row("got", &fault.got);
+            return self.row("got", &finding.got);
         }
         self.explained = true;
-        self.row("expected", &fault.expected)?;
-        self.row("got", &fault.got)?;
-        if let Some(condition) = &verdict.condition
-            && !fault.got.contains(condition.as_str())
+        self.row("expected", &finding.expected)?;
+        self.row("got", &finding.got)?;
+        if let Some(condition) = &judgement.condition
+            && !finding.got.contains(condition.as_str())
         {
             self.row("then", condition)?;
         }
-        self.row("likely cause", verdict.check.cause)?;
-        self.row("read", verdict.check.page)?;
-        writeln!(self.to, "  what happened")?;
-        self.timeline(&verdict.entries, if self.verbose { usize::MAX } else { 24 })?;
+        self.row("likely cause", &judgement.cause().unwrap_or_default())?;
+        self.row("read", judgement.check.page)?;
+        if !judgement.entries.is_empty() {
+            writeln!(self.to, "  what happened")?;
+            let most = if self.verbose { usize::MAX } else { 24 };
+            self.timeline(&judgement.entries, most)?;
+        }
         writeln!(self.to)
     }
 
@@ -97,13 +115,30 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
+    /// A paragraph of its own.
+    ///
+    /// # Errors
+    /// The output is closed or full.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        for line in text.lines().flat_map(|line| wrapped(line, WIDTH)) {
+            writeln!(self.to, "{line}")?;
+        }
+        Ok(())
+    }
+
     fn timeline(&mut self, entries: &[Entry], most: usize) -> io::Result<()> {
         let shown = |entry: &Entry| {
+            let pieces = |bytes: &Bytes| match bytes.pieces {
+                1 => String::new(),
+                pieces => format!(", in {pieces} pieces"),
+            };
             let at = Duration::from_micros(entry.at_us).as_secs_f64() * 1000.0;
             let what = match &entry.what {
                 What::Does { text } => text.clone(),
-                What::Sends(bytes) => sent("→", &bytes.text, bytes.length),
-                What::Gets(bytes) => sent("←", &bytes.text, bytes.length),
+                What::Sends(bytes) => {
+                    sent("→", &bytes.text, bytes.length, &pieces(bytes))
+                }
+                What::Gets(bytes) => sent("←", &bytes.text, bytes.length, ""),
                 What::Prints { stream, text } => format!("{stream}: {}", cut(text)),
             };
             format!("  {DIM}{at:>8.1} ms{DIM:#}  {:<9} {what}", entry.who)
@@ -129,38 +164,39 @@ impl<W: Write> Human<W> {
     ///
     /// # Errors
     /// The output is closed or full.
-    pub fn drawing(&mut self, verdict: Option<&Judgement>) -> io::Result<()> {
-        let Some(verdict) = verdict else {
+    pub fn drawing(&mut self, judgement: Option<&Judgement>) -> io::Result<()> {
+        let Some(judgement) = judgement else {
             return writeln!(self.to, "No check failed; --only ID names one to draw.");
         };
-        let got = match &verdict.result {
+        let got = match &judgement.result {
             Ok(()) => "it passed".to_owned(),
-            Err(Stop::Failed(fault)) => format!("got {}", fault.got),
+            Err(Stop::Failed(finding)) => format!("got {}", finding.got),
             Err(Stop::Skipped(why) | Stop::Broken(why) | Stop::Late(why)) => why.clone(),
         };
-        writeln!(self.to, "\n{} once more, drawn: {got}", verdict.id)?;
-        for drawing in &verdict.drawings {
+        writeln!(self.to, "\n{} once more, drawn: {got}", judgement.id)?;
+        for drawing in &judgement.drawings {
             writeln!(self.to, "\n{}", drawing.trim_end())?;
         }
         Ok(())
     }
 
-    /// The last line: how many of what.
+    /// The last line: how many of what, of so many checks that were asked for.
     ///
     /// # Errors
     /// The output is closed or full.
     pub fn sum(
         &mut self,
         task: &Task,
-        verdicts: &[Judgement],
+        judged: &[Judgement],
+        asked: usize,
         network: &str,
         elapsed: Duration,
     ) -> io::Result<()> {
         let count = |counts: fn(&Judgement) -> bool| {
-            verdicts.iter().filter(|verdict| counts(verdict)).count()
+            judged.iter().filter(|judgement| counts(judgement)).count()
         };
         let passed = count(Judgement::passed);
-        let mut parts = vec![format!("{passed} of {} passed", verdicts.len())];
+        let mut parts = vec![format!("{passed} of {asked} passed")];
         let mut part = |number: usize, words: &str| {
             if number > 0 {
                 parts.push(format!("{number} {words}"));
@@ -169,28 +205,25 @@ impl<W: Write> Human<W> {
         part(count(|it| it.failed(false)), "MUST failed");
         part(count(|it| it.failed(true) && !it.failed(false)), "SHOULD failed");
         part(count(|it| matches!(it.result, Err(Stop::Skipped(_)))), "skipped");
-        part(
-            count(|it| matches!(it.result, Err(Stop::Broken(_) | Stop::Late(_)))),
-            "could not be judged",
-        );
+        part(count(Judgement::is_broken), "could not be judged");
+        part(asked - judged.len(), "not run");
         let seconds = elapsed.as_secs_f64();
-        writeln!(
-            self.to,
+        self.say(&format!(
             "{}: {}; {seconds:.2} s, {network}",
             task.name,
             parts.join(", ")
-        )
+        ))
     }
 }
 
-fn sent(arrow: &str, text: &str, length: usize) -> String {
+fn sent(arrow: &str, text: &str, length: usize, pieces: &str) -> String {
     let plural = if length == 1 { "byte" } else { "bytes" };
-    format!("{arrow} \"{}\" ({length} {plural})", cut(text))
+    format!("{arrow} \"{}\" ({length} {plural}{pieces})", cut(text))
 }
 
-/// At most 56 letters of a text that is escaped already.
+/// At most 30 letters of a text that is escaped already.
 fn cut(text: &str) -> String {
-    const MOST: usize = 56;
+    const MOST: usize = 30;
     match text.char_indices().nth(MOST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
@@ -230,7 +263,14 @@ pub fn list(to: &mut dyn Write, tasks: &[Task]) -> io::Result<()> {
         )?;
         for (number, Check { level, asks, .. }) in task.checks.iter().enumerate() {
             let id = format!("{}/{}", task.name, number + 1);
-            writeln!(to, "  {id:<24} {:<6} {asks}", level.word())?;
+            let head = format!("  {id:<14} {:<6} ", level.word());
+            let indent = head.chars().count();
+            for (line, text) in wrapped(asks, WIDTH - indent).iter().enumerate() {
+                match line {
+                    0 => writeln!(to, "{head}{text}")?,
+                    _ => writeln!(to, "{:indent$}{text}", "")?,
+                }
+            }
         }
     }
     Ok(())
@@ -249,6 +289,6 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_letter() {
-        assert_eq!(cut(&"é".repeat(57)), format!("{}…", "é".repeat(56)));
+        assert_eq!(cut(&"é".repeat(31)), format!("{}…", "é".repeat(30)));
     }
 }

@@ -1,108 +1,103 @@
-//! The report for programs, in JSON.
-//!
-//! The fields `version`, `status`, `message` and `tests` with `name`, `status`, `message`,
-//! `output` and `test_code` are those of the [Exercism test-runner interface], version 2,
-//! so that what reads that can read this. The others are ours, and `format` is their
-//! version: it grows when one of them changes its meaning, not when one is added.
-//!
-//! [Exercism test-runner interface]: https://exercism.org/docs/building/tooling/test-runners/interface
+//! The report for programs, in JSON: one object, written as the checks are judged, so that a
+//! run that is cut short leaves what is known. `format` is the version of its fields: it
+//! grows when one of them changes its meaning, not when one is added.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::{message, printed};
 use crate::outcome::{Finding, Stop};
 use crate::run::Judgement;
 use crate::task::Task;
 use crate::timeline::Entry;
 
-/// The version of the fields that are ours.
+/// The version of the fields.
 const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
-struct Report<'a> {
-    version: u32,
-    format: u32,
-    /// `pass`, `fail`, or `error` where the checker failed.
-    status: &'static str,
-    message: Option<String>,
-    task: &'a str,
-    lesson: u32,
-    tests: Vec<Test<'a>>,
-}
-
-#[derive(Serialize)]
 struct Test<'a> {
-    name: &'a str,
-    /// `pass`, `fail`, `error` or `skip`.
-    status: &'static str,
-    message: Option<String>,
-    /// What the program printed.
-    output: Option<String>,
-    test_code: &'a str,
     id: &'a str,
+    /// What is asked.
+    name: &'a str,
     /// `MUST` or `SHOULD`.
     level: &'static str,
+    /// `pass`, `fail`, `skip`, or `error` where the checker failed.
+    status: &'static str,
+    message: Option<String>,
+    /// The limit that the program hit.
+    limit: Option<&'a str>,
     #[serde(flatten)]
-    fault: Option<&'a Finding>,
-    cause: Option<&'a str>,
+    finding: Option<&'a Finding>,
+    /// A short name of what explains the failure, where an observation does.
+    diagnosis: Option<&'static str>,
+    cause: Option<String>,
+    /// The earlier check that failed for the same reason.
+    follows: Option<&'a str>,
     page: &'a str,
     duration_ms: u64,
+    /// What the program printed.
+    output: Option<String>,
     timeline: &'a [Entry],
 }
 
-pub(super) fn write(
-    to: &mut dyn Write,
-    task: &Task,
-    verdicts: &[Judgement],
-    strict: bool,
-) -> io::Result<()> {
-    let broken = verdicts.iter().find_map(|verdict| match &verdict.result {
-        Err(Stop::Broken(why) | Stop::Late(why)) => {
-            Some(format!("{}: {why}", verdict.id))
-        }
-        _ => None,
-    });
-    let status = match &broken {
-        Some(_) => "error",
-        None if verdicts.iter().any(|verdict| verdict.failed(strict)) => "fail",
-        None => "pass",
-    };
-    let report = Report {
-        version: 2,
-        format: FORMAT,
-        status,
-        message: broken,
-        task: task.name,
-        lesson: task.lesson,
-        tests: verdicts.iter().map(test).collect(),
-    };
-    serde_json::to_writer_pretty(&mut *to, &report)?;
-    writeln!(to)
+pub(super) fn begin(to: &mut dyn Write, task: &Task) -> io::Result<()> {
+    let name = serde_json::to_string(task.name)?;
+    let lesson = task.lesson;
+    write!(to, "{{\n\"format\": {FORMAT},\n\"task\": {name},\n\"lesson\": {lesson},\n")?;
+    write!(to, "\"tests\": [")
 }
 
-fn test(verdict: &Judgement) -> Test<'_> {
-    let (status, message) = match &verdict.result {
-        Ok(()) => ("pass", None),
-        Err(Stop::Failed(Finding { expected, got })) => {
-            ("fail", Some(format!("expected: {expected}\ngot: {got}")))
-        }
-        Err(Stop::Skipped(why)) => ("skip", Some(why.clone())),
-        Err(Stop::Broken(why) | Stop::Late(why)) => ("error", Some(why.clone())),
+pub(super) fn tell(
+    to: &mut dyn Write,
+    number: usize,
+    judgement: &Judgement,
+) -> io::Result<()> {
+    write!(to, "{}", if number == 1 { "\n" } else { ",\n" })?;
+    serde_json::to_writer(&mut *to, &test(judgement))?;
+    to.flush()
+}
+
+pub(super) fn end(
+    to: &mut dyn Write,
+    judged: &[Judgement],
+    strict: bool,
+) -> io::Result<()> {
+    let broken = judged.iter().find(|judgement| judgement.is_broken());
+    let status = match &broken {
+        Some(_) => "error",
+        None if judged.iter().any(|judgement| judgement.failed(strict)) => "fail",
+        None => "pass",
     };
-    let printed = super::junit::printed(&verdict.entries);
+    let first = broken.or(judged.iter().find(|judgement| judgement.failed(strict)));
+    let words = first.map(|it| format!("{}: {}", it.id, message(it).unwrap_or_default()));
+    let words = serde_json::to_string(&words)?;
+    writeln!(to, "\n],\n\"status\": \"{status}\",\n\"message\": {words}\n}}")
+}
+
+fn test(judgement: &Judgement) -> Test<'_> {
+    let status = match &judgement.result {
+        Ok(()) => "pass",
+        Err(Stop::Failed(_)) => "fail",
+        Err(Stop::Skipped(_)) => "skip",
+        Err(Stop::Broken(_) | Stop::Late(_)) => "error",
+    };
+    let output = printed(&judgement.entries);
+    let finding = judgement.finding();
     Test {
-        name: verdict.check.asks,
+        id: &judgement.id,
+        name: judgement.check.asks,
+        level: judgement.check.level.word(),
         status,
-        message,
-        output: (!printed.is_empty()).then_some(printed),
-        test_code: verdict.check.asks,
-        id: &verdict.id,
-        level: verdict.check.level.word(),
-        fault: verdict.finding(),
-        cause: verdict.finding().map(|_| verdict.check.cause),
-        page: verdict.check.page,
-        duration_ms: u64::try_from(verdict.elapsed.as_millis()).unwrap_or(u64::MAX),
-        timeline: &verdict.entries,
+        message: message(judgement),
+        limit: finding.and_then(Finding::limit),
+        finding,
+        diagnosis: finding.and_then(|it| it.diagnosis.as_ref()).map(|it| it.name()),
+        cause: judgement.cause(),
+        follows: judgement.follows.as_deref(),
+        page: judgement.check.page,
+        duration_ms: u64::try_from(judgement.elapsed.as_millis()).unwrap_or(u64::MAX),
+        output: (!output.is_empty()).then_some(output),
+        timeline: &judgement.entries,
     }
 }

@@ -1,4 +1,5 @@
-//! The report in the Test Anything Protocol, version 14 (<https://testanything.org>).
+//! The report in the Test Anything Protocol, version 13 (<https://testanything.org>), a line as
+//! soon as a check is judged: it is what `prove` of the Perl distributions reads.
 
 use std::io::{self, Write};
 
@@ -6,41 +7,54 @@ use crate::outcome::Stop;
 use crate::run::Judgement;
 use crate::task::Task;
 
-pub(super) fn write(
+pub(super) fn begin(to: &mut dyn Write, task: &Task, count: usize) -> io::Result<()> {
+    writeln!(to, "TAP version 13")?;
+    writeln!(to, "1..{count}")?;
+    writeln!(to, "# {}: {}", task.name, task.title())
+}
+
+pub(super) fn tell(
     to: &mut dyn Write,
-    task: &Task,
-    verdicts: &[Judgement],
+    number: usize,
+    judgement: &Judgement,
     strict: bool,
 ) -> io::Result<()> {
-    writeln!(to, "TAP version 14")?;
-    writeln!(to, "# {}: {}", task.name, task.title())?;
-    writeln!(to, "1..{}", verdicts.len())?;
-    for (number, verdict) in verdicts.iter().enumerate() {
-        let word = if verdict.passed() { "ok" } else { "not ok" };
-        // A `#` would begin a directive.
-        let asks = verdict.check.asks.replace('#', "\\#");
-        write!(to, "{word} {} - {} {asks}", number + 1, verdict.id)?;
-        match &verdict.result {
-            Err(Stop::Skipped(why)) => writeln!(to, " # SKIP {why}")?,
-            // A failed TODO does not fail the run.
-            Err(Stop::Failed(_)) if !verdict.failed(strict) => {
-                writeln!(to, " # TODO SHOULD")?
-            }
-            _ => writeln!(to)?,
+    let word = match judgement.result {
+        Ok(()) | Err(Stop::Skipped(_)) => "ok",
+        Err(_) => "not ok",
+    };
+    // A `#` would begin a directive.
+    let asks = judgement.check.asks.replace('#', "\\#");
+    write!(to, "{word} {number} - {} {asks}", judgement.id)?;
+    match &judgement.result {
+        Err(Stop::Skipped(why)) => writeln!(to, " # SKIP {why}")?,
+        // A failed TODO does not fail the run.
+        Err(Stop::Failed(_)) if !judgement.failed(strict) => {
+            writeln!(to, " # TODO SHOULD")?
         }
-        let fields = match &verdict.result {
-            Err(Stop::Failed(fault)) => vec![
-                ("severity", verdict.check.level.word()),
-                ("expected", &fault.expected),
-                ("got", &fault.got),
-                ("likely cause", verdict.check.cause),
-                ("read", verdict.check.page),
-            ],
-            Err(Stop::Broken(why) | Stop::Late(why)) => {
-                vec![("severity", "checker"), ("message", why)]
-            }
-            _ => continue,
-        };
+        _ => writeln!(to)?,
+    }
+    let cause = judgement.cause().unwrap_or_default();
+    let fields = match &judgement.result {
+        Err(Stop::Failed(finding)) => {
+            let mut fields = Vec::new();
+            fields.extend(finding.limit().map(|limit| ("limit hit", limit)));
+            fields.extend([
+                ("severity", judgement.check.level.word()),
+                ("expected", &finding.expected),
+                ("got", &finding.got),
+                ("likely cause", &cause),
+                ("read", judgement.check.page),
+            ]);
+            fields.extend(judgement.follows.as_deref().map(|id| ("follows", id)));
+            fields
+        }
+        Err(Stop::Broken(why) | Stop::Late(why)) => {
+            vec![("severity", "checker"), ("message", why)]
+        }
+        _ => Vec::new(),
+    };
+    if !fields.is_empty() {
         writeln!(to, "  ---")?;
         for (name, value) in fields {
             // A JSON string is a YAML string, on one line.
@@ -49,5 +63,5 @@ pub(super) fn write(
         }
         writeln!(to, "  ...")?;
     }
-    Ok(())
+    to.flush()
 }

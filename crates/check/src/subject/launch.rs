@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use netlab::fence::Notice;
 use netlab::process;
@@ -15,8 +17,9 @@ use netlab::process;
 use super::limits::Allowance;
 use super::output::{follow, listen};
 use super::{Shared, State, Subject};
+use crate::diagnosis::Diagnosis;
 use crate::drawing::Drawing;
-use crate::outcome::{Outcome, Stop, fails};
+use crate::outcome::{Outcome, Stop, fails_because};
 use crate::timeline::Timeline;
 
 /// How to start the program.
@@ -32,8 +35,49 @@ pub struct Recipe {
     pub pass: Vec<String>,
     /// Whether the kernel gives namespaces.
     pub namespaces: bool,
-    /// The program `flow`, where what this one does shall be drawn.
+    /// The program `flow`, if what this one does is to be drawn.
     pub flow: Option<PathBuf>,
+    /// What the checks of one run know in common.
+    pub shared: Arc<Run>,
+}
+
+/// What the checks of one run, which start the same program, know in common.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// How long the program took to start, the slowest time so far, in milliseconds; 0 while
+    /// it is not known.
+    slowest_start_ms: AtomicU64,
+    /// Nobody waits for the checks that still run.
+    cancelled: AtomicBool,
+}
+
+impl Run {
+    /// The program has begun with its task so long after its start.
+    pub(super) fn begun_after(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.slowest_start_ms.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    /// How long a program that was started, and rests, may still be about to begin: behind a
+    /// lock of its build tool, for one. Much shorter once it is known how long it takes.
+    pub(super) fn may_take(&self) -> Duration {
+        const AT_FIRST: Duration = Duration::from_millis(6500);
+        const AT_LEAST: Duration = Duration::from_millis(500);
+        match self.slowest_start_ms.load(Ordering::Relaxed) {
+            0 => AT_FIRST,
+            ms => (AT_LEAST + 5 * Duration::from_millis(ms)).min(AT_FIRST),
+        }
+    }
+
+    /// Ends what still runs, for nobody waits for it.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits for what still runs.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
 }
 
 /// The variables that a program finds its language and its home by. All others, among which
@@ -101,7 +145,7 @@ impl Subject {
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
             timeline: timeline.clone(),
-            output_bytes: allowance.output_bytes,
+            allowance,
             streams: copies(&child)?,
         });
         listen("stdout", child.stdout.take(), &shared);
@@ -113,6 +157,9 @@ impl Subject {
             pid: guard,
             namespaces: recipe.namespaces,
             shared,
+            run: Arc::clone(&recipe.shared),
+            started: Instant::now(),
+            begun: AtomicBool::new(false),
             address: Mutex::new(None),
             drawing: Mutex::new(None),
         };
@@ -173,10 +220,9 @@ fn is_started(first: Option<Notice>, recipe: &Recipe) -> Outcome {
             let program = recipe.command.first().map(|it| it.as_encoded_bytes());
             let program = common::Escaped(program.unwrap_or_default());
             let reason = reason(errno);
-            fails(
-                "the program starts",
-                format!("start {program}: {reason}; is it there, and executable?"),
-            )
+            let got = format!("start {program}: {reason}; is it there, and executable?");
+            let diagnosis = Diagnosis::DidNotStart(got.clone(), None);
+            fails_because("the program starts", got, Some(diagnosis))
         }
         Some(Notice::Refused(errno)) => Err(Stop::Broken(format!(
             "take namespaces for the program: {}; try --network host",

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use netlab::fence;
 use netlab::process;
 
-use super::Subject;
+use super::{Subject, proc};
 
 /// What a program under test may use during one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// For each process, from the kernel.
     pub each: fence::ProcessLimits,
-    /// Bytes in memory of all its processes together.
+    /// Bytes in memory of all its processes together (the proportional set size), and in
+    /// files in memory that they hold.
     pub resident_bytes: u64,
-    /// Bytes that it may print.
+    /// Bytes that it may print, on each of its two streams.
     pub output_bytes: usize,
-    /// How long it may run.
+    /// How long it may run. The time in which it waits for a processor does not count.
     pub time: Duration,
 }
 
@@ -33,40 +34,47 @@ impl Default for Allowance {
                 file_bytes: 64 << 20,
             },
             resident_bytes: 1 << 30,
-            output_bytes: 1 << 20,
+            output_bytes: 64 << 20,
             time: Duration::from_secs(20),
         }
     }
 }
 
+/// How often a program is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// Every so many looks the costly questions are asked too.
+const RARELY: u32 = 5;
+
 impl Subject {
-    /// Stops it where it uses more than the kernel's limits hold, on a thread of its own.
-    pub(super) fn watch(&self, limits: Allowance) {
-        /// How often it is looked at.
-        const LOOK: Duration = Duration::from_millis(20);
+    /// Stops it when it uses more than the kernel's limits hold, on a thread of its own.
+    pub(super) fn watch(&self, allowance: Allowance) {
         let shared = Arc::clone(&self.shared);
-        let keeper = self.keeper;
+        let (keeper, run) = (self.keeper, Arc::clone(&self.run));
         thread::spawn(move || {
-            let until = Instant::now() + limits.time;
-            loop {
+            let began = Instant::now();
+            for look in 0_u32.. {
                 let state = shared.lock();
                 let wait = shared.changed.wait_timeout_while(state, LOOK, |s| !s.over);
                 let state = wait.unwrap_or_else(PoisonError::into_inner).0;
                 if state.over {
                     return;
                 }
-                let printed = state.stdout.len() + state.stderr.len();
+                let printed = state.printed.into_iter().max().unwrap_or_default();
                 drop(state);
-                let why = if printed > limits.output_bytes {
-                    Some(format!("it printed more than {} bytes", limits.output_bytes))
-                } else if Instant::now() > until {
-                    Some(format!("it still ran after {} s", limits.time.as_secs()))
+                let family = process::family(keeper);
+                let why = if run.is_cancelled() {
+                    Some("the run is over".to_owned())
+                } else if printed > allowance.output_bytes {
+                    let kibibytes = allowance.output_bytes >> 10;
+                    Some(format!("it printed more than {kibibytes} KiB (--output)"))
                 } else {
-                    too_much(keeper, limits)
+                    let rarely = look % RARELY == 0;
+                    too_long(began, &family[1..], allowance)
+                        .or_else(|| too_much(&family[1..], allowance, rarely))
                 };
                 if let Some(why) = why {
+                    shared.limit(why);
                     // The process that holds the namespace dies, and with it all in it.
-                    shared.change(|state| state.stopped = Some(why));
                     process::kill(keeper);
                     return;
                 }
@@ -75,13 +83,36 @@ impl Subject {
     }
 }
 
-fn too_much(keeper: u32, limits: Allowance) -> Option<String> {
-    let family = process::family(keeper);
-    let threads: usize = family.iter().skip(1).map(|pid| process::threads(*pid)).sum();
-    if threads as u64 > limits.each.processes {
-        return Some(format!("it made more than {} processes", limits.each.processes));
+/// Whether it has had its time, or one of its processes its time on a processor.
+fn too_long(began: Instant, family: &[u32], allowance: Allowance) -> Option<String> {
+    let cpu_s = allowance.each.cpu_s;
+    let most = Duration::from_secs(cpu_s);
+    if family.iter().any(|pid| proc::processor_time(*pid) >= most) {
+        return Some(limit_of_processor_time(cpu_s));
     }
-    let bytes: u64 = family.iter().skip(1).map(|pid| process::resident_bytes(*pid)).sum();
-    let mebibytes = limits.resident_bytes >> 20;
-    (bytes > limits.resident_bytes).then(|| format!("it used more than {mebibytes} MiB"))
+    let elapsed = began.elapsed();
+    let time = allowance.time;
+    // The question is asked of the kernel only when it matters.
+    (elapsed > time && elapsed - proc::waited_for_processor(family).min(5 * time) > time)
+        .then(|| format!("it still ran after {} s (--time)", time.as_secs()))
+}
+
+/// The words for a process that the kernel, or the checker, ended for its processor time.
+pub(super) fn limit_of_processor_time(cpu_s: u64) -> String {
+    format!("a process used {cpu_s} s of processor time")
+}
+
+fn too_much(family: &[u32], allowance: Allowance, rarely: bool) -> Option<String> {
+    let threads: usize = family.iter().map(|pid| process::threads(*pid)).sum();
+    let most = allowance.each.processes;
+    if threads as u64 > most {
+        return Some(format!("it made more than {most} processes (--processes)"));
+    }
+    let resident: u64 = family.iter().map(|pid| process::resident_bytes(*pid)).sum();
+    let most = allowance.resident_bytes;
+    // Pages that processes share are counted again and again in the quick sum.
+    let used = if resident > most { proc::memory_bytes(family) } else { 0 };
+    let files = if rarely { proc::memfd_bytes(family) } else { 0 };
+    (used + files > most)
+        .then(|| format!("it used more than {} MiB (--memory)", most >> 20))
 }

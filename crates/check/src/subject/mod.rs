@@ -5,19 +5,23 @@ mod exit;
 mod launch;
 mod limits;
 mod output;
+mod proc;
+mod words;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use netlab::process::{self, Signal};
 use netlab::sockets::{self, Transport};
 
 pub use exit::Exit;
 pub(crate) use exit::signal_name;
-pub use launch::Recipe;
+pub use launch::{Recipe, Run};
 pub use limits::Allowance;
 
 use crate::drawing::Drawing;
@@ -32,6 +36,10 @@ pub struct Subject {
     pid: u32,
     namespaces: bool,
     shared: Arc<Shared>,
+    run: Arc<Run>,
+    started: Instant,
+    /// It has begun with its task: it listened, or connected, or sent something.
+    begun: AtomicBool,
     /// Where it waits, once that is known.
     address: Mutex<Option<SocketAddr>>,
     drawing: Mutex<Option<Drawing>>,
@@ -42,7 +50,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     timeline: Timeline,
-    output_bytes: usize,
+    allowance: Allowance,
     /// Its output streams, to see what the threads that read them have not read yet.
     streams: Vec<OwnedFd>,
 }
@@ -52,10 +60,16 @@ struct State {
     ended: Option<Exit>,
     /// Nothing more will be told of its end.
     told: bool,
-    /// Why it was stopped by us, if so.
+    /// The limit for which it was stopped, if it was.
     stopped: Option<String>,
+    /// It is being ended because its check is over.
+    dismissed: bool,
+    /// What it printed on standard output, or the beginning of it.
     stdout: Vec<u8>,
+    /// What it printed on standard error, or the beginning and the end of it.
     stderr: Vec<u8>,
+    /// Bytes that it printed on standard output and on standard error.
+    printed: [usize; 2],
     /// Threads that still hear from it: what it prints, and its end.
     hearing: u8,
     over: bool,
@@ -69,6 +83,12 @@ impl Shared {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
         self.changed.notify_all();
+    }
+
+    /// The program hit this limit, and is stopped for it.
+    fn limit(&self, why: String) {
+        self.timeline.does("checker", format!("stops the program: {why}"));
+        self.change(|state| state.stopped = state.stopped.take().or(Some(why)));
     }
 }
 
@@ -86,7 +106,7 @@ impl Subject {
                 || process::sleeps(pid) == Some(true)
                 || process::is_stopped(pid)
         };
-        self.is_heard() && process::family(self.keeper).into_iter().skip(1).all(rests)
+        self.is_heard() && self.family().into_iter().all(rests)
     }
 
     /// Whether all that it has printed, and its end, is known here. On a busy machine the
@@ -108,14 +128,32 @@ impl Subject {
         state.ended.is_some() || state.stopped.is_some()
     }
 
-    /// Why it was stopped by the checker, if it was.
+    /// The limit that it hit and was stopped for, if it did.
     pub fn stopped(&self) -> Option<String> {
         self.shared.lock().stopped.clone()
     }
 
-    /// Whether all its threads are stopped by a signal.
+    /// Whether all threads of all its processes are stopped by a signal.
     pub(crate) fn is_frozen(&self) -> bool {
-        process::family(self.pid).into_iter().all(process::is_stopped)
+        self.family()
+            .into_iter()
+            .all(|it| process::is_stopped(it) || process::has_ended(it))
+    }
+
+    /// Its processes, in whatever session or group.
+    fn family(&self) -> Vec<u32> {
+        process::family(self.keeper).into_iter().skip(1).collect()
+    }
+
+    /// The processor time that it has used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        proc::processor_time_of_all(&self.family())
+    }
+
+    /// Its threads, in all processes, and the processes that have ended and that it has not
+    /// waited for (zombies).
+    pub(crate) fn threads(&self) -> usize {
+        self.family().into_iter().map(|pid| process::threads(pid).max(1)).sum()
     }
 
     /// Whether `flow` draws it.
@@ -123,26 +161,75 @@ impl Subject {
         self.drawing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Signals the program itself, as `kill` and Ctrl-C do.
+    /// Signals the program. `SIGTERM` and `SIGINT` go to the group that it leads, as `kill`
+    /// and Ctrl-C send them; the others to every process of it, wherever that went: a helper
+    /// in a session of its own stops and dies with the rest.
     pub fn signal(&self, signal: Signal) {
-        let name = match signal {
-            Signal::Interrupt => "SIGINT",
-            Signal::Terminate => "SIGTERM",
-            Signal::Kill => "SIGKILL",
-            Signal::Stop => "SIGSTOP",
-            Signal::Continue => "SIGCONT",
+        let (name, number) = match signal {
+            Signal::Interrupt => ("SIGINT", 2),
+            Signal::Terminate => ("SIGTERM", 15),
+            Signal::Kill => ("SIGKILL", 9),
+            Signal::Stop => ("SIGSTOP", 19),
+            Signal::Continue => ("SIGCONT", 18),
         };
         self.shared.timeline.does("program", format!("gets {name}"));
+        if self.shared.lock().stopped.is_some() {
+            return;
+        }
         // Its id, and that of the group it leads, is its own as long as its keeper lives,
         // which does not reap it.
-        if self.shared.lock().stopped.is_none() {
-            process::signal_group(self.pid, signal);
+        match signal {
+            Signal::Interrupt | Signal::Terminate => {
+                let wrapped = self.behind_a_wrapper(number);
+                process::signal_group(self.pid, signal);
+                if let Some(program) = wrapped {
+                    process::signal(program, signal);
+                }
+            }
+            Signal::Kill => {
+                // Stopped first, so that none starts another meanwhile.
+                self.signal_all(Signal::Stop);
+                self.signal_all(Signal::Kill);
+            }
+            Signal::Stop | Signal::Continue => self.signal_all(signal),
         }
+    }
+
+    /// Signals every process of the program.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        self.family().into_iter().for_each(|pid| process::signal(pid, signal));
+    }
+
+    /// The program itself, where the command is a wrapper that put it into a session of its
+    /// own and would not pass this signal on (`setsid --wait`).
+    fn behind_a_wrapper(&self, signal: u32) -> Option<u32> {
+        let family = self.family();
+        let [wrapper, program, ..] = family[..] else { return None };
+        let own_group = proc::group(program) != proc::group(wrapper);
+        (wrapper == self.pid && own_group && !proc::catches(wrapper, signal))
+            .then_some(program)
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
         self.signal(Signal::Continue);
+    }
+
+    /// It has begun with its task.
+    pub(crate) fn begins(&self) {
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            self.run.begun_after(self.started.elapsed());
+        }
+    }
+
+    /// Whether it has begun with its task.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// How long it may rest, and still be about to begin with its task.
+    pub(crate) fn may_take(&self) -> Duration {
+        if self.has_begun() { Duration::ZERO } else { self.run.may_take() }
     }
 
     /// Where it waits for TCP clients, or for datagrams.
@@ -151,8 +238,14 @@ impl Subject {
         all.filter(|(found, _)| *found == transport).map(|(_, address)| address).collect()
     }
 
+    /// Everywhere it waits for somebody.
+    pub(crate) fn waits(&self) -> Vec<(Transport, SocketAddr)> {
+        sockets::family_waits(self.keeper)
+    }
+
     /// Remembers and gives the address under which clients find it.
     pub(crate) fn found_at(&self, address: SocketAddr) {
+        self.begins();
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
@@ -184,14 +277,12 @@ impl Subject {
 
     /// What can be said about the program now, for a report.
     pub fn condition(&self) -> String {
+        self.come_to_rest();
+        let words =
+            self.last_words().map_or(String::new(), |it| format!("; it says: {it}"));
         let state = self.shared.lock();
-        let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
-        let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
-        let words = last.map_or(String::new(), |line| {
-            format!("; its last words: {}", common::Escaped(line.trim().as_bytes()))
-        });
         if let Some(why) = &state.stopped {
-            return format!("the program was stopped: {why}");
+            return format!("the checker stopped the program: {why}");
         }
         if let Some(ended) = state.ended {
             return format!("the program has ended: {ended}{words}");
@@ -201,10 +292,31 @@ impl Subject {
         format!("the program still runs, and {doing}{words}")
     }
 
-    /// Bytes that all its processes have in memory.
-    pub fn resident_bytes(&self) -> u64 {
-        let all = process::family(self.keeper).into_iter().skip(1);
-        all.map(process::resident_bytes).sum()
+    /// Gives a program that is about to end, or to wait, a moment for it: what is said about
+    /// it then does not depend on who of us is quicker.
+    fn come_to_rest(&self) {
+        const MOMENT: Duration = Duration::from_millis(300);
+        let until = Instant::now() + MOMENT;
+        while !self.is_over() && !self.rests() && Instant::now() < until {
+            thread::park_timeout(Duration::from_millis(2));
+        }
+        if self.ended().is_some() {
+            self.hear_out();
+        }
+    }
+
+    /// The message in what it printed on standard error, if there is one: of a Python
+    /// traceback the last line, of a Rust panic the reason.
+    pub fn last_words(&self) -> Option<String> {
+        if self.ended().is_some() {
+            self.hear_out();
+        }
+        words::message(&String::from_utf8_lossy(&self.shared.lock().stderr))
+    }
+
+    /// Bytes that all its processes have in memory. What several of them share counts once.
+    pub fn memory_bytes(&self) -> u64 {
+        proc::memory_bytes(&self.family())
     }
 
     /// Ends it and all that it started; returns when they are gone and what they printed is
@@ -212,6 +324,11 @@ impl Subject {
     pub fn stop(&self) {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut child) = child else { return };
+        if self.is_drawn() {
+            // A program that is about to end by itself is drawn to its end.
+            self.come_to_rest();
+        }
+        self.shared.change(|state| state.dismissed = true);
         if self.namespaces {
             // The guard and the keeper are one group. The keeper's end is complete when all
             // in its namespace are gone; an orphan, it falls to this process.

@@ -1,4 +1,4 @@
-//! Echoes messages that begin with their length, as long as each comes alone and whole. Mend
+//! Echoes messages that begin with their length, as long as each comes alone and whole. Fix
 //! that.
 
 use std::io::{self, Read, Write};

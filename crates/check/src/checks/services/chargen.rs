@@ -11,6 +11,8 @@ use crate::text::quoted;
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc864",
     statement!("rfc864"),
+    "A server that sends for ever meets EPIPE and ECONNRESET, and that is how \
+              its clients say goodbye.",
     &[
         must(
             "it sends characters unasked",
@@ -49,12 +51,16 @@ pub(in crate::checks) const TCP: Task = tcp(
             page::TCP,
             chargen_beside_one_that_does_not_read,
         ),
+        servers::AGAIN,
+        servers::TCP_PORT,
     ],
 );
 
 pub(in crate::checks) const UDP: Task = udp(
     "rfc864-udp",
     statement!("rfc864-udp"),
+    "A server that sends for ever meets EPIPE and ECONNRESET, and that is how \
+              its clients say goodbye.",
     &[
         must(
             "it answers each datagram with one of 0 to 512 characters",
@@ -74,6 +80,7 @@ pub(in crate::checks) const UDP: Task = udp(
             page::UDP,
             udp_chargen_printable,
         ),
+        servers::UDP_PORT,
     ],
 );
 

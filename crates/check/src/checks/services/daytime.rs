@@ -10,6 +10,8 @@ use crate::text::quoted;
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc867",
     statement!("rfc867"),
+    "A close with unread bytes is a reset, which can destroy what was sent \
+              before it.",
     &[
         must(
             "it sends the date unasked, as printable ASCII with the year, and ends the stream",
@@ -41,12 +43,15 @@ pub(in crate::checks) const TCP: Task = tcp(
             page::TCP,
             daytime_line,
         ),
+        servers::TCP_PORT,
     ],
 );
 
 pub(in crate::checks) const UDP: Task = udp(
     "rfc867-udp",
     statement!("rfc867-udp"),
+    "A close with unread bytes is a reset, which can destroy what was sent \
+              before it.",
     &[
         must(
             "it answers with one datagram of printable ASCII that has the year",
@@ -60,6 +65,7 @@ pub(in crate::checks) const UDP: Task = udp(
             page::UDP,
             servers::udp_answers_empty,
         ),
+        servers::UDP_PORT,
     ],
 );
 

@@ -10,6 +10,8 @@ use crate::task::{Task, must, should};
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc863",
     statement!("rfc863"),
+    "Who does not read makes the sender wait: a server that discards must \
+              still receive.",
     &[
         must(
             "it sends nothing, and stays",
@@ -41,12 +43,16 @@ pub(in crate::checks) const TCP: Task = tcp(
             page::TCP,
             discard_beside_silent,
         ),
+        servers::AGAIN,
+        servers::TCP_PORT,
     ],
 );
 
 pub(in crate::checks) const UDP: Task = udp(
     "rfc863-udp",
     statement!("rfc863-udp"),
+    "Who does not read makes the sender wait: a server that discards must \
+              still receive.",
     &[
         must("it sends nothing back", "it answers", page::UDP, udp_discard_is_silent),
         must(
@@ -55,6 +61,7 @@ pub(in crate::checks) const UDP: Task = udp(
             page::UDP,
             udp_discard_goes_on,
         ),
+        servers::UDP_PORT,
     ],
 );
 

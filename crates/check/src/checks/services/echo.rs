@@ -1,5 +1,8 @@
 //! Echo, RFC 862, over TCP and over UDP.
 
+use std::thread;
+use std::time::Duration;
+
 use super::{tcp, udp};
 use crate::arena::Arena;
 use crate::checks::{page, servers, statement};
@@ -11,6 +14,8 @@ use crate::text::quoted;
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc862",
     statement!("rfc862"),
+    "An echo that never ends: many clients, half-close, resets, and no \
+              descriptor lost.",
     &[
         must(
             "it sends back what came",
@@ -90,12 +95,39 @@ pub(in crate::checks) const TCP: Task = tcp(
             page::TCP,
             echo_without_descriptors,
         ),
+        must(
+            "two clients get back each its own bytes",
+            "what comes is kept, or sent, for all clients together",
+            page::TCP,
+            echo_two_clients,
+        ),
+        must(
+            "a hundred clients leave no thread and no process behind",
+            "a thread does not end with its client, or a child is not waited for (wait(2))",
+            page::TCP,
+            echo_leaves_nothing,
+        ),
+        must(
+            "a client may be silent for a while and then go on",
+            "a timeout ends the connection: RFC 862 has none",
+            page::TCP,
+            echo_after_silence,
+        ),
+        must(
+            "a character that is cut in two pieces comes back whole",
+            "each piece is decoded as text by itself; keep it as bytes",
+            page::TCP,
+            servers::cut_character,
+        ),
+        servers::TCP_PORT,
     ],
 );
 
 pub(in crate::checks) const UDP: Task = udp(
     "rfc862-udp",
     statement!("rfc862-udp"),
+    "An echo that never ends: many clients, half-close, resets, and no \
+              descriptor lost.",
     &[
         must(
             "it sends a datagram back, once and unchanged",
@@ -133,15 +165,24 @@ pub(in crate::checks) const UDP: Task = udp(
             page::UDP,
             servers::udp_two_clients,
         ),
+        must(
+            "a datagram of 65,507 bytes, the largest, comes back whole",
+            "the buffer of recvfrom(2) is smaller than the largest datagram",
+            page::UDP,
+            udp_echo_largest,
+        ),
+        servers::UDP_PORT,
     ],
 );
 
 fn echo_answers(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
+    // Nothing unasked: a greeting might happen to be the expected word.
+    client.expect_silence()?;
     client.send(b"hello")?;
-    client.finish_sending()?;
-    client.expect(b"hello")
+    client.expect(b"hello")?;
+    client.expect_no_more(b"hello")
 }
 
 fn said(client: &mut Connection, words: &[u8]) -> Outcome {
@@ -163,7 +204,6 @@ fn echo_keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     let bytes = b"\0\xff\xfe\x1b[31m\xc3\x28\r\n\0";
     client.send(bytes)?;
-    client.finish_sending()?;
     client.expect(bytes)
 }
 
@@ -253,15 +293,77 @@ fn echo_beside_one_that_does_not_read(arena: &mut Arena<'_>) -> Outcome {
     client.expect_bytes(5).map(drop)
 }
 
+fn echo_two_clients(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    // One after the other is enough: that it serves both at a time is another check's.
+    let mut first = arena.connect(&server)?;
+    said(&mut first, b"first")?;
+    first.finish_sending()?;
+    first.expect_end()?;
+    let mut second = arena.connect(&server)?;
+    said(&mut second, b"second")?;
+    second.expect_no_more(b"second")
+}
+
+fn echo_leaves_nothing(arena: &mut Arena<'_>) -> Outcome {
+    /// A pool may grow a little, and a child is waited for when the next one comes.
+    const MORE: usize = 20;
+    let server = arena.tcp_server()?;
+    let serve = |arena: &mut Arena<'_>| {
+        let mut client = arena.connect(&server)?;
+        client.send(b"hello")?;
+        client.expect_bytes(5)?;
+        client.close();
+        Outcome::Ok(())
+    };
+    serve(arena)?;
+    settle(&server);
+    let before = server.threads();
+    for _ in 0..100 {
+        serve(arena)?;
+    }
+    settle(&server);
+    match server.threads() {
+        after if after <= before + MORE => Ok(()),
+        after => fails(
+            format!("about {before} threads and processes, as after the first client"),
+            format!(
+                "{after}, those that ended and were not waited for (zombies) included"
+            ),
+        ),
+    }
+}
+
+/// So long a silence must not end a connection: there is nothing to see of it.
+const SILENCE: Duration = Duration::from_millis(700);
+
+fn echo_after_silence(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    said(&mut client, b"hello")?;
+    thread::park_timeout(SILENCE);
+    said(&mut client, b"still there")
+}
+
 fn echo_without_descriptors(arena: &mut Arena<'_>) -> Outcome {
     arena.limits.each.open_files = 32;
     let server = arena.tcp_server()?;
+    // What a virtual machine loads for its first client, it must be able to open.
+    let mut first = arena.connect(&server)?;
+    first.send(b"hello")?;
+    first.expect_bytes(5)?;
     let mut clients = Vec::new();
     for _ in 0..40 {
-        clients.push(arena.connect(&server)?);
+        // With a short queue the kernel itself turns the last ones away.
+        let Some(client) = arena.connect_if_it_can(&server)? else { break };
+        clients.push(client);
     }
     settle(&server);
+    if server.is_over() {
+        return fails("the server goes on", server.condition());
+    }
     clients.clear();
+    first.close();
     settle(&server);
     let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
@@ -298,6 +400,10 @@ fn udp_echo_empty(arena: &mut Arena<'_>) -> Outcome {
     let client = udp_same(arena, b"")?;
     client.send(b"still there?")?;
     client.expect_any().map(drop)
+}
+
+fn udp_echo_largest(arena: &mut Arena<'_>) -> Outcome {
+    udp_same(arena, &servers::pattern(65_507)).map(drop)
 }
 
 fn udp_echo_long(arena: &mut Arena<'_>) -> Outcome {

@@ -20,17 +20,35 @@ use crate::text::quoted;
 const fn tcp(
     name: &'static str,
     statement: &'static str,
+    learned: &'static str,
     checks: &'static [Check],
 ) -> Task {
-    Task { name, lesson: 2, optional: true, role: Role::TcpServer, statement, checks }
+    Task {
+        name,
+        lesson: 2,
+        optional: true,
+        role: Role::TcpServer,
+        statement,
+        learned,
+        checks,
+    }
 }
 
 const fn udp(
     name: &'static str,
     statement: &'static str,
+    learned: &'static str,
     checks: &'static [Check],
 ) -> Task {
-    Task { name, lesson: 3, optional: true, role: Role::UdpServer, statement, checks }
+    Task {
+        name,
+        lesson: 3,
+        optional: true,
+        role: Role::UdpServer,
+        statement,
+        learned,
+        checks,
+    }
 }
 
 fn printable(bytes: &[u8]) -> Outcome {

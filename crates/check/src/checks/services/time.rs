@@ -10,6 +10,8 @@ use crate::text::quoted;
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc868",
     statement!("rfc868"),
+    "A number on the wire has a width and a byte order, and both are part of \
+              the protocol.",
     &[
         must(
             "it sends four bytes unasked and ends the stream",
@@ -29,12 +31,16 @@ pub(in crate::checks) const TCP: Task = tcp(
             page::TCP,
             time_after_reset,
         ),
+        servers::AGAIN,
+        servers::TCP_PORT,
     ],
 );
 
 pub(in crate::checks) const UDP: Task = udp(
     "rfc868-udp",
     statement!("rfc868-udp"),
+    "A number on the wire has a width and a byte order, and both are part of \
+              the protocol.",
     &[
         must(
             "it answers with one datagram of four bytes",
@@ -54,6 +60,7 @@ pub(in crate::checks) const UDP: Task = udp(
             page::UDP,
             servers::udp_answers_empty,
         ),
+        servers::UDP_PORT,
     ],
 );
 

@@ -1,0 +1,233 @@
+//! A class at once: every folder of a folder holds a program, and all are checked side by
+//! side. No shell is asked anything, and nothing is written but what is asked for.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::CommandError;
+use crate::pool;
+use crate::report::{self, Format, Row};
+use crate::run::{self, Judgement, Setting, Until};
+use crate::task::Task;
+
+/// What is to be done.
+pub(crate) struct Order<'a> {
+    pub(crate) task: Task,
+    /// The numbers of the checks.
+    pub(crate) numbers: Vec<usize>,
+    /// The folder of folders.
+    pub(crate) folder: &'a Path,
+    /// The file that keeps the results.
+    pub(crate) resume: Option<&'a Path>,
+    pub(crate) format: Format,
+    pub(crate) strict: bool,
+}
+
+/// A line of the file of results.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    task: String,
+    /// The checks that were made.
+    checks: Vec<usize>,
+    strict: bool,
+    #[serde(flatten)]
+    row: Row,
+}
+
+/// Checks all programs; the exit status. `setting` says how one is run: it has its command
+/// and its folder.
+///
+/// # Errors
+/// The folder cannot be read, or the results cannot be written.
+pub(crate) fn run(
+    order: &Order<'_>,
+    command: &[OsString],
+    setting: impl Fn(&[OsString], &Path) -> Result<Setting, CommandError> + Sync,
+) -> Result<u8, CommandError> {
+    let programs = programs(order.folder)?;
+    let mut rows = match order.resume {
+        Some(file) => kept(file, order)?,
+        None => BTreeMap::new(),
+    };
+    let mut keeper = order.resume.map(open_to_append).transpose()?;
+    let names = programs.keys().cloned();
+    let left: Vec<String> = names.filter(|name| !rows.contains_key(name)).collect();
+    let (count, before) = (programs.len(), programs.len() - left.len());
+    if before > 0 {
+        let _ = writeln!(io::stderr(), "{before} of {count} are known already");
+    }
+    // Each has several checks under way, and most of a check is waiting.
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut result = Ok(());
+    pool::in_order(
+        jobs,
+        left.len(),
+        |place| row(order, &left[place], &programs[&left[place]], command, &setting),
+        |place, row| {
+            let done = before + place + 1;
+            let (name, outcome) = (shown(&left[place]), row.outcome());
+            let _ = writeln!(io::stderr(), "{done} of {count}: {name}: {outcome}");
+            if let Some(keeper) = &mut keeper {
+                result = keep(keeper, order, &row);
+            }
+            rows.insert(left[place].clone(), row);
+            result.is_ok()
+        },
+    );
+    result.map_err(|error| CommandError(1, format!("write the results: {error}")))?;
+    // Folders that are gone since are no part of this class.
+    let rows: Vec<Row> =
+        programs.keys().filter_map(|name| rows.get(name)).cloned().collect();
+    let mut out = anstream::stdout();
+    match report::table(&mut out, order.format, &order.task, &rows) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result
+            .map_err(|error| CommandError(1, format!("write to stdout: {error}")))?,
+    }
+    Ok(match () {
+        () if rows.iter().any(|row| row.status == "error") => 70,
+        () => u8::from(rows.iter().any(|row| row.status != "pass")),
+    })
+}
+
+/// The folders in a folder, by name; hidden ones are no programs.
+fn programs(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CommandError> {
+    let attempt = |error: io::Error| {
+        let folder = shown(&folder.to_string_lossy());
+        CommandError(
+            2,
+            format!("read {folder}: {error}; --batch takes a folder of folders"),
+        )
+    };
+    let mut programs = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(attempt)? {
+        let entry = entry.map_err(attempt)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !name.starts_with('.') {
+            programs.insert(name, entry.path().canonicalize().map_err(attempt)?);
+        }
+    }
+    match programs.is_empty() {
+        false => Ok(programs),
+        true => Err(attempt(io::Error::other("there is no folder in it"))),
+    }
+}
+
+/// Checks one program.
+fn row(
+    order: &Order<'_>,
+    name: &str,
+    folder: &Path,
+    command: &[OsString],
+    setting: &impl Fn(&[OsString], &Path) -> Result<Setting, CommandError>,
+) -> Row {
+    let judged = own_command(command, folder)
+        .and_then(|command| setting(&command, folder))
+        .map(|setting| {
+            run::run(&order.task, &order.numbers, &setting, Until::TheEnd, |_| {})
+        });
+    match judged {
+        Ok(judged) => Row::of(name, &judged, order.strict),
+        Err(CommandError(_, why)) => Row::not_run(name, order.numbers.len(), &why),
+    }
+}
+
+/// The command for a program, where none is given: what its folder holds.
+fn own_command(
+    command: &[OsString],
+    folder: &Path,
+) -> Result<Vec<OsString>, CommandError> {
+    let has = |file: &str| folder.join(file).is_file();
+    match () {
+        () if !command.is_empty() => Ok(command.to_vec()),
+        () if has("main.py") => Ok(vec!["python3".into(), "main.py".into()]),
+        () if has("Cargo.toml") => Ok(vec!["cargo".into(), "run".into()]),
+        () => Err(CommandError(
+            2,
+            "there is no main.py and no Cargo.toml in it; name the command after --"
+                .into(),
+        )),
+    }
+}
+
+/// The results that a file has for this task and these checks. A last line that was cut off
+/// is no result.
+fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, CommandError> {
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text.map_err(|error| {
+            CommandError(2, format!("read {}: {error}", shown(&file.to_string_lossy())))
+        })?,
+    };
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Kept>(line).ok());
+    let same = lines.filter(|kept| {
+        kept.task == order.task.name
+            && kept.checks == order.numbers
+            && kept.strict == order.strict
+            // What the checker could not judge is judged again.
+            && kept.row.status != "error"
+    });
+    Ok(same.map(|kept| (kept.row.name.clone(), kept.row)).collect())
+}
+
+fn open_to_append(file: &Path) -> Result<File, CommandError> {
+    File::options().create(true).append(true).open(file).map_err(|error| {
+        CommandError(2, format!("write {}: {error}", shown(&file.to_string_lossy())))
+    })
+}
+
+/// One line, in one call: a run that is killed leaves whole lines.
+fn keep(keeper: &mut File, order: &Order<'_>, row: &Row) -> io::Result<()> {
+    let kept = Kept {
+        task: order.task.name.to_owned(),
+        checks: order.numbers.clone(),
+        strict: order.strict,
+        row: row.clone(),
+    };
+    keeper.write_all(format!("\n{}\n", serde_json::to_string(&kept)?).as_bytes())
+}
+
+fn shown(name: &str) -> String {
+    common::Escaped(name.as_bytes()).to_string()
+}
+
+/// What came of one program, from what came of its checks.
+impl Row {
+    fn of(name: &str, judged: &[Judgement], strict: bool) -> Row {
+        let first = judged.iter().find(|it| it.is_broken() || it.failed(strict));
+        let status = match first {
+            Some(first) if first.is_broken() => "error",
+            _ if judged.iter().any(Judgement::is_broken) => "error",
+            Some(_) => "fail",
+            None => "pass",
+        };
+        Row {
+            name: name.to_owned(),
+            status: status.to_owned(),
+            passed: judged.iter().filter(|it| it.passed()).count(),
+            checks: judged.len(),
+            first: first.map(|it| it.id.clone()),
+            message: first.and_then(report::message),
+            cause: first.and_then(Judgement::cause),
+            tests: judged.iter().map(report::RowTest::of).collect(),
+        }
+    }
+
+    fn not_run(name: &str, checks: usize, why: &str) -> Row {
+        Row {
+            name: name.to_owned(),
+            status: "fail".to_owned(),
+            passed: 0,
+            checks,
+            first: None,
+            message: Some(why.to_owned()),
+            cause: None,
+            tests: Vec::new(),
+        }
+    }
+}

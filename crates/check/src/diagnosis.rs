@@ -1,0 +1,217 @@
+//! What is the matter with a program, where one observation explains a failure, and often
+//! many: it did not start, it never rests, it waits for a newline.
+//!
+//! A diagnosis stands before the likely cause that a check names: that one is about the
+//! network call the check is for, and may have nothing to do with what went wrong.
+
+use crate::subject::Exit;
+
+/// What explains a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// The checker stopped the program for this limit.
+    Limit(String),
+    /// It ended, or could not be started, before it did anything: how, and its own message.
+    DidNotStart(String, Option<String>),
+    /// It runs, and neither listens nor connects.
+    NeverBegins,
+    /// It waits for somebody at this address, and not at the one that it was told.
+    ListensElsewhere(String),
+    /// When started again it ended, and its message, if it printed one, does not speak of
+    /// an address in use.
+    NotAgain(Option<String>),
+    /// It answers once a newline has come.
+    WaitsForNewline,
+    /// It answers once the client's stream has ended.
+    WaitsForEnd,
+    /// It serves this client once the others have gone.
+    OneAtATime,
+    /// It uses the processor without a pause; after the end of the stream, perhaps.
+    NeverRests {
+        /// The checker's side had ended its stream.
+        at_the_end: bool,
+    },
+    /// It ended after a client had reset its connection: its own message.
+    DiesOfReset(Option<String>),
+    /// What came is what was expected, and a newline.
+    NewlineAdded,
+    /// What came is what was expected, and more.
+    More,
+    /// Bytes that are not text came back changed, or its message speaks of decoding.
+    DecodedAsText,
+    /// What came is what was expected without the newline at its end.
+    NewlineMissing,
+    /// It asked for more memory than there is.
+    AsksForMemory,
+    /// Something else that a check saw: a short name, and the cause.
+    Other(&'static str, &'static str),
+}
+
+impl Diagnosis {
+    /// A short name, for the machine formats and the tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Diagnosis::Limit(_) => "limit",
+            Diagnosis::DidNotStart(..) => "did-not-start",
+            Diagnosis::NeverBegins => "never-begins",
+            Diagnosis::ListensElsewhere(_) => "listens-elsewhere",
+            Diagnosis::NotAgain(_) => "not-again",
+            Diagnosis::WaitsForNewline => "waits-for-newline",
+            Diagnosis::WaitsForEnd => "waits-for-end",
+            Diagnosis::OneAtATime => "one-at-a-time",
+            Diagnosis::NeverRests { .. } => "never-rests",
+            Diagnosis::DiesOfReset(_) => "dies-of-reset",
+            Diagnosis::NewlineAdded => "newline-added",
+            Diagnosis::More => "more",
+            Diagnosis::DecodedAsText => "decoded-as-text",
+            Diagnosis::NewlineMissing => "newline-missing",
+            Diagnosis::AsksForMemory => "asks-for-memory",
+            Diagnosis::Other(name, _) => name,
+        }
+    }
+
+    /// What most likely is wrong, for a person.
+    pub fn cause(&self) -> String {
+        let says = |words: &Option<String>| {
+            words.as_ref().map_or(String::new(), |it| format!("; it says: {it}"))
+        };
+        match self {
+            Diagnosis::Limit(why) => format!(
+                "a loop without an end, or more than the task needs: {why}"
+            ),
+            Diagnosis::DidNotStart(how, words) => match words {
+                Some(words) => format!("the program itself says it: {words}"),
+                None => format!("it did not get as far as the network: {how}"),
+            },
+            Diagnosis::NeverBegins => "it waits for something else first (a lock, a key, \
+                                       another program), or the call is missing"
+                .into(),
+            Diagnosis::ListensElsewhere(address) => format!(
+                "it is at {address}: read PORT from the environment, and bind to 127.0.0.1"
+            ),
+            Diagnosis::NotAgain(words) => {
+                format!("the second start failed, and not because of the port{}", says(words))
+            }
+            Diagnosis::WaitsForNewline => "it reads a line, and the client sends no newline: \
+                                           when the checker sent one, an answer came"
+                .into(),
+            Diagnosis::WaitsForEnd => "it reads to the end of the stream: when the checker \
+                                       ended its side, an answer came"
+                .into(),
+            Diagnosis::OneAtATime => "it serves one client at a time: when the checker \
+                                      closed its other connections, this one was served"
+                .into(),
+            Diagnosis::NeverRests { at_the_end: true } => {
+                "recv(2) returns 0 again and again at the end of the stream, and the loop \
+                 goes on"
+                    .into()
+            }
+            Diagnosis::NeverRests { at_the_end: false } => {
+                "it is in a loop that never waits: nothing that it does there leads on".into()
+            }
+            Diagnosis::DiesOfReset(words) => format!(
+                "a client reset its connection, and that ended the program: handle \
+                 ECONNRESET and EPIPE for that one client{}",
+                says(words)
+            ),
+            Diagnosis::NewlineAdded => "a newline is added to what is sent".into(),
+            Diagnosis::More => "more is sent than was asked for".into(),
+            Diagnosis::DecodedAsText => "the bytes are decoded as text on their way; a \
+                                         message is bytes, and may be cut inside a character"
+                .into(),
+            Diagnosis::NewlineMissing => {
+                "the newline at the end of what is sent is missing".into()
+            }
+            Diagnosis::AsksForMemory => "memory for the message is asked for before its \
+                                         length is compared with the limit"
+                .into(),
+            Diagnosis::Other(_, cause) => (*cause).into(),
+        }
+    }
+
+    /// Whether nothing else can be said about the program: no other check need run.
+    pub fn is_total(&self) -> bool {
+        matches!(
+            self,
+            Diagnosis::DidNotStart(..)
+                | Diagnosis::NeverBegins
+                | Diagnosis::ListensElsewhere(_)
+        )
+    }
+
+    /// What ended a program before it did anything.
+    pub(crate) fn did_not_start(ended: Option<Exit>, words: Option<String>) -> Diagnosis {
+        let how = ended.map_or("it ended".to_owned(), |ended| ended.to_string());
+        Diagnosis::DidNotStart(how, words)
+    }
+
+    /// What can be seen in the difference between what was expected and what came.
+    pub(crate) fn of_difference(expected: &[u8], got: &[u8]) -> Option<Diagnosis> {
+        let newline = got.strip_prefix(expected);
+        match newline {
+            Some(b"\n" | b"\r\n") => return Some(Diagnosis::NewlineAdded),
+            Some([_, ..]) => return Some(Diagnosis::More),
+            _ => {}
+        }
+        if expected.strip_suffix(b"\n") == Some(got) && !got.is_empty() {
+            return Some(Diagnosis::NewlineMissing);
+        }
+        // U+FFFD, which stands for what cannot be decoded.
+        let replaced = |bytes: &[u8]| bytes.windows(3).any(|it| it == b"\xef\xbf\xbd");
+        let lost =
+            std::str::from_utf8(expected).is_err() && got.is_ascii() && !got.is_empty();
+        let same_head = expected.first() == got.first();
+        (replaced(got) && !replaced(expected) || lost && same_head)
+            .then_some(Diagnosis::DecodedAsText)
+    }
+
+    /// What can be read from the program's own last message.
+    pub(crate) fn of_words(words: Option<&str>) -> Option<Diagnosis> {
+        let words = words?.to_lowercase();
+        let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+        if has(&["unicodedecode", "utf-8", "utf8"]) {
+            Some(Diagnosis::DecodedAsText)
+        } else if has(&[
+            "memoryerror",
+            "memory allocation",
+            "out of memory",
+            "bad_alloc",
+            "cannot allocate memory",
+            "outofmemory",
+        ]) {
+            Some(Diagnosis::AsksForMemory)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_tells_what_was_done_to_the_bytes() {
+        for (expected, got, diagnosis) in [
+            (&b"Echo: x"[..], &b"Echo: x\n"[..], Some(Diagnosis::NewlineAdded)),
+            (b"Echo: x", b"Echo: xEcho: x", Some(Diagnosis::More)),
+            (b"\xff\xfe", b"\xef\xbf\xbd\xef\xbf\xbd", Some(Diagnosis::DecodedAsText)),
+            (b"a\xff\xfe", b"a??", Some(Diagnosis::DecodedAsText)),
+            (b"bye 5\n", b"bye 5", Some(Diagnosis::NewlineMissing)),
+            (b"bye 5\n", b"bye 4\n", None),
+            (b"Echo: x", b"x", None),
+            (b"Echo: x", b"", None),
+        ] {
+            assert_eq!(Diagnosis::of_difference(expected, got), diagnosis);
+        }
+    }
+
+    #[test]
+    fn words_of_the_program_are_understood() {
+        let words = "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff";
+        assert_eq!(Diagnosis::of_words(Some(words)), Some(Diagnosis::DecodedAsText));
+        let words = "memory allocation of 4294967295 bytes failed";
+        assert_eq!(Diagnosis::of_words(Some(words)), Some(Diagnosis::AsksForMemory));
+        assert_eq!(Diagnosis::of_words(Some("Connection reset by peer")), None);
+    }
+}

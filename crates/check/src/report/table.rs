@@ -1,0 +1,191 @@
+//! The report about many programs: a line each.
+
+use std::io::{self, Write};
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serde::{Deserialize, Serialize};
+
+use super::{Format, message};
+use crate::outcome::Stop;
+use crate::run::Judgement;
+use crate::task::Task;
+
+/// What came of one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The name of its folder.
+    pub name: String,
+    /// `pass`, `fail`, or `error` where the checker failed.
+    pub status: String,
+    /// Checks that it passed.
+    pub passed: usize,
+    /// All checks.
+    pub checks: usize,
+    /// The first check that counts and failed.
+    pub first: Option<String>,
+    /// What came of that one.
+    pub message: Option<String>,
+    /// What most likely is wrong.
+    pub cause: Option<String>,
+    /// What came of each check.
+    pub tests: Vec<RowTest>,
+}
+
+/// What came of one check of one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowTest {
+    /// `tcp-echo/3`.
+    pub id: String,
+    /// `pass`, `fail`, `skip`, or `error` where the checker failed.
+    pub status: String,
+    /// `MUST` or `SHOULD`.
+    pub level: String,
+    /// What came of it, where it did not pass.
+    pub message: Option<String>,
+}
+
+impl RowTest {
+    pub(crate) fn of(judgement: &Judgement) -> RowTest {
+        let status = match &judgement.result {
+            Ok(()) => "pass",
+            Err(Stop::Failed(_)) => "fail",
+            Err(Stop::Skipped(_)) => "skip",
+            Err(Stop::Broken(_) | Stop::Late(_)) => "error",
+        };
+        RowTest {
+            id: judgement.id.clone(),
+            status: status.to_owned(),
+            level: judgement.check.level.word().to_owned(),
+            message: message(judgement),
+        }
+    }
+}
+
+impl Row {
+    /// In a few words.
+    pub(crate) fn outcome(&self) -> String {
+        let Row { passed, checks, .. } = self;
+        match (self.status.as_str(), &self.first) {
+            ("pass", _) => format!("passed {passed} of {checks}"),
+            ("fail", Some(first)) => {
+                format!("failed at {first}, passed {passed} of {checks}")
+            }
+            ("fail", None) => "could not be started".to_owned(),
+            _ => "could not be judged".to_owned(),
+        }
+    }
+}
+
+/// Writes what came of many programs.
+///
+/// # Errors
+/// The output is closed or full.
+pub(crate) fn table(
+    to: &mut dyn Write,
+    format: Format,
+    task: &Task,
+    rows: &[Row],
+) -> io::Result<()> {
+    match format {
+        Format::Human => for_a_person(to, task, rows),
+        Format::Csv => csv(to, rows),
+        Format::Junit => junit(to, rows),
+        Format::Tap => tap(to, rows),
+        Format::Json | Format::Exercism => {
+            serde_json::to_writer_pretty(&mut *to, rows)?;
+            writeln!(to)
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    common::Escaped(text.as_bytes()).to_string()
+}
+
+fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[Row]) -> io::Result<()> {
+    /// The name has so much of a line of 80 columns at most.
+    const MOST: usize = 30;
+    let names: Vec<String> =
+        rows.iter().map(|row| shown(&row.name).chars().take(MOST).collect()).collect();
+    let width = names.iter().map(|it| it.chars().count()).max().unwrap_or(0);
+    for (name, row) in names.iter().zip(rows) {
+        let mark = if row.status == "pass" { "✓" } else { "✗" };
+        writeln!(to, "{mark} {name:<width$}  {}", row.outcome())?;
+    }
+    let passed = rows.iter().filter(|row| row.status == "pass").count();
+    writeln!(to, "{}: {passed} of {} programs passed", task.name, rows.len())
+}
+
+fn csv(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    writeln!(to, "name,status,passed,checks,first,message,cause")?;
+    for row in rows {
+        let of = |text: &Option<String>| field(text.as_deref().unwrap_or_default());
+        let (name, status) = (field(&row.name), &row.status);
+        let (passed, checks) = (row.passed, row.checks);
+        let (first, message, cause) = (of(&row.first), of(&row.message), of(&row.cause));
+        writeln!(to, "{name},{status},{passed},{checks},{first},{message},{cause}")?;
+    }
+    Ok(())
+}
+
+/// A field of a table (RFC 4180). A spreadsheet takes what begins like a formula for one,
+/// also between quotation marks: an apostrophe before it makes it text.
+fn field(text: &str) -> String {
+    let text = text.lines().map(shown).collect::<Vec<_>>().join("; ");
+    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = text.replace('"', "\"\"");
+    format!("\"{}{text}\"", if formula { "'" } else { "" })
+}
+
+fn junit(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    let mut report = Report::new("check");
+    for row in rows {
+        let mut suite = TestSuite::new(shown(&row.name));
+        for test in &row.tests {
+            suite.add_test_case(case(test));
+        }
+        if row.tests.is_empty() {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(row.message.clone().unwrap_or_default());
+            suite.add_test_case(TestCase::new("it can be started", status));
+        }
+        report.add_test_suite(suite);
+    }
+    report.serialize(&mut *to).map_err(io::Error::other)
+}
+
+fn case(test: &RowTest) -> TestCase {
+    let message = test.message.clone().unwrap_or_default().replace('\n', "; ");
+    let mut status = match (test.status.as_str(), test.level.as_str()) {
+        ("pass", _) => TestCaseStatus::success(),
+        ("fail", "MUST") => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        ("error", _) => TestCaseStatus::non_success(NonSuccessKind::Error),
+        _ => TestCaseStatus::skipped(),
+    };
+    if test.status != "pass" {
+        status.set_message(message);
+    }
+    TestCase::new(test.id.clone(), status)
+}
+
+fn tap(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    writeln!(to, "TAP version 13\n1..{}", rows.len())?;
+    for (number, row) in rows.iter().enumerate() {
+        let word = if row.status == "pass" { "ok" } else { "not ok" };
+        let name = shown(&row.name).replace('#', "\\#");
+        writeln!(to, "{word} {} - {name}: {}", number + 1, row.outcome())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_is_no_formula_and_ends_where_it_ends() {
+        assert_eq!(field("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(field("=1+1"), "\"'=1+1\"");
+        assert_eq!(field("one\ntwo\x1b"), "\"one; two\\x1b\"");
+    }
+}

@@ -1,0 +1,110 @@
+//! What `/proc` tells about a program's processes: their processor time, their memory.
+//!
+//! Source: `proc_pid_stat(5)`, `proc_pid_smaps(5)`, `proc_pid_fd(5)`, `proc_pid_status(5)`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use netlab::process;
+
+/// The unit of times in `/proc/PID/stat`: USER_HZ, which is 100 on every architecture.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The processor time of `pid`, and of those of its children that it has waited for.
+fn times(pid: u32) -> Option<(Duration, Duration)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold spaces: the state is the first field after it.
+    let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u32>().ok();
+    let (user, system, waited_user, waited_system) = (next()?, next()?, next()?, next()?);
+    Some((TICK * (user + system), TICK * (waited_user + waited_system)))
+}
+
+/// The processor time of one process.
+pub(super) fn processor_time(pid: u32) -> Duration {
+    times(pid).map_or(Duration::ZERO, |(own, _)| own)
+}
+
+/// The processor time of all these processes, and of those that they have waited for.
+pub(super) fn processor_time_of_all(family: &[u32]) -> Duration {
+    family.iter().filter_map(|pid| times(*pid)).map(|(own, waited)| own + waited).sum()
+}
+
+/// How long the first threads of these processes have waited for a processor: the second
+/// number of `schedstat` (the kernel's `sched-stats.rst`).
+pub(super) fn waited_for_processor(family: &[u32]) -> Duration {
+    let waited = |pid: &u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    };
+    family.iter().filter_map(waited).max().unwrap_or_default()
+}
+
+/// Bytes in memory of all these processes together. A page that several share counts once
+/// (the proportional set size), where the kernel tells.
+pub(super) fn memory_bytes(family: &[u32]) -> u64 {
+    let share = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes << 10)
+    };
+    family.iter().map(|pid| share(*pid).unwrap_or(process::resident_bytes(*pid))).sum()
+}
+
+/// Bytes in memory of the files without a name that these processes hold
+/// (`memfd_create(2)`), which no process need have mapped.
+pub(super) fn memfd_bytes(family: &[u32]) -> u64 {
+    let mut files = std::collections::BTreeMap::new();
+    for pid in family {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten() {
+            let Ok(entry) = entry else { continue };
+            let target = fs::read_link(entry.path()).unwrap_or_default();
+            if !target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
+                continue;
+            }
+            if let Ok(file) = fs::metadata(entry.path()) {
+                files.insert((file.dev(), file.ino()), file.blocks() * 512);
+            }
+        }
+    }
+    files.values().sum()
+}
+
+/// The process group of `pid`.
+pub(super) fn group(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// Whether `pid` has a handler for this signal: it may pass it on.
+pub(super) fn catches(pid: u32, signal: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
+    caught.is_some_and(|set| set & (1 << (signal - 1)) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_seen_as_processor_time() {
+        let own = std::process::id();
+        let before = processor_time(own);
+        let mut number = 1_u64;
+        while processor_time(own) < before + 3 * TICK {
+            number = std::hint::black_box(number.wrapping_mul(3));
+        }
+        assert!(processor_time_of_all(&[own]) >= before + 3 * TICK);
+    }
+
+    #[test]
+    fn this_process_has_memory_and_no_memfd() {
+        let own = [std::process::id()];
+        assert!(memory_bytes(&own) > 100_000);
+        assert_eq!(memfd_bytes(&own), 0);
+    }
+}

@@ -1,0 +1,75 @@
+//! The one line in what a program printed on standard error that says what is the matter.
+
+/// The message: of a Python traceback the last line, of a Rust or Go panic the reason, of a
+/// Java or Node.js stack trace the exception; else the last line. Escaped, and not long.
+pub(super) fn message(stderr: &str) -> Option<String> {
+    let lines: Vec<&str> = stderr
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let panic = lines
+        .iter()
+        .rposition(|line| line.starts_with("thread '") && line.contains(" panicked at "));
+    let text = if let Some(at) = panic {
+        // The place on one line, the reason on the next.
+        let place = lines[at].split_once(" panicked at ").map_or("", |(_, place)| place);
+        let reason = lines.get(at + 1).filter(|line| !line.starts_with("note: "));
+        format!("panicked at {place} {}", reason.unwrap_or(&""))
+    } else if let Some(line) = lines.iter().rfind(|line| is_heading(line)) {
+        (*line).to_owned()
+    } else {
+        (*lines.last()?).to_owned()
+    };
+    const MOST: usize = 200;
+    let text: String = text.trim().chars().take(MOST).collect();
+    Some(common::Escaped(text.as_bytes()).to_string())
+}
+
+/// Whether a stack trace comes after this line, not before it.
+fn is_heading(line: &str) -> bool {
+    line.starts_with("panic: ")
+        || line.starts_with("Exception in thread ")
+        // Node.js; in Python such a line is the last one anyway.
+        || line.split_once(": ").is_some_and(|(name, _)| {
+            name.ends_with("Error") && name.chars().all(|it| it.is_alphanumeric())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_is_found_in_what_languages_print() {
+        for (stderr, expected) in [
+            (
+                "Traceback (most recent call last):\n  File \"a.py\", line 1\n    x(\n     ^\n\
+              SyntaxError: '(' was never closed\n",
+                "SyntaxError: '(' was never closed",
+            ),
+            (
+                "\nthread 'main' (7) panicked at src/main.rs:3:5:\nno port\nnote: run with \
+              `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
+                "panicked at src/main.rs:3:5: no port",
+            ),
+            (
+                "panic: listen tcp: in use\n\ngoroutine 1 [running]:\nmain.main()\n\t/a.go:9\n",
+                "panic: listen tcp: in use",
+            ),
+            (
+                "Exception in thread \"main\" java.net.BindException: in use\n\tat A.b(A.java)\n",
+                "Exception in thread \"main\" java.net.BindException: in use",
+            ),
+            (
+                "node:events:497\n      throw er;\n\nError: listen EADDRINUSE\n    at Server.x\n\
+              \nNode.js v20.0.0\n",
+                "Error: listen EADDRINUSE",
+            ),
+            ("bind: Address already in use\n\n", "bind: Address already in use"),
+        ] {
+            assert_eq!(message(stderr).as_deref(), Some(expected), "{stderr}");
+        }
+        assert_eq!(message(" \n"), None);
+    }
+}
