@@ -26,6 +26,7 @@ pub mod verdict;
 pub mod workspace;
 
 pub mod bench;
+pub mod book;
 pub mod check;
 pub mod ci;
 pub mod copy;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    Status, bench, check, ci, copy, demo, flow, interrupt, new_lesson, tidy, update,
+    Status, bench, book, check, ci, copy, demo, flow, interrupt, new_lesson, tidy, update,
 };
 
 /// Runs what the lessons say, and verifies what they show
@@ -39,6 +39,8 @@ enum Task {
     Next(check::Options),
     /// Show the worked program of a task that you passed
     Solution(check::Options),
+    /// Write the course as a web book, with conversations to step through
+    Book(book::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
     Update(update::Options),
     /// Check that quotations, figures, commands, links and tables agree
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Task::Solution(options) => {
             return handed_over(check::check(Some("solution"), &options));
         }
+        Task::Book(options) => book::book(&options),
         Task::Update(options) => update::update(&options),
         Task::Tidy(options) => tidy::tidy(&options),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),

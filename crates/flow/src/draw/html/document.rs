@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{File, STEPS_JS, THEME_CSS, escape, sha256, steps, steps_css};
+use super::{File, THEME_CSS, escape, sha256, steps, steps_css, steps_js};
 use crate::draw::Options;
 use crate::event::{Event, Log};
 
@@ -22,6 +22,7 @@ pub fn document(
     file: &dyn Fn(&str) -> Option<File>,
 ) -> String {
     let css = format!("{THEME_CSS}{}{PAGE_CSS}", steps_css());
+    let js = steps_js();
     let sides: Vec<&crate::event::Side> = log
         .events
         .iter()
@@ -41,7 +42,7 @@ pub fn document(
          <title>{title}</title>\n<link rel=icon href=\"data:,\">\n<style>{css}</style>\n\
          <main>\n<h1>{title}</h1>\n",
         digest(&css),
-        digest(STEPS_JS),
+        digest(&js),
     );
     for side in sides {
         let words: Vec<String> =
@@ -54,6 +55,6 @@ pub fn document(
          the buttons, the slider, or the arrow keys while the conversation has the focus.</p>\n",
     );
     out.push_str(&steps(log, options, "flow", file));
-    let _ = write!(out, "</main>\n<script>{STEPS_JS}</script>\n</html>\n");
+    let _ = write!(out, "</main>\n<script>{js}</script>\n</html>\n");
     out
 }

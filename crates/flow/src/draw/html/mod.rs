@@ -21,8 +21,19 @@ pub use document::{digest, document};
 
 /// Colours, light and dark, that the other sheets use.
 pub const THEME_CSS: &str = include_str!("theme.css");
+
 /// What moves the cursor: a classic script.
-pub const STEPS_JS: &str = include_str!("steps.js");
+pub fn steps_js() -> String {
+    lean(include_str!("steps.js"))
+}
+
+/// A script or a sheet without its indents and its lines of comment. No text of it goes over
+/// several lines.
+pub fn lean(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("// "));
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 /// The sheet of the component; it needs [`THEME_CSS`].
 pub fn steps_css() -> String {
@@ -41,6 +52,8 @@ pub fn steps_css() -> String {
 
 /// Bytes shown of what a packet or a call carries.
 const BYTES: usize = 128;
+/// Lines shown above the first call of a source file, and below its last.
+const AROUND: usize = 12;
 /// Letters shown of a text of a row, and of what was printed at once.
 const LETTERS: usize = 2000;
 
@@ -302,9 +315,9 @@ impl<'a> Steps<'a> {
             let id = escape(self.id);
             let _ = write!(
                 out,
-                "<li class=s-row id=\"{id}-{number}\"><a class=s-number \
-                 href=\"#{id}-{number}\"><span class=vh>Step </span>{number}</a><span \
-                 class=vh>{}</span>",
+                "<li class=s-row id={id}-{number}><a class=s-number href=#{id}-{number} \
+                 aria-label=\"Step {number}\">{number}</a><span class=\"vh \
+                 s-said\">{}</span>",
                 escape(&words)
             );
             for lane in 0..alive.len() {
@@ -398,12 +411,14 @@ impl<'a> Steps<'a> {
             let (_, file) = &self.files[self.number(&source.file)?];
             Some(format!("{}#L{}", file.as_ref()?.page.as_ref()?, source.line))
         });
-        let said = format!("<span class=vh>source line </span>{}", escape(shown));
+        let shown = escape(shown);
         let _ = match page {
-            Some(page) => {
-                write!(out, " <a class=s-at href=\"{}\">{said}</a>", escape(&page))
-            }
-            None => write!(out, " <span class=s-at>{said}</span>"),
+            Some(page) => write!(
+                out,
+                " <a class=s-at aria-label=\"Source line {shown}\" href=\"{}\">{shown}</a>",
+                escape(&page)
+            ),
+            None => write!(out, " <span class=s-at>{shown}</span>"),
         };
     }
 
@@ -565,20 +580,27 @@ impl<'a> Steps<'a> {
         out.push_str("</div>");
         for (number, (_, file)) in self.files.iter().enumerate() {
             let Some(file) = file else { continue };
+            // From a little above the first call to a little below the last.
+            let called = self.calls.values().filter_map(|call| call.source.as_ref());
+            let called = called.filter(|it| self.number(&it.file) == Some(number));
+            let lines: Vec<usize> = called.map(|it| it.line as usize).collect();
+            let first =
+                lines.iter().min().map_or(1, |it| it.saturating_sub(AROUND).max(1));
+            let last = lines.iter().max().map_or(1, |it| it + AROUND);
             let _ = write!(
                 out,
                 "<div class=s-source data-file={number} tabindex=0 role=group \
-                 aria-label=\"Source of {}\"><ol>",
+                 aria-label=\"Source of {}\"><ol start={first}>",
                 escape(&file.title)
             );
-            for (line, text) in (1..).zip(file.text.lines()) {
-                let key = format!("{number}:{line}");
-                let _ = write!(out, "<li data-line=\"{key}\">");
-                let _ = match steps.get(&key) {
-                    Some(step) => write!(out, "<a href=\"#{id}-{step}\">{line}</a>"),
-                    None => write!(out, "<i>{line}</i>"),
-                };
+            let shown = (1..).zip(file.text.lines()).take(last).skip(first - 1);
+            for (line, text) in shown {
+                out.push_str("<li>");
+                if let Some(step) = steps.get(&format!("{number}:{line}")) {
+                    let _ = write!(out, "<a href=#{id}-{step}>{line}</a>");
+                }
                 out.push_str(&escape(&short(text)));
+                out.push_str("</li>");
             }
             out.push_str("</ol></div>");
         }
@@ -723,7 +745,6 @@ impl Steps<'_> {
                 at += 1;
             }
             let call = self.call_of(row, *origin).or(cause);
-            let (from, to) = self.lanes.of(row, &events[*origin]);
             let mut lines: Vec<(usize, Doing)> = doing.clone().into_iter().collect();
             lines.sort_by_key(|(side, _)| *side);
             let lines: Vec<Value> =
@@ -734,8 +755,7 @@ impl Steps<'_> {
                 measured.when.clone()
             };
             let (packet, bytes) = self.carried(row, *origin);
-            steps.push(json!({
-                "words": visible(&self.words(row, from, to)),
+            let mut step = json!({
                 "line": call.and_then(|call| self.line(call)),
                 "lines": lines,
                 "kernel": measured.kernel,
@@ -744,7 +764,12 @@ impl Steps<'_> {
                 "printed": printed_so_far.len(),
                 "packet": packet,
                 "bytes": bytes,
-            }));
+            });
+            if let Some(step) = step.as_object_mut() {
+                // What is not there is not written: a page is to be small.
+                step.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+            }
+            steps.push(step);
         }
         json!({ "steps": steps, "kernels": kernels, "printed": printed_so_far })
     }

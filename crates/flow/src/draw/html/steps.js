@@ -13,7 +13,10 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   const data = JSON.parse(one("script").textContent);
   const rows = all(".s-row"), range = one("input"), play = one("[data-go=play]");
   const lines = new Map();
-  for (const line of all(".s-source li")) lines.set(line.dataset.line, line);
+  for (const box of all(".s-source")) {
+    const first = box.querySelector("ol").start;
+    [...box.querySelectorAll("li")].forEach((line, n) => lines.set(`${box.dataset.file}:${first + n}`, line));
+  }
   let at = 0, timer = 0;
 
   // One file is shown at a time.
@@ -90,7 +93,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
     range.value = at;
     range.setAttribute("aria-valuetext", `Step ${at + 1} of ${data.steps.length}`);
     one(".s-count").textContent = `${at + 1} of ${data.steps.length}`;
-    one(".s-words").textContent = step.words;
+    one(".s-words").textContent = rows[at].querySelector(".s-said").textContent;
     showKernel(step);
     showPacket(step);
     showTerminals(step);

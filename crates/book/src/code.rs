@@ -1,0 +1,132 @@
+//! Source as it is shown: a quotation on a page, or a whole file with a link to each line.
+
+use std::fmt::Write as _;
+
+use flow::draw::html::escape;
+
+const RUST: &[&str] = &[
+    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum",
+    "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod",
+    "move", "mut", "pub", "ref", "return", "self", "Self", "static", "struct", "super",
+    "trait", "true", "type", "unsafe", "use", "where", "while",
+];
+const PYTHON: &[&str] = &[
+    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
+    "elif", "else", "except", "False", "finally", "for", "from", "global", "if",
+    "import", "in", "is", "lambda", "None", "nonlocal", "not", "or", "pass", "raise",
+    "return", "True", "try", "while", "with", "yield",
+];
+
+/// The language of a file, by its ending.
+pub fn language(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("rs") => "rust",
+        Some("py") => "python",
+        _ => "text",
+    }
+}
+
+/// A line with its comments, strings and keywords marked. A string that goes on over several
+/// lines is marked in its first one alone.
+pub fn line(language: &str, line: &str) -> String {
+    let (keywords, comment) = match language {
+        "rust" => (RUST, "//"),
+        "python" => (PYTHON, "#"),
+        "sh" | "toml" => (&[][..], "#"),
+        _ => return escape(line),
+    };
+    let mut out = String::new();
+    let mut rest = line;
+    let mark = |out: &mut String, class: char, text: &str| {
+        let _ = write!(out, "<b class={class}>{}</b>", escape(text));
+    };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    while let Some(first) = rest.chars().next() {
+        if rest.starts_with(comment) {
+            mark(&mut out, 'c', rest);
+            return out;
+        }
+        let end = if first == '"' || first == '\'' && language == "python" {
+            string(rest, first)
+        } else if is_word(first) {
+            rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        let (token, behind) = rest.split_at(end);
+        if end > 1 && token.starts_with(['"', '\'']) {
+            mark(&mut out, 's', token);
+        } else if keywords.contains(&token) {
+            mark(&mut out, 'k', token);
+        } else {
+            out.push_str(&escape(token));
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// Where a string ends that begins the text: behind its quotation mark, or with the line.
+fn string(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Code on a page, with what it is called and a button to copy it.
+pub fn block(language: &str, title: &str, lines: &[&str]) -> String {
+    let lines: Vec<String> = lines.iter().map(|text| line(language, text)).collect();
+    format!(
+        "<div class=code><p class=title>{title}<button type=button class=copy \
+         hidden>Copy</button></p><pre tabindex=0><code>{}</code></pre></div>\n",
+        lines.join("\n")
+    )
+}
+
+/// A whole file, each line with an address of its own.
+pub fn file(path: &str, text: &str) -> String {
+    let language = language(path);
+    let mut out = format!(
+        "<h1 class=path>{}</h1>\n<pre class=file tabindex=0><code>",
+        escape(path)
+    );
+    for (number, text) in (1..).zip(text.lines()) {
+        let _ = write!(
+            out,
+            "<span class=line id=L{number}><a href=\"#L{number}\" aria-label=\"Line \
+             {number}\">{number}</a>{}\n</span>",
+            line(language, text)
+        );
+    }
+    out.push_str("</code></pre>\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_strings_and_keywords_are_marked_and_escaped() {
+        assert_eq!(
+            line("rust", r#"let a = "<\"b>"; // it's"#),
+            "<b class=k>let</b> a = <b class=s>&quot;&lt;\\&quot;b&gt;&quot;</b>; \
+             <b class=c>// it&#39;s</b>"
+        );
+        assert_eq!(
+            line("python", "x = '#' # y"),
+            "x = <b class=s>&#39;#&#39;</b> <b class=c># y</b>"
+        );
+        // A lifetime is no string, and a letter may take several bytes.
+        assert_eq!(line("rust", "&'a str é"), "&amp;&#39;a str é");
+        assert_eq!(line("rust", "\"never closed"), "<b class=s>&quot;never closed</b>");
+        assert_eq!(line("text", "let // <"), "let // &lt;");
+    }
+}

@@ -1,0 +1,108 @@
+//! What every page has: the head with its policy, the contents, the way to the next page.
+
+use std::fmt::Write as _;
+
+use flow::draw::html::{self, escape};
+
+use crate::site::{Site, Source, page_name};
+
+/// Where a page stands in the book.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// Its file.
+    pub name: &'a str,
+    /// Its title.
+    pub title: &'a str,
+    /// The contents, with this page marked.
+    pub contents: String,
+    /// The page before it.
+    pub before: Option<&'a Source>,
+    /// The page after it.
+    pub after: Option<&'a Source>,
+}
+
+/// What a page may load: its own sheet and script, pictures beside it, and nothing else.
+pub const POLICY: &str = "default-src 'none';style-src 'self';script-src 'self';img-src 'self' \
+                          data:;base-uri 'none';form-action 'none'";
+
+/// The sheet of all pages.
+pub fn css() -> String {
+    let own = include_str!("../assets/book.css");
+    html::lean(&format!("{}{}{own}", html::THEME_CSS, html::steps_css()))
+}
+
+/// The script of all pages.
+pub fn js() -> String {
+    let own = include_str!("../assets/book.js");
+    format!("{}\n{{\n{}\n}}\n", html::steps_js(), html::lean(own))
+}
+
+/// The contents of the book, with the page of this name marked.
+pub fn contents(site: &Site, name: &str) -> String {
+    let mut out = String::new();
+    let mut group = "";
+    for page in &site.pages {
+        if page.group != group {
+            if !group.is_empty() {
+                out.push_str("</ul>");
+            }
+            group = &page.group;
+            let _ = write!(out, "<p>{}</p><ul>", escape(group));
+        }
+        let own = page_name(&page.path);
+        let current = if own == name { " aria-current=page" } else { "" };
+        // A lesson's further pages stand below its own.
+        let is_more = page.path.starts_with("lessons/")
+            && page.path.matches('/').count() == 2
+            && !page.path.ends_with("README.md");
+        let class = if is_more { " class=sub" } else { "" };
+        let title = match page.path.as_str() {
+            "README.md" => "Start",
+            _ => &page.title,
+        };
+        let _ = write!(
+            out,
+            "<li{class}><a href=\"{own}\"{current}>{}</a></li>",
+            escape(title)
+        );
+    }
+    if !group.is_empty() {
+        out.push_str("</ul>");
+    }
+    out
+}
+
+/// A whole page around what stands in its middle.
+pub fn page(place: &Place<'_>, main: &str) -> String {
+    let title = escape(place.title);
+    let turn = |page: Option<&Source>, rel: &str, word: &str| match page {
+        Some(page) => format!(
+            "<a rel={rel} href=\"{}\"><small>{word}</small> {}</a>",
+            page_name(&page.path),
+            escape(&page.title)
+        ),
+        None => "<span></span>".to_owned(),
+    };
+    let name = match place.name {
+        "index.html" => title.clone(),
+        _ => format!("{title} · Sockets in Rust"),
+    };
+    format!(
+        "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport \
+         content=\"width=device-width,initial-scale=1\">\n<meta \
+         http-equiv=Content-Security-Policy content=\"{POLICY}\">\n<title>{name}</title>\n<link \
+         rel=icon href=\"data:,\">\n<link rel=stylesheet href=book.css>\n<script src=book.js \
+         defer></script>\n<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
+         class=menu><summary>Contents</summary></details><a class=home href=index.html>Sockets in Rust</a><div class=tools \
+         hidden><input type=search placeholder=\"Search ( / )\" aria-label=\"Search the book\" \
+         role=combobox aria-expanded=false aria-controls=hits autocomplete=off \
+         spellcheck=false><button type=button class=theme>Theme: auto</button></div>\
+         </header>\n<ul id=hits role=listbox aria-label=\"Search results\" hidden></ul>\n<nav \
+         class=contents aria-label=Contents>{contents}</nav>\n<main id=main>\n{main}\n<nav \
+         class=turn aria-label=\"Previous and next\">{before}{after}</nav>\n</main>\n</body>\n\
+         </html>\n",
+        contents = place.contents,
+        before = turn(place.before, "prev", "←"),
+        after = turn(place.after, "next", "next →"),
+    )
+}

@@ -1,0 +1,557 @@
+//! A page of the course: its Markdown as HTML, its blocks with the meaning that they have in
+//! the lessons.
+
+use std::fmt::Write as _;
+
+use flow::draw::html::escape;
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
+
+use crate::site::{Site, Source};
+use crate::{Error, code, conversation};
+
+/// A page as HTML.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// What stands in `<main>`.
+    pub html: String,
+    /// Its sections, for the search.
+    pub sections: Vec<Section>,
+    /// Paths of the pictures that it shows.
+    pub pictures: Vec<String>,
+}
+
+/// A heading with the words below it.
+#[derive(Debug, Default)]
+pub struct Section {
+    /// The address within the page; empty above the first heading.
+    pub id: String,
+    /// The heading.
+    pub title: String,
+    /// The words.
+    pub text: String,
+}
+
+/// The page whose conversation stands on the start page.
+const FIRST: &str = "lessons/02-tcp-echo/README.md";
+
+fn parser(text: &str) -> Parser<'_> {
+    Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH)
+}
+
+/// Where the links of a page lead, as they stand in it.
+pub fn links(text: &str) -> Vec<String> {
+    parser(text)
+        .filter_map(|event| match event {
+            Event::Start(Tag::Link { dest_url, .. }) => Some(dest_url.into_string()),
+            _ => None,
+        })
+        .filter(|link| !link.contains("://"))
+        .collect()
+}
+
+/// Renders a page.
+///
+/// # Errors
+/// A link that leads nowhere, a drawing without its recording.
+pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
+    let mut it = Renderer {
+        site,
+        page,
+        out: Vec::new(),
+        done: Rendered::default(),
+        ids: Vec::new(),
+        terminals: Vec::new(),
+        python: None,
+        depth: 0,
+        in_comment: false,
+        in_link: false,
+    };
+    it.done.sections.push(Section { title: page.title.clone(), ..Section::default() });
+    let mut events = parser(&page.text);
+    while let Some(event) = events.next() {
+        it.event(event, &mut events)?;
+    }
+    it.end_terminals();
+    pulldown_cmark::html::push_html(&mut it.done.html, it.out.into_iter());
+    Ok(it.done)
+}
+
+struct Renderer<'a> {
+    site: &'a Site,
+    page: &'a Source,
+    out: Vec<Event<'a>>,
+    done: Rendered,
+    ids: Vec<String>,
+    /// Terminals of one scene that stand one after another: they are shown side by side.
+    terminals: Vec<(String, String)>,
+    /// Where a quotation in Python stands that one in Rust may follow, and the paragraphs
+    /// since.
+    python: Option<(usize, usize)>,
+    /// How many lists, quotations and tables are open.
+    depth: usize,
+    in_comment: bool,
+    in_link: bool,
+}
+
+impl<'a> Renderer<'a> {
+    fn html(&mut self, html: String) {
+        self.out.push(Event::Html(CowStr::from(html)));
+    }
+
+    fn event(&mut self, event: Event<'a>, rest: &mut Parser<'a>) -> Result<(), Error> {
+        if !matches!(event, Event::Start(Tag::CodeBlock(_))) {
+            self.end_terminals();
+        }
+        match event {
+            Event::Start(Tag::CodeBlock(kind)) => self.block(&kind, rest)?,
+            Event::Start(Tag::Heading { level, .. }) => {
+                self.python = None;
+                let mut inner = Vec::new();
+                let mut title = String::new();
+                for event in rest.by_ref() {
+                    match event {
+                        Event::End(TagEnd::Heading(_)) => break,
+                        // A heading is a link's aim, not a link.
+                        Event::Start(_) | Event::End(_) => continue,
+                        _ => {}
+                    }
+                    if let Event::Text(text) | Event::Code(text) = &event {
+                        title.push_str(text);
+                    }
+                    inner.push(event);
+                }
+                let id = self.id(&title);
+                self.html(format!("<{level} id=\"{}\">", escape(&id)));
+                self.out.append(&mut inner);
+                self.html(format!(
+                    " <a class=anchor href=\"#{0}\" aria-label=\"Link to the section {1}\">#</a>\
+                     </{level}>\n",
+                    escape(&id),
+                    escape(&title)
+                ));
+                // The first heading is the page's own.
+                let first = self.done.sections.len() == 1
+                    && self.done.sections[0].id.is_empty()
+                    && title.replace('`', "") == self.page.title;
+                if !first {
+                    self.done.sections.push(Section { id, title, text: String::new() });
+                }
+            }
+            Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+                let dest_url = self.site.link(&self.page.path, &dest_url)?.into();
+                self.in_link = true;
+                self.out.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
+            }
+            Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+                let name = self.site.link(&self.page.path, &dest_url)?;
+                let mut parts: Vec<&str> = self.page.path.split('/').collect();
+                parts.pop();
+                let path = std::path::Path::new(&parts.join("/")).join(&*dest_url);
+                let mut normal = Vec::new();
+                for part in path.to_string_lossy().split('/') {
+                    match part {
+                        ".." => {
+                            normal.pop();
+                        }
+                        "." | "" => {}
+                        part => normal.push(part.to_owned()),
+                    }
+                }
+                self.done.pictures.push(normal.join("/"));
+                let dest_url = name.into();
+                self.out.push(Event::Start(Tag::Image {
+                    link_type,
+                    dest_url,
+                    title,
+                    id,
+                }));
+            }
+            Event::End(TagEnd::Link) => {
+                self.in_link = false;
+                self.out.push(Event::End(TagEnd::Link));
+            }
+            Event::Start(Tag::Table(alignment)) => {
+                self.depth += 1;
+                self.html(
+                    "<div class=scroll tabindex=0 role=group aria-label=Table>"
+                        .to_owned(),
+                );
+                self.out.push(Event::Start(Tag::Table(alignment)));
+            }
+            Event::End(TagEnd::Table) => {
+                self.depth -= 1;
+                self.out.push(Event::End(TagEnd::Table));
+                self.html("</div>\n".to_owned());
+            }
+            Event::Html(html) | Event::InlineHtml(html) => self.raw(&html),
+            Event::Text(text) => {
+                self.index(&text);
+                if self.in_link {
+                    self.out.push(Event::Text(text));
+                } else {
+                    self.html(references(&text));
+                }
+            }
+            Event::Code(text) => {
+                self.index(&text);
+                self.out.push(Event::Code(text));
+            }
+            Event::SoftBreak => {
+                self.index(" ");
+                self.out.push(Event::SoftBreak);
+            }
+            other => {
+                match &other {
+                    Event::Start(Tag::List(_) | Tag::BlockQuote(_)) => {
+                        self.depth += 1;
+                        self.python = None;
+                    }
+                    Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_)) => {
+                        self.depth -= 1;
+                    }
+                    Event::Start(Tag::Paragraph) => {
+                        if let Some((_, paragraphs)) = &mut self.python {
+                            *paragraphs += 1;
+                        }
+                    }
+                    Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell) => {
+                        self.index(" ");
+                    }
+                    _ => {}
+                }
+                let is_paragraph = other == Event::End(TagEnd::Paragraph);
+                self.out.push(other);
+                if is_paragraph {
+                    self.after_paragraph()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The start page shows a conversation at once, below its first paragraph.
+    fn after_paragraph(&mut self) -> Result<(), Error> {
+        if self.page.path != "README.md" || self.ids.iter().any(|id| id == "flow") {
+            return Ok(());
+        }
+        self.ids.push("flow".to_owned());
+        let Some(first) = self.site.pages.iter().find(|page| page.path == FIRST) else {
+            return Ok(());
+        };
+        let lines = flow_lines(&first.text);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let drawn = conversation::draw(self.site, FIRST, "", "flow", &lines)?;
+        let page = crate::site::page_name(FIRST);
+        self.html(format!(
+            "<p class=lead>This run happened. Step through it: each call with the line that made \
+             it, each packet with its bytes, and what the kernel held. It is the conversation of \
+             <a href=\"{page}\">lesson 2</a>.</p>\n{drawn}"
+        ));
+        Ok(())
+    }
+
+    fn index(&mut self, text: &str) {
+        if let Some(section) = self.done.sections.last_mut() {
+            section.text.push_str(text);
+        }
+    }
+
+    /// An id for a heading, as code-hosting sites make it, that the page has not yet.
+    fn id(&mut self, title: &str) -> String {
+        let mut slug = String::new();
+        for c in title.to_lowercase().chars() {
+            match c {
+                ' ' | '-' => slug.push('-'),
+                c if c.is_alphanumeric() || c == '_' => slug.push(c),
+                _ => {}
+            }
+        }
+        let mut id = slug.clone();
+        let mut number = 0;
+        while self.ids.contains(&id) {
+            number += 1;
+            id = format!("{slug}-{number}");
+        }
+        self.ids.push(id.clone());
+        id
+    }
+
+    /// Of HTML a page may have what unfolds an answer; a comment is for the tools of the
+    /// pages; anything else is text.
+    fn raw(&mut self, html: &str) {
+        let mut rest = html;
+        while !rest.is_empty() {
+            if self.in_comment {
+                let end = rest.find("-->").map(|at| at + 3);
+                self.in_comment = end.is_none();
+                rest = end.map_or("", |end| &rest[end..]);
+            } else if rest.starts_with("<!--") {
+                self.in_comment = true;
+            } else if let Some(tag) =
+                ["<details>", "</details>", "<summary>", "</summary>"]
+                    .into_iter()
+                    .find(|tag| rest.starts_with(tag))
+            {
+                self.html(tag.to_owned());
+                rest = &rest[tag.len()..];
+            } else {
+                let end = rest[1..].find('<').map_or(rest.len(), |at| at + 1);
+                self.html(escape(&rest[..end]));
+                rest = &rest[end..];
+            }
+        }
+    }
+
+    fn block(
+        &mut self,
+        kind: &CodeBlockKind<'_>,
+        rest: &mut Parser<'a>,
+    ) -> Result<(), Error> {
+        let mut content = String::new();
+        for event in rest.by_ref() {
+            match event {
+                Event::End(TagEnd::CodeBlock) => break,
+                Event::Text(text) => content.push_str(&text),
+                _ => {}
+            }
+        }
+        let info = match kind {
+            CodeBlockKind::Fenced(info) => info.to_string(),
+            CodeBlockKind::Indented => String::new(),
+        };
+        let lines: Vec<&str> = content.lines().collect();
+        let words: Vec<&str> = info.split_whitespace().collect();
+        if words.first() != Some(&"console") {
+            self.end_terminals();
+        }
+        match words[..] {
+            ["console", name] => {
+                let (scene, name) = name.split_once('/').unwrap_or(("", name));
+                if self.terminals.last().is_some_and(|(other, _)| other != scene) {
+                    self.end_terminals();
+                }
+                self.terminals.push((scene.to_owned(), terminal(scene, name, &lines)));
+            }
+            ["flow"] | ["flow", _] => {
+                self.python = None;
+                let scene = words.get(1).copied().unwrap_or_default();
+                let id = if scene.is_empty() {
+                    "flow".into()
+                } else {
+                    format!("flow-{scene}")
+                };
+                let id = self.id(&id);
+                let path = &self.page.path;
+                let drawn = conversation::draw(self.site, path, scene, &id, &lines)?;
+                self.html(drawn);
+            }
+            [language, path] => self.quotation(language, path, &lines),
+            _ => {
+                let language = words.first().copied().unwrap_or("text");
+                let title = if language == "sh" { "shell" } else { language };
+                let title = if title == "text" { "" } else { title };
+                self.html(code::block(language, title, &lines));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of a program. The Rust that follows Python stands beside it where there is room.
+    fn quotation(&mut self, language: &str, path: &str, lines: &[&str]) {
+        let page = self.site.name(path);
+        let title = match page {
+            Some(page) => {
+                let at = self.site.sources.get(path).and_then(|text| find(text, lines));
+                let line = at.map_or_else(String::new, |line| format!("#L{line}"));
+                format!("<a href=\"{page}{line}\">{}</a>", escape(path))
+            }
+            None => escape(path),
+        };
+        let block = code::block(language, &title, lines);
+        match (language, self.python.take()) {
+            ("rust", Some((at, paragraphs))) if paragraphs <= 2 && self.depth == 0 => {
+                let open = Event::Html("<div class=pair><div>".into());
+                let between = Event::Html("</div><div>".into());
+                self.out.insert(at, open);
+                self.out.insert(at + 2, between);
+                self.html(format!("{block}</div></div>\n"));
+            }
+            _ => {
+                if language == "python" && self.depth == 0 {
+                    self.python = Some((self.out.len(), 0));
+                }
+                self.html(block);
+            }
+        }
+    }
+
+    fn end_terminals(&mut self) {
+        if self.terminals.is_empty() {
+            return;
+        }
+        self.python = None;
+        let beside = if self.terminals.len() > 1 { " beside" } else { "" };
+        let terminals: Vec<String> =
+            self.terminals.drain(..).map(|(_, html)| html).collect();
+        self.html(format!("<div class=\"terms{beside}\">{}</div>\n", terminals.concat()));
+    }
+}
+
+/// The lines of a page's main drawing.
+fn flow_lines(text: &str) -> Vec<String> {
+    let mut events = parser(text);
+    while let Some(event) = events.next() {
+        if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event
+            && &*info == "flow"
+        {
+            let content: String = events
+                .take_while(|event| *event != Event::End(TagEnd::CodeBlock))
+                .filter_map(|event| match event {
+                    Event::Text(text) => Some(text.into_string()),
+                    _ => None,
+                })
+                .collect();
+            return content.lines().map(str::to_owned).collect();
+        }
+    }
+    Vec::new()
+}
+
+/// The line at which a quotation begins in its file; its indent may be another.
+fn find(text: &str, lines: &[&str]) -> Option<usize> {
+    let wanted: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    let all: Vec<&str> = text.lines().map(str::trim).collect();
+    all.windows(wanted.len().max(1)).position(|window| window == wanted).map(|at| at + 1)
+}
+
+/// A terminal: what is typed can be copied without the prompt.
+fn terminal(scene: &str, name: &str, lines: &[&str]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let is_mark = *line == "^C"
+            || line.starts_with("[exit status ")
+            || line.starts_with("[killed by ");
+        let _ = match line.strip_prefix("$ ") {
+            Some(command) => writeln!(
+                text,
+                "<span class=prompt>$ </span><kbd>{}</kbd>",
+                escape(command)
+            ),
+            None if is_mark => writeln!(text, "<b class=mark>{}</b>", escape(line)),
+            None => writeln!(text, "{}", escape(line)),
+        };
+    }
+    let scene = match scene {
+        "" => String::new(),
+        scene => format!("<span class=scene>{}</span> ", escape(scene)),
+    };
+    format!(
+        "<div class=term><p class=title>{scene}{}<button type=button class=copy \
+         hidden>Copy</button></p><pre tabindex=0>{}</pre></div>",
+        escape(name),
+        text.trim_end()
+    )
+}
+
+/// A text in which RFCs and manual pages are links: `RFC 9293 §3.5`, `listen(2)`.
+pub fn references(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    let mut before = ' ';
+    while let Some(first) = rest.chars().next() {
+        let found = if before.is_alphanumeric() || before == '_' {
+            None
+        } else {
+            rfc(rest).or_else(|| manual(rest))
+        };
+        if let Some((length, address)) = found {
+            let _ = write!(out, "<a href=\"{address}\">{}</a>", escape(&rest[..length]));
+            rest = &rest[length..];
+            before = ')';
+        } else {
+            out.push_str(&escape(&rest[..first.len_utf8()]));
+            rest = &rest[first.len_utf8()..];
+            before = first;
+        }
+    }
+    out
+}
+
+fn rfc(text: &str) -> Option<(usize, String)> {
+    let number = text.strip_prefix("RFC ")?;
+    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    if digits == 0 {
+        return None;
+    }
+    let (number, rest) = number.split_at(digits);
+    let address = format!("https://www.rfc-editor.org/rfc/rfc{number}");
+    let length = 4 + digits;
+    let Some(section) = rest.strip_prefix(" §") else { return Some((length, address)) };
+    let end = section.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let section = section[..end.unwrap_or(section.len())].trim_end_matches('.');
+    if section.is_empty() {
+        return Some((length, address));
+    }
+    let length = length + " §".len() + section.len();
+    Some((length, format!("{address}#section-{section}")))
+}
+
+fn manual(text: &str) -> Option<(usize, String)> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let end = text.find(|c| !is_name(c))?;
+    let name = &text[..end];
+    let section = text[end..].strip_prefix('(')?;
+    let digit = section.chars().next().filter(|c| ('1'..='8').contains(c))?;
+    if !section[1..].starts_with(')')
+        || !name.starts_with(|c: char| c.is_ascii_lowercase())
+    {
+        return None;
+    }
+    let address =
+        format!("https://man7.org/linux/man-pages/man{digit}/{name}.{digit}.html");
+    Some((end + 3, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfcs_and_manual_pages_are_links() {
+        for (text, html) in [
+            (
+                "see RFC 9293 §3.5.",
+                "see <a href=\"https://www.rfc-editor.org/rfc/rfc9293#section-3.5\">RFC 9293 \
+                 §3.5</a>.",
+            ),
+            (
+                "(RFC 959)",
+                "(<a href=\"https://www.rfc-editor.org/rfc/rfc959\">RFC 959</a>)",
+            ),
+            (
+                "after listen(2) <",
+                "after <a href=\"https://man7.org/linux/man-pages/man2/listen.2.html\">listen(2)</a> \
+                 &lt;",
+            ),
+            ("f(x) a(9) RFC x", "f(x) a(9) RFC x"),
+        ] {
+            assert_eq!(references(text), html);
+        }
+    }
+
+    #[test]
+    fn a_command_is_apart_from_its_prompt() {
+        let html = terminal("busy", "first", &["$ echo '<'", "<", "^C"]);
+        assert!(
+            html.contains("<kbd>echo &#39;&lt;&#39;</kbd>\n&lt;\n<b class=mark>^C</b>"),
+            "{html}"
+        );
+        assert!(html.contains("<span class=scene>busy</span> first"), "{html}");
+    }
+
+    #[test]
+    fn a_quotation_is_found_whatever_its_indent() {
+        assert_eq!(find("a\n    b\n      c\nd", &["b", "  c"]), Some(2));
+        assert_eq!(find("a", &["b"]), None);
+    }
+}
