@@ -37,5 +37,6 @@ mod screen;
 mod slow;
 pub mod tidy;
 pub mod update;
+pub mod wire;
 
 pub use error::{Error, Status};

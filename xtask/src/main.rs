@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    Status, bench, book, check, ci, copy, demo, flow, interrupt, new_lesson, tidy, update,
+    Status, bench, book, check, ci, copy, demo, flow, interrupt, new_lesson, tidy,
+    update, wire,
 };
 
 /// Runs what the lessons say, and verifies what they show
@@ -31,6 +32,8 @@ enum Task {
     Demo(demo::Options),
     /// Draw the calls and packets of a lesson, or of your own programs
     Flow(flow::Options),
+    /// Draw the same over a wire that loses or damages what you name
+    Wire(wire::Options),
     /// Test your own program, in any language, against what a lesson asks
     Check(check::Options),
     /// Put a starter of a task, or a copy of a lesson's program, into my/
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(options) => flow::flow(&options),
+        Task::Wire(options) => return wire::wire(&options),
         Task::Check(options) => return handed_over(check::check(None, &options)),
         Task::Start(options) => match copy::start(&options) {
             Some(ended) => ended,

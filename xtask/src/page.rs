@@ -5,6 +5,7 @@
 //! | `console NAME` | a terminal of the page's main scene |
 //! | `console SCENE/NAME` | a terminal of another scene |
 //! | `flow`, `flow SCENE` | calls and packets of a scene's run, as `cargo xtask flow` draws them |
+//! | `wire`, `wire SCENE` | the rules of the wire that the scene runs on, one a line: `netlab::wire::rules` |
 //! | `LANGUAGE PATH` | a quotation of the file at PATH |
 //! | `LANGUAGE`, nothing | prose |
 //!
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 use common::{Visible, is_hidden};
 
 use crate::figures::Mark;
+use netlab::wire::Rules;
+
 use crate::markdown::{self, Block};
 
 /// A page, with all its blocks in order.
@@ -48,6 +51,9 @@ pub struct Scene {
     pub name: String,
     /// In the order in which they start.
     pub terminals: Vec<Terminal>,
+    /// The rules of the wire that it runs on, the first terminal on host b, the others on
+    /// host a; none: all on one loopback.
+    pub wire: Option<Vec<String>>,
 }
 
 /// One terminal: a name and what is typed into it, with what comes of it.
@@ -143,9 +149,10 @@ impl Page {
             marks: Vec::new(),
         };
         let mut faults = Vec::new();
+        let mut wires = Vec::new();
         for block in markdown::blocks(text) {
             let line = block.line;
-            if let Err((line, message)) = page.add(block) {
+            if let Err((line, message)) = page.add(block, &mut wires) {
                 faults.push(Diagnostic { path: path.to_owned(), line, message });
             }
             debug_assert!(line > 0);
@@ -162,6 +169,26 @@ impl Page {
             );
             let line = flow.line - 1;
             faults.push(Diagnostic { path: path.to_owned(), line, message });
+        }
+        for (scene, rules, line) in wires {
+            let at = |line, message| Diagnostic { path: path.to_owned(), line, message };
+            if let Err(error) = Rules::parse(rules.iter().map(String::as_str)) {
+                faults.push(at(line + error.line, error.to_string()));
+            }
+            match page.scenes.iter_mut().find(|it| it.name == scene) {
+                Some(it) if it.wire.is_some() => {
+                    let message = "the wire of this scene has its rules already";
+                    faults.push(at(line - 1, message.to_owned()));
+                }
+                Some(it) => it.wire = Some(rules),
+                None => {
+                    let message = format!(
+                        "the page has no terminal of a scene `{scene}` that could run on \
+                         this wire; a block `wire SCENE` names a scene of its page"
+                    );
+                    faults.push(at(line - 1, message));
+                }
+            }
         }
         for comment in markdown::comments(text) {
             match Mark::parse(&comment) {
@@ -181,7 +208,11 @@ impl Page {
         self.scenes.iter().find(|scene| scene.name == name)
     }
 
-    fn add(&mut self, block: Block<'_>) -> Result<(), (usize, String)> {
+    fn add(
+        &mut self,
+        block: Block<'_>,
+        wires: &mut Vec<(String, Vec<String>, usize)>,
+    ) -> Result<(), (usize, String)> {
         let fence_line = block.line;
         let at_fence = |message: String| (fence_line, message);
         let words: Vec<&str> = block.info.split_whitespace().collect();
@@ -197,11 +228,13 @@ impl Page {
             ["console", name] => Meaning::Terminal(name),
             ["flow"] => Meaning::Flow(""),
             ["flow", scene] => Meaning::Flow(scene),
+            ["wire"] => Meaning::Wire(""),
+            ["wire", scene] => Meaning::Wire(scene),
             [language, file] if PROSE.contains(&language) => Meaning::Quotation(file),
             _ => {
                 return Err(at_fence(format!(
                     "unknown block `{}`; known are `console TERMINAL`, `console \
-                     SCENE/TERMINAL`, `flow`, `flow SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
+                     SCENE/TERMINAL`, `flow`, `flow SCENE`, `wire`, `wire SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
                     block.info,
                     PROSE[1..].join(", "),
                 )));
@@ -254,6 +287,10 @@ impl Page {
                 self.quotations.push(Quotation { file, lines, line });
                 Ok(())
             }
+            Meaning::Wire(scene) => {
+                wires.push((scene.to_owned(), lines, fence_line + 1));
+                Ok(())
+            }
             Meaning::Flow(scene) => {
                 if let Some(other) = self.flows.iter().find(|it| it.scene == scene) {
                     return Err(at_fence(format!(
@@ -295,7 +332,8 @@ impl Page {
         let steps = steps(&lines, block.line + 1)?;
         let index = self.scenes.iter().position(|other| other.name == scene);
         let index = index.unwrap_or_else(|| {
-            self.scenes.push(Scene { name: scene.to_owned(), terminals: Vec::new() });
+            let (name, terminals) = (scene.to_owned(), Vec::new());
+            self.scenes.push(Scene { name, terminals, wire: None });
             self.scenes.len() - 1
         });
         let terminals = &mut self.scenes[index].terminals;
@@ -319,6 +357,7 @@ enum Meaning<'a> {
     Terminal(&'a str),
     Quotation(&'a str),
     Flow(&'a str),
+    Wire(&'a str),
 }
 
 fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, String)> {
@@ -396,6 +435,9 @@ mod tests {
         assert_eq!((page.flows[0].scene.as_str(), page.flows[0].line), ("busy", 25));
         assert_eq!(&page.text[page.flows[0].range.clone()], "a │\n");
         assert_eq!(page.scenes.len(), 2);
+        let wire = "```console x/a\n$ a\n```\n\n```wire x\nlose a>b fin 1\n```\n";
+        let wire = parse(wire).unwrap().scene("x").unwrap().wire.clone();
+        assert_eq!(wire.unwrap(), ["lose a>b fin 1"]);
         let server = &page.scenes[0].terminals[0];
         assert_eq!((server.name.as_str(), server.line), ("server", 4));
         assert_eq!(server.steps[0].expected, ["ready", "bye"]);
@@ -450,6 +492,14 @@ mod tests {
                 "page.md:1: a terminal cannot be called `flow`",
             ),
             ("```flow\na\n```\n", "page.md:1: the page has no terminal of its main"),
+            (
+                "```wire x\nlose 5% seed 7\n```\n",
+                "page.md:1: the page has no terminal of a",
+            ),
+            (
+                "```console a\n$ a\n```\n\n```wire\nlose a>b fin\nlose it\n```\n",
+                "page.md:7: rule `lose it`: `it` is not understood; possible: a>b, b>a",
+            ),
             ("```flow x\na\n```\n", "page.md:1: the page has no terminal of a scene `x`"),
             (
                 "```console a\n$ a\n```\n\n```flow\na\n```\n\n```flow\nb\n```\n",

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use netlab::Network;
@@ -63,12 +64,26 @@ impl Runner {
             );
             return Some(missing.unwrap_or(why));
         }
+        if scene.wire.is_some()
+            && let Some(why) = self.refuses_wire()
+        {
+            return Some(missing.unwrap_or(why));
+        }
         let mut lines = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
         missing.or_else(|| {
             let ipv6 = lines.any(|line| transcript::names_ipv6(line));
             let why = || "the loopback interface has no IPv6 address, ::1".to_owned();
             (ipv6 && !self.network.has_ipv6()).then(why)
         })
+    }
+
+    /// Why there can be no wire here, if there can be none.
+    fn refuses_wire(&self) -> Option<String> {
+        static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+        if self.network == Network::Host {
+            return Some("a wire needs a private network".to_owned());
+        }
+        REFUSAL.get_or_init(|| run::wire(&[]).err()).clone()
     }
 
     /// Runs `scene` of `page` and compares. Each line is passed to `show` as it arrives.

@@ -105,7 +105,10 @@ pub fn in_the_words_of(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Vec<St
             let value = &line[variable.start..variable.end];
             words.push_str(&line[from..variable.start]);
             let placeholder = renaming.placeholder(variable.kind, value);
-            words.push_str(shown.get(&placeholder).map_or(value, String::as_str));
+            // A duration stands for nothing but itself: as it came.
+            let on_page =
+                shown.get(&placeholder).filter(|_| variable.kind != Kind::Duration);
+            words.push_str(on_page.map_or(value, String::as_str));
             from = variable.end;
         }
         words + &line[from..]
@@ -239,6 +242,9 @@ fn clock(bytes: &[u8], start: usize) -> Option<Variable> {
 fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
     let bytes = line.as_bytes();
     let (before, behind) = (&line[..start], &line[end..]);
+    if let Some(variable) = timer(line, start, end) {
+        return Some(variable);
+    }
     if before.ends_with("], ") && behind.starts_with(" ms)")
         || before.ends_with("(timewait,") && behind.starts_with("sec,")
     {
@@ -256,6 +262,22 @@ fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
         start,
         end,
     })
+}
+
+/// `· 204 ms: tail loss probe ·`, `·  1.0 s ·`: how long one of the kernel's timers took, in a
+/// drawing. It is padded to be as wide always, and the padding varies with it.
+fn timer(line: &str, start: usize, end: usize) -> Option<Variable> {
+    let before = line[..start].trim_end_matches(' ');
+    if !before.ends_with('·') || !line[before.len()..].starts_with(' ') {
+        return None;
+    }
+    let end = match line.as_bytes().get(end) {
+        Some(b'.') => end_of_digits(line.as_bytes(), end + 1),
+        _ => end,
+    };
+    let start = before.len() + 1;
+    let unit = |unit| line[end..].starts_with(unit);
+    (unit(" ms") || unit(" s")).then_some(Variable { kind: Kind::Duration, start, end })
 }
 
 /// A number in the ephemeral range behind an address or the word port.
@@ -310,6 +332,9 @@ mod tests {
             ("on port 40000, Port=40000", "on port [PORT-1], Port=[PORT-1]"),
             ("[pid  4711] x, pid=4711", "[pid  [PID-1]] x, pid=[PID-1]"),
             ("at 12:34:56.789 it took 3.2 ms", "at [TIME] it took [DURATION] ms"),
+            ("┊  · 204 ms: tail loss ·  ┊", "┊  · [DURATION] ms: tail loss ·  ┊"),
+            ("┊  ·   9 ms ·  ┊", "┊  · [DURATION] ms ·  ┊"),
+            ("┊  ·  1.0 s ·  ┊", "┊  · [DURATION] s ·  ┊"),
             (
                 "poll([4 POLLOUT], 99 ms) = 0 []",
                 "poll([4 POLLOUT], [DURATION] ms) = 0 []",

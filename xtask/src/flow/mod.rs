@@ -118,7 +118,11 @@ pub fn flow(options: &Options) -> Result<Status, Error> {
 }
 
 /// Draws a lesson's run; where the system does not allow one, the recording beside the page.
-fn lesson(root: &Path, word: &str, options: &Options) -> Result<Status, Error> {
+pub(crate) fn lesson(
+    root: &Path,
+    word: &str,
+    options: &Options,
+) -> Result<Status, Error> {
     let (lesson, only) = workspace::lesson_and_scene(root, word)?;
     let pages = lesson.pages(root)?;
     let jobs = jobs::jobs(&pages);
@@ -130,16 +134,26 @@ fn lesson(root: &Path, word: &str, options: &Options) -> Result<Status, Error> {
         )));
     };
     let programs = build::programs_of_and(root, &pages, &["flow"])?;
-    let mut command = flow_command(&programs);
+    become_it(scene_command(root, &programs, page, scene, options)?)
+}
+
+/// The command that draws a scene; where the system does not allow the run, its recording.
+pub(crate) fn scene_command(
+    root: &Path,
+    programs: &Programs,
+    page: &Page,
+    scene: &Scene,
+    options: &Options,
+) -> Result<Command, Error> {
+    let mut command = flow_command(programs);
     command.args(drawing_arguments(options)).args(live_arguments(options));
     let folder = folder(root, page);
-    let sides =
-        sides(&programs, &folder, page, scene).map_err(|reason| match reason {
-            Unable::Page(fault) => Error::new(fault.to_string()),
-            Unable::Missing(what) => {
-                Error::new(format!("draw {word}: {what}; install it first"))
-            }
-        })?;
+    let sides = sides(programs, &folder, page, scene).map_err(|reason| match reason {
+        Unable::Page(fault) => Error::new(fault.to_string()),
+        Unable::Missing(what) => {
+            Error::new(format!("draw scene `{}`: {what}; install it first", scene.name))
+        }
+    })?;
     // What the programs print is what `demo` shows.
     command.arg("--quiet");
     run::lay_environment(&mut command);
@@ -148,10 +162,10 @@ fn lesson(root: &Path, word: &str, options: &Options) -> Result<Status, Error> {
         command.arg("--recording").arg(&recording);
     }
     command.args(sides);
-    become_it(command)
+    Ok(command)
 }
 
-fn flow_command(programs: &Programs) -> Command {
+pub(crate) fn flow_command(programs: &Programs) -> Command {
     Command::new(program(programs))
 }
 
@@ -170,7 +184,7 @@ fn recording(root: &Path, page: &Page, scene: &str) -> PathBuf {
 }
 
 /// The options about how something is drawn, in the words of `flow`.
-fn drawing_arguments(options: &Options) -> Vec<OsString> {
+pub(crate) fn drawing_arguments(options: &Options) -> Vec<OsString> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let terminal = options.output.is_none() && io::stdout().is_terminal();
     let color = match options.color.as_str() {
@@ -198,7 +212,7 @@ fn drawing_arguments(options: &Options) -> Vec<OsString> {
 }
 
 /// The options about how something is run.
-fn live_arguments(options: &Options) -> Vec<OsString> {
+pub(crate) fn live_arguments(options: &Options) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for (name, file) in [("--pcap", &options.pcap), ("--log", &options.log)] {
         if let Some(file) = file {
@@ -274,13 +288,17 @@ fn sides(
         }
     }
     // The page's folder is where the commands run.
-    words.splice(0..0, ["--directory".into(), folder.into()]);
+    let mut options: Vec<OsString> = vec!["--directory".into(), folder.into()];
+    for rule in scene.wire.iter().flatten() {
+        options.extend(["--rule".into(), rule.into()]);
+    }
+    words.splice(0..0, options);
     Ok(words)
 }
 
 /// Replaces this process by the command, so that all signals are the command's alone.
 #[cfg(unix)]
-fn become_it(mut command: Command) -> Result<Status, Error> {
+pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;
     interrupt::dismiss_guard();
     let error = command.exec();
@@ -290,7 +308,7 @@ fn become_it(mut command: Command) -> Result<Status, Error> {
 
 /// Runs the command to its end: a terminal's ^C ends both.
 #[cfg(not(unix))]
-fn become_it(mut command: Command) -> Result<Status, Error> {
+pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     let status = command.status().map_err(|error| {
         Error::new(format!("start {}: {error}", command.get_program().to_string_lossy()))
     })?;

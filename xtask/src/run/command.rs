@@ -56,8 +56,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts `program` in `folder` with one more variable. What it prints is read by
+    /// Starts `program` in `folder` with one more variable, on the network where `place`
+    /// puts it. What it prints is read by
     /// `reading`, and its news is sent in the form that `tell` gives it.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one start")]
     pub(super) fn start<T: Send + 'static>(
         program: &Path,
         arguments: &[String],
@@ -65,6 +67,7 @@ impl Running {
         (name, value): (&str, &str),
         most: Most,
         (reading, sender): (&Reading, &Sender<T>),
+        place: impl FnOnce(&mut Command),
         tell: impl Fn(News) -> T + Send + 'static,
     ) -> io::Result<Running> {
         let (reader, writer) = io::pipe()?;
@@ -77,6 +80,7 @@ impl Running {
             .stderr(writer.try_clone()?)
             .env(name, value);
         lay_environment(&mut command);
+        place(&mut command);
         #[cfg(unix)]
         process::isolate(&mut command);
         let child = command.spawn()?;

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 use common::Visible;
 use netlab::process::{self, Signal};
 use netlab::sockets;
+#[cfg(target_os = "linux")]
+use netlab::wire::Host;
+use netlab::wire::{Rules, Wire};
 use netlab::{Network, PrivateNetwork};
 
 use self::command::{Most, News, Running};
@@ -156,7 +159,12 @@ pub fn run(
     show: &mut (dyn FnMut(Shown<'_>) + Send),
 ) -> io::Result<Outcome> {
     let body = || {
+        let wire = match &scene.wire {
+            Some(rules) => Some(wire(rules).map_err(io::Error::other)?),
+            None => None,
+        };
         let network = match setting.network {
+            _ if wire.is_some() => None,
             Network::Private => Some(PrivateNetwork::enter().map_err(io::Error::other)?),
             Network::Host => None,
         };
@@ -167,6 +175,7 @@ pub fn run(
         let mut run = Run {
             setting,
             network,
+            wire,
             live: scene.terminals.iter().map(Live::new).collect(),
             reading: Reading::start()?,
             sender,
@@ -186,6 +195,13 @@ pub fn run(
             std::thread::Builder::new().name("run".into()).spawn_scoped(scope, body)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// The wire of a scene.
+pub(crate) fn wire(rules: &[String]) -> Result<Wire, String> {
+    let rules = Rules::parse(rules.iter().map(String::as_str));
+    let rules = rules.map_err(|error| error.to_string())?;
+    Wire::open(&rules, netlab::wire::Options::default()).map_err(|it| it.to_string())
 }
 
 /// Counts a run among [`CURRENT`] as long as it lives.
@@ -213,6 +229,7 @@ enum Event {
 struct Run<'a> {
     setting: Setting<'a>,
     network: Option<PrivateNetwork>,
+    wire: Option<Wire>,
     live: Vec<Live<'a>>,
     reading: Reading,
     sender: Sender<Event>,
@@ -369,6 +386,7 @@ impl Run<'_> {
             if others.all(|other| other.done() || other.waits_for_interrupt())
                 && earlier.iter().all(Live::done)
                 && (said_all || self.is_silent())
+                && !self.kernels_work()
                 && self.rests(terminal)
             {
                 self.interrupt(terminal);
@@ -398,6 +416,7 @@ impl Run<'_> {
                 lines: self.setting.limits.output_lines,
             },
             (&self.reading, &self.sender),
+            |command| self.place(command, terminal),
             move |news| Event::News { terminal, step: number, news },
         )
         .map_err(|error| {
@@ -409,6 +428,26 @@ impl Run<'_> {
         live.patience = Patience::default();
         live.first = first;
         Ok(())
+    }
+
+    /// Puts a command on its host, where there is a wire.
+    fn place(&self, command: &mut std::process::Command, terminal: usize) {
+        #[cfg(target_os = "linux")]
+        if let Some(wire) = &self.wire {
+            let host = if terminal == 0 { Host::B } else { Host::A };
+            wire.place(command, host);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (command, terminal);
+    }
+
+    /// Whether a kernel at an end of the wire will send something again, which may yet wake
+    /// a program.
+    fn kernels_work(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.wire.as_ref().is_some_and(Wire::is_busy);
+        #[cfg(not(target_os = "linux"))]
+        false
     }
 
     /// Looks whether the command of `terminal` has become ready.
@@ -635,9 +674,11 @@ impl Run<'_> {
     fn kill_leftovers(&self) -> Vec<String> {
         let mut killed: Vec<String> = Vec::new();
         loop {
-            let mut left = match &self.network {
-                Some(network) => network.processes(),
-                None => self.orphans(),
+            let mut left = match (&self.network, &self.wire) {
+                (Some(network), _) => network.processes(),
+                #[cfg(target_os = "linux")]
+                (_, Some(wire)) => wire.processes(),
+                _ => self.orphans(),
             };
             // What also left the network, or its environment, can be told from another run's
             // only where there is no other.
