@@ -13,3 +13,5 @@ except TimeoutError:
     first.close()
     second.settimeout(10)
     print("the first is gone. second:", second.recv(1024))
+second.close()
+first.close()

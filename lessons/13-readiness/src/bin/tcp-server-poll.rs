@@ -155,10 +155,13 @@ mod unix {
 
         fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
             let length = self.socket.read(buffer)?;
+            if length == 0 {
+                // The end of the client's stream. Everything before it has been sent: as long
+                // as something is unsent we do not come here.
+                return Ok(false);
+            }
             self.send(&buffer[..length])?;
-            // 0 is the end of the client's stream. Everything before it has been sent: as
-            // long as something is unsent we do not come here.
-            Ok(length > 0)
+            Ok(true)
         }
 
         /// Sends what the kernel has room for, and keeps the rest. Until that is gone we do
