@@ -2,7 +2,7 @@
 //!
 //! - a quotation on a page appears in the file that it names, letter by letter;
 //! - a figure that a sentence takes from a run appears in that run's terminals or drawing;
-//! - links between the pages lead to files that are there;
+//! - a lesson's scene that a sentence names is there, and so is the file of a link;
 //! - a program that is none of the checkout's is one that CI installs: where it is absent its
 //!   scene is skipped, and a misspelt one would be skipped everywhere;
 //! - every file in a lesson's `snapshots/` belongs to a block of its pages;
@@ -20,12 +20,20 @@ use crate::markdown;
 use crate::page::{Diagnostic, Page, Quotation};
 use crate::programs;
 use crate::snapshot;
-use crate::workspace;
+use crate::workspace::{self, Lesson};
 use crate::{Error, Status};
 
 /// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
 /// Debian has not.
 const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strace"];
+
+/// What the errors of the lessons mean.
+const ERRORS: &str = "lessons/errors.md";
+
+/// Calls, states and errors on one sheet of A4, and what fits on one.
+const SHEET: &str = "lessons/sheet.md";
+const SHEET_COLUMNS: usize = 80;
+const SHEET_LINES: usize = 66;
 
 /// What `tidy` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -96,13 +104,19 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
                 .into(),
         });
     }
-    for table in ["README.md", "lessons/README.md"] {
-        if let Ok(page) = workspace::page(root, &root.join(table)) {
-            faults.extend(figures::faults(root, &course, &page));
+    let mut others = Vec::new();
+    for file in ["README.md", "lessons/README.md", ERRORS, SHEET] {
+        let file = root.join(file);
+        if file.is_file() {
+            match workspace::page(root, &file) {
+                Err(broken) => faults.extend(broken),
+                Ok(page) => others.push(page),
+            }
         }
     }
-    for (_, page) in &course {
+    for page in course.iter().map(|(_, page)| page).chain(&others) {
         faults.extend(figures::faults(root, &course, page));
+        faults.extend(unknown_scenes(&course, page));
     }
     for table in ["README.md", "lessons/README.md"] {
         let path = PathBuf::from(table);
@@ -124,12 +138,61 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
         }
     }
-    for page in ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
+    for page in ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, SHEET] {
         if let Ok(text) = fs::read_to_string(root.join(page)) {
             faults.extend(dead_links(root, Path::new(page), &text));
+            faults.extend((page == SHEET).then(|| too_large(&text)).flatten());
         }
     }
     Ok(faults)
+}
+
+/// The lessons and scenes that a page's prose names: `cargo xtask demo 4/who`, and `6/both`.
+fn unknown_scenes(course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    for (number, line) in (1..).zip(page.text.lines()) {
+        for code in line.split('`').skip(1).step_by(2) {
+            let command = ["cargo xtask demo ", "cargo xtask flow "]
+                .iter()
+                .find_map(|start| code.strip_prefix(start));
+            let digit = code.starts_with(|c: char| c.is_ascii_digit());
+            let word = match command {
+                Some(words) => words.split(' ').next().unwrap_or_default(),
+                None if digit && code.contains('/') => code,
+                None => continue,
+            };
+            let (lesson, scene) = word.split_once('/').unwrap_or((word, "main"));
+            let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if word.starts_with('-') || scene.is_empty() || !scene.chars().all(name) {
+                continue;
+            }
+            let scene = if scene == "main" { "" } else { scene };
+            let known = course.iter().any(|(other, page)| {
+                other.is_called(lesson) && page.scene(scene).is_some()
+            });
+            if !known {
+                let message =
+                    format!("no lesson has the scene `{word}` that this line names");
+                let path = page.path.clone();
+                faults.push(Diagnostic { path, line: number, message });
+            }
+        }
+    }
+    faults
+}
+
+/// The sheet is printed on A4: what of it does not fit.
+fn too_large(text: &str) -> Option<Diagnostic> {
+    let fault = |line, message| Some(Diagnostic { path: SHEET.into(), line, message });
+    let mut lines = text.lines().enumerate();
+    if let Some((at, _)) = lines.find(|(_, line)| line.chars().count() > SHEET_COLUMNS) {
+        let message =
+            format!("wider than the {SHEET_COLUMNS} columns that fit on a sheet");
+        return fault(at + 1, message);
+    }
+    let count = text.lines().count();
+    let message = format!("{count} lines; {SHEET_LINES} fit on a sheet");
+    if count > SHEET_LINES { fault(count, message) } else { None }
 }
 
 /// A quotation must appear in its file as consecutive lines; a common indentation may be
@@ -307,6 +370,38 @@ mod tests {
         checkout.write("lessons/01-one/src/bin/a.rs", "//! An idea.\n");
         let faults = checkout.page("# One\n");
         assert!(faults.contains("lessons/programs.md:1: the table differs"), "{faults}");
+    }
+
+    #[test]
+    fn a_scene_that_is_not_there_is_found_on_its_line() {
+        let checkout = Checkout::new();
+        let scene = "# One\n\n```console busy/a\n$ sh here.sh\n```\n\n";
+        for (sentence, unknown) in [
+            ("type `cargo xtask demo 1/busy`, or `1/busy`", None),
+            ("`cargo xtask flow -- a -- b`, `cargo xtask demo --all`, `1/2 s`", None),
+            ("type `cargo xtask demo 1`", Some("1")),
+            ("type `cargo xtask demo one/bzuy`", Some("one/bzuy")),
+            ("as in `1/bzuy`", Some("1/bzuy")),
+            ("`cargo xtask flow 7/busy --free`", Some("7/busy")),
+        ] {
+            let faults = checkout.page(&format!("{scene}{sentence}\n"));
+            let expected = unknown.map_or(String::new(), |word| {
+                format!(
+                    "lessons/01-one/README.md:7: no lesson has the scene `{word}` that \
+                     this line names"
+                )
+            });
+            assert_eq!(faults, expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_that_does_not_fit_is_found() {
+        assert!(too_large(&"x\n".repeat(66)).is_none());
+        let long = too_large(&"x\n".repeat(67)).unwrap().to_string();
+        assert_eq!(long, "lessons/sheet.md:67: 67 lines; 66 fit on a sheet");
+        let wide = too_large(&format!("x\n{}\n", "x".repeat(81))).unwrap();
+        assert_eq!(wide.line, 2);
     }
 
     #[test]
