@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use common::Escaped;
 
+use crate::event::Data;
+
 /// The bytes with everything but printable ASCII escaped: `\n`, `\"`, `\x1b`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -55,6 +57,41 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
 pub fn printable(text: &str) -> String {
     let parts = text.split('\\').map(|part| Escaped(part.as_bytes()).to_string());
     parts.collect::<Vec<_>>().join("\\")
+}
+
+/// Bytes shown of what is sent or received.
+const SHOWN: usize = 48;
+
+/// The first bytes, as many as are shown. Of one byte again and again, four say as much.
+pub(crate) fn beginning(data: &Data) -> &[u8] {
+    let first = &data.bytes[..data.bytes.len().min(SHOWN)];
+    let is_cut = (first.len() as u64) < data.length;
+    let same = first.windows(2).all(|pair| pair[0] == pair[1]);
+    if is_cut && same { &first[..first.len().min(4)] } else { first }
+}
+
+/// Bytes in quotes, escaped; long ones cut, with their length.
+pub(crate) fn quoted(data: &Data) -> String {
+    let first = beginning(data);
+    let text = format!("\"{}\"", escape(first));
+    if first.len() as u64 == data.length {
+        text
+    } else {
+        format!("{text}… {} bytes", grouped(data.length))
+    }
+}
+
+/// A number with commas: `65,507`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The escaped form in the JSON log.

@@ -67,6 +67,38 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
     Some(Packet { time_ns: 0, from, to, protocol, data, wire: None })
 }
 
+/// The addresses of the packet that an ICMP error quotes, its sender's first: what follows the
+/// ICMP header is that packet's IP header and the first bytes of what it carried.
+pub(crate) fn quoted(bytes: &[u8]) -> Option<(String, String)> {
+    let (from, to, number, ports): (IpAddr, IpAddr, u8, &[u8]) = match bytes.first()? >> 4
+    {
+        4 => {
+            let ip = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?.into())
+            };
+            let header = usize::from(bytes[0] & 15) * 4;
+            (ip(12)?, ip(16)?, *bytes.get(9)?, bytes.get(header..)?)
+        }
+        6 => {
+            let ip = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?.into())
+            };
+            (ip(8)?, ip(24)?, *bytes.get(6)?, bytes.get(40..)?)
+        }
+        _ => return None,
+    };
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    if !matches!(number, TCP | UDP) {
+        return None;
+    }
+    let port = |at: usize| -> Option<u16> {
+        Some(u16::from_be_bytes(ports.get(at..at + 2)?.try_into().ok()?))
+    };
+    let text = |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
+    Some((text(from, port(0)?), text(to, port(2)?)))
+}
+
 fn flags(tcp: &etherparse::TcpSlice<'_>) -> Flags {
     let all = [
         (tcp.syn(), Flag::Syn),

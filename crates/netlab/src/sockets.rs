@@ -96,6 +96,45 @@ pub fn is_waited_at(port: u16) -> bool {
     table("thread-self").iter().any(|socket| socket.address.port() == port)
 }
 
+/// An open socket of IPv4 or IPv6, as the tables under `/proc/PID/net` have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Whether it takes datagrams (UDP), and no stream (TCP).
+    pub datagrams: bool,
+    /// Its address; port 0 where it is not bound.
+    pub local: SocketAddr,
+    /// The other end's address, where it is connected.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Looks a socket up by its inode on the network of process `pid`: slower than to ask the
+/// socket itself, and allowed where that is not.
+pub fn listed(pid: u32, inode: u64) -> Option<Listed> {
+    for (file, datagrams) in
+        [("tcp", false), ("tcp6", false), ("udp", true), ("udp6", true)]
+    {
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{file}"));
+        let text = text.unwrap_or_default();
+        if let Some((local, peer)) = text.lines().find_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (local, peer) = (fields.nth(1)?, fields.next()?);
+            let found: u64 = fields.nth(6)?.parse().ok()?;
+            (found == inode).then_some((local, peer))
+        }) {
+            let peer = address(peer)?;
+            let peer = (peer.port() != 0).then_some(peer);
+            return Some(Listed { datagrams, local: address(local)?, peer });
+        }
+    }
+    None
+}
+
+/// `0100007F:3039` is 127.0.0.1:12345.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (host, port) = text.rsplit_once(':')?;
+    Some(SocketAddr::new(host_address(host)?, u16::from_str_radix(port, 16).ok()?))
+}
+
 fn table(process: &str) -> Vec<Open> {
     let mut open = Vec::new();
     for (file, transport) in [
@@ -122,9 +161,7 @@ fn row(line: &str, transport: Transport) -> Option<Open> {
     if transport == Transport::TcpListener && state != LISTEN {
         return None;
     }
-    let (host, port) = local.rsplit_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let address = SocketAddr::new(host_address(host)?, port);
+    let address = address(local)?;
     Some(Open { address, transport, inode: fields.nth(5)?.parse().ok()? })
 }
 
@@ -188,6 +225,21 @@ mod tests {
         let tcp = (Transport::TcpListener, listener.local_addr().unwrap());
         let udp = (Transport::Udp, socket.local_addr().unwrap());
         assert!(waits.contains(&tcp) && waits.contains(&udp), "{waits:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_is_listed_with_both_addresses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connection = std::net::TcpStream::connect(address).unwrap();
+        let own = connection.local_addr().unwrap();
+        let pid = std::process::id();
+        let found = socket_inodes(pid)
+            .find_map(|inode| listed(pid, inode).filter(|it| it.local == own));
+        let expected = Listed { datagrams: false, local: own, peer: Some(address) };
+        assert_eq!(found, Some(expected));
+        assert_eq!(listed(pid, u64::MAX), None);
     }
 
     #[cfg(target_os = "linux")]

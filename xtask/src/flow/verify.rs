@@ -172,7 +172,14 @@ fn live(
 /// The log without what it says of this machine's folders.
 fn portable(log: &str, root: &Path, programs: &Programs) -> String {
     let slash = |path: &Path| format!("{}/", path.display());
-    log.replace(&slash(&programs.binaries), "target/debug/").replace(&slash(root), "")
+    let log = log
+        .replace(&slash(&programs.binaries), "target/debug/")
+        .replace(&slash(root), "");
+    // A Python of the user's own, or what it prints.
+    match std::env::home_dir() {
+        Some(home) if home.components().count() > 1 => log.replace(&slash(&home), "~/"),
+        _ => log,
+    }
 }
 
 /// Records the run of a drawing: writes its log beside the page.

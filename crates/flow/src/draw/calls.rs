@@ -1,10 +1,7 @@
 //! How a call and its result are written.
 
-use crate::bytes;
+use crate::bytes::{self, beginning, quoted};
 use crate::event::{Arg, Call, Data, Return};
-
-/// Bytes shown of what is sent or received.
-const SHOWN: usize = 48;
 
 /// How a call's line is placed: see the rules in [`super`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +19,8 @@ pub(super) fn place(name: &str) -> Place {
         "connect" => Place::Both,
         "accept" | "accept4" | "recvfrom" | "recvmsg" | "recvmmsg" | "read" | "readv"
         | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait"
-        | "epoll_pwait2" | "getsockopt" | "getsockname" | "getpeername" | "splice" => {
-            Place::Return
-        }
+        | "epoll_pwait2" | "getsockopt" | "getsockname" | "getpeername" | "splice"
+        | "preadv2" => Place::Return,
         _ => Place::Entry,
     }
 }
@@ -42,6 +38,7 @@ pub(super) fn shown_name(call: &Call, exact: bool) -> &str {
         "recvfrom" if !has("src_addr") => "recv",
         "sendto" if !has("dest_addr") => "send",
         "pselect6" => "select",
+        "ppoll" => "poll",
         "epoll_pwait" | "epoll_pwait2" => "epoll_wait",
         name => name,
     }
@@ -57,6 +54,13 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
             "level" | "src_addr" => continue,
             "protocol" if value == "0" || is_default_protocol(call, &value) => continue,
             "len" | "count" if call.data.is_some() => continue,
+            "vlen" if call.data.is_some() => continue,
+            "timeout" if call.name == "ppoll" || call.name == "epoll_pwait2" => {
+                match milliseconds(&value) {
+                    Some(value) => value,
+                    None => continue,
+                }
+            }
             "flags" | "type" => match without_quiet_flags(&value) {
                 Some(value) => value,
                 None => continue,
@@ -68,7 +72,7 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
         words.push(value);
     }
     if let Some(data) = &call.data {
-        words.insert(1.min(words.len()), quoted(data, SHOWN));
+        words.insert(1.min(words.len()), quoted(data));
     }
     format!("{}({})", bytes::printable(shown_name(call, exact)), words.join(", "))
 }
@@ -87,6 +91,19 @@ fn rounded(value: &str) -> String {
     format!("{} s", (seconds * scale).round() / scale)
 }
 
+/// A timeout in seconds as poll(2) has it, in whole milliseconds; none where there is none.
+/// Where a processor has no poll(2), the C library calls ppoll(2) in its place.
+fn milliseconds(value: &str) -> Option<String> {
+    if value == "NULL" {
+        return None;
+    }
+    let seconds: Option<f64> = value.strip_suffix(" s").and_then(|it| it.parse().ok());
+    Some(seconds.map_or_else(
+        || value.to_owned(),
+        |seconds| format!("{} ms", (seconds * 1000.0).ceil()),
+    ))
+}
+
 fn is_default_protocol(call: &Call, protocol: &str) -> bool {
     let kind = arg(&call.args, "type").unwrap_or("");
     protocol == "IPPROTO_TCP" && kind.starts_with("SOCK_STREAM")
@@ -100,7 +117,9 @@ fn without_quiet_flags(flags: &str) -> Option<String> {
 }
 
 /// A result: `= 16 "Hello TCP Server"`, `= -1 ECONNREFUSED`.
-pub(super) fn result(call: &Call, returned: &Return) -> String {
+///
+/// `datagrams` says that the socket takes datagrams, of which an empty one is no end.
+pub(super) fn result(call: &Call, returned: &Return, datagrams: bool) -> String {
     let mut text = match (&returned.error, returned.value) {
         (Some(error), _) => format!("= -1 {}", bytes::printable(error)),
         (None, Some(value)) => format!("= {value}"),
@@ -110,9 +129,13 @@ pub(super) fn result(call: &Call, returned: &Return) -> String {
         && data.length > 0
     {
         text.push(' ');
-        text.push_str(&quoted(data, SHOWN));
+        text.push_str(&quoted(data));
     }
-    if returned.data.is_some() && returned.value == Some(0) && is_stream_end(call) {
+    if returned.data.is_some()
+        && returned.value == Some(0)
+        && !datagrams
+        && is_stream_end(call)
+    {
         text.push_str(" end of stream");
     }
     for Arg { name, value } in &returned.args {
@@ -135,41 +158,9 @@ fn is_stream_end(call: &Call) -> bool {
     asked != Some("0") && arg(&call.args, "src_addr").is_none()
 }
 
-/// The first bytes, as many as are shown. Of one byte again and again, four say as much.
-fn beginning(data: &Data, shown: usize) -> &[u8] {
-    let first = &data.bytes[..data.bytes.len().min(shown)];
-    let is_cut = (first.len() as u64) < data.length;
-    let same = first.windows(2).all(|pair| pair[0] == pair[1]);
-    if is_cut && same { &first[..first.len().min(4)] } else { first }
-}
-
-/// Bytes in quotes, escaped; long ones cut, with their length.
-pub(super) fn quoted(data: &Data, shown: usize) -> String {
-    let first = beginning(data, shown);
-    let text = format!("\"{}\"", bytes::escape(first));
-    if first.len() as u64 == data.length {
-        text
-    } else {
-        format!("{text}… {} bytes", grouped(data.length))
-    }
-}
-
-/// A number with commas: `65,507`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// The beginning of a packet's bytes, in quotes, without their length.
 pub(super) fn quoted_start(data: &Data) -> String {
-    let first = beginning(data, SHOWN);
+    let first = beginning(data);
     let more = if first.len() as u64 == data.length { "" } else { "…" };
     format!("\"{}\"{more}", bytes::escape(first))
 }
@@ -182,10 +173,10 @@ mod tests {
     fn the_same_byte_again_and_again_is_shown_four_times() {
         let data = |bytes: &[u8], length| Data { bytes: bytes.to_owned(), length };
         let cut = data(&[b'x'; 48], 1152);
-        assert_eq!(quoted(&cut, 48), "\"xxxx\"… 1,152 bytes");
+        assert_eq!(quoted(&cut), "\"xxxx\"… 1,152 bytes");
         assert_eq!(quoted_start(&cut), "\"xxxx\"…");
-        assert_eq!(quoted(&data(b"xxxxxxxx", 8), 48), "\"xxxxxxxx\"");
-        assert_eq!(quoted(&data(b"xxxxxxxy", 900), 48), "\"xxxxxxxy\"… 900 bytes");
-        assert_eq!(quoted(&data(b"", 0), 48), "\"\"");
+        assert_eq!(quoted(&data(b"xxxxxxxx", 8)), "\"xxxxxxxx\"");
+        assert_eq!(quoted(&data(b"xxxxxxxy", 900)), "\"xxxxxxxy\"… 900 bytes");
+        assert_eq!(quoted(&data(b"", 0)), "\"\"");
     }
 }

@@ -55,6 +55,7 @@
 mod calls;
 mod canvas;
 pub mod html;
+mod owners;
 mod scene;
 mod states;
 mod svg;

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::Options;
 use super::calls::{self, Place};
-use super::states::{Segment, State, States};
-use crate::bytes;
+use super::owners::{Owners, port, unmapped};
+use super::states::{Changes, Segment, State, States};
 use crate::event::{
     Call, Change, Event, Fate, Flag, Flags, Log, OnWire, Packet, Protocol, Return, Source,
 };
+use crate::{bytes, packet};
 
 /// A drawing's contents.
 #[derive(Debug, Default)]
@@ -147,8 +148,9 @@ struct Builder<'a> {
     last_sent: HashMap<(String, String, u32), u64>,
     /// When each address sent something last.
     last_from: HashMap<String, u64>,
-    /// The side that has an address.
-    owners: HashMap<String, usize>,
+    owners: Owners,
+    /// Sockets that take datagrams, by inode.
+    datagrams: HashSet<u64>,
     returns: HashMap<u64, &'a Return>,
     calls: HashMap<u64, &'a Call>,
     /// Calls that are left out.
@@ -180,7 +182,8 @@ impl<'a> Builder<'a> {
             hosts: HashMap::new(),
             last_sent: HashMap::new(),
             last_from: HashMap::new(),
-            owners: HashMap::new(),
+            owners: Owners::new(log),
+            datagrams: HashSet::new(),
             returns: HashMap::new(),
             calls: HashMap::new(),
             hidden: HashSet::new(),
@@ -294,11 +297,6 @@ impl<'a> Builder<'a> {
                         made_by.insert(socket, returned.id);
                     }
                 }
-                Event::Socket(socket) => {
-                    if let Some(local) = &socket.local {
-                        self.owners.insert(unmapped(local), socket.side);
-                    }
-                }
                 Event::Packet(_) => packets += 1,
                 _ => {}
             }
@@ -313,7 +311,14 @@ impl<'a> Builder<'a> {
 
     fn event(&mut self, at: usize, event: &Event) {
         match event {
-            Event::Side(_) | Event::Socket(_) => {}
+            Event::Side(_) => {}
+            Event::Socket(socket) => {
+                if socket.kind.starts_with("SOCK_DGRAM") {
+                    self.datagrams.insert(socket.inode);
+                } else {
+                    self.datagrams.remove(&socket.inode);
+                }
+            }
             Event::Note(note) => self.scene.notes.push(bytes::printable(&note.text)),
             Event::Process(process) => {
                 let Some(&column) = self.column_of.get(&process.side) else { return };
@@ -354,7 +359,8 @@ impl<'a> Builder<'a> {
                 ("forks".to_owned(), None)
             }
             // SIGCHLD says that a child changed: nothing of the conversation.
-            Change::Signal(name) if name == "SIGCHLD" => return,
+            // With SIGURG the runtime of Go takes a processor from its threads.
+            Change::Signal(name) if name == "SIGCHLD" || name == "SIGURG" => return,
             Change::Forked(_) => return,
             Change::Signal(name) => (format!("gets {}", bytes::printable(name)), None),
             Change::Exited(status) => (format!("exits {status}"), first.then_some(false)),
@@ -378,12 +384,26 @@ impl<'a> Builder<'a> {
         returned.waited || may_wait && self.around_packets.contains(&call.id)
     }
 
+    /// Whether the socket of a call takes datagrams.
+    fn takes_datagrams(&self, call: &Call) -> bool {
+        call.socket.is_some_and(|inode| self.datagrams.contains(&inode))
+    }
+
+    /// Where a call's line stands.
+    fn place(&self, call: &Call) -> Place {
+        // It moves data from a socket or to one: what it sends shows which.
+        if call.name == "splice" && self.around_packets.contains(&call.id) {
+            return Place::Entry;
+        }
+        calls::place(&call.name)
+    }
+
     fn call(&mut self, call: &Call) {
         let Some(&column) = self.column_of.get(&call.side) else { return };
         if self.is_split(call) {
             self.split.insert(call.id);
             self.call_row(column, call, None);
-        } else if calls::place(&call.name) != Place::Return {
+        } else if self.place(call) != Place::Return {
             let returned = self.returns.get(&call.id).copied();
             self.call_row(column, call, returned);
         }
@@ -395,7 +415,7 @@ impl<'a> Builder<'a> {
         let failed = returned.is_some_and(|it| it.error.is_some());
         if let Some(returned) = returned {
             text.push(' ');
-            text.push_str(&calls::result(call, returned));
+            text.push_str(&calls::result(call, returned, self.takes_datagrams(call)));
         }
         let listens = call.name == "listen" && returned.is_some() && !failed;
         self.scene.rows.push(Row::Call {
@@ -421,7 +441,10 @@ impl<'a> Builder<'a> {
             let mark = self.thread_mark(call.side, call.tid);
             let name = calls::shown_name(call, self.options.exact);
             let name = bytes::printable(name);
-            let text = format!("{mark}{name} {}", calls::result(call, returned));
+            let text = format!(
+                "{mark}{name} {}",
+                calls::result(call, returned, self.takes_datagrams(call))
+            );
             let failed = returned.error.is_some();
             let timed = returned.error.as_deref();
             if !self.hosts.is_empty() && matches!(timed, Some("ETIMEDOUT" | "EAGAIN")) {
@@ -429,50 +452,33 @@ impl<'a> Builder<'a> {
                 self.scene.rows.push(Row::Time { left: 0, text });
             }
             self.scene.rows.push(Row::Return { column, text, failed });
-        } else if calls::place(&call.name) == Place::Return {
+        } else if self.place(call) == Place::Return {
             self.call_row(column, call, Some(returned));
         }
     }
 
     fn packet(&mut self, at: usize, packet: &Packet) {
         let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
-        let side_of = |address: &str| {
-            self.owner(address).or_else(|| self.side_at(address, packet.wire.as_ref()))
-        };
-        let (from_side, to_side) = (side_of(&from), side_of(&to));
+        let (from_side, to_side) = self.sides(at, packet, &from, &to);
+        if packet.wire.is_none()
+            && let Some(receivers) = self.owners.group(at, &to)
+        {
+            return self.datagram_for_many(packet, from_side, &to, &receivers);
+        }
         if from_side.is_none() && to_side.is_none() {
             return; // Neighbour discovery and the like: nobody's.
         }
         let from_column = self.column_or_nobody(from_side);
         let to_column = self.column_or_nobody(to_side);
-        let data = (packet.data.length > 0).then(|| {
-            let bytes = if packet.data.length == 1 { "byte" } else { "bytes" };
-            let length = calls::grouped(packet.data.length);
-            format!("{length} {bytes} {}", calls::quoted_start(&packet.data))
-        });
         let (mut from_state, mut to_state) = (None, None);
         let wire = packet.wire.as_ref();
         let fate = wire.map_or(Fate::Arrived, |wire| wire.fate);
         let mut is_delayed = false;
         let (label, kind) = match &packet.protocol {
-            Protocol::Tcp { flags, seq, ack, window } => {
-                let segment = Segment {
-                    time_ns: packet.time_ns,
-                    from: &from,
-                    to: &to,
-                    flags: *flags,
-                    seq: *seq,
-                    ack: *ack,
-                    length: packet.data.length,
-                    left_ns: wire.map_or(packet.time_ns, |wire| wire.left_ns),
-                    again: wire.map(|wire| wire.again),
-                    lost: fate != Fate::Arrived,
-                    late: wire.is_some_and(|wire| wire.held) && fate == Fate::Arrived,
-                };
-                let answered = self.answered.contains(&at);
-                let changes = self.states.follow(segment, answered);
+            Protocol::Tcp { flags, window, .. } => {
+                let changes = self.follow(at, packet, &from, &to);
                 (from_state, to_state) = (changes.sender, changes.receiver);
-                let (mut label, kind) = tcp_label(*flags, data);
+                let (mut label, kind) = tcp_label(*flags, shown_data(packet));
                 // A reset offers nothing either, and means nothing by it.
                 if *window == 0 && kind != PacketKind::Error {
                     label.push_str(" window 0");
@@ -480,36 +486,23 @@ impl<'a> Builder<'a> {
                 if wire.map_or(changes.probe, |wire| wire.probe) {
                     label.push_str(" probe");
                 }
-                if changes.again {
-                    label.push_str(" again");
+                for (is, word) in [
+                    (flags.has(Flag::Urg), " URG"),
+                    (changes.again, " again"),
+                    (changes.delayed, " delayed"),
+                ] {
+                    if is {
+                        label.push_str(word);
+                    }
                 }
-                if changes.delayed {
-                    label.push_str(" delayed");
-                    is_delayed = true;
-                }
+                is_delayed = changes.delayed;
                 (label, kind)
             }
-            Protocol::Udp => {
-                (data.unwrap_or_else(|| "0 bytes".to_owned()), PacketKind::Data)
-            }
-            Protocol::Icmp { kind: 3, code: 3 } | Protocol::Icmp { kind: 1, code: 4 } => {
-                ("ICMP port unreachable".to_owned(), PacketKind::Error)
-            }
-            Protocol::Icmp { kind: 3, code: 1 } | Protocol::Icmp { kind: 1, code: 3 } => {
-                ("ICMP host unreachable".to_owned(), PacketKind::Error)
-            }
-            Protocol::Icmp { kind: 3, code: 4 } | Protocol::Icmp { kind: 2, code: 0 } => {
-                ("ICMP too big".to_owned(), PacketKind::Error)
-            }
-            Protocol::Icmp { kind: 11, code: 1 } => {
-                ("ICMP fragments missing".to_owned(), PacketKind::Error)
-            }
-            Protocol::Icmp { kind, code } => {
-                (format!("ICMP type {kind} code {code}"), PacketKind::Error)
-            }
+            Protocol::Icmp { kind, code } => icmp_arrow(packet, *kind, *code),
             Protocol::Other(number) => {
                 (format!("IP protocol {number}"), PacketKind::Control)
             }
+            _ => (datagram_label(packet), PacketKind::Data),
         };
         let label = match (port(&from), port(&to)) {
             // In one column there is no arrow to say whose packet it is, and whose state.
@@ -532,6 +525,29 @@ impl<'a> Builder<'a> {
         };
         let arrow = Arrow { from, to, label, kind, from_state, to_state, fate };
         self.scene.rows.push(Row::Packet(arrow));
+    }
+
+    /// Whose a packet is, and for whom: an ICMP error goes to who sent the packet that it
+    /// quotes.
+    fn sides(
+        &self,
+        at: usize,
+        packet: &Packet,
+        from: &str,
+        to: &str,
+    ) -> (Option<usize>, Option<usize>) {
+        let on_wire = |address: &str| self.side_at(address, packet.wire.as_ref());
+        let (sender, receiver) = match packet.protocol {
+            Protocol::Icmp { kind, .. } => match quoted_error(packet, kind) {
+                Some((sender, receiver)) => (
+                    self.owners.end(at, &receiver, &sender),
+                    self.owners.end(at, &sender, &receiver),
+                ),
+                None => (self.owners.pings(at), self.owners.pings(at)),
+            },
+            _ => (self.owners.end(at, from, to), self.owners.end(at, to, from)),
+        };
+        (sender.or_else(|| on_wire(from)), receiver.or_else(|| on_wire(to)))
     }
 
     /// On a wire the first side of the host that has an address.
@@ -614,14 +630,57 @@ impl<'a> Builder<'a> {
         label
     }
 
-    /// The side that has an address: bound to it, or to its port at every address.
-    fn owner(&self, address: &str) -> Option<usize> {
-        let port = address.rsplit_once(':').map_or("", |(_, port)| port);
-        let any = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
-        self.owners
-            .get(address)
-            .or_else(|| any.iter().find_map(|any| self.owners.get(any)))
-            .copied()
+    /// Follows the TCP states through a segment.
+    fn follow(&mut self, at: usize, packet: &Packet, from: &str, to: &str) -> Changes {
+        let Protocol::Tcp { flags, seq, ack, .. } = packet.protocol else {
+            return Changes::default();
+        };
+        let wire = packet.wire.as_ref();
+        let fate = wire.map_or(Fate::Arrived, |wire| wire.fate);
+        let segment = Segment {
+            time_ns: packet.time_ns,
+            from,
+            to,
+            flags,
+            seq,
+            ack,
+            length: packet.data.length,
+            left_ns: wire.map_or(packet.time_ns, |wire| wire.left_ns),
+            again: wire.map(|wire| wire.again),
+            lost: fate != Fate::Arrived,
+            late: wire.is_some_and(|wire| wire.held) && fate == Fate::Arrived,
+        };
+        self.states.follow(segment, self.answered.contains(&at))
+    }
+
+    /// A broadcast or multicast: an arrow to each side that has its port.
+    fn datagram_for_many(
+        &mut self,
+        packet: &Packet,
+        from: Option<usize>,
+        to: &str,
+        receivers: &[usize],
+    ) {
+        if from.is_none() && receivers.is_empty() {
+            return;
+        }
+        let from = self.column_or_nobody(from);
+        let mut label = format!("{} to {}", datagram_label(packet), bytes::printable(to));
+        let columns: Vec<usize> = match receivers {
+            [] => vec![self.column_or_nobody(None)],
+            all => all.iter().map(|side| self.column_or_nobody(Some(*side))).collect(),
+        };
+        for to in columns {
+            self.scene.rows.push(Row::Packet(Arrow {
+                from,
+                to,
+                label: std::mem::replace(&mut label, "the same datagram".to_owned()),
+                kind: PacketKind::Data,
+                from_state: None,
+                to_state: None,
+                fate: Fate::Arrived,
+            }));
+        }
     }
 
     fn column_or_nobody(&mut self, side: Option<usize>) -> usize {
@@ -679,24 +738,69 @@ fn cause(counter: &str) -> Option<&'static str> {
     })
 }
 
-/// The port of an address that has one.
-fn port(address: &str) -> Option<u16> {
-    address.parse().ok().map(|address: std::net::SocketAddr| address.port())
-}
-
 /// The last part of a path.
 fn base(path: &str) -> String {
     bytes::printable(path.rsplit('/').next().unwrap_or(path))
 }
 
-/// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
-pub(super) fn unmapped(address: &str) -> String {
-    match address.parse::<std::net::SocketAddr>() {
-        Ok(it) => {
-            std::net::SocketAddr::new(it.ip().to_canonical(), it.port()).to_string()
+/// What a packet carries: `16 bytes "Hello TCP Server"`; none where it carries nothing.
+fn shown_data(packet: &Packet) -> Option<String> {
+    (packet.data.length > 0).then(|| {
+        let bytes = if packet.data.length == 1 { "byte" } else { "bytes" };
+        let length = bytes::grouped(packet.data.length);
+        format!("{length} {bytes} {}", calls::quoted_start(&packet.data))
+    })
+}
+
+fn datagram_label(packet: &Packet) -> String {
+    shown_data(packet).unwrap_or_else(|| "0 bytes".to_owned())
+}
+
+/// An ICMP error with what it is about: `ICMP port 9 unreachable`.
+fn icmp_about(label: String, receiver: &str) -> String {
+    match port(receiver) {
+        Some(port) if label.contains(" port ") => {
+            label.replace(" port ", &format!(" port {port} "))
         }
-        Err(_) => address.to_owned(),
+        _ => format!("{label}: {receiver}"),
     }
+}
+
+/// What an ICMP message's arrow says.
+fn icmp_arrow(packet: &Packet, kind: u8, code: u8) -> (String, PacketKind) {
+    let label = icmp_label(packet.from.contains(':'), kind, code);
+    match quoted_error(packet, kind) {
+        Some((_, receiver)) => (icmp_about(label, &receiver), PacketKind::Error),
+        None => (label, PacketKind::Control),
+    }
+}
+
+/// The addresses of the packet that an ICMP error quotes.
+fn quoted_error(packet: &Packet, kind: u8) -> Option<(String, String)> {
+    let is_error = is_icmp_error(packet.from.contains(':'), kind);
+    packet::quoted(&packet.data.bytes).filter(|_| is_error)
+}
+
+/// Whether an ICMP message quotes the packet that it is about: RFC 792, RFC 4443 §2.1.
+fn is_icmp_error(v6: bool, kind: u8) -> bool {
+    if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
+}
+
+fn icmp_label(v6: bool, kind: u8, code: u8) -> String {
+    let name = match (v6, kind, code) {
+        (false, 3, 0) | (true, 1, 0) => "network unreachable",
+        (false, 3, 1) | (true, 1, 3) => "host unreachable",
+        (false, 3, 2) => "protocol unreachable",
+        (false, 3, 3) | (true, 1, 4) => "port unreachable",
+        (false, 3, 4) | (true, 2, _) => "too big",
+        (false, 3, 9 | 10 | 13) | (true, 1, 1) => "prohibited",
+        (false, 11, 1) | (true, 3, 1) => "fragments missing",
+        (false, 11, _) | (true, 3, _) => "time exceeded",
+        (false, 8, _) | (true, 128, _) => "echo request",
+        (false, 0, _) | (true, 129, _) => "echo reply",
+        _ => return format!("ICMP type {kind} code {code}"),
+    };
+    format!("ICMP {name}")
 }
 
 /// Whether a call is the C library's own: it asks `nscd`, or the kernel about interfaces.

@@ -31,6 +31,10 @@ pub(super) enum Kind {
     EpollWait,
     EpollControl,
     SendFile,
+    Duplicate,
+    CloseRange,
+    FileControl,
+    DeviceControl,
     Splice,
     Restart,
     IoUring,
@@ -92,6 +96,15 @@ table! {
     SYS_epoll_ctl "epoll_ctl" EpollControl,
     SYS_sendfile "sendfile" SendFile,
     SYS_splice "splice" Splice,
+    // Of sockets these two take the position -1 alone.
+    SYS_preadv2 "preadv2" ReadVector,
+    SYS_pwritev2 "pwritev2" WriteVector,
+    #[cfg(target_arch = "x86_64")]
+    SYS_dup2 "dup2" Duplicate,
+    SYS_dup3 "dup3" Duplicate,
+    SYS_close_range "close_range" CloseRange,
+    SYS_fcntl "fcntl" FileControl,
+    SYS_ioctl "ioctl" DeviceControl,
     // A call that a signal interrupted goes on under this name.
     SYS_restart_syscall "restart_syscall" Restart,
     // Not drawn, but the reader must know that its traffic is not seen.
@@ -99,6 +112,17 @@ table! {
     // Not drawn either: see `processors`.
     SYS_sched_getaffinity "sched_getaffinity" Processors,
     SYS_sched_setaffinity "sched_setaffinity" SetProcessors,
+}
+
+impl Traced {
+    /// The second argument with which alone the call is traced; none: with any.
+    pub(super) fn only_with(&self) -> Option<u32> {
+        match self.kind {
+            Kind::FileControl => Some(libc::F_SETFL as u32),
+            Kind::DeviceControl => Some(libc::FIONBIO as u32),
+            _ => None,
+        }
+    }
 }
 
 /// The traced call of this number.

@@ -2,7 +2,7 @@
 //! what the kernel gave to it at the exit.
 
 use super::calls::Kind;
-use super::memory::{self, Memory};
+use super::memory::{self, Memory, Message};
 use super::names;
 use crate::event::{Arg, Data};
 
@@ -18,7 +18,58 @@ impl Decoded {
         self.args.push(Arg { name: name.to_owned(), value: value.to_string() });
         self
     }
+
+    /// The control messages that come with a message: cmsg(3).
+    fn add_control(&mut self, memory: Memory, message: &Message) {
+        if let Some(control) = memory.control(message.control, message.control_length) {
+            self.add("msg_control", control);
+        }
+    }
+
+    /// What the kernel says of a message that it gave: `MSG_TRUNC`, if it was cut.
+    fn add_message_flags(&mut self, message: &Message) {
+        let of_the_call = libc::MSG_CMSG_CLOEXEC as u32;
+        let flags = message.flags & !of_the_call;
+        if flags != 0 {
+            self.add("msg_flags", names::message_flags(i64::from(flags)));
+        }
+    }
+
+    /// The messages of `sendmmsg(2)` and `recvmmsg(2)`: the first as the call's data, the
+    /// others as arguments. `data` reads one, of which so many bytes were received.
+    fn add_messages(
+        &mut self,
+        memory: Memory,
+        args: &[u64; 6],
+        count: u64,
+        data: impl Fn(&Message, u64) -> Data,
+    ) {
+        for number in 0..count.min(MESSAGES) {
+            let at = args[1].wrapping_add(number * memory::MESSAGES_STEP_BYTES);
+            let message = memory.message(at);
+            let received = memory.word(at.wrapping_add(memory::MESSAGE_HEADER_BYTES));
+            let data = data(&message, u64::from(received.unwrap_or(0)));
+            if number == 0 {
+                self.data = Some(data);
+            } else {
+                let text = crate::bytes::quoted(&data);
+                self.add(&format!("msgvec[{number}]"), text);
+            }
+            if message.name != 0
+                && let Some(address) = memory.address(message.name, message.name_length)
+            {
+                self.add("addr", address);
+            }
+            self.add_message_flags(&message);
+        }
+        if count > MESSAGES {
+            self.add("msgvec", format!("… {count} messages"));
+        }
+    }
 }
+
+/// Messages of one call that are shown.
+const MESSAGES: u64 = 16;
 
 /// The value as the C `int` that it is.
 fn int(word: u64) -> i64 {
@@ -51,6 +102,47 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
         Kind::Name => {
             it.add("sockfd", fd);
         }
+        Kind::Shutdown => {
+            it.add("sockfd", fd).add("how", names::shutdown_how(int(args[1])));
+        }
+        Kind::Close => {
+            it.add("fd", fd);
+        }
+        Kind::Duplicate => {
+            it.add("oldfd", fd).add("newfd", int(args[1]));
+        }
+        Kind::CloseRange => {
+            it.add("first", args[0] as u32)
+                .add("last", args[1] as u32)
+                .add("flags", args[2] as u32);
+        }
+        Kind::Restart | Kind::IoUring | Kind::Processors | Kind::SetProcessors => {}
+        Kind::SetOption | Kind::GetOption | Kind::FileControl | Kind::DeviceControl => {
+            option_entry(&mut it, memory, kind, args);
+        }
+        Kind::Poll | Kind::Select | Kind::EpollWait | Kind::EpollControl => {
+            wait_entry(&mut it, memory, kind, args);
+        }
+        Kind::Receive
+        | Kind::ReceiveMessage
+        | Kind::ReceiveMessages
+        | Kind::Read
+        | Kind::ReadVector => receive_entry(&mut it, memory, kind, args),
+        Kind::Send
+        | Kind::SendMessage
+        | Kind::SendMessages
+        | Kind::Write
+        | Kind::WriteVector
+        | Kind::SendFile
+        | Kind::Splice => send_entry(&mut it, memory, kind, args),
+    }
+    it
+}
+
+/// What a call gives to the kernel to send.
+fn send_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
+    let fd = int(args[0]);
+    match kind {
         Kind::Send => {
             it.data = Some(memory.data(args[1], args[2]));
             it.add("sockfd", fd)
@@ -60,14 +152,6 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
                 it.add("dest_addr", memory.address_or_null(args[4], args[5]));
             }
         }
-        Kind::Receive => {
-            it.add("sockfd", fd)
-                .add("len", args[2])
-                .add("flags", names::message_flags(int(args[3])));
-            if args[4] != 0 {
-                it.add("src_addr", "…");
-            }
-        }
         Kind::SendMessage => {
             let message = memory.message(args[1]);
             it.data = Some(memory.vector_data(message.iov, message.iov_count, u64::MAX));
@@ -75,6 +159,44 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
             if message.name != 0 {
                 let to = memory.address_or_null(message.name, message.name_length);
                 it.add("dest_addr", to);
+            }
+            it.add_control(memory, &message);
+        }
+        Kind::SendMessages => {
+            it.add("sockfd", fd)
+                .add("vlen", args[2])
+                .add("flags", names::message_flags(int(args[3])));
+            it.add_messages(memory, args, args[2], |message, _| {
+                memory.vector_data(message.iov, message.iov_count, u64::MAX)
+            });
+        }
+        Kind::Write => {
+            it.data = Some(memory.data(args[1], args[2]));
+            it.add("fd", fd).add("count", args[2]);
+        }
+        Kind::WriteVector => {
+            it.data = Some(memory.vector_data(args[1], args[2], u64::MAX));
+            it.add("fd", fd).add("count", memory.vector_length(args[1], args[2]));
+        }
+        Kind::SendFile => {
+            it.add("out_fd", fd).add("in_fd", int(args[1])).add("count", args[3]);
+        }
+        _ => {
+            it.add("fd_in", fd).add("fd_out", int(args[2])).add("len", args[4]);
+        }
+    }
+}
+
+/// What a call asks the kernel for.
+fn receive_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
+    let fd = int(args[0]);
+    match kind {
+        Kind::Receive => {
+            it.add("sockfd", fd)
+                .add("len", args[2])
+                .add("flags", names::message_flags(int(args[3])));
+            if args[4] != 0 {
+                it.add("src_addr", "…");
             }
         }
         Kind::ReceiveMessage => {
@@ -86,49 +208,50 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
                 it.add("src_addr", "…");
             }
         }
-        Kind::SendMessages | Kind::ReceiveMessages => {
+        Kind::ReceiveMessages => {
             it.add("sockfd", fd)
                 .add("vlen", args[2])
                 .add("flags", names::message_flags(int(args[3])));
-            if kind == Kind::SendMessages {
-                let message = memory.message(args[1]);
-                it.data =
-                    Some(memory.vector_data(message.iov, message.iov_count, u64::MAX));
-            }
         }
         Kind::Read => {
             it.add("fd", fd).add("count", args[2]);
         }
-        Kind::Write => {
-            it.data = Some(memory.data(args[1], args[2]));
-            it.add("fd", fd).add("count", args[2]);
-        }
-        Kind::ReadVector => {
+        _ => {
             it.add("fd", fd).add("count", memory.vector_length(args[1], args[2]));
         }
-        Kind::WriteVector => {
-            it.data = Some(memory.vector_data(args[1], args[2], u64::MAX));
-            it.add("fd", fd).add("count", memory.vector_length(args[1], args[2]));
+    }
+}
+
+/// Options of a socket, and of the file that it is.
+fn option_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
+    let fd = int(args[0]);
+    let (level, name) = (int(args[1]), int(args[2]));
+    match kind {
+        Kind::FileControl => {
+            it.add("fd", fd)
+                .add("op", "F_SETFL")
+                .add("arg", names::file_flags(int(args[2])));
         }
-        Kind::Shutdown => {
-            it.add("sockfd", fd).add("how", names::shutdown_how(int(args[1])));
+        Kind::DeviceControl => {
+            let value =
+                memory.word(args[2]).map_or("…".to_owned(), |it| it.to_string());
+            it.add("fd", fd).add("op", "FIONBIO").add("argp", format!("[{value}]"));
         }
-        Kind::Close => {
-            it.add("fd", fd);
-        }
-        Kind::SetOption => {
-            let (level, name) = (int(args[1]), int(args[2]));
-            it.add("sockfd", fd)
-                .add("level", names::level(level))
-                .add("optname", names::option(level, name))
-                .add("optval", memory.option_value(level, name, args[3], args[4]));
-        }
-        Kind::GetOption => {
-            let (level, name) = (int(args[1]), int(args[2]));
+        _ => {
             it.add("sockfd", fd)
                 .add("level", names::level(level))
                 .add("optname", names::option(level, name));
+            if kind == Kind::SetOption {
+                it.add("optval", memory.option_value(level, name, args[3], args[4]));
+            }
         }
+    }
+}
+
+/// What a call waits for.
+fn wait_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
+    let fd = int(args[0]);
+    match kind {
         Kind::Poll => {
             it.add("fds", memory.poll_list(args[0], args[1], false));
         }
@@ -141,7 +264,7 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
         Kind::EpollWait => {
             it.add("epfd", fd).add("maxevents", int(args[2]));
         }
-        Kind::EpollControl => {
+        _ => {
             it.add("epfd", fd)
                 .add("op", names::epoll_operation(int(args[1])))
                 .add("fd", int(args[2]));
@@ -149,15 +272,7 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
                 it.add("events", names::epoll_events(i64::from(events)));
             }
         }
-        Kind::SendFile => {
-            it.add("out_fd", fd).add("in_fd", int(args[1])).add("count", args[3]);
-        }
-        Kind::Splice => {
-            it.add("fd_in", fd).add("fd_out", int(args[2])).add("len", args[4]);
-        }
-        Kind::Restart | Kind::IoUring | Kind::Processors | Kind::SetProcessors => {}
     }
-    it
 }
 
 /// The timeout of a waiting call. The kernel may write to it, so it is read at the entry.
@@ -207,12 +322,13 @@ pub(super) fn exit(memory: Memory, kind: Kind, args: &[u64; 6], value: i64) -> D
             {
                 it.add("src_addr", address);
             }
+            it.add_control(memory, &message);
+            it.add_message_flags(&message);
         }
         Kind::ReceiveMessages if value > 0 => {
-            let message = memory.message(args[1]);
-            let first = memory.word(args[1].wrapping_add(memory::MESSAGE_HEADER_BYTES));
-            let length = u64::from(first.unwrap_or(0));
-            it.data = Some(memory.vector_data(message.iov, message.iov_count, length));
+            it.add_messages(memory, args, length, |message, received| {
+                memory.vector_data(message.iov, message.iov_count, received)
+            });
         }
         Kind::GetOption => {
             if let Some(length) = memory.word(args[4]) {

@@ -1,14 +1,16 @@
 //! The seccomp filter that makes every call but the traced ones free of stops.
 
 use super::arch::AUDIT_ARCH;
-use super::calls::TRACED;
+use super::calls::{TRACED, Traced};
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER_AT: u32 = 0;
 const ARCH_AT: u32 = 4;
+/// Of the second argument the lower half, on processors that put it first.
+const SECOND_ARGUMENT_AT: u32 = 24;
 
 /// A program for `seccomp(2)`: stop with `SECCOMP_RET_TRACE` at the traced calls, allow all
-/// others. Calls of another architecture (32-bit code) have other numbers: they are allowed.
+/// others; a few calls only with a second argument that matters. Calls of another architecture (32-bit code) have other numbers: they are allowed.
 pub(super) fn program() -> Vec<libc::sock_filter> {
     let load = |at| libc::sock_filter {
         code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
@@ -28,12 +30,23 @@ pub(super) fn program() -> Vec<libc::sock_filter> {
         jf: 0,
         k: value,
     };
-    let count = TRACED.len();
-    // Layout: load arch, test it, load number, `count` tests, allow, trace.
-    let mut program = vec![load(ARCH_AT), jump_if_equal(AUDIT_ARCH, 0, count as u8 + 1)];
+    // Layout: load arch, test it, load number, the tests, allow, trace. Each test is the
+    // length that it has here, and jumps over the tests that follow it.
+    let length = |traced: &Traced| if traced.only_with().is_some() { 3 } else { 1 };
+    let mut left: usize = TRACED.iter().map(length).sum();
+    let mut program = vec![load(ARCH_AT), jump_if_equal(AUDIT_ARCH, 0, left as u8 + 1)];
     program.push(load(NUMBER_AT));
-    for (at, traced) in TRACED.iter().enumerate() {
-        program.push(jump_if_equal(traced.number as u32, (count - at) as u8, 0));
+    for traced in TRACED {
+        left -= length(traced);
+        let number = traced.number as u32;
+        match traced.only_with() {
+            None => program.push(jump_if_equal(number, left as u8 + 1, 0)),
+            Some(argument) => {
+                program.push(jump_if_equal(number, 0, 2));
+                program.push(load(SECOND_ARGUMENT_AT));
+                program.push(jump_if_equal(argument, left as u8 + 1, left as u8));
+            }
+        }
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
     program.push(answer(libc::SECCOMP_RET_TRACE));

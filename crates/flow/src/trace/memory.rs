@@ -5,6 +5,8 @@ use crate::event::Data;
 
 /// Bytes of a `struct msghdr`; in `struct mmsghdr` the length follows.
 pub(super) const MESSAGE_HEADER_BYTES: u64 = 56;
+/// Bytes of a `struct mmsghdr`.
+pub(super) const MESSAGES_STEP_BYTES: u64 = 64;
 
 /// Descriptors shown of a long list.
 const LIST_SHOWN: u64 = 16;
@@ -24,6 +26,9 @@ pub(super) struct Message {
     pub(super) name_length: u64,
     pub(super) iov: u64,
     pub(super) iov_count: u64,
+    pub(super) control: u64,
+    pub(super) control_length: u64,
+    pub(super) flags: u32,
 }
 
 impl Memory {
@@ -80,9 +85,30 @@ impl Memory {
                 name_length: u64::from(self.word(at.wrapping_add(8))?),
                 iov: self.long(at.wrapping_add(16))?,
                 iov_count: self.long(at.wrapping_add(24))?,
+                control: self.long(at.wrapping_add(32))?,
+                control_length: self.long(at.wrapping_add(40))?,
+                flags: self.word(at.wrapping_add(48))?,
             })
         };
         read().unwrap_or_default()
+    }
+
+    /// The control messages of a `struct msghdr`; none where there are none.
+    pub(super) fn control(self, at: u64, length: u64) -> Option<String> {
+        const HEAD: usize = 16;
+        let bytes = self.bytes(at, length.min(1024) as usize);
+        let mut rest = bytes.as_slice();
+        let mut all = Vec::new();
+        while rest.len() >= HEAD {
+            let length = u64::from_ne_bytes(rest[..8].try_into().ok()?);
+            let word = |at: usize| rest[at..at + 4].try_into().map(i32::from_ne_bytes);
+            let (level, kind) = (word(8).ok()?, word(12).ok()?);
+            let length = usize::try_from(length).ok().filter(|it| *it >= HEAD)?;
+            let data = rest.get(HEAD..length).unwrap_or(&rest[HEAD..]);
+            all.push(control_message(level, kind, data));
+            rest = rest.get(length.next_multiple_of(8)..).unwrap_or_default();
+        }
+        (!all.is_empty()).then(|| all.join(" "))
     }
 
     /// The pieces of a vector, the first thousand at most.
@@ -218,6 +244,24 @@ impl Memory {
             let events = entry[..4].try_into().map_or(0, u32::from_ne_bytes);
             names::epoll_events(i64::from(events))
         }))
+    }
+}
+
+/// A control message: `SCM_RIGHTS [5, 6]`.
+fn control_message(level: i32, kind: i32, data: &[u8]) -> String {
+    let ints: Vec<String> = data
+        .chunks_exact(4)
+        .map(|word| word.try_into().map_or(0, i32::from_ne_bytes).to_string())
+        .collect();
+    let name = names::control_message(i64::from(level), i64::from(kind));
+    match data.len() {
+        // UDP_SEGMENT is a number of 16 bits.
+        2 => format!("{name} {}", u16::from_ne_bytes([data[0], data[1]])),
+        _ if level == libc::SOL_SOCKET && kind == libc::SCM_RIGHTS => {
+            format!("{name} {}", list(ints.into_iter()))
+        }
+        4 => format!("{name} {}", ints.concat()),
+        _ => name,
     }
 }
 

@@ -16,6 +16,7 @@ mod memory;
 mod names;
 mod processors;
 mod python;
+mod reasons;
 mod session;
 mod sockets;
 mod spawn;

@@ -132,6 +132,31 @@ pub(super) fn option(level: i64, value: i64) -> String {
     or_number(name, value)
 }
 
+/// The flags of a file that `fcntl(2)` sets.
+pub(super) fn file_flags(value: i64) -> String {
+    // O_RDWR is what a socket is; it cannot be set.
+    let value = value & !i64::from(libc::O_ACCMODE);
+    flags!(value; O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME)
+}
+
+/// A control message: cmsg(3), unix(7), ip(7), udp(7).
+pub(super) fn control_message(level: i64, value: i64) -> String {
+    let name = if level == i64::from(libc::SOL_SOCKET) {
+        name!(value; SCM_RIGHTS, SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPNS,
+            SCM_TIMESTAMPING)
+    } else if level == i64::from(libc::SOL_UDP) {
+        name!(value; UDP_SEGMENT, UDP_GRO)
+    } else if level == i64::from(libc::IPPROTO_IP) {
+        name!(value; IP_PKTINFO, IP_TTL, IP_TOS, IP_RECVERR)
+    } else if level == i64::from(libc::IPPROTO_IPV6) {
+        name!(value; IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS, IPV6_RECVERR)
+    } else {
+        None
+    };
+    let unnamed = || format!("control message {level}/{value}");
+    name.map_or_else(unnamed, str::to_owned)
+}
+
 /// An error by its name.
 pub(super) fn error(errno: i64) -> String {
     let name = name!(errno; EPERM, ENOENT, EINTR, EIO, ENXIO, EBADF, EAGAIN, ENOMEM, EACCES,

@@ -64,6 +64,8 @@ pub enum TraceError {
     Attach(i32, io::Error),
     /// Waiting for the traced programs failed.
     Wait(io::Error),
+    /// The kernel does not tell which call a stopped thread is in.
+    Calls(io::Error),
 }
 
 impl std::fmt::Display for TraceError {
@@ -87,6 +89,11 @@ impl std::fmt::Display for TraceError {
             TraceError::Attach(pid, error) => {
                 write!(f, "join process {pid}: {error}; {}", attach_remedy(*pid, error))
             }
+            TraceError::Calls(error) => write!(
+                f,
+                "ask which call a program makes (PTRACE_GET_SYSCALL_INFO): {error}; it needs \
+                 Linux 5.3 or later and a sandbox that allows it; `flow show` draws a recording"
+            ),
             TraceError::Wait(error) => write!(f, "wait for the programs: {error}"),
         }
     }
@@ -100,6 +107,7 @@ impl TraceError {
         match self {
             TraceError::Spawn(_, error) => matches!(error, SpawnError::Trace(_)),
             TraceError::Attach(_, error) => error.raw_os_error() == Some(libc::EPERM),
+            TraceError::Calls(_) => true,
             TraceError::Wait(_) => false,
         }
     }
@@ -421,6 +429,10 @@ impl Session {
         loop {
             if self.step()? {
                 pause = SHORTEST;
+            }
+            if let Some(error) = self.tracer.refused.take() {
+                self.end();
+                return Err(TraceError::Calls(error));
             }
             let (count, asked) = sys::asked();
             if count > heeded {

@@ -3,7 +3,7 @@
 //! `/proc/PID/fd/N` says at every call whether the descriptor is a socket, so duplicates
 //! and inheritance need no book-keeping. The rest is asked of the socket itself, through
 //! a copy of the descriptor that is closed before the program goes on; where that is
-//! forbidden (`pidfd_getfd(2)`), the addresses stay unknown.
+//! refused (`pidfd_getfd(2)`), it is looked up in the kernel's tables, which is slower.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -83,22 +83,12 @@ impl Sockets {
         side: usize,
     ) -> Option<event::Socket> {
         let handle =
-            self.processes.entry(pid).or_insert_with(|| sys::pidfd(pid).ok()).as_ref()?;
-        let copy = sys::borrow_fd(handle, fd).ok()?;
-        let option = |name| sys::socket_option(&copy, name).map_or(-1, i64::from);
-        let address = |peer| {
-            let bytes = sys::socket_address(&copy, peer).ok()?;
-            address::text(&bytes)
-        };
-        let local = address(false).filter(|text| !address::is_unbound(text));
-        let seen = event::Socket {
-            time_ns: 0,
-            side,
-            inode,
-            family: names::family(option(libc::SO_DOMAIN)),
-            kind: names::kind(option(libc::SO_TYPE)),
-            local,
-            peer: address(true),
+            self.processes.entry(pid).or_insert_with(|| sys::pidfd(pid).ok()).as_ref();
+        let copy = handle.and_then(|handle| sys::borrow_fd(handle, fd).ok());
+        let seen = match copy {
+            Some(copy) => asked(&copy, inode, side),
+            // Refused, by an old kernel or a sandbox: the kernel's tables have it, too.
+            None => listed(pid, inode, side)?,
         };
         if self.known.get(&inode) == Some(&seen) {
             return None;
@@ -129,4 +119,35 @@ impl Sockets {
             .or_else(|| local().find(|socket| socket.peer.is_none()))
             .map(|socket| socket.inode)
     }
+}
+
+/// What a socket says of itself.
+fn asked(copy: &OwnedFd, inode: u64, side: usize) -> event::Socket {
+    let option = |name| sys::socket_option(copy, name).map_or(-1, i64::from);
+    let address = |peer| address::text(&sys::socket_address(copy, peer).ok()?);
+    event::Socket {
+        time_ns: 0,
+        side,
+        inode,
+        family: names::family(option(libc::SO_DOMAIN)),
+        kind: names::kind(option(libc::SO_TYPE)),
+        local: address(false).filter(|text| !address::is_unbound(text)),
+        peer: address(true),
+    }
+}
+
+/// What the kernel's tables say of it.
+fn listed(pid: i32, inode: u64, side: usize) -> Option<event::Socket> {
+    let listed = netlab::sockets::listed(u32::try_from(pid).ok()?, inode)?;
+    let v6 = listed.local.is_ipv6();
+    let bound = (listed.local.port() != 0).then(|| listed.local.to_string());
+    Some(event::Socket {
+        time_ns: 0,
+        side,
+        inode,
+        family: if v6 { "AF_INET6" } else { "AF_INET" }.to_owned(),
+        kind: if listed.datagrams { "SOCK_DGRAM" } else { "SOCK_STREAM" }.to_owned(),
+        local: bound,
+        peer: listed.peer.map(|it| it.to_string()),
+    })
 }

@@ -149,6 +149,8 @@ pub(super) struct Open {
     pub(super) socket: Option<u64>,
     /// When it entered the kernel, as in an event.
     pub(super) entered_ns: u64,
+    /// It has returned EINTR, which is written down below the signal.
+    pub(super) returned_eintr: bool,
 }
 
 /// A thread that has computed for so long without a stop is not waited for: in ticks of the

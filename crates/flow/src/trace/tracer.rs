@@ -13,6 +13,7 @@ use super::diag::Diag;
 use super::memory::Memory;
 use super::processors::Processors;
 use super::python::Pythons;
+use super::reasons::Reasons;
 use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Resume, Status, Stop, SyscallStop};
 use super::thread::{Open, Thread};
@@ -81,6 +82,8 @@ pub(super) struct Tracer {
     hashed: std::collections::HashSet<String>,
     next_id: u64,
     births: u64,
+    /// Why the calls cannot be asked for, if the kernel does not tell them.
+    pub(super) refused: Option<io::Error>,
     /// What the programs may print that somebody waits for, and what of it they have printed.
     pub(super) awaited_lines: Vec<String>,
     pub(super) seen_lines: std::collections::HashSet<String>,
@@ -88,10 +91,8 @@ pub(super) struct Tracer {
     pub(super) progress: u64,
     /// Sides and descriptors of `epoll(7)` instances that watch sockets.
     epolls: std::collections::HashSet<(i32, i32)>,
-    /// The latest call on each socket, as a comment on its packets.
-    latest: std::collections::HashMap<u64, String>,
-    /// The latest `connect` to each address, the same way.
-    connecting: std::collections::HashMap<String, String>,
+    /// Which calls the captured packets come from.
+    reasons: Reasons,
 }
 
 impl Tracer {
@@ -117,12 +118,12 @@ impl Tracer {
             hashed: std::collections::HashSet::new(),
             next_id: 1,
             births: 0,
+            refused: None,
             awaited_lines: Vec::new(),
             seen_lines: std::collections::HashSet::new(),
             progress: 0,
             epolls: std::collections::HashSet::new(),
-            latest: std::collections::HashMap::new(),
-            connecting: std::collections::HashMap::new(),
+            reasons: Reasons::default(),
         }
     }
 
@@ -343,6 +344,7 @@ impl Tracer {
                     let (side, pid) = (thread.side, thread.pid);
                     self.process(side, pid, Change::Signal(names::signal(signal)));
                 }
+                self.return_eintr(tid);
                 self.go_on(tid, signal);
             }
         }
@@ -353,7 +355,10 @@ impl Tracer {
         match sys::syscall_info(tid) {
             Ok(SyscallStop::Entry { number, args }) => self.on_entry(tid, number, args),
             Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
-            Ok(SyscallStop::None) | Err(_) => {}
+            Ok(SyscallStop::None) => {}
+            // It was killed in the meantime.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => self.refused = Some(error),
         }
     }
 
@@ -465,26 +470,20 @@ impl Tracer {
     fn on_entry(&mut self, tid: i32, number: i64, mut args: [u64; 6]) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(traced) = calls::find(number) else { return };
+        // Where there is no filter every call comes here.
+        if traced.only_with().is_some_and(|only| args[1] as u32 != only) {
+            return;
+        }
         let (side, pid) = (thread.side, thread.pid);
         let thread_is_pinned = thread.pinned;
         if let Some(open) = thread.suspended.take() {
-            if traced.kind == Kind::Restart || (open.number, open.args) == (number, args)
-            {
+            let is_same = traced.kind == Kind::Restart
+                || (open.number, open.args) == (number, args);
+            if is_same && !open.returned_eintr {
                 thread.call = Some(open);
                 return;
             }
-            let returned = Return {
-                time_ns: self.now(),
-                id: open.id,
-                value: None,
-                waited: true,
-                error: Some("EINTR".to_owned()),
-                args: Vec::new(),
-                socket: None,
-                data: None,
-                observed: Observed::default(),
-            };
-            self.emit(Event::Return(returned));
+            self.emit_interrupted(open.id);
         }
         if traced.name == "accept" {
             args[3] = 0;
@@ -500,7 +499,16 @@ impl Tracer {
             Kind::Processors if thread_is_pinned => {
                 let entered_ns = u64::MAX;
                 let (id, kind, socket) = (0, traced.kind, None);
-                let open = Open { id, tid, number, kind, args, socket, entered_ns };
+                let open = Open {
+                    id,
+                    tid,
+                    number,
+                    kind,
+                    args,
+                    socket,
+                    entered_ns,
+                    returned_eintr: false,
+                };
                 self.set_call(tid, open);
                 return;
             }
@@ -530,17 +538,14 @@ impl Tracer {
         let id = self.next_id;
         self.next_id += 1;
         if let (Some(inode), true) = (socket, self.raw_packets.is_some()) {
-            let mut comment = format!("{}: {}", self.sides[side].name, traced.name);
-            if let Some(source) = &source {
-                let file = source.file.rsplit('/').next().unwrap_or_default();
-                comment.push_str(&format!(" at {file}:{}", source.line));
-            }
-            if traced.kind == Kind::Connect
-                && let Some(to) = decoded.args.iter().find(|arg| arg.name == "addr")
-            {
-                self.connecting.insert(to.value.clone(), comment.clone());
-            }
-            self.latest.insert(inode, comment);
+            let comment = self.comment(side, traced.name, source.as_ref());
+            let to = decoded.args.iter().find(|arg| arg.name == "addr");
+            self.reasons.note(
+                traced.kind,
+                inode,
+                to.map(|arg| arg.value.as_str()),
+                comment,
+            );
         }
         let call = Call {
             time_ns: self.now(),
@@ -559,7 +564,17 @@ impl Tracer {
         let kind = traced.kind;
         let entered_ns = self.now();
         self.sides[side].calls += 1;
-        self.set_call(tid, Open { id, tid, number, kind, args, socket, entered_ns });
+        let open = Open {
+            id,
+            tid,
+            number,
+            kind,
+            args,
+            socket,
+            entered_ns,
+            returned_eintr: false,
+        };
+        self.set_call(tid, open);
     }
 
     /// Looks for what somebody waits for in what a program is about to print.
@@ -617,6 +632,40 @@ impl Tracer {
         }
     }
 
+    /// A call as a comment on the packets that it sends.
+    fn comment(&self, side: usize, name: &str, source: Option<&Source>) -> String {
+        let mut comment = format!("{}: {name}", self.sides[side].name);
+        if let Some(source) = source {
+            let file = source.file.rsplit('/').next().unwrap_or_default();
+            comment.push_str(&format!(" at {file}:{}", source.line));
+        }
+        comment
+    }
+
+    /// Writes down the EINTR that a signal was the reason for.
+    fn return_eintr(&mut self, tid: i32) {
+        let Some(thread) = self.threads.get_mut(&tid) else { return };
+        if let Some(open) = thread.suspended.take_if(|open| open.returned_eintr) {
+            self.emit_interrupted(open.id);
+        }
+    }
+
+    /// Writes down that a call came back because of a signal.
+    fn emit_interrupted(&mut self, id: u64) {
+        let returned = Return {
+            time_ns: self.now(),
+            id,
+            value: None,
+            waited: true,
+            error: Some("EINTR".to_owned()),
+            args: Vec::new(),
+            socket: None,
+            data: None,
+            observed: Observed::default(),
+        };
+        self.emit(Event::Return(returned));
+    }
+
     /// Whether a call is about sockets; if so, the one that it names.
     fn concerns_sockets(
         &mut self,
@@ -630,11 +679,14 @@ impl Tracer {
         let mut socket_of = |fd: i32| self.descriptors.socket(tid, fd);
         match kind {
             Kind::Socket | Kind::SocketPair => Some(None),
-            Kind::Read
-            | Kind::Write
-            | Kind::ReadVector
-            | Kind::WriteVector
-            | Kind::Close => Some(Some(socket_of(fd)?)),
+            Kind::Read | Kind::Write | Kind::ReadVector | Kind::WriteVector => {
+                Some(Some(socket_of(fd)?))
+            }
+            Kind::Close => {
+                // Its number may come again, for another instance.
+                self.epolls.remove(&(pid, fd));
+                Some(Some(socket_of(fd)?))
+            }
             Kind::Poll => {
                 let mut fds = memory.poll_descriptors(args[0], args[1]).into_iter();
                 fds.any(|fd| socket_of(fd).is_some()).then_some(None)
@@ -650,14 +702,33 @@ impl Tracer {
                 self.epolls.insert((pid, fd));
                 Some(None)
             }
+            // Registered through this descriptor, through another of the same instance, or
+            // before it was inherited: the kernel has the list.
             Kind::EpollWait => {
-                let attached = self.threads.get(&tid).is_some_and(|it| it.attached);
-                (attached || self.epolls.contains(&(pid, fd))).then_some(None)
+                let known = self.epolls.contains(&(pid, fd));
+                let watched = || sys::watched_by_epoll(tid, fd).into_iter();
+                if !known
+                    && watched().any(|it| self.descriptors.socket(tid, it).is_some())
+                {
+                    self.epolls.insert((pid, fd));
+                }
+                self.epolls.contains(&(pid, fd)).then_some(None)
             }
             Kind::SendFile => {
                 socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
             }
             Kind::Splice => socket_of(fd).or_else(|| socket_of(args[2] as i32)).map(Some),
+            // Both may be sockets: the one that gets a second name, the one that is closed.
+            Kind::Duplicate => {
+                socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
+            }
+            Kind::CloseRange => {
+                let open = sys::descriptors(tid).into_iter();
+                let (first, last) = (args[0] as u32, args[1] as u32);
+                let mut fds = open.filter(|fd| (first..=last).contains(&(*fd as u32)));
+                fds.any(|fd| socket_of(fd).is_some()).then_some(None)
+            }
+            Kind::FileControl | Kind::DeviceControl => Some(Some(socket_of(fd)?)),
             Kind::Restart | Kind::IoUring | Kind::Processors | Kind::SetProcessors => {
                 None
             }
@@ -675,8 +746,9 @@ impl Tracer {
             return;
         }
         // A signal came: whether the call goes on is seen at the next entry.
-        if matches!(-value, 512 | 513 | 514 | 516) {
-            thread.suspended = Some(open);
+        let returned_eintr = -value == i64::from(libc::EINTR);
+        if matches!(-value, 512 | 513 | 514 | 516) || returned_eintr {
+            thread.suspended = Some(Open { returned_eintr, ..open });
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
@@ -704,7 +776,11 @@ impl Tracer {
                     self.ask(side, pid, fd, inode);
                 }
             }
-            Kind::Send | Kind::SendMessage | Kind::SendMessages | Kind::Write => {
+            Kind::Send
+            | Kind::SendMessage
+            | Kind::SendMessages
+            | Kind::Write
+            | Kind::WriteVector => {
                 if let Some(inode) = open.socket
                     && self.sockets.is_unbound(inode)
                 {
@@ -713,6 +789,7 @@ impl Tracer {
             }
             Kind::Close if !failed => {
                 if let Some(inode) = open.socket {
+                    self.reasons.forget(inode);
                     self.sockets.forget(inode);
                 }
             }
@@ -818,17 +895,15 @@ impl Tracer {
             packet.time_ns = captured.time_ns.saturating_sub(began_ns);
             if let Some(raw) = &mut self.raw_packets {
                 let sender = self.sockets.sender(&packet.from, &packet.to);
-                let comment = sender
-                    .and_then(|inode| self.latest.get(&inode))
-                    // The local address of who connects is known only afterwards.
-                    .or_else(|| self.connecting.get(&packet.to));
-                raw(0, &captured, comment.map_or("", String::as_str));
+                let comment = self.reasons.of(sender, &packet);
+                raw(0, &captured, comment.unwrap_or_default());
             }
             if let Protocol::Tcp { flags, .. } = &packet.protocol
                 && flags.to_string() == "SYN"
             {
                 self.diag.follow_syn(&packet.from, &packet.to);
             }
+            self.progress += 1;
             (self.sink)(Event::Packet(packet));
         });
         self.capture = Some(capture);
@@ -845,9 +920,7 @@ impl Tracer {
             packet.time_ns = since_began(seen.time_ns);
             if let Some(raw) = &mut self.raw_packets {
                 let sender = self.sockets.sender(&packet.from, &packet.to);
-                let comment = sender
-                    .and_then(|inode| self.latest.get(&inode))
-                    .or_else(|| self.connecting.get(&packet.to));
+                let comment = self.reasons.of(sender, &packet);
                 // What each host's card saw: the sender's, or the receiver's.
                 let arrived = seen.place == Place::Arrived;
                 let at = if arrived { seen.from.peer() } else { seen.from };
@@ -856,8 +929,7 @@ impl Tracer {
                     bytes: &seen.bytes,
                     length: seen.length,
                 };
-                let comment = comment.map_or("", String::as_str);
-                raw(u32::from(at == Host::B), &captured, comment);
+                raw(u32::from(at == Host::B), &captured, comment.unwrap_or_default());
             }
             let fate = match seen.place {
                 // What arrives in its time is told when it arrives.
@@ -878,6 +950,7 @@ impl Tracer {
                 cause: seen.cause.map(str::to_owned),
                 rule: seen.rule,
             });
+            self.progress += 1;
             (self.sink)(Event::Packet(packet));
         }
     }

@@ -27,6 +27,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("no_such_program", &[], no_such_program),
         trial("no_such_process", &[], no_such_process),
         trial("wrong_command_line", &[], wrong_command_line),
+        trial("sockets_that_cannot_be_borrowed", &["python3"], sockets_not_borrowed),
+        trial("memory_that_cannot_be_read_at_once", &["python3"], memory_not_read),
+        trial("calls_that_are_not_told_are_refused", &["python3"], calls_not_told),
+        trial("calls_seldom_seen", &["python3"], calls_seldom_seen),
         trial("a_full_disk_is_told", &["python3"], full_disk),
         trial("names_are_safe_for_the_terminal", &[], names_are_safe),
         trial("an_ordinary_user", &["setpriv", "python3"], ordinary_user),
@@ -98,7 +102,7 @@ fn closes_descriptors() -> Result<(), Failed> {
     let script = "import os, socket; a = socket.socket(); os.closerange(0, 1000); \
                   b = socket.socket(); assert b.fileno() == 0; b.close()";
     let log = log(&[], &[&[&tool::python(), "-c", script]]);
-    assert_eq!(tool::calls(&log, 0)[..2], ["socket", "socket"]);
+    assert_eq!(tool::calls(&log, 0)[..3], ["socket", "close_range", "socket"]);
     Ok(())
 }
 
@@ -342,6 +346,98 @@ fn wrong_command_line() -> Result<(), Failed> {
     ] {
         assert_eq!(run(&mut flow(args)).status, Some(2), "{args:?}");
     }
+    Ok(())
+}
+
+/// Runs flow where a seccomp(2) filter refuses some of the kernel's calls, as old kernels
+/// and sandboxes do: by their numbers, and of ptrace(2) by the request.
+fn refusing(calls: &[i64], requests: &[i64], args: &[&str]) -> Run {
+    let script = "import ctypes, os, struct, sys\n\
+        calls, requests = ([int(n) for n in a.split(',') if n] for a in sys.argv[1:3])\n\
+        PTRACE = int(sys.argv[3])\n\
+        def op(code, jt, jf, k): return struct.pack('HBBI', code, jt, jf, k & 0xffffffff)\n\
+        load, equal, ret = 0x20, 0x15, 0x06\n\
+        refused, allowed = 0x50000 | 1, 0x7fff0000\n\
+        code = op(load, 0, 0, 0)\n\
+        for n in calls: code += op(equal, 0, 1, n) + op(ret, 0, 0, refused)\n\
+        code += op(equal, 1, 0, PTRACE) + op(ret, 0, 0, allowed) + op(load, 0, 0, 16)\n\
+        for n in requests: code += op(equal, 0, 1, n) + op(ret, 0, 0, refused)\n\
+        code += op(ret, 0, 0, allowed)\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        buffer = ctypes.create_string_buffer(code)\n\
+        program = struct.pack('HxxxxxxQ', len(code) // 8, ctypes.addressof(buffer))\n\
+        assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0\n\
+        os.execv(sys.argv[4], sys.argv[4:])\n";
+    let list = |numbers: &[i64]| {
+        numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+    };
+    let mut python = Command::new(tool::python());
+    python.args(["-c", script, &list(calls), &list(requests)]);
+    python.arg(libc::SYS_ptrace.to_string()).arg(env!("CARGO_BIN_EXE_flow")).args(args);
+    run(python.stdin(Stdio::null()))
+}
+
+const ECHO: &str = "import socket\n\
+    s = socket.create_server(('127.0.0.1', 12345)); c, _ = s.accept()\n\
+    c.sendall(c.recv(99))\n";
+const CLIENT: &str = "import socket\n\
+    c = socket.create_connection(('127.0.0.1', 12345)); c.sendall(b'ping'); c.recv(99)\n";
+
+/// The addresses come from the kernel's tables, and the packets are drawn.
+fn sockets_not_borrowed() -> Result<(), Failed> {
+    let python = tool::python();
+    let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
+    let run = refusing(&[libc::SYS_pidfd_getfd, libc::SYS_pidfd_open], &[], &args);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    says(&run, "accept = 4 from 127.0.0.1:")?;
+    if run.stdout.contains("no packets") {
+        return Ok(());
+    }
+    says(&run, "[SYN-SENT]")?;
+    says(&run, "4 bytes \"ping\"")
+}
+
+/// The data come word by word.
+fn memory_not_read() -> Result<(), Failed> {
+    let python = tool::python();
+    let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
+    let refused = [libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
+    let run = refusing(&refused, &[], &args);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    says(&run, "bind(3, 127.0.0.1:12345) = 0")?;
+    says(&run, "send(3, \"ping\") = 4")
+}
+
+/// Without it nothing can be drawn, and it says so.
+fn calls_not_told() -> Result<(), Failed> {
+    let python = tool::python();
+    let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
+    let run = refusing(&[], &[i64::from(libc::PTRACE_GET_SYSCALL_INFO)], &args);
+    assert_eq!(run.status, Some(77), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("PTRACE_GET_SYSCALL_INFO"), "{}", run.stderr);
+    Ok(())
+}
+
+/// Calls of which the kernel has more names than one, several messages of one call, what comes
+/// with a message.
+fn calls_seldom_seen() -> Result<(), Failed> {
+    let script = "import array, os, select, socket\n\
+        a, b = socket.socketpair(); a.setblocking(False)\n\
+        a.send(b'x')\n\
+        null = os.open('/dev/null', os.O_RDWR); os.dup2(null, b.fileno())\n\
+        c, d = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+        socket.send_fds(c, [b'0123456789'], [null]); print(socket.recv_fds(d, 4, 1)[2])\n\
+        c.send(b''); d.recv(9)\n\
+        e = select.epoll(); f = select.epoll.fromfd(os.dup(e.fileno()))\n\
+        f.register(c.fileno(), select.EPOLLOUT); e.poll(1)\n";
+    let run = run(&mut flow(&["--width", "120", "--", &tool::python(), "-c", script]));
+    for piece in
+        ["O_NONBLOCK|FIONBIO", "dup2|dup3", "SCM_RIGHTS [", "MSG_TRUNC", "epoll_wait("]
+    {
+        let found = piece.split('|').any(|piece| run.stdout.contains(piece));
+        assert!(found, "{piece} in\n{}", run.stdout);
+    }
+    assert!(!run.stdout.contains("end of stream"), "{}", run.stdout);
     Ok(())
 }
 

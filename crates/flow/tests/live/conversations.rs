@@ -38,12 +38,12 @@ const CLIENT: &str = "import socket\n\
     assert connection.recv(1024) == b'Echo: Hello'\n\
     connection.close()\n";
 
-fn drawn(log: &flow::event::Log) -> String {
+pub(crate) fn drawn(log: &flow::event::Log) -> String {
     draw::text(log, &draw::Options::default())
 }
 
 /// Where a private network is refused the calls are all there is.
-fn has_network(log: &flow::event::Log) -> bool {
+pub(crate) fn has_network(log: &flow::event::Log) -> bool {
     !log.events
         .iter()
         .any(|it| matches!(it, Event::Note(it) if it.text.contains("no packets")))
@@ -377,7 +377,18 @@ fn tshark() -> Result<(), Failed> {
     let texts = read_captures("tshark", &["-r"], &[&fields[..], &lengths].concat());
     let [stream, datagrams, large] = &texts[..] else { return Ok(()) };
     assert!(stream.lines().count() >= 9, "{stream}");
-    assert!(stream.contains("sendto"), "a comment in {stream}");
+    // A comment names the call that a packet comes from; most come from none.
+    for line in stream.lines() {
+        let call = [("connect", "S·"), ("sendto", "P·"), ("close", "F")];
+        let named = call.iter().find(|(call, _)| line.contains(&format!(": {call}")));
+        match named {
+            Some((_, flag)) => assert!(line.contains(flag), "{stream}"),
+            None => assert!(!line.contains(": "), "{stream}"),
+        }
+    }
+    for call in ["connect", "sendto", "close"] {
+        assert!(stream.contains(&format!(": {call}")), "{call} in {stream}");
+    }
     assert_eq!(datagrams.lines().count(), 2, "{datagrams}");
     assert!(datagrams.contains("12\n") && datagrams.contains("8\n"), "{datagrams}");
     assert!(large.contains("65515\n"), "{large}");

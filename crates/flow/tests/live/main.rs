@@ -11,6 +11,8 @@ mod behaviour;
 #[cfg(target_os = "linux")]
 mod conversations;
 #[cfg(target_os = "linux")]
+mod owners;
+#[cfg(target_os = "linux")]
 mod strace;
 #[cfg(target_os = "linux")]
 mod strangers;
@@ -28,6 +30,7 @@ fn main() -> std::process::ExitCode {
     {
         trials.extend(behaviour::trials());
         trials.extend(conversations::trials());
+        trials.extend(owners::trials());
         trials.extend(strace::trials());
         trials.extend(wire::trials());
         trials.extend(strangers::trials());

@@ -200,3 +200,20 @@ pub(crate) fn as_nobody(args: &[&str]) -> Run {
         .current_dir("/")
         .stdin(Stdio::null()))
 }
+
+/// What the calls of this name of one side returned, where they succeeded.
+pub(crate) fn results<'a>(
+    log: &'a Log,
+    side: usize,
+    name: &str,
+) -> impl Iterator<Item = i64> + 'a {
+    let of_side = log.events.iter().filter_map(|event| match event {
+        Event::Call(call) if call.side == side && call.name == name => Some(call.id),
+        _ => None,
+    });
+    let ids: std::collections::HashSet<u64> = of_side.collect();
+    log.events.iter().filter_map(move |event| match event {
+        Event::Return(returned) if ids.contains(&returned.id) => returned.value,
+        _ => None,
+    })
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::scene::unmapped;
+use super::super::owners::unmapped;
 use super::super::{Row, Scene};
 use crate::event::{Event, Log};
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::lanes::Lanes;
 use super::{Arrow, Options, PacketKind, Row, Scene, calls};
+use crate::bytes::grouped;
 use crate::event::{Call, Data, Event, Fate, Log, Observed, Packet, Protocol, Return};
 
 pub use document::{digest, document};
@@ -128,7 +129,7 @@ fn printed(data: &Data) -> String {
     }
     let left_out = data.length.saturating_sub(shown.len() as u64);
     if left_out > 0 {
-        let _ = write!(out, "… {} bytes more", calls::grouped(left_out));
+        let _ = write!(out, "… {} bytes more", grouped(left_out));
     }
     out
 }
@@ -874,7 +875,7 @@ impl Steps<'_> {
         }
         let length = packet.data.length;
         let unit = if length == 1 { "byte" } else { "bytes" };
-        add("data", format!("{} {unit}", calls::grouped(length)));
+        add("data", format!("{} {unit}", grouped(length)));
         fields
     }
 }

@@ -1,0 +1,256 @@
+//! Whose a packet is: which side sent it, which one it is for.
+//!
+//! An address alone does not tell. A port is used again by another program, several programs
+//! listen at one port (`SO_REUSEPORT`), a connection is handed to another program
+//! (`SCM_RIGHTS`) or inherited, a broadcast has many receivers. What tells is both addresses
+//! and the moment: who uses the socket of these addresses, last before or first after it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::event::{Call, Event, Flag, Log, Packet, Protocol, Return, Socket};
+
+/// A side uses a socket from this place in the log on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Use {
+    at: usize,
+    side: usize,
+}
+
+/// Both addresses of a socket, its own first.
+type Pair = (String, Option<String>);
+
+/// Who uses which address, and when.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    uses: HashMap<Pair, Vec<Use>>,
+    /// Of each port the addresses that sockets without a peer are bound to.
+    bound: HashMap<u16, Vec<String>>,
+    /// Where each connection between two addresses begins: the places of its SYNs.
+    begins: HashMap<(String, String), Vec<usize>>,
+    /// Datagrams that were received, by their sender.
+    received: HashMap<String, Vec<Use>>,
+    /// Sockets that send and receive ICMP.
+    icmp: Vec<Use>,
+}
+
+/// What is known of an inode while the log is read.
+struct Known {
+    pair: Pair,
+    side: usize,
+}
+
+impl Owners {
+    pub(super) fn new(log: &Log) -> Owners {
+        let mut owners = Owners::default();
+        let mut known: HashMap<u64, Known> = HashMap::new();
+        let mut sides: HashMap<u64, usize> = HashMap::new();
+        let mut syns: HashMap<(String, String), u32> = HashMap::new();
+        for (at, event) in log.events.iter().enumerate() {
+            match event {
+                Event::Socket(socket) => owners.socket(at, socket, &mut known),
+                Event::Call(call) => {
+                    sides.insert(call.id, call.side);
+                    owners.call(at, call, &mut known);
+                }
+                Event::Return(returned) => owners.returned(at, returned, &sides),
+                Event::Packet(packet) => owners.begin(at, packet, &mut syns),
+                _ => {}
+            }
+        }
+        owners
+    }
+
+    fn add(&mut self, pair: &Pair, at: usize, side: usize) {
+        if pair.1.is_none()
+            && let Some(port) = port(&pair.0)
+        {
+            let bound = self.bound.entry(port).or_default();
+            if bound.len() < ADDRESSES && !bound.contains(&pair.0) {
+                bound.push(pair.0.clone());
+            }
+        }
+        self.uses.entry(pair.clone()).or_default().push(Use { at, side });
+    }
+
+    fn socket(&mut self, at: usize, socket: &Socket, known: &mut HashMap<u64, Known>) {
+        let Some(local) = &socket.local else { return };
+        let pair = (unmapped(local), socket.peer.as_deref().map(unmapped));
+        self.add(&pair, at, socket.side);
+        known.insert(socket.inode, Known { pair, side: socket.side });
+    }
+
+    fn call(&mut self, at: usize, call: &Call, known: &mut HashMap<u64, Known>) {
+        if call.name == "socket" && call.args.iter().any(|it| it.value.contains("ICMP")) {
+            self.icmp.push(Use { at, side: call.side });
+        }
+        let Some(known) = call.socket.and_then(|inode| known.get_mut(&inode)) else {
+            return;
+        };
+        // It was handed over, or a descriptor was inherited.
+        if known.side != call.side {
+            known.side = call.side;
+            let pair = known.pair.clone();
+            self.add(&pair, at, call.side);
+        }
+    }
+
+    fn returned(&mut self, at: usize, returned: &Return, sides: &HashMap<u64, usize>) {
+        let Some(&side) = sides.get(&returned.id) else { return };
+        let from = returned.args.iter().filter(|it| it.name == "src_addr");
+        for from in from {
+            let received = self.received.entry(unmapped(&from.value)).or_default();
+            received.push(Use { at, side });
+        }
+    }
+
+    fn begin(
+        &mut self,
+        at: usize,
+        packet: &Packet,
+        syns: &mut HashMap<(String, String), u32>,
+    ) {
+        let Protocol::Tcp { flags, seq, .. } = &packet.protocol else { return };
+        if !flags.has(Flag::Syn) || flags.has(Flag::Ack) {
+            return;
+        }
+        let pair = ordered(&unmapped(&packet.from), &unmapped(&packet.to));
+        // The same number is the same SYN, sent again.
+        if syns.insert(pair.clone(), *seq) != Some(*seq) {
+            self.begins.entry(pair).or_default().push(at);
+        }
+    }
+
+    /// The side that has the end at `local` of what goes on at this place between two
+    /// addresses.
+    pub(super) fn end(&self, at: usize, local: &str, peer: &str) -> Option<usize> {
+        let pair = (local.to_owned(), Some(peer.to_owned()));
+        if let Some(uses) = self.uses.get(&pair) {
+            let (begin, end) = self.connection(at, local, peer);
+            let (from, to) = (before(uses, begin), before(uses, end));
+            let of_connection = uses.get(from..to).filter(|uses| !uses.is_empty());
+            return near(of_connection.unwrap_or(uses), at).map(|it| it.side);
+        }
+        let candidates = self.at_address(at, local);
+        let only = candidates.first()?.side;
+        if candidates.iter().all(|it| it.side == only) {
+            return Some(only);
+        }
+        // Several programs have this port: who received it?
+        let received = self.received.get(peer).and_then(|received| {
+            let after = received.get(before(received, at)..)?;
+            after
+                .iter()
+                .take(SHARERS)
+                .find(|it| candidates.iter().any(|one| one.side == it.side))
+        });
+        received.or_else(|| near(&candidates, at)).map(|it| it.side)
+    }
+
+    /// The sides that receive what is sent to an address of many.
+    pub(super) fn group(&self, at: usize, to: &str) -> Option<Vec<usize>> {
+        let address: SocketAddr = to.parse().ok()?;
+        let is_for_many = match address.ip() {
+            IpAddr::V4(ip) => {
+                ip.is_multicast()
+                    || ip.is_broadcast()
+                    || ip.is_loopback() && ip.octets()[1..] == [255; 3]
+            }
+            IpAddr::V6(ip) => ip.is_multicast(),
+        };
+        if !is_for_many {
+            return None;
+        }
+        let addresses = self.bound.get(&address.port())?;
+        let mut sides: Vec<usize> = addresses
+            .iter()
+            .filter(|bound| {
+                let ip = bound.parse().map(|it: SocketAddr| it.ip());
+                ip.is_ok_and(|ip| ip.is_unspecified() || ip == address.ip())
+            })
+            .filter_map(|bound| self.uses.get(&(bound.clone(), None)))
+            .flat_map(|uses| uses[..before(uses, at)].iter().rev().take(SHARERS))
+            .map(|it| it.side)
+            .collect();
+        sides.sort_unstable();
+        sides.dedup();
+        Some(sides)
+    }
+
+    /// The side that asks with ICMP itself, as ping(8) does.
+    pub(super) fn pings(&self, at: usize) -> Option<usize> {
+        near(&self.icmp, at).map(|it| it.side)
+    }
+
+    /// Who uses an address, or its port at every address, without a peer: of each side the
+    /// last use before the place, or the first after it.
+    fn at_address(&self, at: usize, local: &str) -> Vec<Use> {
+        let port = port(local);
+        let any = ["0.0.0.0", "[::]"].map(|any| {
+            let port = port.map_or_else(String::new, |port| port.to_string());
+            format!("{any}:{port}")
+        });
+        let addresses = [local.to_owned()].into_iter().chain(any);
+        let uses: Vec<&Vec<Use>> =
+            addresses.filter_map(|address| self.uses.get(&(address, None))).collect();
+        let mut found: Vec<Use> = Vec::new();
+        for uses in uses {
+            let split = before(uses, at);
+            let (earlier, later) = uses.split_at(split);
+            if earlier.is_empty() && found.is_empty() {
+                found.extend(later.first());
+            }
+            for one in earlier.iter().rev().take(SHARERS) {
+                if !found.iter().any(|it| it.side == one.side) {
+                    found.push(*one);
+                }
+            }
+        }
+        found.sort_unstable_by_key(|it| it.at);
+        found
+    }
+
+    /// The part of the log in which a connection of two addresses lives.
+    fn connection(&self, at: usize, one: &str, other: &str) -> (usize, usize) {
+        let Some(begins) = self.begins.get(&ordered(one, other)) else {
+            return (0, usize::MAX);
+        };
+        let next = begins.partition_point(|&begin| begin <= at);
+        let begin = next.checked_sub(1).map_or(0, |last| begins[last]);
+        (begin, begins.get(next).copied().unwrap_or(usize::MAX))
+    }
+}
+
+/// Uses of one address that are looked at, and addresses of one port: a log may claim any
+/// number.
+const SHARERS: usize = 64;
+const ADDRESSES: usize = 64;
+
+/// How many of the uses are before this place.
+fn before(uses: &[Use], at: usize) -> usize {
+    uses.partition_point(|it| it.at < at)
+}
+
+/// The last use before the place, or the first after it.
+fn near(uses: &[Use], at: usize) -> Option<&Use> {
+    let after = before(uses, at);
+    after.checked_sub(1).and_then(|last| uses.get(last)).or_else(|| uses.get(after))
+}
+
+fn ordered(one: &str, other: &str) -> (String, String) {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    (first.to_owned(), second.to_owned())
+}
+
+/// The port of an address that has one.
+pub(super) fn port(address: &str) -> Option<u16> {
+    address.parse().ok().map(|address: SocketAddr| address.port())
+}
+
+/// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
+pub(super) fn unmapped(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(it) => SocketAddr::new(it.ip().to_canonical(), it.port()).to_string(),
+        Err(_) => address.to_owned(),
+    }
+}

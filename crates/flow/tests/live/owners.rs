@@ -1,0 +1,259 @@
+//! Packets are drawn at the programs that sent and received them.
+
+use flow::draw::{Arrow, Options, Row, Scene};
+use flow::event::Log;
+use libtest_mimic::{Failed, Trial};
+
+use crate::conversations::{drawn, has_network};
+use crate::tool::{self, log, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("two_programs_at_one_port", &["python3"], one_port),
+        trial("a_port_used_again_by_a_later_program", &["python3"], port_used_again),
+        trial("a_connection_is_handed_over", &["python3"], handed_over),
+        trial("a_broadcast_has_many_receivers", &["python3"], broadcast),
+        trial(
+            "datagrams_of_two_programs_at_one_port",
+            &["python3"],
+            datagrams_at_one_port,
+        ),
+        trial("an_icmp_error_is_drawn", &["python3"], icmp_error),
+        trial("a_packet_stands_below_the_splice_that_sends_it", &["python3"], splice),
+        trial("an_interrupted_call_returns_below_the_signal", &["python3"], interrupted),
+    ]
+}
+
+fn scene(log: &Log) -> Scene {
+    Scene::new(log, &Options::default())
+}
+
+/// The arrows whose label has this piece: from which column to which.
+fn arrows(scene: &Scene, piece: &str) -> Vec<(String, String)> {
+    let name = |column: usize| scene.columns[column].name.clone();
+    let all = scene.rows.iter().filter_map(|row| match row {
+        Row::Packet(Arrow { from, to, label, .. }) if label.contains(piece) => {
+            Some((name(*from), name(*to)))
+        }
+        _ => None,
+    });
+    all.collect()
+}
+
+/// Scripts of these names, so that the columns are told apart.
+fn scripts(texts: &[(&str, &str)]) -> (tempfile::TempDir, Vec<Vec<String>>) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let python = tool::python();
+    let command = |(name, text): &(&str, &str)| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("write a script");
+        vec![python.clone(), file.to_str().expect("UTF-8").to_owned()]
+    };
+    let commands = texts.iter().map(command).collect();
+    (folder, commands)
+}
+
+fn run(texts: &[(&str, &str)]) -> Log {
+    let (_folder, commands) = scripts(texts);
+    let words: Vec<Vec<&str>> =
+        commands.iter().map(|it| it.iter().map(String::as_str).collect()).collect();
+    let sides: Vec<&[&str]> = words.iter().map(Vec::as_slice).collect();
+    log(&[], &sides)
+}
+
+fn one_port() -> Result<(), Failed> {
+    let server = |letter: &str| {
+        format!(
+            "import socket, sys\n\
+             s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n\
+             s.bind(('127.0.0.1', 12345)); s.listen(); s.settimeout(2)\n\
+             try:\n\
+             \x20 while True: c, _ = s.accept(); c.sendall(b'{letter}'); c.close()\n\
+             except (TimeoutError, KeyboardInterrupt): pass\n"
+        )
+    };
+    let client = "import socket\n\
+        for _ in range(12):\n\
+        \x20 c = socket.create_connection(('127.0.0.1', 12345)); c.recv(9); c.close()\n";
+    let (a, b) = (server("A"), server("B"));
+    let log = run(&[("a.py", &a), ("b.py", &b), ("client.py", client)]);
+    if !has_network(&log) {
+        return Ok(());
+    }
+    let scene = scene(&log);
+    // The kernel chooses by the client's port: whatever it chose, it is drawn so.
+    for (letter, name) in [("\"A\"", "a.py"), ("\"B\"", "b.py")] {
+        for (from, to) in arrows(&scene, letter) {
+            assert_eq!((from.as_str(), to.as_str()), (name, "client.py"));
+        }
+    }
+    let all = arrows(&scene, "1 byte").len();
+    assert_eq!(all, 12, "{}", drawn(&log));
+    Ok(())
+}
+
+fn port_used_again() -> Result<(), Failed> {
+    let server = |word: &str| {
+        format!(
+            "import socket\n\
+             s = socket.create_server(('127.0.0.1', 12345)); c, _ = s.accept()\n\
+             c.sendall(b'{word}'); c.recv(9); c.close()\n"
+        )
+    };
+    let client = "import socket\n\
+        c = socket.create_connection(('127.0.0.1', 12345), source_address=('127.0.0.1', 40000))\n\
+        c.recv(9); c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\0\\0\\0\\0')\n\
+        c.close()\n";
+    let (one, two) = (server("one"), server("two"));
+    let log =
+        run(&[("one.py", &one), ("a.py", client), ("two.py", &two), ("b.py", client)]);
+    if !has_network(&log) {
+        return Ok(());
+    }
+    let scene = scene(&log);
+    let of = |piece| arrows(&scene, piece);
+    assert_eq!(
+        of("\"one\""),
+        [("one.py".to_owned(), "a.py".to_owned())],
+        "{}",
+        drawn(&log)
+    );
+    assert_eq!(
+        of("\"two\""),
+        [("two.py".to_owned(), "b.py".to_owned())],
+        "{}",
+        drawn(&log)
+    );
+    Ok(())
+}
+
+fn handed_over() -> Result<(), Failed> {
+    let giver = "import socket\n\
+        u = socket.socket(socket.AF_UNIX); u.bind('\\0flow-handed-over'); u.listen()\n\
+        t = socket.create_server(('127.0.0.1', 12345))\n\
+        taker, _ = u.accept(); c, _ = t.accept()\n\
+        socket.send_fds(taker, [b'take'], [c.fileno()]); taker.recv(1)\n";
+    let taker = "import socket\n\
+        u = socket.socket(socket.AF_UNIX); u.connect('\\0flow-handed-over')\n\
+        _, fds, _, _ = socket.recv_fds(u, 9, 1)\n\
+        c = socket.socket(fileno=fds[0]); c.sendall(b'from the taker'); u.send(b'x')\n";
+    let client = "import socket\n\
+        c = socket.create_connection(('127.0.0.1', 12345)); c.recv(99)\n";
+    let log = run(&[("giver.py", giver), ("taker.py", taker), ("client.py", client)]);
+    let text = drawn(&log);
+    assert!(text.contains("SCM_RIGHTS"), "{text}");
+    if has_network(&log) {
+        let scene = scene(&log);
+        let is = |piece: &str, from: &str, to: &str| {
+            assert_eq!(
+                arrows(&scene, piece)[0],
+                (from.to_owned(), to.to_owned()),
+                "{text}"
+            );
+        };
+        is("SYN", "client.py", "giver.py");
+        is("from the taker", "taker.py", "client.py");
+    }
+    Ok(())
+}
+
+const RECEIVER: &str = "import socket\n\
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+    s.bind(('', 12345)); s.settimeout(2); print(s.recvfrom(99))\n";
+
+fn broadcast() -> Result<(), Failed> {
+    let sender = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n\
+        s.sendto(b'to all', ('127.255.255.255', 12345))\n";
+    let log = run(&[("a.py", RECEIVER), ("b.py", RECEIVER), ("sender.py", sender)]);
+    if has_network(&log) {
+        let to = |name: &str| ("sender.py".to_owned(), name.to_owned());
+        let scene = scene(&log);
+        assert_eq!(arrows(&scene, "to all"), [to("a.py")], "{}", drawn(&log));
+        assert_eq!(arrows(&scene, "the same"), [to("b.py")], "{}", drawn(&log));
+    }
+    Ok(())
+}
+
+fn datagrams_at_one_port() -> Result<(), Failed> {
+    let receiver = RECEIVER.replace("SO_REUSEADDR", "SO_REUSEPORT").replace(
+        "print(s.recvfrom(99))",
+        "\ntry:\n while True: print(s.recvfrom(99))\nexcept (TimeoutError, KeyboardInterrupt): pass",
+    );
+    let sender = "import socket\n\
+        for _ in range(12):\n\
+        \x20 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        \x20 s.sendto(b'ping', ('127.0.0.1', 12345))\n";
+    let log = run(&[("a.py", &receiver), ("b.py", &receiver), ("sender.py", sender)]);
+    if !has_network(&log) {
+        return Ok(());
+    }
+    let scene = scene(&log);
+    // As many are drawn at each program as it has received.
+    for (side, name) in [(0, "a.py"), (1, "b.py")] {
+        let received =
+            tool::results(&log, side, "recvfrom").filter(|it| *it == 4).count();
+        let drawn_at = arrows(&scene, "ping").iter().filter(|(_, to)| to == name).count();
+        assert_eq!(received, drawn_at, "{}", drawn(&log));
+    }
+    Ok(())
+}
+
+fn icmp_error() -> Result<(), Failed> {
+    let client = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('127.0.0.1', 9))\n\
+        s.send(b'x')\n\
+        try: s.recv(9)\n\
+        except ConnectionRefusedError: pass\n";
+    for client in
+        [client.to_owned(), client.replace("INET", "INET6").replace("127.0.0.1", "::1")]
+    {
+        let log = run(&[("client.py", &client)]);
+        if has_network(&log) {
+            let found = arrows(&scene(&log), "ICMP port 9 unreachable");
+            let expected = ("(no program)".to_owned(), "client.py".to_owned());
+            assert_eq!(found, [expected], "{}", drawn(&log));
+        }
+    }
+    Ok(())
+}
+
+/// Where a row with this piece stands in a drawing.
+fn line(text: &str, piece: &str) -> usize {
+    let found = text.lines().position(|it| it.contains(piece));
+    found.unwrap_or_else(|| panic!("{piece} in\n{text}"))
+}
+
+fn splice() -> Result<(), Failed> {
+    let server = "import os, socket\n\
+        s = socket.create_server(('127.0.0.1', 12345)); c, _ = s.accept(); r, w = os.pipe()\n\
+        n = os.splice(c.fileno(), w, 99); os.splice(r, c.fileno(), n)\n";
+    let client = "import socket\n\
+        c = socket.create_connection(('127.0.0.1', 12345)); c.sendall(b'there and back')\n\
+        c.recv(99)\n";
+    let log = run(&[("server.py", server), ("client.py", client)]);
+    if has_network(&log) {
+        let text = drawn(&log);
+        let back =
+            text.lines().position(|it| it.contains("◀") && it.contains("14 bytes"));
+        assert!(back > Some(line(&text, ", 14) = 14")), "{text}");
+        assert!(back < Some(line(&text, "= 14 \"there")), "{text}");
+    }
+    Ok(())
+}
+
+fn interrupted() -> Result<(), Failed> {
+    // With a timeout of the socket's own, recv(2) is not begun again.
+    let script = "import signal, socket, struct\n\
+        signal.signal(signal.SIGALRM, lambda *_: None)\n\
+        a, b = socket.socketpair()\n\
+        a.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 1, 0))\n\
+        signal.setitimer(signal.ITIMER_REAL, 0.05)\n\
+        try: a.recv(1)\n\
+        except BlockingIOError: pass\n";
+    let text = drawn(&run(&[("script.py", script)]));
+    assert!(line(&text, "gets SIGALRM") < line(&text, "recv = -1 EINTR"), "{text}");
+    Ok(())
+}
