@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `console NAME` | a terminal of the page's main scene |
 //! | `console SCENE/NAME` | a terminal of another scene |
+//! | `console linux …` | the same; its scene is skipped on other systems than Linux |
 //! | `flow`, `flow SCENE` | calls and packets of a scene's run, as `cargo xtask flow` draws them |
 //! | `wire`, `wire SCENE` | the rules of the wire that the scene runs on, one a line: `netlab::wire::rules` |
 //! | `LANGUAGE PATH` | a quotation of the file at PATH |
@@ -54,6 +55,8 @@ pub struct Scene {
     /// The rules of the wire that it runs on, the first terminal on host b, the others on
     /// host a; none: all on one loopback.
     pub wire: Option<Vec<String>>,
+    /// Whether one of its blocks is marked: what the scene shows is Linux's own.
+    pub linux: bool,
 }
 
 /// One terminal: a name and what is typed into it, with what comes of it.
@@ -225,7 +228,8 @@ impl Page {
                         .into(),
                 ));
             }
-            ["console", name] => Meaning::Terminal(name),
+            ["console", name] => Meaning::Terminal { name, linux: false },
+            ["console", "linux", name] => Meaning::Terminal { name, linux: true },
             ["flow"] => Meaning::Flow(""),
             ["flow", scene] => Meaning::Flow(scene),
             ["wire"] => Meaning::Wire(""),
@@ -234,7 +238,7 @@ impl Page {
             _ => {
                 return Err(at_fence(format!(
                     "unknown block `{}`; known are `console TERMINAL`, `console \
-                     SCENE/TERMINAL`, `flow`, `flow SCENE`, `wire`, `wire SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
+                     SCENE/TERMINAL`, `console linux …`, `flow`, `flow SCENE`, `wire`, `wire SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
                     block.info,
                     PROSE[1..].join(", "),
                 )));
@@ -281,7 +285,9 @@ impl Page {
             ));
         }
         match meaning {
-            Meaning::Terminal(name) => self.add_terminal(name, lines, &block),
+            Meaning::Terminal { name, linux } => {
+                self.add_terminal(name, linux, lines, &block)
+            }
             Meaning::Quotation(file) => {
                 let (file, line) = (file.to_owned(), fence_line + 1);
                 self.quotations.push(Quotation { file, lines, line });
@@ -308,6 +314,7 @@ impl Page {
     fn add_terminal(
         &mut self,
         name: &str,
+        linux: bool,
         lines: Vec<String>,
         block: &Block<'_>,
     ) -> Result<(), (usize, String)> {
@@ -333,9 +340,10 @@ impl Page {
         let index = self.scenes.iter().position(|other| other.name == scene);
         let index = index.unwrap_or_else(|| {
             let (name, terminals) = (scene.to_owned(), Vec::new());
-            self.scenes.push(Scene { name, terminals, wire: None });
+            self.scenes.push(Scene { name, terminals, wire: None, linux: false });
             self.scenes.len() - 1
         });
+        self.scenes[index].linux |= linux;
         let terminals = &mut self.scenes[index].terminals;
         if let Some(other) = terminals.iter().find(|other| other.name == name) {
             return Err((
@@ -354,7 +362,7 @@ impl Page {
 }
 
 enum Meaning<'a> {
-    Terminal(&'a str),
+    Terminal { name: &'a str, linux: bool },
     Quotation(&'a str),
     Flow(&'a str),
     Wire(&'a str),
@@ -537,6 +545,17 @@ mod tests {
     fn fences_in_tildes_and_longer_fences_are_closed_by_their_like() {
         assert!(parse("~~~console a\n$ a\n```\n~~~\n").is_ok());
         assert!(parse("````console a\n$ a\n```\n").is_err());
+    }
+
+    #[test]
+    fn a_scene_of_one_system_is_marked_on_any_of_its_blocks() {
+        let page = parse(
+            "```console linux a\n$ a\n```\n\n```console b\n$ b\n```\n\n```console s/c\n$ c\n```\n",
+        )
+        .unwrap();
+        let linux: Vec<bool> = page.scenes.iter().map(|scene| scene.linux).collect();
+        assert_eq!(linux, [true, false]);
+        assert_eq!(page.scenes[0].terminals.len(), 2);
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Runner {
     /// What this machine lacks that `scene`, run in `folder`, needs: a program, or
     /// IPv6 where a line names an address of it.
     pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
+        if scene.linux && cfg!(not(target_os = "linux")) {
+            return Some("what it shows is Linux's own".to_owned());
+        }
         let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
         let missing = steps.find_map(|step| {
             let missing = self.programs.resolve(&step.words, folder).err()?;
@@ -178,19 +181,17 @@ fn loopback() -> io::Result<()> {
     socket.connect((Ipv4Addr::LOCALHOST, 9))
 }
 
-/// Waits for this process's turn on the host's network; others hold the same folder.
+/// Waits for this process's turn on the host's network; others hold the same lock. Whoever
+/// holds it is a run with a deadline of its own.
 fn turn(binaries: &Path) -> io::Result<File> {
-    let folder = match File::open(binaries) {
-        Ok(folder) => folder,
-        // Windows opens no folder so; there the ports tell when two runs meet.
-        Err(_) if cfg!(windows) => return File::open(std::env::current_exe()?),
-        Err(error) => return Err(error),
+    // A folder can be locked where nothing can be written. Windows opens none as a file.
+    let lock = if cfg!(windows) {
+        File::create(std::env::temp_dir().join("sockets-in-rust.lock"))?
+    } else {
+        File::open(binaries)?
     };
-    // Whoever holds it is a run with a deadline of its own.
-    if cfg!(unix) {
-        folder.lock()?;
-    }
-    Ok(folder)
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// The first port which the scene names, and somebody else has; with its line.

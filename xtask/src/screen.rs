@@ -224,7 +224,12 @@ mod tests {
                 Ok(())
             }
         }
-        let scene = Scene { name: String::new(), terminals: Vec::new(), wire: None };
+        let scene = Scene {
+            name: String::new(),
+            terminals: Vec::new(),
+            wire: None,
+            linux: false,
+        };
         let mut screen = Screen::new(Full, &scene, None);
         screen.names.push("server".into());
         screen.line(Shown { terminal: 0, line: "x" });

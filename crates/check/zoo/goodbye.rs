@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
+#[cfg(unix)]
+use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 use crate::{Flaw, tcp_listener};
 
@@ -24,6 +24,7 @@ enum News {
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     let (sender, news) = mpsc::channel();
+    #[cfg(unix)]
     if !flaw.is("no-handler") {
         let mut signals = Signals::new([SIGTERM])?;
         let sender = sender.clone();

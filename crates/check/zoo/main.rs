@@ -99,6 +99,7 @@ fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
     if !flaw.is("no-reuse") {
         socket.set_reuse_address(true)?;
     }
+    #[cfg(unix)]
     if flaw.is("reuse-port") {
         socket.set_reuse_port(true)?;
     }
@@ -117,6 +118,7 @@ fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
         () => loopback(port),
     };
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    #[cfg(unix)]
     if flaw.is("reuse-port") {
         socket.set_reuse_port(true)?;
     }

@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use crate::{Flaw, escaped, loopback, udp_socket};
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
+    #[cfg(unix)]
     if flaw.is("ignores-interrupt") {
         ignore_interrupt();
     }
@@ -77,6 +78,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
 }
 
 /// Blocks SIGINT, by a call that std does not have.
+#[cfg(unix)]
 fn ignore_interrupt() {
     // A shell's `trap '' INT` is inherited over exec(3): the program starts itself anew.
     if std::env::var_os("ZOO_TRAPPED").is_some() {

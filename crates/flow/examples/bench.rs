@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let count = arguments.get(2).and_then(|count| count.parse().ok()).unwrap_or(0);
     match arguments.get(1).map(String::as_str) {
+        #[cfg(unix)]
         Some("sockets") => sockets(count),
         Some("files") => files(count),
         _ => return measure(),
@@ -130,6 +131,7 @@ fn most_memory(words: &[&str]) -> Option<u64> {
 }
 
 /// So many times send and receive on a pair of sockets.
+#[cfg(unix)]
 fn sockets(times: u32) {
     let (a, b) = std::os::unix::net::UnixDatagram::pair().expect("a pair of sockets");
     let mut buffer = [0; 16];

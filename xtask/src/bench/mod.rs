@@ -48,7 +48,7 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
     match &options.what {
         #[cfg(target_os = "linux")]
         Some(What::Ladder(options)) => return ladder::ladder(options),
-        None => {}
+        _ => {}
     }
     let root = workspace::root();
     if options.builds > 0 {

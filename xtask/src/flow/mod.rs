@@ -15,9 +15,7 @@ pub use verify::{Drawn, refusal, verify, verify_recording, write_recording};
 
 use crate::page::{Diagnostic, Page, Scene};
 use crate::run::Programs;
-use crate::{
-    Error, Status, build, demo, interrupt, jobs, run, screen, snapshot, workspace,
-};
+use crate::{Error, Status, build, demo, jobs, run, screen, snapshot, workspace};
 
 /// Columns of the drawings on the pages.
 pub const PAGE_COLUMNS: usize = 92;
@@ -300,7 +298,7 @@ fn sides(
 #[cfg(unix)]
 pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;
-    interrupt::dismiss_guard();
+    crate::interrupt::dismiss_guard();
     let error = command.exec();
     let program = command.get_program().to_string_lossy();
     Err(Error::new(format!("start {program}: {error}")))

@@ -9,8 +9,9 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
+// Windows has no SIGTERM.
+#[cfg(unix)]
+use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 /// How long the last clients have.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -26,13 +27,16 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(12345)))?;
     let (sender, news) = mpsc::channel();
 
-    let mut signals = Signals::new([SIGTERM])?;
-    let to_main = sender.clone();
-    thread::spawn(move || {
-        for _ in signals.forever() {
-            let _ = to_main.send(News::Terminate);
-        }
-    });
+    #[cfg(unix)]
+    {
+        let mut signals = Signals::new([SIGTERM])?;
+        let to_main = sender.clone();
+        thread::spawn(move || {
+            for _ in signals.forever() {
+                let _ = to_main.send(News::Terminate);
+            }
+        });
+    }
     let (accepting, to_main) = (listener.try_clone()?, sender.clone());
     thread::spawn(move || accept(&accepting, &to_main));
 
