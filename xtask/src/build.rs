@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -73,7 +73,10 @@ fn build(
 ) -> Result<(), String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet"]).args(PROGRESS);
+    build.args(["build", "--quiet"]);
+    if io::stderr().is_terminal() {
+        build.args(PROGRESS);
+    }
     match binaries.file_name().and_then(|profile| profile.to_str()) {
         Some("debug") | None => {}
         Some(profile) => {
