@@ -1,5 +1,8 @@
 //! The servers against the scenarios of the ladder, `testkit::ladder`.
 
+#[cfg(target_os = "linux")]
+mod tcp_both_ends_ring;
+
 testkit::tcp_rung!(tcp_server_tokio, "tcp-server-tokio", Serves::Many);
 #[cfg(target_os = "linux")]
 testkit::tcp_rung!(tcp_server_future, "tcp-server-future", Serves::Many);

@@ -104,9 +104,7 @@ mod linux {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()).during("epoll_wait", "events"),
             }
-            for (client, ending) in mem::take(&mut server.unfinished) {
-                server.serve(client, ending)?;
-            }
+            let unfinished = mem::take(&mut server.unfinished);
             for event in &events {
                 match event.data.u64() {
                     LISTENER => server.accept_all()?,
@@ -120,11 +118,21 @@ mod linux {
                         deadline = Some(Instant::now() + drain);
                     }
                     client => {
-                        let over = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
                         let flags = event.flags;
-                        server.serve(client as usize, flags.intersects(over))?;
+                        if flags.contains(EventFlags::ERR) {
+                            // A reset: there is nobody to answer.
+                            server.leave(client as usize)?;
+                        } else {
+                            let ending = flags.contains(EventFlags::RDHUP);
+                            server.serve(client as usize, ending)?;
+                        }
                     }
                 }
+            }
+            // After the events: a client that leaves here frees its descriptor for another,
+            // and an event of the old one must not be taken for one of the new one.
+            for (client, ending) in unfinished {
+                server.serve(client, ending)?;
             }
         }
         say!("All have finished")
@@ -176,15 +184,21 @@ mod linux {
                 match accept_with(listener, kind) {
                     Ok(socket) => {
                         let client = socket.as_raw_fd().unsigned_abs() as usize;
-                        let data = EventData::new_u64(client as u64);
-                        epoll::add(&self.epoll, &socket, data, edges)
-                            .map_err(io::Error::from)
-                            .during("epoll_ctl", "a client")?;
                         if self.clients.len() <= client {
                             self.clients.resize_with(client + 1, || None);
                         }
                         self.clients[client] = Some(socket);
                         self.count += 1;
+                        // Who connects has something to say, most likely, and it is here
+                        // already: an answer before the kernel is asked to watch saves an
+                        // event. What comes in between has its edge when it is added.
+                        self.serve(client, false)?;
+                        if let Some(socket) = &self.clients[client] {
+                            let data = EventData::new_u64(client as u64);
+                            epoll::add(&self.epoll, socket, data, edges)
+                                .map_err(io::Error::from)
+                                .during("epoll_ctl", "a client")?;
+                        }
                     }
                     Err(Errno::AGAIN) => return Ok(()),
                     Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -208,12 +222,17 @@ mod linux {
                     self.unfinished.push((client, ending));
                     Ok(())
                 }
-                Turn::Over => {
-                    self.clients[client] = None;
-                    self.count -= 1;
-                    self.watch_listener()
-                }
+                Turn::Over => self.leave(client),
             }
+        }
+
+        /// close(2), which takes it out of the kernel's list too.
+        fn leave(&mut self, client: usize) -> Result<(), Failure> {
+            if self.clients.get_mut(client).is_some_and(|one| one.take().is_some()) {
+                self.count -= 1;
+                self.unsent.remove(&client);
+            }
+            self.watch_listener()
         }
 
         /// Echoes until the kernel says "not now", or the turn is over.
