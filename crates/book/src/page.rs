@@ -72,7 +72,10 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         it.event(event, &mut events)?;
     }
     it.end_terminals();
-    pulldown_cmark::html::push_html(&mut it.done.html, it.out.into_iter());
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, it.out.into_iter());
+    // A column without a name has no header cell.
+    it.done.html = html.replace("<th></th>", "<td></td>");
     Ok(it.done)
 }
 

@@ -8,7 +8,7 @@ mod document;
 mod lanes;
 mod sha256;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -693,13 +693,17 @@ impl Steps<'_> {
             between: false,
         };
         let rows: Vec<(&Row, usize)> = self.rows().collect();
+        let until = self.until(&rows);
+        // What the C library asks of its own accord is no line of the program's.
+        let drawn: HashSet<u64> = rows
+            .iter()
+            .filter_map(|(row, origin)| Some(self.call_of(row, *origin)?.id))
+            .collect();
         let mut steps = Vec::new();
         let mut at = 0;
         for (number, (row, origin)) in rows.iter().enumerate() {
-            // A row shows what was observed until the next row begins.
-            let until = rows.get(number + 1).map_or(events.len(), |(_, origin)| *origin);
             let mut cause = None;
-            while at < until.max(origin + 1) {
+            while at < until[number] {
                 let event = &events[at];
                 if let Some(observed) = observed(event) {
                     if let Some(held) = &observed.kernel {
@@ -718,13 +722,13 @@ impl Steps<'_> {
                     );
                 }
                 match event {
-                    Event::Call(call) => {
+                    Event::Call(call) if drawn.contains(&call.id) => {
                         open = Some(call);
                         if let Some(line) = self.line(call) {
                             doing.insert(call.side, Doing { line, waits: true });
                         }
                     }
-                    Event::Return(it) => {
+                    Event::Return(it) if drawn.contains(&it.id) => {
                         if open.is_some_and(|call| call.id == it.id) {
                             open = None;
                         }
@@ -773,6 +777,28 @@ impl Steps<'_> {
             steps.push(step);
         }
         json!({ "steps": steps, "kernels": kernels, "printed": printed_so_far })
+    }
+
+    /// Up to which event each row shows what was observed: to where the next one begins. A
+    /// call that stands at its return has begun at its entry.
+    fn until(&self, rows: &[(&Row, usize)]) -> Vec<usize> {
+        let mut entries: HashMap<u64, usize> = HashMap::new();
+        for (at, event) in self.log.events.iter().enumerate() {
+            if let Event::Call(call) = event {
+                entries.insert(call.id, at);
+            }
+        }
+        let mut until = vec![0; rows.len()];
+        let mut next = self.log.events.len();
+        for (number, (row, origin)) in rows.iter().enumerate().rev() {
+            until[number] = next.max(origin + 1);
+            let begins = match (row, &self.log.events[*origin]) {
+                (Row::Call { .. }, Event::Return(it)) => entries.get(&it.id).copied(),
+                _ => None,
+            };
+            next = next.min(begins.unwrap_or(*origin));
+        }
+        until
     }
 
     /// When a measurement was made, in words.

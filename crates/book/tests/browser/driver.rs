@@ -1,0 +1,234 @@
+//! A browser, driven by `WebDriver` (W3C): JSON in HTTP/1.1 to chromedriver, over a socket.
+//! The crates that do this bring a hundred others.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// What a call to the browser gives, or why not.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+/// How long any one command may take, on a loaded machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A headless Chromium of its own.
+pub(crate) struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+}
+
+impl Browser {
+    /// Starts one, with its files below `folder`; none where there is no chromedriver.
+    pub(crate) fn start(folder: &Path) -> Result<Option<Browser>> {
+        let driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("TMPDIR", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let driver = match driver {
+            Ok(driver) => driver,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(format!("start chromedriver: {error}")),
+        };
+        let mut it = Browser { driver, port: 0, session: String::new() };
+        it.port = it.read_port()?;
+        let options = json!({"args": [
+            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+            "--window-size=1440,900", "--force-device-scale-factor=1",
+        ]});
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }}});
+        let made = it.call("POST", "/session", &wanted)?;
+        let session = made["sessionId"].as_str();
+        it.session = session.ok_or("chromedriver gave no session")?.to_owned();
+        Ok(Some(it))
+    }
+
+    /// The port that chromedriver says it listens on.
+    fn read_port(&mut self) -> Result<u16> {
+        let out = self.driver.stdout.take().ok_or("chromedriver has no output")?;
+        let (send, receive) = mpsc::channel();
+        // Reads to the end, so that the driver never waits for room in the pipe.
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(std::io::Result::ok) {
+                let port = line.rsplit_once("successfully on port ");
+                let port = port.and_then(|(_, it)| it.trim_end_matches('.').parse().ok());
+                if let Some(port) = port {
+                    let _ = send.send(port);
+                }
+            }
+        });
+        receive
+            .recv_timeout(DEADLINE)
+            .map_err(|_| "chromedriver does not say its port".to_owned())
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let say = |error: std::io::Error| format!("{method} {path}: {error}");
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).map_err(say)?;
+        socket.set_read_timeout(Some(DEADLINE)).map_err(say)?;
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let length = body.len();
+        write!(
+            socket,
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: \
+             application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .map_err(say)?;
+        let mut reader = BufReader::new(socket);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).map_err(say)?;
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        let mut answer = vec![0; length];
+        reader.read_exact(&mut answer).map_err(say)?;
+        let answer: Value = serde_json::from_slice(&answer)
+            .map_err(|error| format!("{method} {path}: {error}"))?;
+        match answer["value"]["error"].as_str() {
+            Some(error) => {
+                Err(format!("{method} {path}: {error}: {}", answer["value"]["message"]))
+            }
+            None => Ok(answer["value"].clone()),
+        }
+    }
+
+    fn on(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        self.call(method, &format!("/session/{}{path}", self.session), body)
+    }
+
+    /// Opens a page and waits until it is loaded.
+    pub(crate) fn open(&self, address: &str) -> Result<()> {
+        self.on("POST", "/url", &json!({ "url": address })).map(drop)
+    }
+
+    /// Runs a script in the page; what it returns.
+    pub(crate) fn run(&self, script: &str) -> Result<Value> {
+        self.on("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Runs a script that calls its last argument when it is done.
+    pub(crate) fn run_async(&self, script: &str) -> Result<Value> {
+        self.on("POST", "/execute/async", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Runs a script until what it returns is true.
+    pub(crate) fn until(&self, what: &str, script: &str) -> Result<()> {
+        let begin = Instant::now();
+        while self.run(script)? != Value::Bool(true) {
+            if begin.elapsed() > DEADLINE {
+                return Err(format!("{what}: not within {DEADLINE:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Presses keys, one after another.
+    pub(crate) fn keys(&self, keys: &str) -> Result<()> {
+        let keys: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|what| json!({"type": what, "value": key}))
+            })
+            .collect();
+        let actions =
+            json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]});
+        self.on("POST", "/actions", &actions).map(drop)
+    }
+
+    /// Moves the pointer onto the element of a selector, after scrolling it into view.
+    pub(crate) fn point_at(&self, selector: &str) -> Result<()> {
+        let find = json!({"using": "css selector", "value": selector});
+        let element = self.on("POST", "/element", &find)?;
+        self.run(&format!(
+            "document.querySelector({selector:?}).scrollIntoView({{block: 'center'}})"
+        ))?;
+        let moves = json!({"actions": [{"type": "pointer", "id": "mouse", "actions": [
+            {"type": "pointerMove", "duration": 0, "origin": element, "x": 0, "y": 0},
+        ]}]});
+        self.on("POST", "/actions", &moves).map(drop)
+    }
+
+    /// A command of Chromium's own protocol.
+    pub(crate) fn chromium(&self, command: &str, params: &Value) -> Result<Value> {
+        let body = json!({"cmd": command, "params": params});
+        self.on("POST", "/goog/cdp/execute", &body)
+    }
+
+    /// What the console has shown since the last time it was asked, favourable words left
+    /// out.
+    pub(crate) fn complaints(&self) -> Result<Vec<String>> {
+        let log = self.on("POST", "/se/log", &json!({"type": "browser"}))?;
+        let entries = log.as_array().cloned().unwrap_or_default();
+        let complaints = entries.iter().filter(|it| it["level"] != "INFO");
+        Ok(complaints.map(|it| it["message"].to_string()).collect())
+    }
+
+    /// The browser as it is at the start: no emulation.
+    pub(crate) fn reset(&self) -> Result<()> {
+        self.chromium("Emulation.setScriptExecutionDisabled", &json!({"value": false}))?;
+        self.chromium(
+            "Emulation.setEmulatedMedia",
+            &json!({"media": "", "features": []}),
+        )?;
+        self.chromium("Emulation.clearDeviceMetricsOverride", &json!({}))?;
+        self.open("about:blank")?;
+        self.complaints().map(drop)
+    }
+
+    /// Takes the system's colours for light or dark.
+    pub(crate) fn colours(&self, scheme: &str) -> Result<()> {
+        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+        let media = json!({"media": "", "features": [feature]});
+        self.chromium("Emulation.setEmulatedMedia", &media).map(drop)
+    }
+
+    /// Gives the page a window of so many pixels.
+    pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.chromium("Emulation.setDeviceMetricsOverride", &metrics).map(drop)
+    }
+
+    /// What the window shows, a PNG in base64.
+    #[allow(
+        dead_code,
+        reason = "the tests take no picture; the program that makes one does"
+    )]
+    pub(crate) fn picture(&self) -> Result<String> {
+        let picture = self.on("GET", "/screenshot", &Value::Null)?;
+        picture.as_str().map(str::to_owned).ok_or_else(|| "no picture".to_owned())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ = self.on("DELETE", "", &json!({}));
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

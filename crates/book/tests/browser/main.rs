@@ -1,0 +1,141 @@
+//! The book in a real browser: headless Chromium. Where it is not installed every test is
+//! skipped, and says so.
+
+mod driver;
+mod pages;
+mod recorded;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use driver::{Browser, Result};
+use libtest_mimic::{Arguments, Trial};
+
+/// The book under test, and the one browser that the tests take turns with.
+pub(crate) struct Stage {
+    pub(crate) root: PathBuf,
+    pub(crate) book: PathBuf,
+    browser: Mutex<Option<Browser>>,
+}
+
+impl Stage {
+    /// The address of a page.
+    pub(crate) fn page(&self, name: &str) -> String {
+        format!("file://{}/{name}", self.book.display())
+    }
+
+    /// The pages that have conversations.
+    pub(crate) fn conversations(&self) -> Vec<String> {
+        self.pages()
+            .into_iter()
+            .filter(|name| {
+                let text =
+                    std::fs::read_to_string(self.book.join(name)).unwrap_or_default();
+                text.contains("<figure class=s-steps")
+            })
+            .collect()
+    }
+
+    /// All pages but those of source files.
+    pub(crate) fn pages(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.book).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".html"))
+            .filter(|name| !name.ends_with(".rs.html") && !name.ends_with(".py.html"))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// A test, and what it needs besides the browser.
+type Test = (&'static str, fn(&Stage, &Browser) -> Result<()>, Option<PathBuf>);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let axe = root.join("target/axe/node_modules/axe-core/axe.min.js");
+    let tests: Vec<Test> = vec![
+        ("every_conversation_is_stepped_through", recorded::every_conversation, None),
+        ("lesson_2_shows_what_was_recorded", recorded::lesson_2, None),
+        ("python_lines_are_shown", recorded::python, None),
+        ("hover_and_focus_mark_what_belongs_together", pages::hover_and_focus, None),
+        ("a_step_has_an_address", pages::deep_link, None),
+        ("arrow_keys_belong_to_who_has_the_focus", pages::arrow_keys, None),
+        ("commands_are_copied_without_their_prompt", pages::copy, None),
+        ("words_are_found", pages::search, None),
+        ("everything_reads_without_javascript", pages::no_javascript, None),
+        ("light_and_dark", pages::light_and_dark, None),
+        ("no_page_is_wider_than_its_window", pages::widths, None),
+        ("a_lesson_is_printed", pages::print, None),
+        ("hostile_programs_run_nothing", pages::hostile, None),
+        ("axe_finds_nothing", pages::axe, Some(axe)),
+    ];
+    // Listing the tests makes no book.
+    let mut refusal = None;
+    let book = folder.join("book");
+    if !arguments.list
+        && let Err(error) = book::build(&root, &book)
+    {
+        refusal = Some(error.to_string());
+    }
+    let browser = match Browser::start(&folder) {
+        Ok(browser) => browser,
+        Err(error) => {
+            refusal.get_or_insert(error);
+            None
+        }
+    };
+    let missing = match (&browser, &refusal) {
+        (None, None) => Some("skipped, chromedriver is not installed".to_owned()),
+        _ => None,
+    };
+    let stage = Arc::new(Stage { root, book, browser: Mutex::new(browser) });
+    let trials = tests
+        .into_iter()
+        .map(|(name, test, needs)| {
+            let missing = missing.clone().or_else(|| {
+                let file = needs.filter(|file| !file.is_file())?;
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                Some(format!("skipped, {name} is not there: .ci/run fetches it"))
+            });
+            let (stage, refusal) = (Arc::clone(&stage), refusal.clone());
+            let trial = Trial::test(name, move || {
+                if let Some(refusal) = refusal {
+                    return Err(refusal.into());
+                }
+                let browser =
+                    stage.browser.lock().unwrap_or_else(PoisonError::into_inner);
+                let browser = browser.as_ref().ok_or("there is no browser")?;
+                browser.reset()?;
+                test(&stage, browser)?;
+                let complaints = browser.complaints()?;
+                if complaints.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("the console shows {complaints:?}").into())
+                }
+            });
+            let ignored = missing.is_some();
+            trial.with_ignored_flag(ignored).with_kind(missing.unwrap_or_default())
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(stage.browser.lock().unwrap_or_else(PoisonError::into_inner).take());
+    conclusion.exit_code()
+}
+
+/// Fails with what was expected and what came, where they differ.
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: &T,
+    expected: &T,
+) -> Result<()> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: expected {expected:?}, got {got:?}"))
+}
