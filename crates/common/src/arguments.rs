@@ -19,7 +19,7 @@ pub struct Address {
     #[arg(long, default_value = "localhost")]
     host: String,
 
-    /// Port; a server given 0 takes any free one and prints which
+    /// Port; a server given 0 takes any free one, and prints which
     #[arg(long, default_value_t = 12345)]
     port: u16,
 }
@@ -33,7 +33,7 @@ impl Address {
     /// look-up either. Any other name is asked of the system: getaddrinfo(3).
     ///
     /// # Errors
-    /// The host is unknown, cannot be looked up now, or has IPv6 addresses alone.
+    /// The host is unknown, cannot be looked up now, or has only IPv6 addresses.
     pub fn resolve(&self) -> Result<SocketAddr, Failure> {
         let Self { host, port } = self;
         if host == "localhost" {
@@ -42,13 +42,13 @@ impl Address {
         let found = (host.as_str(), *port).to_socket_addrs().during("resolve", host)?;
         found.into_iter().find(SocketAddr::is_ipv4).ok_or_else(|| {
             let reason =
-                "it has IPv6 addresses alone and this program speaks IPv4 (AF_INET)";
+                "it has only IPv6 addresses, and this program speaks IPv4 (AF_INET)";
             Failure::new("resolve", host, reason, "try --host 127.0.0.1")
         })
     }
 }
 
-/// `--message`: the bytes to send, just as they stood on the command line.
+/// `--message`: the bytes to send, exactly as they were on the command line.
 ///
 /// On Unix that is any bytes without NUL; they need not be UTF-8. On Windows it is UTF-8,
 /// and a lone surrogate, which has no UTF-8, is a wrong command line.
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn ipv6_is_refused_with_its_reason() {
         let failure = parse(&["--host", "::1"]).address.resolve().unwrap_err();
-        assert!(failure.to_string().contains("IPv6 addresses alone"), "{failure}");
+        assert!(failure.to_string().contains("only IPv6 addresses"), "{failure}");
     }
 
     #[test]

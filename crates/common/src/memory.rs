@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 /// from run to run: `less than 8 MiB`, a power of two.
 ///
 /// On Linux it is the `VmHWM` of `/proc/self/status`, see proc_pid_status(5): the peak of
-/// the memory that really lay in RAM, the program's own code included. Elsewhere it shows
+/// the memory that was really in RAM, the program's own code included. Elsewhere it shows
 /// as `not known on this system`.
 #[derive(Clone, Copy, Debug)]
 pub struct PeakMemory(Option<u64>);

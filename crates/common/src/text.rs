@@ -43,10 +43,10 @@ impl Display for PythonAddress {
     }
 }
 
-/// Shows bytes so that a terminal has nothing to obey and a reader can tell what they
-/// were.
+/// Shows bytes so that there is nothing for a terminal to obey, and a reader can tell what
+/// they were.
 ///
-/// UTF-8 that prints stands as it is. The rest is `\n`, `\r`, `\t`, or `\x1b` for each
+/// Printable UTF-8 is shown as it is. The rest is `\n`, `\r`, `\t`, or `\x1b` for each
 /// byte: control characters (C0, DEL, C1), invisible and direction-changing characters,
 /// and bytes that are not UTF-8. A backslash is `\\`, so no two byte strings look the
 /// same.

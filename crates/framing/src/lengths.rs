@@ -1,17 +1,17 @@
-//! The length stands before the message.
+//! Each message is preceded by its length.
 
 use crate::Fault;
 
-/// How many bytes tell the length.
+/// How many bytes the length takes.
 const LENGTH_BYTES: usize = 4;
 
-/// Takes messages out of a stream in which four bytes before each tell its length, the most
+/// Takes messages out of a stream in which each is preceded by its length: four bytes, the most
 /// significant first ("network byte order", as in the headers of TCP and IP).
 ///
 /// A message may be empty, and may hold any bytes.
 #[derive(Debug)]
 pub struct Lengths {
-    /// What came and was not taken.
+    /// What has arrived and has not been taken.
     held: Vec<u8>,
     most_bytes: usize,
 }
@@ -24,8 +24,8 @@ impl Lengths {
         Self { held: Vec::new(), most_bytes }
     }
 
-    /// Adds what one recv(2) gave. Take all messages before the next: then no more is held
-    /// than one message and what one recv gave.
+    /// Adds what one recv(2) returned. Take all whole messages before you push again: then no
+    /// more is held than one message and the result of one recv.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
@@ -33,10 +33,10 @@ impl Lengths {
     /// The next message, without its length; `None` until it is whole.
     ///
     /// # Errors
-    /// [`Fault::TooLong`]: it says that it is longer than is allowed. This is known before
-    /// a byte of it has come, and no memory was kept for it.
+    /// [`Fault::TooLong`]: it claims to be longer than is allowed. This is known before a byte
+    /// of it has arrived, and no memory is set aside for it.
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, Fault> {
-        // The length itself may be cut: one, two or three of its bytes tell nothing.
+        // The length itself may be cut: one, two or three of its bytes say nothing.
         let Some((length, rest)) = self.held.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
         };
@@ -52,10 +52,10 @@ impl Lengths {
         Ok(Some(message))
     }
 
-    /// To be called at the end of the stream.
+    /// Call this at the end of the stream.
     ///
     /// # Errors
-    /// [`Fault::CutShort`]: a part of a message has come, or of its length.
+    /// [`Fault::CutShort`]: only part of a message, or of its length, has arrived.
     pub fn end(&self) -> Result<(), Fault> {
         match self.held.len() {
             0 => Ok(()),
@@ -64,10 +64,10 @@ impl Lengths {
     }
 }
 
-/// The message as it is sent: with its length before it.
+/// The message as it is sent: preceded by its length.
 ///
 /// # Errors
-/// [`Fault::TooLong`]: four bytes cannot tell its length.
+/// [`Fault::TooLong`]: its length does not fit in four bytes.
 pub fn with_length(message: &[u8]) -> Result<Vec<u8>, Fault> {
     let most_bytes = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
     let length = u32::try_from(message.len())

@@ -2,8 +2,8 @@
 //! [`Lengths`] puts its length before it.
 //!
 //! It belongs to lesson 7, `lessons/07-framing`. Nothing here makes a system call. The
-//! program calls recv(2) and pushes what came, however much that is; then it takes the
-//! messages that are whole by now: none, one or several. What is left waits for more.
+//! program calls recv(2) and pushes what has arrived, however much that is; then it takes the
+//! messages that are whole by now: none, one or several. The remainder waits for more.
 //!
 //! ```
 //! let mut lines = framing::Lines::new(100);
@@ -23,20 +23,20 @@ use std::fmt;
 pub use lengths::{Lengths, with_length};
 pub use lines::{Lines, with_newline};
 
-/// Why a stream does not hold the messages that it should.
+/// What is wrong with the messages in a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A message is longer than the reader allows. The stream cannot be used any further:
-    /// where the next message begins is not known.
+    /// A message is longer than the reader allows. The stream cannot be used any further,
+    /// because nobody knows where the next message begins.
     TooLong {
-        /// How long a message may be, in bytes, its frame not counted.
+        /// How long a message may be, in bytes, not counting its frame.
         most_bytes: usize,
-        /// How long this one says that it is; `None` where the frame does not tell.
+        /// How long this one claims to be; `None` where the frame does not say.
         bytes: Option<usize>,
     },
     /// The stream ended inside a message.
     CutShort {
-        /// How many bytes of the message had come, its frame included.
+        /// How many bytes of the message had arrived, including its frame.
         came_bytes: usize,
     },
     /// A message that is to be sent holds the newline that would end it.

@@ -7,7 +7,7 @@ use crate::Fault;
 /// A message may be empty. It cannot hold a newline. `\r` is a byte like any other.
 #[derive(Debug)]
 pub struct Lines {
-    /// What came and was not taken. Of it, `searched` bytes hold no newline.
+    /// What has arrived and has not been taken. Its first `searched` bytes hold no newline.
     held: Vec<u8>,
     searched: usize,
     most_bytes: usize,
@@ -21,8 +21,8 @@ impl Lines {
         Self { held: Vec::new(), searched: 0, most_bytes }
     }
 
-    /// Adds what one recv(2) gave. Take all messages before the next: then no more is held
-    /// than one message and what one recv gave.
+    /// Adds what one recv(2) returned. Take all whole messages before you push again: then no
+    /// more is held than one message and the result of one recv.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
@@ -38,7 +38,7 @@ impl Lines {
             return Err(Fault::TooLong { most_bytes: self.most_bytes, bytes: None });
         }
         if newline.is_none() {
-            // What was searched once is not searched again when more has come.
+            // What was searched once is not searched again when more has arrived.
             self.searched = length;
             return Ok(None);
         }
@@ -48,7 +48,7 @@ impl Lines {
         Ok(Some(message))
     }
 
-    /// To be called at the end of the stream.
+    /// Call this at the end of the stream.
     ///
     /// # Errors
     /// [`Fault::CutShort`]: the last message has no newline. It is not a message.
@@ -60,7 +60,7 @@ impl Lines {
     }
 }
 
-/// The message as it is sent: with its newline.
+/// The message as it is sent: followed by its newline.
 ///
 /// # Errors
 /// [`Fault::HoldsNewline`]: the peer would take it for two messages.

@@ -33,8 +33,8 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     // called accept.
     client_socket.connect(&address.into()).during("connect", address)?;
 
-    // write_all is Python's sendall: send(2) again and again, until the kernel has it
-    // all. That it has left us does not say that the server has read it.
+    // write_all is Python's sendall: it calls send(2) until the kernel has taken all of it.
+    // That does not mean that the server has read it.
     client_socket.write_all(message).during("send", address)?;
 
     let expected = "Echo: ".len() + message.len();
@@ -49,9 +49,9 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     whole
 }
 
-/// Receives until `expected` bytes are in `reply`; what came before a failure stays.
+/// Receives until `expected` bytes are in `reply`; what arrived before a failure stays.
 ///
-/// One recv(2) gives what has come by then, up to 1024 bytes; the rest of the reply may
+/// One recv(2) returns what has arrived so far, up to 1024 bytes; the rest of the reply may
 /// still be on its way. So we count. EINTR cannot come: we set no handler and no timeout
 /// (signal(7)).
 fn receive(
@@ -95,7 +95,7 @@ Start the server first, in another terminal: tcp-server
 Through cargo: cargo run -q -p tcp-client -- --message 'Hello again'
 
 Exit status:
-  0  the whole reply came
+  0  the whole reply arrived
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line
 Bytes that a terminal would obey are shown as \\x1b, a backslash as \\\\.

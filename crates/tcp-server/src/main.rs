@@ -42,21 +42,21 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let port = internet_address(&local_address)?.port();
     say!("Server is listening on port {port}...")?;
 
-    // accept(2) sleeps until a connection stands in the queue, and gives it a socket of
-    // its own. No signal makes it fail with EINTR: we set no handler and no timeout
+    // accept(2) sleeps until there is a connection in the queue, and returns a new socket
+    // for it. No signal makes it fail with EINTR: we set no handler and no timeout
     // (signal(7)).
     let (mut connection, client) = server_socket.accept().during("accept", address)?;
     let client = internet_address(&client)?;
     say!("Connected by {}", PythonAddress(client))?;
 
-    // Read on a socket is recv(2). It gives what has come, up to 1024 bytes: part of a
-    // message, or several in one. Here one recv is taken for one message, as in the
+    // Read on a socket is recv(2). It returns what has arrived, up to 1024 bytes: part of
+    // a message, or several at once. Here one recv is taken for one message, as in the
     // Python.
     let mut buffer = [0; 1024];
     let length = connection.read(&mut buffer).during("recv", client)?;
     let message = &buffer[..length];
     if message.is_empty() {
-        // 0 is no empty message: it says that the client will send nothing more.
+        // 0 bytes are not an empty message: the client will send nothing more.
         let reason = "end of stream before any byte";
         return Err(Failure::new("recv", client, reason, "the client sent no message"));
     }
@@ -66,8 +66,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         report(&Failure::new("recv", client, reason, "what more was sent stays unread"));
     }
 
-    // write_all is Python's sendall: send(2) again and again, until the kernel has it
-    // all.
+    // write_all is Python's sendall: it calls send(2) until the kernel has taken all of it.
     connection.write_all(&[b"Echo: ", message].concat()).during("send", client)?;
 
     // close(2) happens when a socket is dropped. With everything read it says end of
@@ -89,9 +88,9 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server                  listen on localhost, port 12345, for this machine alone
-  tcp-server --port 0         listen on any free port, and print which
-  tcp-server --host 0.0.0.0   listen on every IPv4 address, for the whole network
+  tcp-server                  on localhost:12345, for this machine only
+  tcp-server --port 0         on any free port, and print which
+  tcp-server --host 0.0.0.0   on every IPv4 address, for the whole network
 Then, in another terminal: tcp-client
 Through cargo: cargo run -q -p tcp-server -- --port 0
 

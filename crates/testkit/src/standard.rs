@@ -125,15 +125,18 @@ fn run(program: &str, line: &str, port: u16) -> Program {
     Program::start(Command::new(program).args(arguments(line, port)))
 }
 
-/// What `--help` prints, by the name that the program has everywhere: without the `.exe` of
-/// Windows.
+/// What `--help` prints on a terminal of 80 columns, by the name that the program has
+/// everywhere: without the `.exe` of Windows.
 ///
 /// # Panics
-/// If it fails, or says something on stderr.
+/// If it fails, says something on stderr, or is wider than that.
 #[track_caller]
 pub fn help(program: &str) -> String {
-    let finished = Program::run(program, &["--help"]).finish();
+    let mut command = command(program, &["--help"]);
+    let finished = Program::start(command.env("COLUMNS", "80")).finish();
     finished.expect(0, &finished.stdout, "");
+    let wide = finished.stdout.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None, "more than 80 columns");
     finished.stdout.replace(".exe", "")
 }
 
@@ -200,7 +203,7 @@ pub fn host_has_ipv6_alone(program: &str) {
     run(program, "--host ::1", 0).finish().expect(
         1,
         "",
-        "resolve ::1: it has IPv6 addresses alone and this program speaks IPv4 (AF_INET); \
+        "resolve ::1: it has only IPv6 addresses, and this program speaks IPv4 (AF_INET); \
          try --host 127.0.0.1\n",
     );
 }

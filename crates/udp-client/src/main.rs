@@ -41,7 +41,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Waits for a datagram from `server`, at most `timeout_ms` in all.
 ///
-/// The datagram or its reply may be lost on the way and nobody would tell: without a
+/// The datagram or its reply may be lost on the way, and nobody would tell us: without a
 /// limit this could wait for ever. And anyone may send to our port: what comes from
 /// another address is not the answer.
 fn receive(
@@ -111,14 +111,14 @@ const EXAMPLES: &str = "\
 Examples:
   udp-client                          say hello to localhost, port 12345
   udp-client --message 'Hello again'  say something else
-  udp-client --message ''             send an empty datagram: it arrives, and is echoed
+  udp-client --message ''             an empty datagram arrives, and is echoed
   udp-client --timeout-ms 5000        be patient
 Start the server first, in another terminal: udp-server
 Through cargo: cargo run -q -p udp-client -- --message 'Hello again'
 
 Exit status:
   0  a reply came
-  1  it failed, or none came in time: one line on stderr says what, why, what next
+  1  it failed, or no reply came in time: one line on stderr says what and why
   2  wrong command line
 Bytes that a terminal would obey are shown as \\x1b, a backslash as \\\\.
-A datagram from anyone but the server is told on stderr and is not taken for the reply.";
+A datagram from anyone but the server is reported on stderr, and ignored.";

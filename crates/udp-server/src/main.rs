@@ -73,7 +73,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Whether the error says nothing about the next datagram: a signal came, or the network
-/// tells (ICMP) that an earlier reply found its client gone, as Windows may do here.
+/// reports (ICMP) that the client of an earlier reply is gone, as Windows may do here.
 fn is_passing(error: &io::Error) -> bool {
     use ErrorKind::{
         ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
@@ -110,17 +110,17 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// Stop after so many datagrams, 1 or more; without it, go on until Ctrl-C
+    /// Stop after this many datagrams, 1 or more; without it, go on until Ctrl-C
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  udp-server                  wait on localhost, port 12345, for this machine alone
+  udp-server                  on localhost:12345, for this machine only
   udp-server --count 1        answer one datagram, then stop
   udp-server --port 0         take any free port, and print which
-  udp-server --host 0.0.0.0   wait on every IPv4 address, for the whole network
+  udp-server --host 0.0.0.0   on every IPv4 address, for the whole network
 Then, in another terminal: udp-client
 Through cargo: cargo run -q -p udp-server -- --port 0
 
@@ -128,5 +128,5 @@ Exit status:
   0  as many datagrams were received as --count says
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line
-A reply that cannot be sent is told on stderr, and the server goes on. The longest
-datagram over IPv4 has 65507 bytes; \"Echo: \" takes 6, so 65501 can be echoed.";
+A reply that cannot be sent is reported on stderr, and the server goes on. Over
+IPv4 a datagram has at most 65507 bytes; \"Echo: \" takes 6, so 65501 can be echoed.";

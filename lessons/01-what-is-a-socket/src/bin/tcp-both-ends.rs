@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     say!("         {}", ends(&connection)?)?;
 
     // send(2) hands bytes to the kernel, and recv(2) takes them out at the other end. One
-    // recv need not give what one send took. These five bytes came at once, on loopback.
+    // recv need not return what one send took. These five bytes arrived at once, on loopback.
     let sent = client.write(b"Hello").during("send", address)?;
     say!("send     {sent} bytes")?;
     let mut buffer = [0; 1024];
@@ -108,8 +108,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends            both ends on localhost, the listener on port 12345
-  tcp-both-ends --port 0   the listener on any free port
+  tcp-both-ends            both ends on localhost, at port 12345
+  tcp-both-ends --port 0   both ends on localhost, at any free port
 
 Exit status:
   0  every call did what it should

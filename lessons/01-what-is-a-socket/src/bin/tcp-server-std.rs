@@ -48,9 +48,9 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-std                  listen on localhost, port 12345, for this machine alone
-  tcp-server-std --port 0         listen on any free port, and print which
-  tcp-server-std --host 0.0.0.0   listen on every IPv4 address, for the whole network
+  tcp-server-std                  on localhost:12345, for this machine only
+  tcp-server-std --port 0         on any free port, and print which
+  tcp-server-std --host 0.0.0.0   on every IPv4 address, for the whole network
 Then, in another terminal: tcp-client
 
 Exit status:

@@ -31,11 +31,10 @@ fn stay(arguments: &Arguments) -> Result<(), Failure> {
     }
 
     // connect(2) gives the socket a peer, and what is still missing of a local address:
-    // the address from which the way to the peer leads, and an ephemeral port.
+    // the address from which the route to the peer leads, and an ephemeral port.
     socket.connect(&server.into()).during("connect", server)?;
 
-    // The server sends a byte when it has accepted us: now both ends are in the hands of
-    // their programs.
+    // The server sends a byte when it has accepted us: now each end has its program.
     if socket.read(&mut [0; 1]).during("recv", server)? == 0 {
         let advice = "the server closed before it had accepted this client";
         return Err(Failure::new("recv", server, "end of stream", advice));
@@ -67,7 +66,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-client-addresses                      from any port to localhost, port 12345
+  tcp-client-addresses                      from any port to localhost:12345
   tcp-client-addresses --local-port 12343   from a port of our choice
 Start the server first, in another terminal: tcp-server-addresses
 

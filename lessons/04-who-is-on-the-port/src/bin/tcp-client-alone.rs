@@ -19,8 +19,8 @@ fn talk(arguments: &Arguments) -> Result<(), Failure> {
     let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
 
-    // No listen, no accept. bind(2) gives the socket the port that a client's socket may
-    // get by chance, when it connects again and again to a port that nobody holds.
+    // No listen, no accept. bind(2) gives the socket the port that a client's socket may get
+    // by chance, if it connects again and again to an ephemeral port where nobody listens.
     let own = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
     socket.bind(&own.into()).during("bind", own)?;
     let own = socket.local_addr().during("getsockname", own)?;

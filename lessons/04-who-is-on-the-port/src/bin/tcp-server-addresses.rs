@@ -41,8 +41,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         say!("connection {number}  local {local}, peer {peer}")?;
 
         // One byte tells the client that it was accepted: its own connect(2) returned when
-        // the kernels had shaken hands, which may be long before (lesson 5). That a client
-        // is gone already is no reason to leave the others.
+        // the kernels had shaken hands, which may be long before (lesson 5). If a client
+        // is gone already, the others still want to be served.
         if let Err(failure) = connection.write_all(b".").during("send", client) {
             report(&failure);
         }
@@ -85,7 +85,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-addresses               wait for two clients on localhost, port 12345
+  tcp-server-addresses               wait for two clients on localhost:12345
   tcp-server-addresses --clients 1   wait for one
   tcp-server-addresses --port 0      on any free port, and show which
 Then, in other terminals: tcp-client-addresses

@@ -46,7 +46,7 @@ fn crowd(arguments: &Arguments) -> Result<(), Failure> {
     say!("{} of {} are connected", connected.len(), arguments.clients)
 }
 
-/// Connects to a TCP server as several clients, one after another, each with a limit of time,
+/// Connects to a TCP server as several clients, one after another, each with a time limit,
 /// and keeps every connection until the last has tried.
 #[derive(Parser)]
 #[command(name = "tcp-client-crowd", version, after_help = EXAMPLES)]
@@ -70,7 +70,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tcp-client-crowd                 four clients of localhost, port 12345
-  tcp-client-crowd --clients 130   as many as a backlog of 128 takes, and one more
+  tcp-client-crowd --clients 130   one more than a backlog of 128 takes
 Start the server first, in another terminal: tcp-server-late --backlog 1
 
 Exit status:

@@ -1,4 +1,4 @@
-//! Connects, sends, tells when each call returned, and leaves without waiting for anybody.
+//! Connects, sends, says when each call returned, and leaves without waiting for anybody.
 //!
 //! It belongs to lesson 5, `lessons/05-the-kernel-answers-first`. Start the server first, in
 //! another terminal: `cargo run -q --bin tcp-server-late` and
@@ -25,14 +25,14 @@ fn send(arguments: &Arguments) -> Result<(), Failure> {
     let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
 
-    // connect(2) returns when the server's kernel has answered. The server's program has no
-    // part in it, but to have called listen.
+    // connect(2) returns when the server's kernel has answered. All that the server's program
+    // has done for it is to call listen.
     let start = Instant::now();
     socket.connect(&server.into()).during("connect", server)?;
     say!("connect  returned after {}", milliseconds(start.elapsed()))?;
 
-    // send(2) returns when our own kernel has the bytes. write_all calls it until it has all
-    // of them: it may wait, if there are many and nobody reads (lesson 8).
+    // send(2) returns when our own kernel has the bytes. write_all calls it until the kernel has
+    // all of them: it may wait, if there are many and nobody reads (lesson 8).
     let start = Instant::now();
     socket.write_all(&arguments.message).during("send", server)?;
     let (length, elapsed) = (arguments.message.len(), start.elapsed());
@@ -53,7 +53,7 @@ fn milliseconds(elapsed: Duration) -> String {
     format!("{:.2} ms", elapsed.as_secs_f64() * 1000.0)
 }
 
-/// Connects to a TCP server, sends one message, tells how long each call took, and leaves.
+/// Connects to a TCP server, sends one message, says how long each call took, and leaves.
 #[derive(Parser)]
 #[command(name = "tcp-client-send", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -77,7 +77,7 @@ Examples:
 Start the server first, in another terminal: tcp-server-late
 
 Exit status:
-  0  the kernel has taken the message; with --reply: and a reply or the end came
+  0  the kernel took the message; with --reply, a reply or the end came too
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line
 Bytes that a terminal would obey are shown as \\x1b, a backslash as \\\\.";

@@ -1,5 +1,5 @@
-//! Listens, but calls accept(2) only when somebody rings at a second port: what its kernel
-//! does meanwhile, it does alone.
+//! Listens, but calls accept(2) only when somebody rings at a second port: until then its
+//! kernel does all the work.
 //!
 //! It belongs to lesson 5, `lessons/05-the-kernel-answers-first`. Run it, then a client,
 //! then ring, all from another terminal: `cargo run -q --bin tcp-server-late`,
@@ -27,7 +27,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     bell.listen(1).during("listen", "the bell")?;
 
     // The backlog says how many connections may wait for accept. Linux takes one more.
-    // From this call on, this program need do nothing: the kernel shakes hands, queues the
+    // From now on this program need not do anything: the kernel shakes hands, queues the
     // connection, and keeps what the client sends.
     listener.listen(arguments.backlog).during("listen", address)?;
     let (port, bell_port) = (port(&listener)?, port(&bell)?);
@@ -89,11 +89,11 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// The port where one rings by connecting; given 0 it takes any free one, and prints which
+    /// The port where one rings by connecting; 0: any free one, which is printed
     #[arg(long, default_value_t = 12346)]
     bell_port: u16,
 
-    /// The backlog: how many connections may wait for accept. Linux takes one more
+    /// How many connections may wait for accept; Linux takes one more
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(0..))]
     backlog: i32,
 
@@ -105,8 +105,8 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tcp-server-late                          accept one client, after the bell
-  tcp-server-late --backlog 1 --clients 2  let few wait
-  tcp-server-late --clients 0              leave at the bell without accepting anybody
+  tcp-server-late --backlog 1 --clients 2  let only a few wait
+  tcp-server-late --clients 0              leave at the bell, accept nobody
 Then, in another terminal:
   tcp-client-send                          send something to the server
   tcp-client-send --port 12346             ring

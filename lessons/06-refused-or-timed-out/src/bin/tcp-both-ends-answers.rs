@@ -1,5 +1,5 @@
-//! Calls one port three times: bound, listening, and with a full queue. It is refused, it is
-//! connected, and it gets no answer.
+//! Calls one port three times: while it is bound, while it listens, and when its queue is full.
+//! The calls are refused, connected, and left without an answer.
 //!
 //! It belongs to lesson 6, `lessons/06-refused-or-timed-out`. Run it:
 //! `cargo run -q --bin tcp-both-ends-answers`. It needs no second terminal.
@@ -35,12 +35,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     // That connection is open still, and nobody accepts it.
     say!("the queue is full:    {}", call(server, timeout)?.1)?;
 
-    // The listener goes first, and whom nobody accepted is reset.
+    // The listener goes first; the client that nobody accepted is reset.
     drop(listener);
     Ok(())
 }
 
-/// Connects. Gives the client's socket, and which answer came after how long.
+/// Connects. Returns the client's socket, the answer, and how long it took.
 fn call(server: SocketAddr, timeout: Duration) -> Result<(Socket, String), Failure> {
     let client =
         Socket::new(Domain::IPV4, Type::STREAM, None).during("socket", server)?;
@@ -55,8 +55,8 @@ fn call(server: SocketAddr, timeout: Duration) -> Result<(Socket, String), Failu
     Ok((client, format!("{answer} after {elapsed:.1} ms")))
 }
 
-/// Calls a port of its own that is bound, that listens, and whose queue is full, and tells
-/// which answer came.
+/// Calls a port of its own while it is bound, while it listens, and when its queue is full, and
+/// shows the answer to each.
 #[derive(Parser)]
 #[command(name = "tcp-both-ends-answers", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -75,6 +75,6 @@ Examples:
   tcp-both-ends-answers --timeout-ms 5000   let the kernel ask more often
 
 Exit status:
-  0  each call was answered, or its time was over
+  0  each call was answered, or its time ran out
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line";

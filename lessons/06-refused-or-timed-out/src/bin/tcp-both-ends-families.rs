@@ -43,7 +43,7 @@ const LISTENERS: [(IpAddr, bool); 5] = [
     (IpAddr::V6(Ipv6Addr::UNSPECIFIED), true),
 ];
 
-/// Whom a client calls. The last is an IPv4 address in the dress of IPv6.
+/// Whom a client calls. The last is an IPv4 address written as an IPv6 address.
 const CLIENTS: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -89,7 +89,7 @@ fn row(cells: [String; 3]) -> String {
 }
 
 /// Listens on five addresses of IPv4 and IPv6, one after another, calls each in three ways,
-/// and shows as whom the listener saw the client.
+/// and shows which address the listener saw for the client.
 #[derive(Parser)]
 #[command(name = "tcp-both-ends-families", version, after_help = EXAMPLES)]
 struct Arguments {}

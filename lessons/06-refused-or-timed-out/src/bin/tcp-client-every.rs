@@ -1,5 +1,5 @@
-//! Connects to a name: tries every address that the name gives, and does not wait long for
-//! any. RFC 8305 ("Happy Eyeballs") in small.
+//! Connects to a name: tries every address of the name, and does not wait long for any one of
+//! them. RFC 8305 ("Happy Eyeballs") in miniature.
 //!
 //! It belongs to lesson 6, `lessons/06-refused-or-timed-out`. Run it:
 //! `cargo run -q --bin tcp-client-every -- localhost`.
@@ -45,8 +45,8 @@ fn connect(arguments: &Arguments) -> Result<(), Failure> {
             return Err(Failure::new("connect", arguments.names(), &reason, advice));
         }
 
-        // The first who answers wins. Whoever has not answered after the delay is not given
-        // up, but the next is tried beside it (RFC 8305 §5).
+        // The first to answer wins. If none has after the delay, we do not give up on it, but
+        // try the next address beside it (RFC 8305 §5).
         let patience = if untried.is_empty() { timeout } else { delay };
         match answers.recv_timeout(patience) {
             Ok((address, Ok(_socket))) => {
@@ -78,8 +78,8 @@ fn look_up(arguments: &Arguments) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-/// The first address's family, the other, the first again (RFC 8305 §4): if one family does
-/// not work here, only every second attempt is lost to it.
+/// Alternates the families, beginning with that of the first address (RFC 8305 §4): if one
+/// family does not work here, only every second attempt is lost to it.
 fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut one, mut other): (VecDeque<_>, VecDeque<_>) =
@@ -103,8 +103,8 @@ fn attempt(
         socket.connect_timeout(&address.into(), timeout)?;
         Ok(socket)
     };
-    // An answer that comes when the loop has left is of no interest: the program is about
-    // to end, and closes every socket.
+    // An answer that comes after the loop has ended does not matter: the program is about to
+    // exit, and closes every socket.
     let run = move || drop(answers.send((address, connect())));
     thread::Builder::new().spawn(run).during("start a thread for", address)?;
     Ok(())
@@ -114,11 +114,11 @@ fn milliseconds(start: Instant) -> String {
     format!("{:.1} ms", start.elapsed().as_secs_f64() * 1000.0)
 }
 
-/// Connects over TCP to the first address that answers, of all that the names have.
+/// Connects over TCP to the first address that answers, out of all addresses of the names.
 #[derive(Parser)]
 #[command(name = "tcp-client-every", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Names or addresses, IPv4 or IPv6; several are taken as if one name had given them all
+    /// Names or addresses, IPv4 or IPv6; several count as one name with all these addresses
     #[arg(default_value = "localhost")]
     hosts: Vec<String>,
 
@@ -142,7 +142,7 @@ struct Arguments {
     )]
     timeout_ms: u64,
 
-    /// Say which address answered, and nothing of the others
+    /// Say which address answered, and nothing about the others
     #[arg(long)]
     quiet: bool,
 }

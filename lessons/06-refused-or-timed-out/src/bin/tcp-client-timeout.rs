@@ -1,4 +1,4 @@
-//! Connects with a limit of time, and tells after how long there was an answer, or none.
+//! Connects with a time limit, and says how long it took to get an answer, or to give up.
 //!
 //! It belongs to lesson 6, `lessons/06-refused-or-timed-out`. Run it:
 //! `cargo run -q --bin tcp-client-timeout -- --timeout-ms 100`.
@@ -24,7 +24,7 @@ fn connect(arguments: &Arguments) -> Result<(), Failure> {
     let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)
         .during("socket", server)?;
 
-    // connect(2) itself takes no limit. This makes the socket non-blocking, so that
+    // connect(2) has no argument for a limit. This makes the socket non-blocking, so that
     // connect returns at once, and then waits in poll(2) with the limit.
     let start = Instant::now();
     let result = socket.connect_timeout(&server.into(), timeout);
@@ -46,8 +46,8 @@ fn milliseconds(elapsed: Duration) -> String {
     format!("{:.2} ms", elapsed.as_secs_f64() * 1000.0)
 }
 
-/// Connects to a TCP server, tells after how long it was connected, refused, or gave up, and
-/// leaves.
+/// Connects to a TCP server, says how long it took to be connected, to be refused, or to give
+/// up, and leaves.
 #[derive(Parser)]
 #[command(name = "tcp-client-timeout", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -1,5 +1,5 @@
 //! Both ends of one TCP connection in one program: what send(2) was given, and what recv(2)
-//! gave. The one does not tell the other.
+//! returned. You cannot infer one from the other.
 //!
 //! It belongs to lesson 7, `lessons/07-framing`. Run it:
 //! `cargo run -q --bin tcp-both-ends-stream`. It needs no second terminal.
@@ -97,7 +97,7 @@ fn connection(
         .during("socket", "TCP over IPv4")?;
     let server_address = internet_address(&address)?;
     client.connect(&address).during("connect", server_address)?;
-    // No small part shall wait until the one before it is acknowledged.
+    // Otherwise a small part would wait until the one before it is acknowledged.
     client.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     let (server, _peer) = listener.accept().during("accept", server_address)?;
     Ok((client.into(), server.into(), server_address))
@@ -114,8 +114,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends-stream            both ends on localhost, the listener on port 12345
-  tcp-both-ends-stream --port 0   the listener on any free port
+  tcp-both-ends-stream            both ends on localhost, at port 12345
+  tcp-both-ends-stream --port 0   at any free port
 
 Exit status:
   0  every call did what it should

@@ -16,8 +16,8 @@ fn main() -> ExitCode {
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {
-    // All messages in one send: the frames keep them apart, the calls do not. (All before
-    // the first reply is received: that goes well while it is little. Lesson 8.)
+    // All messages in one send: the frames keep them apart, the calls do not. (We send all of
+    // them before we receive the first reply. That works as long as it is little: lesson 8.)
     let mut framed = Vec::new();
     for message in &arguments.messages {
         let frame = with_length(message).map_err(|fault| {
@@ -65,8 +65,8 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends messages, each with its length before it (four bytes, the most significant first),
-/// to a TCP server, and shows its replies.
+/// Sends messages to a TCP server, each preceded by its length (four bytes, the most
+/// significant first), and shows its replies.
 #[derive(Parser)]
 #[command(name = "tcp-client-lengths", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -81,7 +81,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tcp-client-lengths                    send one, two and three
-  tcp-client-lengths 'Hello again' ''   send one message with blanks, and an empty one
+  tcp-client-lengths 'Hello again' ''   one with blanks, and an empty one
   tcp-client-lengths --port 40123       ask a server that printed this port
 Start the server first, in another terminal: tcp-server-lengths
 Through cargo: cargo run -q --bin tcp-client-lengths -- one two

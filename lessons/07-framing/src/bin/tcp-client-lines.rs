@@ -16,8 +16,8 @@ fn main() -> ExitCode {
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {
-    // All messages in one send: the frames keep them apart, the calls do not. (All before
-    // the first reply is received: that goes well while it is little. Lesson 8.)
+    // All messages in one send: the frames keep them apart, the calls do not. (We send all of
+    // them before we receive the first reply. That works as long as it is little: lesson 8.)
     let mut framed = Vec::new();
     for message in &arguments.messages {
         let frame = with_newline(message).map_err(|fault| {
@@ -26,7 +26,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
                 "send",
                 object,
                 &fault.to_string(),
-                "send it with tcp-client-lengths, or without",
+                "send it with tcp-client-lengths, or leave the newline out",
             )
         })?;
         framed.extend_from_slice(&frame);
@@ -65,14 +65,14 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends messages, each with a newline behind it, to a TCP server, and shows its replies.
+/// Sends messages to a TCP server, each followed by a newline, and shows its replies.
 #[derive(Parser)]
 #[command(name = "tcp-client-lines", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// What to send: any number of messages, of any bytes but a newline
+    /// What to send: any number of messages, of any bytes except a newline
     #[arg(default_values = ["one", "two", "three"])]
     messages: Vec<Message>,
 }
@@ -80,7 +80,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   tcp-client-lines                    send one, two and three
-  tcp-client-lines 'Hello again' ''   send one message with blanks, and an empty one
+  tcp-client-lines 'Hello again' ''   one with blanks, and an empty one
   tcp-client-lines --port 40123       ask a server that printed this port
 Start the server first, in another terminal: tcp-server-lines
 Through cargo: cargo run -q --bin tcp-client-lines -- one two

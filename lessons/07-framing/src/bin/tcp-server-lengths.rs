@@ -37,7 +37,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let mut lengths = Lengths::new(arguments.most_bytes as usize);
     let mut buffer = vec![0; usize::from(arguments.recv_bytes)];
     loop {
-        // Read on a socket is recv(2): it gives what has come, wherever the stream was cut.
+        // Read on a socket is recv(2): it returns what has arrived, wherever the stream was cut.
         let length = connection.read(&mut buffer).during("recv", client)?;
         if length == 0 {
             // The end of the stream, as it should be: between two messages.
@@ -46,7 +46,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         say!("recv gave {length} bytes: {}", Escaped(&buffer[..length]))?;
         lengths.push(&buffer[..length]);
 
-        // None, one or several messages are whole now.
+        // By now none, one or several messages are whole.
         while let Some(message) =
             lengths.next_message().map_err(|fault| broken(client, &fault))?
         {
@@ -58,7 +58,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// After a fault nobody knows where the next message begins: the connection is of no use.
+/// After a fault nobody knows where the next message begins: the connection is useless.
 fn broken(client: SocketAddr, fault: &Fault) -> Failure {
     Failure::new("recv", client, &fault.to_string(), "the connection is closed")
 }
@@ -71,7 +71,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How many bytes one recv may give; a small number cuts the stream into pieces
+    /// How many bytes one recv may return; a small number cuts the stream into pieces
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     recv_bytes: u16,
 
@@ -82,10 +82,10 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-lengths                   listen on localhost, port 12345, for this machine alone
-  tcp-server-lengths --recv-bytes 6    let each recv give 6 bytes at most
+  tcp-server-lengths                   on localhost:12345, for this machine only
+  tcp-server-lengths --recv-bytes 6    let each recv return 6 bytes at most
   tcp-server-lengths --most-bytes 64   refuse a message of more than 64 bytes
-  tcp-server-lengths --port 0          listen on any free port, and print which
+  tcp-server-lengths --port 0          on any free port, and print which
 Then, in another terminal: tcp-client-lengths
 Through cargo: cargo run -q --bin tcp-server-lengths -- --recv-bytes 6
 

@@ -1,4 +1,4 @@
-//! WRONG, and here to be seen failing: takes what each recv gives for one message.
+//! Wrong on purpose, so that you can watch it fail: takes what each recv returns for one message.
 //!
 //! It belongs to lesson 7, `lessons/07-framing`. Run it, then the client in another
 //! terminal: `cargo run -q --bin tcp-server-one-recv` and `cargo run -q --bin tcp-client-lines`.
@@ -34,7 +34,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut buffer = vec![0; usize::from(arguments.recv_bytes)];
     loop {
-        // Read on a socket is recv(2): it gives what has come. 0 is the end of the stream.
+        // Read on a socket is recv(2): it returns what has arrived. 0 is the end of the stream.
         let length = connection.read(&mut buffer).during("recv", client)?;
         if length == 0 {
             return Ok(());
@@ -47,7 +47,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Wrong on purpose: takes what each recv gives for one message, and sends it back with
+/// Wrong on purpose: takes what each recv returns for one message, and sends it back with
 /// "Echo: " before it, until the client closes.
 #[derive(Parser)]
 #[command(name = "tcp-server-one-recv", version, after_help = EXAMPLES)]
@@ -55,16 +55,16 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How many bytes one recv may give; a small number cuts the stream into pieces
+    /// How many bytes one recv may return; a small number cuts the stream into pieces
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     recv_bytes: u16,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-one-recv                   listen on localhost, port 12345, for this machine alone
-  tcp-server-one-recv --recv-bytes 6    let each recv give 6 bytes at most
-  tcp-server-one-recv --port 0          listen on any free port, and print which
+  tcp-server-one-recv                   on localhost:12345, this machine only
+  tcp-server-one-recv --recv-bytes 6    let each recv return 6 bytes at most
+  tcp-server-one-recv --port 0          on any free port, and print which
 Then, in another terminal: tcp-client-lines
 Through cargo: cargo run -q --bin tcp-server-one-recv -- --recv-bytes 6
 

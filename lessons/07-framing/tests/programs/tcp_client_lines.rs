@@ -34,6 +34,6 @@ fn message_holds_a_newline() {
         1,
         "",
         "send 7 bytes: the message holds a newline; \
-         send it with tcp-client-lengths, or without\n",
+         send it with tcp-client-lengths, or leave the newline out\n",
     );
 }

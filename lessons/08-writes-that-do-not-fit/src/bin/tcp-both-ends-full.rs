@@ -1,5 +1,5 @@
-//! Both ends of one TCP connection in one program: one end sends, the other does not
-//! receive, until no byte more fits.
+//! Both ends of one TCP connection in one program: one end sends, the other does not receive,
+//! until not one more byte fits.
 //!
 //! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Run it:
 //! `cargo run -q --bin tcp-both-ends-full`. It needs no second terminal.
@@ -13,8 +13,8 @@ use clap::Parser;
 use common::{Address, During, Failure, exit_code, internet_address, say};
 use socket2::{Domain, Socket, Type};
 
-/// What each end asks of its kernel. By default Linux lets the buffers grow to some
-/// megabytes as they are used (tcp(7)); with a size that was asked for they stay as they are.
+/// The size that each end asks its kernel for. By default Linux lets the buffers grow to some
+/// megabytes as they are used (tcp(7)); those of a requested size do not grow.
 const BUFFER_BYTES: usize = 32 * 1024;
 
 /// How long a call may wait where we let it wait.
@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let more = client.write(&message[taken..]).during("send", address)?;
     say!("  send: {} of the rest", part(more, message.len() - taken))?;
 
-    // The same clock for recv: the peer's queue is empty once it has received that too.
+    // recv has such a clock too. The peer's queue is empty once it has received the rest.
     say!("The peer receives more than there is.")?;
     server.read_exact(&mut vec![0; more]).during("recv", address)?;
     server.set_read_timeout(Some(TIMEOUT)).during("setsockopt", "SO_RCVTIMEO")?;
@@ -91,8 +91,8 @@ fn part(bytes: usize, of: usize) -> &'static str {
     if bytes < of { "a part" } else { "all" }
 }
 
-/// EAGAIN is "would block" where we would not wait, and "timed out" where we did wait.
-/// (Windows says ETIMEDOUT for the second.)
+/// EAGAIN means "would block" where we do not wait, and "timed out" where we did wait.
+/// (Windows says ETIMEDOUT in the second case.)
 fn in_time(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::WouldBlock => "EAGAIN".into(),
@@ -142,8 +142,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends-full            both ends on localhost, the listener on port 12345
-  tcp-both-ends-full --port 0   the listener on any free port
+  tcp-both-ends-full            both ends on localhost, at port 12345
+  tcp-both-ends-full --port 0   both ends on localhost, at any free port
 
 Exit status:
   0  every call did what it should

@@ -1,5 +1,5 @@
-//! Both ends of one TCP connection in one program, with buffers so small that their work can
-//! be followed packet by packet: the window closes, and opens again.
+//! Both ends of one TCP connection in one program, with buffers so small that you can follow
+//! them packet by packet: the window closes, and opens again.
 //!
 //! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Run it:
 //! `cargo run -q --bin tcp-both-ends-window`. It needs no second terminal.
@@ -13,7 +13,7 @@ use clap::Parser;
 use common::{Address, During, Failure, exit_code, internet_address, say};
 use socket2::{Domain, Socket, Type};
 
-/// What each end asks of its kernel: so little that two segments fill it.
+/// The size that each end asks its kernel for: so small that two segments fill it.
 const BUFFER_BYTES: usize = 2304;
 
 fn main() -> ExitCode {
@@ -80,8 +80,8 @@ fn connection(arguments: &Arguments) -> Result<(Socket, Socket, SocketAddr), Fai
     Ok((client, server, address))
 }
 
-/// Sends to a peer that does not receive, until nothing more is taken; then the peer
-/// receives, and there is room again.
+/// Sends to a peer that does not receive, until nothing more fits; then the peer receives, and
+/// there is room again.
 #[derive(Parser)]
 #[command(name = "tcp-both-ends-window", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -99,8 +99,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends-window                     wait 100 ms for room; the listener on port 12345
-  tcp-both-ends-window --timeout-ms 5000   let the kernel ask whether there is room
+  tcp-both-ends-window                     wait 100 ms for room; at port 12345
+  tcp-both-ends-window --timeout-ms 5000   let the kernel ask for room
 
 Exit status:
   0  every call did what it should

@@ -1,4 +1,4 @@
-//! WRONG, and here to be seen failing: sends a whole stream before it receives any of its
+//! Wrong on purpose, so that you can watch it fail: sends a whole stream before it receives any of its
 //! echo.
 //!
 //! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Start the server first, in
@@ -24,7 +24,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
         .during("socket", "TCP over IPv4")?;
     client_socket.connect(&address.into()).during("connect", address)?;
 
-    // SO_SNDTIMEO and SO_RCVTIMEO, socket(7): a call that waits so long fails with EAGAIN.
+    // SO_SNDTIMEO and SO_RCVTIMEO, socket(7): a call that waits that long fails with EAGAIN.
     let timeout = arguments.timeout();
     client_socket.set_write_timeout(timeout).during("setsockopt", "SO_SNDTIMEO")?;
     client_socket.set_read_timeout(timeout).during("setsockopt", "SO_RCVTIMEO")?;
@@ -35,7 +35,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     receive(&client_socket, address, arguments.bytes)
 }
 
-/// Sends the stream, then says that it ends: shutdown(2) with `SHUT_WR`, lesson 9.
+/// Sends the stream, then marks its end: shutdown(2) with `SHUT_WR`, lesson 9.
 fn send(mut socket: &Socket, server: SocketAddr, bytes: u64) -> Result<(), Failure> {
     let block = block();
     let mut sent = 0;
@@ -54,7 +54,7 @@ fn receive(mut socket: &Socket, server: SocketAddr, bytes: u64) -> Result<(), Fa
     let mut buffer = vec![0; block.len()];
     let mut received = 0;
     loop {
-        // No piece goes past the end of a block: so it can be compared in one step.
+        // No piece goes past the end of a block, so it can be compared in one step.
         let from = usize::try_from(received % block.len() as u64).unwrap_or(0);
         let room = &mut buffer[from..];
         let length = match socket.read(room) {
@@ -101,7 +101,7 @@ struct Arguments {
     #[arg(long, default_value_t = 64 << 20)]
     bytes: u64,
 
-    /// How long a call may wait for the server, in milliseconds; 0: as long as it takes
+    /// How long a call may wait for the server, in milliseconds; 0: no limit
     #[arg(long, default_value_t = 0)]
     timeout_ms: u32,
 }
@@ -116,12 +116,12 @@ const EXAMPLES: &str = "\
 Examples:
   tcp-client-write-first                    send 64 MiB to localhost, port 12345
   tcp-client-write-first --bytes 1000       send one kilobyte
-  tcp-client-write-first --timeout-ms 100   give up when nothing moves for 100 ms
+  tcp-client-write-first --timeout-ms 100   give up after 100 ms of silence
 Start the server first, in another terminal: tcp-server-stream
 Through cargo: cargo run -q --bin tcp-client-write-first -- --bytes 1000
 
 Exit status:
-  0  the whole stream came back as it was sent
+  0  the whole stream came back unchanged
   1  it failed: one line on stderr says what, why and what to do next
   2  wrong command line
 Ctrl-C ends it.";

@@ -1,4 +1,4 @@
-//! WRONG, and here to be seen failing: keeps the whole stream before it echoes it.
+//! Wrong on purpose, so that you can watch it fail: keeps the whole stream before it echoes it.
 //!
 //! It belongs to lesson 8, `lessons/08-writes-that-do-not-fit`. Run it, then the client in
 //! another terminal: `cargo run -q --bin tcp-server-hoard` and `cargo run -q --bin tcp-client-both-ways`.
@@ -33,7 +33,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let client = internet_address(&client)?;
     say!("Connected by {}", PythonAddress(client))?;
 
-    // SO_SNDTIMEO, socket(7): a send that can take nothing for so long fails with EAGAIN.
+    // SO_SNDTIMEO, socket(7): a send that finds no room for that long fails with EAGAIN.
     connection
         .set_write_timeout(arguments.timeout())
         .during("setsockopt", "SO_SNDTIMEO")?;
@@ -52,15 +52,15 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     say!("Echoed {} bytes; peak memory: {}", hoard.len(), PeakMemory::now())
 }
 
-/// Wrong on purpose: keeps all that a client sends, and sends it back when the client has ended
-/// the stream.
+/// Wrong on purpose: keeps all that a client sends, and sends it back when the client has
+/// ended the stream.
 #[derive(Parser)]
 #[command(name = "tcp-server-hoard", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How long a send may wait for the client to receive, in milliseconds; 0: as long as it takes
+    /// How long a send may wait for the client to receive, in milliseconds; 0: no limit
     #[arg(long, default_value_t = 0)]
     timeout_ms: u32,
 }
@@ -73,9 +73,9 @@ impl Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-hoard                    listen on localhost, port 12345, for this machine alone
-  tcp-server-hoard --timeout-ms 100   give a client up that does not receive for 100 ms
-  tcp-server-hoard --port 0           listen on any free port, and print which
+  tcp-server-hoard                    on localhost:12345, for this machine only
+  tcp-server-hoard --timeout-ms 100   give up on a deaf client after 100 ms
+  tcp-server-hoard --port 0           on any free port, and print which
 Then, in another terminal: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-hoard -- --timeout-ms 100
 

@@ -33,7 +33,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let client = internet_address(&client)?;
     say!("Connected by {}", PythonAddress(client))?;
 
-    // SO_SNDTIMEO, socket(7): a send that can take nothing for so long fails with EAGAIN.
+    // SO_SNDTIMEO, socket(7): a send that finds no room for that long fails with EAGAIN.
     connection
         .set_write_timeout(arguments.timeout())
         .during("setsockopt", "SO_SNDTIMEO")?;
@@ -61,7 +61,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How long a send may wait for the client to receive, in milliseconds; 0: as long as it takes
+    /// How long a send may wait for the client to receive, in milliseconds; 0: no limit
     #[arg(long, default_value_t = 0)]
     timeout_ms: u32,
 }
@@ -74,9 +74,9 @@ impl Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-stream                    listen on localhost, port 12345, for this machine alone
-  tcp-server-stream --timeout-ms 100   give a client up that does not receive for 100 ms
-  tcp-server-stream --port 0           listen on any free port, and print which
+  tcp-server-stream                    on localhost:12345, for this machine only
+  tcp-server-stream --timeout-ms 100   give up on a deaf client after 100 ms
+  tcp-server-stream --port 0           on any free port, and print which
 Then, in another terminal: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-stream -- --timeout-ms 100
 

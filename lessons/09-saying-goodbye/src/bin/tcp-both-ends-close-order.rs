@@ -13,7 +13,7 @@ use clap::Parser;
 use common::{Address, During, Failure, exit_code, internet_address, say};
 use socket2::{Domain, Socket, Type};
 
-/// The kernel's table, see proc(5): a line a socket, with its two addresses and its state.
+/// The kernel's table, see proc(5): one line per socket, with its two addresses and its state.
 const TABLE: &str = "/proc/self/net/tcp";
 
 /// The state TIME-WAIT in that table.
@@ -45,7 +45,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     say!("The server resets: {}", who_waits(address, name)?)
 }
 
-/// The second end closes when it has seen the end of the stream: no tie.
+/// The second end closes only when it has seen the end of the stream: the order is certain.
 fn close_in_order(first: Socket, mut second: Socket) -> Result<(), Failure> {
     drop(first);
     let length = second.read(&mut [0; 1]).during("recv", "end of stream")?;
@@ -56,7 +56,7 @@ fn close_in_order(first: Socket, mut second: Socket) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks at the table until the connection is over at both ends, and tells which is left.
+/// Looks at the table until the connection is over at both ends, and says which is left.
 fn who_waits(server: SocketAddr, client: SocketAddr) -> Result<&'static str, Failure> {
     let start = Instant::now();
     loop {
@@ -133,8 +133,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends-close-order            both ends on localhost, the listener on port 12345
-  tcp-both-ends-close-order --port 0   the listener on any free port
+  tcp-both-ends-close-order            both ends on localhost, at port 12345
+  tcp-both-ends-close-order --port 0   both ends on localhost, at any free port
 It needs Linux, for /proc/self/net/tcp. Elsewhere look by hand: netstat -an
 
 Exit status:

@@ -59,7 +59,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     wait_for_reset(&theirs);
     receive(&mut theirs)?;
     receive(&mut theirs)?;
-    // The kernel tells of a reset once. From now on it looks as if the stream had ended.
+    // The kernel reports a reset once. From now on it looks as if the stream had ended.
     receive(&mut theirs)?;
     send(&mut theirs, b"Reply")
 }
@@ -97,11 +97,11 @@ fn wait_until_it_came(socket: &Socket) -> Result<(), Failure> {
     socket.peek(&mut buffer).during("recv", "MSG_PEEK").map(|_| ())
 }
 
-/// Asks until the kernel knows no peer any more: a reset has come. That our send or close has
-/// returned does not say that the other kernel has answered.
+/// Asks until the kernel no longer knows a peer: a reset has come. When our send or close
+/// returns, the other kernel need not have answered yet.
 fn wait_for_reset(socket: &Socket) {
     let start = Instant::now();
-    // Where no reset comes, the next call shows it.
+    // If no reset comes, the next call shows that.
     while socket.peer_addr().is_ok() && start.elapsed() < PATIENCE {
         std::thread::yield_now();
     }
@@ -140,8 +140,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-both-ends-goodbye            both ends on localhost, the listener on port 12345
-  tcp-both-ends-goodbye --port 0   the listener on any free port
+  tcp-both-ends-goodbye            both ends on localhost, at port 12345
+  tcp-both-ends-goodbye --port 0   both ends on localhost, at any free port
 
 Exit status:
   0  every call could be made; the errors that are the lesson are shown

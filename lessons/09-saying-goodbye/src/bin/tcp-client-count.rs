@@ -1,4 +1,4 @@
-//! Sends a message, says that it was all (a half-close), and receives to the end of the
+//! Sends a message, says that this was all (a half-close), and receives until the end of the
 //! stream.
 //!
 //! It belongs to lesson 9, `lessons/09-saying-goodbye`. Start the server first, in another
@@ -43,7 +43,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     say!("End of stream")
 }
 
-/// Receives until a line is whole, and shows what is; false at the end of the stream.
+/// Receives until at least one line is whole, and shows it; false at the end of the stream.
 fn receive(
     client_socket: &mut Socket,
     server: SocketAddr,
@@ -85,11 +85,11 @@ struct Arguments {
     #[arg(long, default_value = "Hello TCP Server", allow_hyphen_values = true)]
     message: Message,
 
-    /// Do not say that the message was all: the mistake of the lesson
+    /// Do not say that the message was all: the lesson's mistake
     #[arg(long)]
     keep_open: bool,
 
-    /// How long a recv may wait for the number, in milliseconds; 0: as long as it takes
+    /// How long a recv may wait for the number, in milliseconds; 0: no limit
     #[arg(long, default_value_t = 0)]
     timeout_ms: u32,
 }

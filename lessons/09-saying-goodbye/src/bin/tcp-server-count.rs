@@ -1,5 +1,5 @@
-//! Counts what a client sends until the client says that it has sent all, and tells it the
-//! number.
+//! Counts the bytes that a client sends until the client says that it is done, and tells it
+//! the number.
 //!
 //! It belongs to lesson 9, `lessons/09-saying-goodbye`. Run it, then the client in another
 //! terminal: `cargo run -q --bin tcp-server-count` and `cargo run -q --bin tcp-client-count`.
@@ -45,8 +45,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         count += length;
     }
 
-    // The client sends nothing more. Whether it still receives, this does not say: it may
-    // have closed one direction, or both, or be dead.
+    // The client sends nothing more. We cannot tell whether it still receives: it may have
+    // closed one direction, or both, or be dead.
     say!("Received {count} bytes, then end of stream")?;
     connection.write_all(format!("{count} bytes\n").as_bytes()).during("send", client)
 }
@@ -62,8 +62,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-count            listen on localhost, port 12345, for this machine alone
-  tcp-server-count --port 0   listen on any free port, and print which
+  tcp-server-count            on localhost:12345, for this machine only
+  tcp-server-count --port 0   on any free port, and print which
 Then, in another terminal: tcp-client-count
 Through cargo: cargo run -q --bin tcp-server-count -- --port 0
 

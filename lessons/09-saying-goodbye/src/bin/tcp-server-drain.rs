@@ -20,7 +20,7 @@ use common::{
 };
 use socket2::{Domain, Socket, Type};
 
-/// Set by the first Ctrl-C, before anybody is told goodbye.
+/// Set by the first Ctrl-C, before we say goodbye to anybody.
 static CLOSING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
@@ -53,8 +53,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let left: Vec<Arc<Socket>> = connections.iter().filter_map(Weak::upgrade).collect();
     say!("Closing: no new clients, {} to finish", left.len())?;
 
-    // A half-close says goodbye: we send nothing more, and still receive. One that fails has
-    // no connection any more.
+    // A half-close says goodbye: we send nothing more, and still receive. Where it fails, the
+    // connection is gone already.
     for connection in &left {
         let _ = connection.shutdown(Shutdown::Write);
     }
@@ -63,8 +63,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     accepted.and(drain(&all_done, &connections, arguments.drain_ms))
 }
 
-/// Gives each client a thread, until the knock comes. If accept(2) fails for good before, those
-/// who are there may finish all the same.
+/// Gives each client a thread, until the knock comes. If accept(2) fails for good before that,
+/// the clients that are there may finish all the same.
 fn accept_until(
     knock: Option<SocketAddr>,
     server_socket: &Socket,
@@ -85,7 +85,7 @@ fn accept_until(
             accepted => accepted.during("accept", "listener")?,
         };
         let client = internet_address(&client)?;
-        // The accept queue is first in, first out: who connected before the signal stands
+        // The accept queue is first in, first out: whoever connected before the signal comes
         // before the knock, and is served.
         if knock == Some(client) {
             return Ok(());
@@ -93,8 +93,8 @@ fn accept_until(
         if reserve.is_none() {
             reserve = descriptor().ok();
             if reserve.is_none() {
-                // Nobody has left in the meantime. Better to turn this client away at once
-                // than to let it wait, or to lose those whom we serve.
+                // Nobody has left in the meantime. It is better to turn this client away at
+                // once than to let it wait, or to lose the clients that we serve.
                 let reason = "no file descriptor is left (EMFILE)";
                 report(&Failure::new(
                     "accept",
@@ -107,8 +107,8 @@ fn accept_until(
                 continue;
             }
         }
-        // The thread tells when it is done. That its socket is dropped then is why the list
-        // holds it weakly.
+        // The thread reports when it is done. Its socket must be closed then, so the list holds
+        // only a weak reference.
         let connection = Arc::new(connection);
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(&connection));
@@ -157,7 +157,7 @@ fn drain(
     }
 }
 
-/// Prints what the client sends, to the end of its stream, and tells it how much came.
+/// Prints what the client sends, until the end of its stream, and tells it how much arrived.
 fn receive(mut connection: &Socket, client: SocketAddr) -> Result<(), Failure> {
     let mut buffer = [0; 1024];
     loop {
@@ -183,8 +183,8 @@ fn tell(done: &Sender<()>) {
 /// that an accept(2) that waits returns. On the second: ends at once, as without this. Gives
 /// the address from which it will knock.
 ///
-/// A handler alone would not do. If the signal comes just before accept, accept waits all
-/// the same. A connection stays in the queue until it is accepted.
+/// A handler alone would not be enough: if the signal came just before accept, accept would
+/// wait all the same. A connection stays in the queue until it is accepted.
 #[cfg(unix)]
 fn on_interrupt(mut ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
     use std::net::Ipv4Addr;
@@ -243,13 +243,13 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-drain                  listen on localhost, port 12345, for this machine alone
-  tcp-server-drain --drain-ms 100   after Ctrl-C, wait at most 100 ms for the clients
-  tcp-server-drain --port 0         listen on any free port, and print which
+  tcp-server-drain                  on localhost:12345, for this machine only
+  tcp-server-drain --drain-ms 100   wait at most 100 ms after Ctrl-C
+  tcp-server-drain --port 0         on any free port, and print which
 Through cargo: cargo run -q --bin tcp-server-drain -- --drain-ms 100
 
 Exit status:
   0  Ctrl-C or SIGTERM came, and every client finished
-  1  it failed, or clients were cut off: one line on stderr says what, why, what to do next
+  1  it failed, or clients were cut off: one line on stderr says what and why
   2  wrong command line
 A second Ctrl-C ends it at once.";
