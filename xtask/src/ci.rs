@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::workspace;
@@ -25,8 +25,19 @@ const REFERENCES: &str = "INSTA_SNAPSHOT_REFERENCES_FILE";
 pub fn ci() -> Result<Status, Error> {
     let root = workspace::root();
     let mut failed = Vec::new();
+    let whole = Instant::now();
+    say(
+        "ci: 7 steps, some 10 to 20 minutes on two processors; half of it is the last one",
+    )?;
+    let mut number = 0;
     let mut step = |name: &str, work: &mut dyn FnMut() -> Result<bool, Error>| {
-        say(&format!("ci: {name}"))?;
+        number += 1;
+        let passed = whole.elapsed().as_secs();
+        say(&format!(
+            "ci: {number} of 7, after {} min {} s: {name}",
+            passed / 60,
+            passed % 60
+        ))?;
         let start = Instant::now();
         let good = work()?;
         let verdict = if good { "passed" } else { "FAILED" };
@@ -47,6 +58,7 @@ pub fn ci() -> Result<Status, Error> {
             ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
         cargo(&root, &all, &[("RUSTDOCFLAGS", "-D warnings")])
     })?;
+    step("other systems", &mut || other_systems(&root))?;
     step("stale snapshots", &mut || stale_snapshots(&root))?;
     step("lessons on the host's network", &mut || {
         cargo(
@@ -65,11 +77,58 @@ pub fn ci() -> Result<Status, Error> {
         Ok(true)
     })?;
     if failed.is_empty() {
-        say("ci: all steps passed")?;
+        let passed = whole.elapsed().as_secs();
+        say(&format!("ci: all steps passed, in {} min {} s", passed / 60, passed % 60))?;
         return Ok(Status::AsDocumented);
     }
     say(&format!("ci: failed: {}", failed.join(", ")))?;
     Ok(Status::Failed)
+}
+
+/// The systems that the workspace is type-checked for, with the compiler's name of each.
+const OTHER_SYSTEMS: [(&str, &str); 3] = [
+    ("Windows", "x86_64-pc-windows-gnu"),
+    ("macOS", "aarch64-apple-darwin"),
+    ("Linux on aarch64", "aarch64-unknown-linux-gnu"),
+];
+
+/// Type-checks everything, the tests too, for other systems. Where the compiler has no standard
+/// library for one, and rustup cannot fetch it, that is said, and is no failure.
+fn other_systems(root: &Path) -> Result<bool, Error> {
+    let mut good = true;
+    for (system, target) in OTHER_SYSTEMS {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["target", "add", target]).current_dir(root);
+        rustup.stdout(Stdio::null()).stderr(Stdio::null());
+        if !has_library(root, target)
+            && !rustup.status().is_ok_and(|status| status.success())
+        {
+            say(&format!(
+                "ci: {system} skipped: no standard library; try rustup target add {target}"
+            ))?;
+            continue;
+        }
+        // A folder of its own: each target is as large as the build itself.
+        let mut arguments = vec!["check", "--quiet", "--workspace", "--all-targets"];
+        arguments.extend(["--target", target, "--target-dir", "target/other-systems"]);
+        let passed = cargo(root, &arguments, &[])?;
+        say(&format!("ci: {system}: {}", if passed { "type-checks" } else { "FAILED" }))?;
+        good &= passed;
+    }
+    Ok(good)
+}
+
+/// Whether the compiler has the standard library of a target.
+fn has_library(root: &Path, target: &str) -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(root);
+    rustc.output().is_ok_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files
+            .into_iter()
+            .any(|file| file.file_name().to_string_lossy().contains("libstd"))
+    })
 }
 
 fn say(line: &str) -> Result<(), Error> {

@@ -9,14 +9,18 @@
 //! The variable `LESSONS_NETWORK=host` makes the runs use the host's loopback, one at a
 //! time, instead of a private network each.
 
+mod summary;
+
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use netlab::Network;
+use summary::Plan;
 use xtask::page::{Flow, Page, Scene};
 use xtask::runner::{self, Runner};
 use xtask::verdict::{Verdict, Verified};
@@ -26,7 +30,19 @@ use xtask::{build, flow, snapshot, tidy};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     match trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Ok(trials) => {
+            let plan = Plan::of(&trials);
+            // Who names a test knows what was asked.
+            let whole = arguments.filter.is_none()
+                && arguments.skip.is_empty()
+                && !arguments.list
+                && !arguments.ignored;
+            let conclusion = libtest_mimic::run(&arguments, trials);
+            if whole {
+                let _ = write!(std::io::stdout(), "{}", plan.summary(&conclusion));
+            }
+            conclusion.exit_code()
+        }
         Err(message) => {
             let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::FAILURE
@@ -53,7 +69,10 @@ fn trials() -> Result<Vec<Trial>, String> {
     // This process still has one thread, as a network of its own demands.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
     let network = runner::choose_network(host).map_err(|error| error.to_string())?;
-    let runner = Arc::new(Runner::new(programs, network));
+    let mut runner = Runner::new(programs, network);
+    // A machine with much to do takes its time; a page that hangs is told well before.
+    runner.limits.run = Duration::from_secs(120);
+    let runner = Arc::new(runner);
     let mut trials = vec![Trial::test("tidy", {
         let root = root.clone();
         move || agree(&root)
