@@ -31,7 +31,7 @@ enum Task {
     /// Run a lesson's terminals as its page says, and compare
     Demo(demo::Options),
     /// Draw the calls and packets of a lesson, or of your own programs
-    Flow(flow::Options),
+    Flow(flow::Arguments),
     /// Draw the same over a wire that loses or damages what you name
     Wire(wire::Options),
     /// Test your own program, in any language, against what a lesson asks
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
-        Task::Flow(options) => flow::flow(&options),
+        Task::Flow(arguments) => flow::flow(&arguments),
         Task::Wire(options) => return wire::wire(&options),
         Task::Check(options) => return handed_over(check::check(None, &options)),
         Task::Start(options) => match copy::start(&options) {

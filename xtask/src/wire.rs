@@ -83,7 +83,9 @@ fn run(options: &Options) -> Result<Status, Error> {
             flow::become_it(command)
         }
         ([word], true) if options.rule.is_empty() && options.rules.is_none() => {
-            lesson(&root, word, flow)
+            let words =
+                [flow::drawing_arguments(flow), flow::live_arguments(flow)].concat();
+            lesson(&root, word, &words)
         }
         ([_], true) => Err(Error::new(
             "wire: the rules of a lesson stand on its page; give programs of your own with \
@@ -114,10 +116,10 @@ fn rules(options: &Options) -> Vec<OsString> {
 }
 
 /// Draws a scene of a lesson, or all its scenes that run on a wire, one after another.
-fn lesson(root: &Path, word: &str, options: &flow::Options) -> Result<Status, Error> {
+fn lesson(root: &Path, word: &str, words: &[OsString]) -> Result<Status, Error> {
     let (lesson, only) = workspace::lesson_and_scene(root, word)?;
     if only.is_some() {
-        return flow::lesson(root, word, options);
+        return flow::lesson(root, word, words);
     }
     let pages = lesson.pages(root)?;
     let jobs = jobs::jobs(&pages);
@@ -132,7 +134,7 @@ fn lesson(root: &Path, word: &str, options: &flow::Options) -> Result<Status, Er
     let programs = build::programs_of_and(root, &pages, &["flow"])?;
     let mut all = Status::AsDocumented;
     for (page, scene) in on_a_wire {
-        let status = draw(root, &programs, page, scene, options)?;
+        let status = draw(root, &programs, page, scene, words)?;
         if status != Status::AsDocumented && all != Status::Failed {
             all = status;
         }
@@ -145,7 +147,7 @@ fn draw(
     programs: &Programs,
     page: &Page,
     scene: &Scene,
-    options: &flow::Options,
+    words: &[OsString],
 ) -> Result<Status, Error> {
     let mut out = anstream::stdout();
     let mut say =
@@ -154,7 +156,7 @@ fn draw(
     for rule in scene.wire.iter().flatten() {
         say(rule)?;
     }
-    let mut command: Command = flow::scene_command(root, programs, page, scene, options)?;
+    let mut command: Command = flow::scene_command(root, programs, page, scene, words)?;
     let status = command.status().map_err(Error::io("start flow"))?;
     say("")?;
     if interrupt::asked() {

@@ -4,12 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Draws what programs say to the kernel, and the kernel to the network.
+/// Draws what programs say to the kernel, and the kernel to the
+/// network.
 ///
-/// Give each program after a `--`. The first starts at once, each next one when the one
-/// before listens, has bound its port, or has ended. They run on a network of their own,
-/// where every port is free.
+/// Give each program after a `--`. The first starts at once, each
+/// next one when the one before listens, has bound its port, or has
+/// ended. They run on a network of their own, where every port is
+/// free.
 #[derive(Debug, clap::Parser)]
+#[command(verbatim_doc_comment)]
 #[command(
     name = "flow",
     version,
@@ -21,8 +24,8 @@ use std::time::Duration;
         flow --format svg -o echo.svg -- ./server -- ./client\n  \
         flow --pcap echo.pcapng -- ./server -- ./client\n  \
         flow show echo.json\n\n\
-        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 the system does not allow \
-        tracing.",
+        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 the system\n\
+        does not allow tracing.",
     args_conflicts_with_subcommands = false,
     subcommand_precedence_over_arg = true
 )]
@@ -38,7 +41,9 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Whether text is coloured; auto: on a terminal, unless NO_COLOR is set.
+    /// Whether text is coloured; auto: on a terminal, unless NO_COLOR is
+    /// set.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_enum, default_value = "auto", global = true)]
     pub(crate) color: Color,
 
@@ -46,7 +51,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "COLUMNS", value_parser = parse_width, global = true)]
     pub(crate) width: Option<usize>,
 
-    /// Shows calls as the kernel got them, with all flags and by their kernel names.
+    /// Shows calls as the kernel got them, with all flags and by their
+    /// kernel names.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, global = true)]
     pub(crate) exact: bool,
 
@@ -54,7 +61,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "ROWS", default_value_t = 2000, global = true)]
     pub(crate) rows: usize,
 
-    /// Writes the packets to this file as well, for Wireshark and tcpdump.
+    /// Writes the packets to this file as well, for Wireshark and
+    /// tcpdump.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
 
@@ -78,12 +87,15 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "NAME", requires = "attach")]
     pub(crate) name: Option<String>,
 
-    /// Draws the packets of this network too: for one that only the joined process uses.
+    /// Draws the packets of this network too: for one that only the
+    /// joined process uses.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, requires = "attach")]
     pub(crate) packets: bool,
 
-    /// Lets all programs run at once; the default is one at a time, in turn, so that the
-    /// same drawing comes out each time.
+    /// Lets all programs run at once; the default is one at a time, in
+    /// turn, so that the same drawing comes out each time.
+    #[arg(verbatim_doc_comment)]
     #[arg(long)]
     pub(crate) free: bool,
 
@@ -91,23 +103,30 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LOG.json", hide = true)]
     pub(crate) recording: Option<PathBuf>,
 
-    /// Starts the next program when somebody is at this port: listens there, or has bound a
-    /// datagram socket to it. Once for each program after the first.
+    /// Starts the next program when somebody is at this port: listens
+    /// there, or has bound a datagram socket to it. Once for each program
+    /// after the first.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PORT", conflicts_with = "wait_line")]
     pub(crate) wait_port: Vec<u16>,
 
-    /// Starts the next program when the one before has printed this. Once for each program
-    /// after the first.
+    /// Starts the next program when the one before has printed this. Once
+    /// for each program after the first.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "TEXT")]
     pub(crate) wait_line: Vec<String>,
 
-    /// Ends the run this long after the last program has started: what still runs gets
-    /// SIGINT. Without it a run ends when the last program has ended and the others only wait.
+    /// Ends the run this long after the last program has started: what
+    /// still runs gets SIGINT. Without it a run ends when the last
+    /// program has ended and the others only wait.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) until: Option<Duration>,
 
-    /// Runs the programs on two hosts, the first on b (10.77.0.2), the others on a
-    /// (10.77.0.1), with a wire between them that does what the rules in this file say.
+    /// Runs the programs on two hosts, the first on b (10.77.0.2), the
+    /// others on a (10.77.0.1), with a wire between them that does what
+    /// the rules in this file say.
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FILE")]
     pub(crate) wire: Option<PathBuf>,
 
@@ -115,7 +134,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "RULE")]
     pub(crate) rule: Vec<String>,
 
-    /// Runs on the host's network: the calls alone are drawn, without packets.
+    /// Runs on the host's network: the calls alone are drawn, without
+    /// packets.
+    #[arg(verbatim_doc_comment)]
     #[arg(long)]
     pub(crate) host_network: bool,
 
@@ -135,8 +156,9 @@ pub(crate) enum Command {
         /// What `flow --format json` wrote.
         #[arg(value_name = "LOG.json")]
         log: PathBuf,
-        /// Fails where a source file that the log names, below this folder, is not the one that
-        /// ran.
+        /// Fails where a source file that the log names, below this folder,
+        /// is not the one that ran.
+        #[arg(verbatim_doc_comment)]
         #[arg(long, value_name = "FOLDER")]
         sources: Option<PathBuf>,
     },

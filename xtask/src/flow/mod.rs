@@ -7,7 +7,7 @@
 mod verify;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,21 +23,17 @@ pub const PAGE_COLUMNS: usize = 92;
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
 
-/// What `flow` was asked.
+/// The arguments that are passed on to `flow`: everything after the lesson.
 #[derive(Debug, Clone, clap::Args)]
-#[command(
-    override_usage = "cargo xtask flow [OPTIONS] [LESSON[/SCENE]]\n       \
-                      cargo xtask flow [OPTIONS] -- SERVER… [-- CLIENT…]…\n       \
-                      cargo xtask flow [OPTIONS] --attach PID\n       \
-                      cargo xtask flow [OPTIONS] show LOG.json",
-    after_help = "Examples:\n  \
-        cargo xtask flow udp-echo\n  \
-        cargo xtask flow tcp-echo --format svg -o echo.svg\n  \
-        cargo xtask flow --pcap echo.pcapng -- python3 server.py -- python3 client.py\n  \
-        cargo xtask flow show lessons/02-tcp-echo/snapshots/flow.json\n\n\
-        Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 nothing could be\n\
-        drawn here."
-)]
+#[command(disable_help_flag = true)]
+pub struct Arguments {
+    /// LESSON or LESSON/SCENE, then what `cargo xtask flow --help` lists
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    words: Vec<OsString>,
+}
+
+/// How `wire` has a run drawn, in the words of `flow`.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Lesson or LESSON/SCENE; or `show` and a log
     #[arg(value_name = "LESSON", num_args = 0..=2)]
@@ -81,45 +77,79 @@ pub struct Options {
     pub programs: Vec<OsString>,
 }
 
-/// Does what `flow` was asked.
+/// Does what `flow` was asked. A lesson comes first: `cargo xtask flow udp-echo --exact`.
+/// All else is for the program `flow`: its options, a log to show, programs of your own.
 ///
 /// # Errors
 /// No such lesson or scene; a broken page; programs that cannot be built or started.
-pub fn flow(options: &Options) -> Result<Status, Error> {
+pub fn flow(arguments: &Arguments) -> Result<Status, Error> {
     let root = workspace::root();
-    let own = !options.programs.is_empty() || !options.attach.is_empty();
-    match &options.words[..] {
-        [] if own => {
-            let programs = build::programs_of_and(&root, [], &["flow"])?;
-            let mut command = flow_command(&programs);
-            command.args(drawing_arguments(options)).args(live_arguments(options));
-            command.arg("--").args(&options.programs);
-            become_it(command)
-        }
-        _ if own => {
-            Err(Error::new("flow: a lesson and programs of your own; give one of them"))
-        }
-        [show, log] if show == "show" => {
-            let programs = build::programs_of_and(&root, [], &["flow"])?;
-            let mut command = flow_command(&programs);
-            command.args(drawing_arguments(options)).arg("show").arg(log);
-            become_it(command)
-        }
-        [word] if word == "show" => Err(Error::new(
-            "flow show: which log? try lessons/02-tcp-echo/snapshots/flow.json",
-        )),
-        [_, _, ..] => Err(Error::new("flow: one lesson at a time")),
-        words => {
-            lesson(&root, words.first().map_or(demo::FIRST, String::as_str), options)
-        }
+    let end = arguments.words.iter().position(|word| word == "--");
+    let (options, own) = arguments.words.split_at(end.unwrap_or(arguments.words.len()));
+    let has = |name: &str| options.iter().any(|word| word == name);
+    let first = options.first().and_then(|word| word.to_str());
+    let lesson_word = first.filter(|word| !word.starts_with('-') && *word != "show");
+    let is_own = !own.is_empty()
+        || ["show", "--attach", "--help", "-h", "--version", "-V"].into_iter().any(has);
+    if lesson_word.is_some() && !own.is_empty() {
+        return Err(Error::new(
+            "flow: a lesson and programs of your own; give one of them",
+        ));
     }
+    if is_own && lesson_word.is_none() {
+        let programs = build::programs_of_and(&root, [], &["flow"])?;
+        let mut command = flow_command(&programs);
+        command.args(defaults(options)).args(options).args(own);
+        if has("--help") || has("-h") {
+            let usage = "cargo xtask flow [LESSON[/SCENE]] [OPTIONS] draws a lesson's run.\n\
+                         All else is for the program flow:\n";
+            writeln!(io::stdout(), "{usage}").map_err(Error::io("write to stdout"))?;
+        }
+        return become_it(command);
+    }
+    let options = if lesson_word.is_some() { &options[1..] } else { options };
+    if let Some(second) = options.first().filter(|_| lesson_word.is_some())
+        && !second.to_string_lossy().starts_with('-')
+    {
+        return Err(Error::new("flow: one lesson at a time"));
+    }
+    let words = [defaults(options), options.to_vec()].concat();
+    lesson(&root, lesson_word.unwrap_or(demo::FIRST), &words)
+}
+
+/// Colour and width, where the arguments do not say them.
+fn defaults(options: &[OsString]) -> Vec<OsString> {
+    let says =
+        |name: &str| options.iter().any(|word| word.to_string_lossy().starts_with(name));
+    let to_file = says("--output") || says("-o");
+    let mut words: Vec<OsString> = Vec::new();
+    if !says("--color") {
+        words.extend(["--color".into(), color(to_file).into()]);
+    }
+    if !says("--width") {
+        words.extend(["--width".into(), columns().to_string().into()]);
+    }
+    words
+}
+
+/// Whether to colour: asked here, because for the programs of a lesson NO_COLOR is always set.
+fn color(to_file: bool) -> &'static str {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let terminal = !to_file && io::stdout().is_terminal();
+    if terminal && !no_color { "always" } else { "never" }
+}
+
+/// The columns of the terminal; elsewhere those of the pages.
+fn columns() -> usize {
+    let terminal = screen::width().filter(|_| io::stdout().is_terminal());
+    terminal.map_or(PAGE_COLUMNS, |columns| columns.clamp(40, 1000))
 }
 
 /// Draws a lesson's run; where the system does not allow one, the recording beside the page.
 pub(crate) fn lesson(
     root: &Path,
     word: &str,
-    options: &Options,
+    words: &[OsString],
 ) -> Result<Status, Error> {
     let (lesson, only) = workspace::lesson_and_scene(root, word)?;
     let pages = lesson.pages(root)?;
@@ -132,7 +162,7 @@ pub(crate) fn lesson(
         )));
     };
     let programs = build::programs_of_and(root, &pages, &["flow"])?;
-    become_it(scene_command(root, &programs, page, scene, options)?)
+    become_it(scene_command(root, &programs, page, scene, words)?)
 }
 
 /// The command that draws a scene; where the system does not allow the run, its recording.
@@ -141,10 +171,10 @@ pub(crate) fn scene_command(
     programs: &Programs,
     page: &Page,
     scene: &Scene,
-    options: &Options,
+    words: &[OsString],
 ) -> Result<Command, Error> {
     let mut command = flow_command(programs);
-    command.args(drawing_arguments(options)).args(live_arguments(options));
+    command.args(words);
     let folder = folder(root, page);
     let sides = sides(programs, &folder, page, scene).map_err(|reason| match reason {
         Unable::Page(fault) => Error::new(fault.to_string()),
@@ -183,17 +213,9 @@ fn recording(root: &Path, page: &Page, scene: &str) -> PathBuf {
 
 /// The options about how something is drawn, in the words of `flow`.
 pub(crate) fn drawing_arguments(options: &Options) -> Vec<OsString> {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    let terminal = options.output.is_none() && io::stdout().is_terminal();
     let color = match options.color.as_str() {
-        // Asked here: for the programs of a lesson the variable is always set.
-        "auto" if terminal && !no_color => "always",
-        "auto" => "never",
+        "auto" => color(options.output.is_some()),
         other => other,
-    };
-    let columns = || {
-        let terminal = screen::width().filter(|_| io::stdout().is_terminal());
-        terminal.unwrap_or(PAGE_COLUMNS).clamp(40, PAGE_COLUMNS)
     };
     let width = options.width.map_or_else(columns, usize::from).to_string();
     let mut words: Vec<OsString> =
