@@ -11,12 +11,16 @@
 //! Each figure must stand in the paragraph, and in the source: as it is, or as the words
 //! behind its `=`, or as a sum whose every number stands there. `KiB` and `MiB` count in
 //! that sum. The source is a scene of the page (`main` is the one without a name), a scene
-//! of another page (`tcp-echo/long`), or a file of the checkout.
+//! of another page (`tcp-echo/long`), or a file of the checkout. `elsewhere` is a source that
+//! no run shows, such as a standard: such a figure must only stand in the paragraph.
+//!
+//! On a page that has a mark, every number of bytes or milliseconds has one: so none is
+//! changed, or added, without being looked at.
 
 use std::fs;
 use std::path::Path;
 
-use crate::markdown::Comment;
+use crate::markdown::{self, Comment};
 use crate::page::{Diagnostic, Page};
 use crate::workspace::Lesson;
 
@@ -71,7 +75,11 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
         let mut fault = |message| {
             faults.push(Diagnostic { path: page.path.clone(), line: mark.line, message });
         };
-        let Some(source) = source(root, course, page, &mark.source) else {
+        let source = match &mark.source[..] {
+            ELSEWHERE => Some(String::new()),
+            name => source(root, course, page, name),
+        };
+        let Some(source) = source else {
             let source = &mark.source;
             fault(format!(
                 "figures from `{source}`: no scene of this page, no LESSON/SCENE and no \
@@ -86,7 +94,9 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
                      `{}`: mend the sentence, or the mark",
                     mark.source
                 ));
-            } else if let Err(why) = holds(&source, said, shown) {
+            } else if mark.source != ELSEWHERE
+                && let Err(why) = holds(&source, said, shown)
+            {
                 fault(format!(
                     "the paragraph above says `{said}`, but {why} in `{}`: mend the \
                      sentence and its mark",
@@ -95,8 +105,49 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
             }
         }
     }
+    if !page.marks.is_empty() {
+        faults.extend(unmarked(page));
+    }
     faults
 }
+
+/// The source of a figure that no run shows.
+const ELSEWHERE: &str = "elsewhere";
+
+/// Numbers of bytes or milliseconds in the prose of a page that no mark has.
+fn unmarked(page: &Page) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    for (line, paragraph) in markdown::paragraphs(&page.text) {
+        let paragraph = plain(&paragraph);
+        let marks = page.marks.iter().filter(|mark| mark.paragraph == paragraph);
+        let said: Vec<f64> = marks
+            .flat_map(|mark| &mark.figures)
+            .flat_map(|(said, _)| numbers_of(said))
+            .collect();
+        // Every second piece between backticks is code, which is what a program says.
+        let prose: Vec<&str> = paragraph.split('`').step_by(2).collect();
+        let prose = prose.join("`");
+        let words: Vec<&str> = prose.split(' ').collect();
+        for pair in words.windows(2) {
+            let number = pair[0].trim_start_matches(|c: char| !c.is_ascii_digit());
+            let unit = pair[1].trim_end_matches(|c: char| !c.is_alphabetic());
+            let Ok(number) = number.parse::<f64>() else { continue };
+            // 0 bytes are the end of a stream, not a measure.
+            if UNITS.contains(&unit) && number != 0.0 && !said.contains(&number) {
+                let message = format!(
+                    "`{number} {unit}` has no mark: write below the paragraph <!-- figures \
+                     from SCENE: {number} {unit} -->, or `from {ELSEWHERE}` where no run \
+                     shows it"
+                );
+                faults.push(Diagnostic { path: page.path.clone(), line, message });
+            }
+        }
+    }
+    faults
+}
+
+/// The units of figures that must be marked.
+const UNITS: &[&str] = &["byte", "bytes", "KiB", "MiB", "MB", "ms", "milliseconds"];
 
 /// What a source shows, with single blanks: the terminals and the drawing of a scene, or
 /// a file.
@@ -250,9 +301,25 @@ mod tests {
             "For a minute.\n<!-- figures from wait:\na minute = timewait,59sec -->",
             "1024 for a minute.\n<!-- figures from long: 1024 -->\n<!-- figures from wait: a minute = 59sec -->",
             "A comment.\n<!-- of another kind -->",
+            "Ethernet carries 1,460 bytes.\n<!-- figures from elsewhere: 1,460 bytes -->",
+            "It read 1024 bytes, then 0 bytes, and `99 bytes` is code.\n<!-- figures from long: 1024 -->",
         ] {
             assert_eq!(faults_of(paragraph), "", "{paragraph}");
         }
+    }
+
+    #[test]
+    fn on_a_page_with_marks_every_figure_has_one() {
+        let marked = "It read 1024 bytes.\n<!-- figures from long: 1024 -->\n";
+        assert_eq!(faults_of("It read 99 bytes in 5 ms."), "");
+        let faults = faults_of(&format!("{marked}\nIt read (99 bytes) in\n5 ms."));
+        let line = SCENES.lines().count() + 5;
+        let [bytes, ms] = &faults.lines().collect::<Vec<_>>()[..] else {
+            panic!("{faults}")
+        };
+        let place = format!("lessons/02-two/README.md:{line}: ");
+        assert!(bytes.starts_with(&format!("{place}`99 bytes` has no mark")), "{bytes}");
+        assert!(ms.starts_with(&format!("{place}`5 ms` has no mark")), "{ms}");
     }
 
     #[test]

@@ -70,6 +70,34 @@ pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
     comments
 }
 
+/// The paragraphs of `text` outside of its blocks, each with its first line, from 1: lines
+/// up to an empty one or a block, comments that begin a line left out.
+pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
+    let blocks = blocks(text);
+    let mut paragraphs: Vec<(usize, String)> = Vec::new();
+    let (mut inside, mut in_comment) = (false, false);
+    let mut start = 0;
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let here = start;
+        start += line.len();
+        let in_block = blocks.iter().any(|block| block.range.contains(&here));
+        if !in_comment && (in_block || line.trim().is_empty() || fence(line).is_some()) {
+            inside = false;
+            continue;
+        }
+        if in_comment || line.trim_start().starts_with("<!--") {
+            in_comment = !line.contains("-->");
+            continue;
+        }
+        match paragraphs.last_mut() {
+            Some((_, paragraph)) if inside => paragraph.push_str(line),
+            _ => paragraphs.push((number, line.to_owned())),
+        }
+        inside = true;
+    }
+    paragraphs
+}
+
 /// The fenced blocks of `text`, in order.
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks: Vec<Block<'_>> = Vec::new();
@@ -255,6 +283,13 @@ mod tests {
             let odd = text.contains("e.png");
             assert!(odd || ours.1 == theirs.1, "{text:?}: {ours:?}, {theirs:?}");
         }
+    }
+
+    #[test]
+    fn paragraphs_are_what_stands_outside_of_blocks_and_comments() {
+        let text = "# a\n\nb\nc\n<!-- d\ne -->\nf\n```text\ng\n```\nh";
+        let told = [(1, "# a\n"), (3, "b\nc\nf\n"), (11, "h")];
+        assert_eq!(paragraphs(text), told.map(|(line, text)| (line, text.to_owned())));
     }
 
     #[test]
