@@ -37,13 +37,15 @@ pub fn line(language: &str, line: &str) -> String {
     };
     let mut out = String::new();
     let mut rest = line;
-    let mark = |out: &mut String, class: char, text: &str| {
-        let _ = write!(out, "<b class={class}>{}</b>", escape(text));
+    // Short names: a page of code is mostly these.
+    let mark = |out: &mut String, tag: &str, text: &str| {
+        let end = &tag[..1];
+        let _ = write!(out, "<{tag}>{}</{end}>", escape(text));
     };
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     while let Some(first) = rest.chars().next() {
         if rest.starts_with(comment) {
-            mark(&mut out, 'c', rest);
+            mark(&mut out, "i", rest);
             return out;
         }
         let end = if first == '"' || first == '\'' && language == "python" {
@@ -55,9 +57,9 @@ pub fn line(language: &str, line: &str) -> String {
         };
         let (token, behind) = rest.split_at(end);
         if end > 1 && token.starts_with(['"', '\'']) {
-            mark(&mut out, 's', token);
+            mark(&mut out, "b class=s", token);
         } else if keywords.contains(&token) {
-            mark(&mut out, 'k', token);
+            mark(&mut out, "b", token);
         } else {
             out.push_str(&escape(token));
         }
@@ -117,12 +119,12 @@ mod tests {
     fn comments_strings_and_keywords_are_marked_and_escaped() {
         assert_eq!(
             line("rust", r#"let a = "<\"b>"; // it's"#),
-            "<b class=k>let</b> a = <b class=s>&quot;&lt;\\&quot;b&gt;&quot;</b>; \
-             <b class=c>// it&#39;s</b>"
+            "<b>let</b> a = <b class=s>&quot;&lt;\\&quot;b&gt;&quot;</b>; \
+             <i>// it&#39;s</i>"
         );
         assert_eq!(
             line("python", "x = '#' # y"),
-            "x = <b class=s>&#39;#&#39;</b> <b class=c># y</b>"
+            "x = <b class=s>&#39;#&#39;</b> <i># y</i>"
         );
         // A lifetime is no string, and a letter may take several bytes.
         assert_eq!(line("rust", "&'a str é"), "&amp;&#39;a str é");

@@ -41,7 +41,27 @@ pub fn js() -> String {
 pub fn contents(site: &Site, name: &str) -> String {
     let mut out = String::new();
     let mut group = "";
+    let here = site.pages.iter().find(|page| page_name(&page.path) == name);
+    let mut folded = None;
     for page in &site.pages {
+        // What is no lesson is a line, unless the reader is there: a page is to be small.
+        let is_aside =
+            ["Tasks", "Instruments", "For contributors"].contains(&&*page.group);
+        if is_aside && here.is_none_or(|here| here.group != page.group) {
+            if folded != Some(&page.group) {
+                if folded.is_none() {
+                    out.push_str("</ul><p>Beside the course</p><ul>");
+                }
+                folded = Some(&page.group);
+                let first = page_name(&page.path);
+                let _ = write!(
+                    out,
+                    "<li><a href=\"{first}\">{}</a></li>",
+                    escape(&page.group)
+                );
+            }
+            continue;
+        }
         if page.group != group {
             if !group.is_empty() {
                 out.push_str("</ul>");

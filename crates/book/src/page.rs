@@ -138,12 +138,22 @@ impl<'a> Renderer<'a> {
                     && title.replace('`', "") == self.page.title;
                 if !first {
                     self.done.sections.push(Section { id, title, text: String::new() });
+                } else if self.page.path == "README.md" {
+                    self.start_page()?;
                 }
             }
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
                 let dest_url = self.site.link(&self.page.path, &dest_url)?.into();
                 self.in_link = true;
                 self.out.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
+            }
+            // The start page shows what this is a picture of.
+            Event::Start(Tag::Image { dest_url, .. })
+                if self.page.path == "README.md" && dest_url.ends_with("book.webp") =>
+            {
+                rest.by_ref()
+                    .take_while(|event| *event != Event::End(TagEnd::Image))
+                    .for_each(drop);
             }
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
                 let name = self.site.link(&self.page.path, &dest_url)?;
@@ -222,33 +232,28 @@ impl<'a> Renderer<'a> {
                     }
                     _ => {}
                 }
-                let is_paragraph = other == Event::End(TagEnd::Paragraph);
                 self.out.push(other);
-                if is_paragraph {
-                    self.after_paragraph()?;
-                }
             }
         }
         Ok(())
     }
 
-    /// The start page shows a conversation at once, below its first paragraph.
-    fn after_paragraph(&mut self) -> Result<(), Error> {
-        if self.page.path != "README.md" || self.ids.iter().any(|id| id == "flow") {
-            return Ok(());
-        }
-        self.ids.push("flow".to_owned());
+    /// The start page shows a conversation at once, below its title.
+    fn start_page(&mut self) -> Result<(), Error> {
         let Some(first) = self.site.pages.iter().find(|page| page.path == FIRST) else {
             return Ok(());
         };
         let lines = flow_lines(&first.text);
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let drawn = conversation::draw(self.site, FIRST, "", "flow", &lines)?;
+        let id = self.id("flow");
+        let drawn = conversation::draw(self.site, FIRST, "", &id, &lines)?;
         let page = crate::site::page_name(FIRST);
         self.html(format!(
-            "<p class=lead>This run happened. Step through it: each call with the line that made \
-             it, each packet with its bytes, and what the kernel held. It is the conversation of \
-             <a href=\"{page}\">lesson 2</a>.</p>\n{drawn}"
+            "<p class=lead>Learn TCP and UDP from programs that ran. This run happened: step \
+             through it, and see each call with the line that made it, each packet with its \
+             bytes, and what the kernel held. It is from <a href=\"{page}\">lesson 2</a>; \
+             begin with <a href=\"{begin}\">lesson 1</a>.</p>\n{drawn}",
+            begin = crate::site::page_name("lessons/01-what-is-a-socket/README.md"),
         ));
         Ok(())
     }

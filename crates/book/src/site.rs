@@ -222,7 +222,7 @@ fn is_program(path: &str) -> bool {
 }
 
 fn is_picture(path: &str) -> bool {
-    [".svg", ".png"].iter().any(|ending| path.ends_with(ending))
+    [".svg", ".png", ".webp"].iter().any(|ending| path.ends_with(ending))
 }
 
 /// A link from a page, as a path from the root.

@@ -29,7 +29,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   // Scrolls the box alone, never the page.
   const keep = (box, element) => {
     const outer = box.getBoundingClientRect(), inner = element.getBoundingClientRect();
-    if (inner.top < outer.top + 30 || inner.bottom > outer.bottom - 15) {
+    if (inner.top < outer.top + 50 || inner.bottom > outer.bottom - 15) {
       box.scrollTop += inner.top - outer.top - box.clientHeight / 2;
     }
   };
@@ -37,17 +37,17 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   const showKernel = (step) => {
     const table = one(".s-kernel table"), body = table.tBodies[0];
     const held = data.kernels[step.kernel] || [];
-    const before = new Map(at ? (data.kernels[data.steps[at - 1].kernel] || []).map((it) => [it[0] + it[4], it]) : []);
+    const before = new Map(at ? (data.kernels[data.steps[at - 1].kernel] || []).map((it) => [it[4], it]) : []);
     one(".s-kernel caption").textContent = step.measured;
     table.className = step.between ? "s-between" : "";
     body.replaceChildren();
     for (const it of held) {
-      const row = make("tr"), old = before.get(it[0] + it[4]);
+      const row = make("tr"), old = before.get(it[4]);
       const head = make("th", "", it[0]);
       head.scope = "row";
       row.append(head);
       for (const n of [1, 2, 3, 4]) {
-        const cell = make("td", n === 1 ? "s-held" : "", it[n]);
+        const cell = make("td", n === 1 ? "s-tcp" : "", it[n]);
         if (!old || old[n] !== it[n]) cell.classList.add("s-new");
         if ((n === 2 || n === 3) && it[n] !== "0" && it[1] !== "LISTEN") cell.classList.add("s-hot");
         row.append(cell);
