@@ -718,7 +718,8 @@ impl<'a> Builder<'a> {
 /// A time that passed, always as wide: `204 ms`, ` 1.0 s`.
 fn passed(nanoseconds: u64) -> String {
     let milliseconds = nanoseconds / 1_000_000;
-    if milliseconds < 1000 {
+    // A second that a clock rounds down is a second.
+    if milliseconds < 950 {
         format!("{milliseconds:>3} ms")
     } else {
         format!("{:>4.1} s", milliseconds as f64 / 1000.0)

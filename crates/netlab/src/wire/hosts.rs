@@ -180,10 +180,11 @@ impl Wire {
     }
 
     /// Whether something will still happen of itself: a packet is on its way, or a kernel
-    /// will send one again.
+    /// will send one again, on a link that is not cut for good.
     pub fn is_busy(&self) -> bool {
         let link = self.link();
-        link.has_packets() || link.counters.iter().any(Counters::will_repeat)
+        let repeats = || link.counters.iter().any(Counters::will_repeat);
+        link.has_packets() || !link.script().is_cut_for_good() && repeats()
     }
 
     /// The packets seen since the last call, in their order.

@@ -326,6 +326,16 @@ impl Script {
         }
     }
 
+    /// Whether nothing will pass any more: the link is cut, and no rule mends it.
+    pub(super) fn is_cut_for_good(&self) -> bool {
+        self.cut.is_some_and(|cut| {
+            let mut later = self.rules.iter().skip(cut.rule + 1);
+            !later.any(|rule| {
+                matches!(rule.what, What::MendAfter(_) | What::MendAfterPackets(_))
+            })
+        })
+    }
+
     /// Whether all that a segment carries was sent before, and whether it is a probe.
     fn follow(&mut self, facts: &Facts) -> (bool, bool) {
         let Body::Tcp { flags, seq } = facts.body else { return (false, false) };
