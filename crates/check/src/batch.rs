@@ -33,7 +33,7 @@ pub(crate) struct Order<'a> {
 struct Kept {
     task: String,
     /// The checks that were made.
-    checks: Vec<usize>,
+    numbers: Vec<usize>,
     strict: bool,
     #[serde(flatten)]
     row: Row,
@@ -167,7 +167,7 @@ fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, Command
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Kept>(line).ok());
     let same = lines.filter(|kept| {
         kept.task == order.task.name
-            && kept.checks == order.numbers
+            && kept.numbers == order.numbers
             && kept.strict == order.strict
             // What the checker could not judge is judged again.
             && kept.row.status != "error"
@@ -185,7 +185,7 @@ fn open_to_append(file: &Path) -> Result<File, CommandError> {
 fn keep(keeper: &mut File, order: &Order<'_>, row: &Row) -> io::Result<()> {
     let kept = Kept {
         task: order.task.name.to_owned(),
-        checks: order.numbers.clone(),
+        numbers: order.numbers.clone(),
         strict: order.strict,
         row: row.clone(),
     };

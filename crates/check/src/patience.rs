@@ -18,7 +18,7 @@ const RESTS: u32 = 50;
 /// For a silence: so many.
 const SHORT_RESTS: u32 = 6;
 /// Processor time for something that the program is to do: far more than any answer needs.
-const BUSY: Duration = Duration::from_secs(3);
+const BUSY: Duration = Duration::from_millis(1500);
 /// For a silence: what is done after so much is done by a program that polls.
 const SHORT_BUSY: Duration = Duration::from_millis(300);
 /// Before a program has begun with its task: a virtual machine that starts is at work.

@@ -2,7 +2,7 @@
 
 /// Bytes between quotation marks, cut where they are many.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
-    const SHOWN: usize = 64;
+    const SHOWN: usize = 48;
     if bytes.len() <= SHOWN {
         return format!("\"{}\"", common::Escaped(bytes));
     }

@@ -27,12 +27,15 @@ pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
             format!("watch the program's files: {error}; check without --watch"),
         )
     };
+    let folders = folders.iter().map(|folder| folder.canonicalize());
+    let folders: Vec<PathBuf> =
+        folders.collect::<io::Result<_>>().map_err(|error| failed(&error))?;
     let (sender, changes) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event| {
         let _ = sender.send(event);
     })
     .map_err(|error| failed(&error))?;
-    for folder in folders {
+    for folder in &folders {
         watcher
             .watch(folder, RecursiveMode::Recursive)
             .map_err(|error| failed(&error))?;
@@ -49,7 +52,7 @@ pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
         let _ = writeln!(io::stderr(), "\nwaiting for a change; Ctrl-C ends it");
         loop {
             let Ok(event) = changes.recv() else { return Ok(1) };
-            if event.is_ok_and(|event| is_change(&event)) {
+            if event.is_ok_and(|event| is_change(&event, &folders)) {
                 break;
             }
         }
@@ -59,9 +62,15 @@ pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
 
 /// Whether somebody has written a file of the program: not only read it, and not one that a
 /// tool makes, the compiler of this very run among them.
-fn is_change(event: &notify::Event) -> bool {
+fn is_change(event: &notify::Event, folders: &[PathBuf]) -> bool {
+    // Where the folder itself lies is no part of the question.
+    let inside = |path: &Path| {
+        let folder = folders.iter().find(|folder| path.starts_with(folder));
+        let inside = folder.and_then(|folder| path.strip_prefix(folder).ok());
+        inside.unwrap_or(path).to_owned()
+    };
     !matches!(event.kind, EventKind::Access(_))
-        && event.paths.iter().any(|path| !is_made(path))
+        && event.paths.iter().any(|path| !is_made(&inside(path)))
 }
 
 fn is_made(path: &Path) -> bool {

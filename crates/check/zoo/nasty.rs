@@ -1,8 +1,10 @@
 //! Programs that do harm: what the fence is for. They are no mutants of a task.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::{Flaw, for_ever, loopback, port};
 
@@ -18,6 +20,17 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         "thread-bomb" => loop {
             std::thread::Builder::new().spawn(|| for_ever())?;
         },
+        // Files in memory, which no process has mapped.
+        "memfd-hog" => {
+            let mut files = Vec::new();
+            for _ in 0..8 {
+                let file = memfd_create("hog", MemfdFlags::empty())?;
+                let mut file = std::fs::File::from(file);
+                io::copy(&mut io::repeat(1).take(16 << 20), &mut file)?;
+                files.push(file);
+            }
+            for_ever()
+        }
         "memory-hog" => {
             let mut all: Vec<Vec<u8>> = Vec::new();
             for number in 0_usize.. {

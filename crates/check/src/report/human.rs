@@ -134,12 +134,12 @@ impl<W: Write> Human<W> {
             };
             let at = Duration::from_micros(entry.at_us).as_secs_f64() * 1000.0;
             let what = match &entry.what {
-                What::Does { text } => text.clone(),
+                What::Does { text } => cut(text, 54),
                 What::Sends(bytes) => {
                     sent("→", &bytes.text, bytes.length, &pieces(bytes))
                 }
                 What::Gets(bytes) => sent("←", &bytes.text, bytes.length, ""),
-                What::Prints { stream, text } => format!("{stream}: {}", cut(text)),
+                What::Prints { stream, text } => format!("{stream}: {}", cut(text, 46)),
             };
             format!("  {DIM}{at:>8.1} ms{DIM:#}  {:<9} {what}", entry.who)
         };
@@ -218,13 +218,12 @@ impl<W: Write> Human<W> {
 
 fn sent(arrow: &str, text: &str, length: usize, pieces: &str) -> String {
     let plural = if length == 1 { "byte" } else { "bytes" };
-    format!("{arrow} \"{}\" ({length} {plural}{pieces})", cut(text))
+    format!("{arrow} \"{}\" ({length} {plural}{pieces})", cut(text, 30))
 }
 
-/// At most 30 letters of a text that is escaped already.
-fn cut(text: &str) -> String {
-    const MOST: usize = 30;
-    match text.char_indices().nth(MOST) {
+/// At most so many letters of a text that is escaped already.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
@@ -289,6 +288,6 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_letter() {
-        assert_eq!(cut(&"é".repeat(31)), format!("{}…", "é".repeat(30)));
+        assert_eq!(cut(&"é".repeat(31), 30), format!("{}…", "é".repeat(30)));
     }
 }

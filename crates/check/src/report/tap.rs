@@ -38,12 +38,12 @@ pub(super) fn tell(
     let fields = match &judgement.result {
         Err(Stop::Failed(finding)) => {
             let mut fields = Vec::new();
-            fields.extend(finding.limit().map(|limit| ("limit hit", limit)));
+            fields.extend(finding.limit().map(|limit| ("limit_hit", limit)));
             fields.extend([
                 ("severity", judgement.check.level.word()),
                 ("expected", &finding.expected),
                 ("got", &finding.got),
-                ("likely cause", &cause),
+                ("likely_cause", &cause),
                 ("read", judgement.check.page),
             ]);
             fields.extend(judgement.follows.as_deref().map(|id| ("follows", id)));

@@ -180,10 +180,9 @@ impl Subject {
         // which does not reap it.
         match signal {
             Signal::Interrupt | Signal::Terminate => {
-                let wrapped = self.behind_a_wrapper(number);
-                process::signal_group(self.pid, signal);
-                if let Some(program) = wrapped {
-                    process::signal(program, signal);
+                match self.behind_a_wrapper(number) {
+                    Some(program) => process::signal(program, signal),
+                    None => process::signal_group(self.pid, signal),
                 }
             }
             Signal::Kill => {

@@ -31,14 +31,17 @@ pub(super) fn processor_time_of_all(family: &[u32]) -> Duration {
     family.iter().filter_map(|pid| times(*pid)).map(|(own, waited)| own + waited).sum()
 }
 
-/// How long the first threads of these processes have waited for a processor: the second
-/// number of `schedstat` (the kernel's `sched-stats.rst`).
+/// How long that thread of these processes has waited for a processor which waited longest:
+/// the second number of `schedstat` (the kernel's `sched-stats.rst`).
 pub(super) fn waited_for_processor(family: &[u32]) -> Duration {
-    let waited = |pid: &u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let threads = family.iter().flat_map(|pid| {
+        fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten()
+    });
+    let waited = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
-    };
-    family.iter().filter_map(waited).max().unwrap_or_default()
+    });
+    waited.max().unwrap_or_default()
 }
 
 /// Bytes in memory of all these processes together. A page that several share counts once

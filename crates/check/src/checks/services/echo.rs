@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{tcp, udp};
 use crate::arena::Arena;
 use crate::checks::{page, servers, statement};
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails};
 use crate::peer::{Connection, Datagrams, settle};
 use crate::task::{Task, must, should};
 use crate::text::quoted;
@@ -179,7 +180,13 @@ fn echo_answers(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     // Nothing unasked: a greeting might happen to be the expected word.
-    client.expect_silence()?;
+    if let Err(Stop::Failed(finding)) = client.expect_silence() {
+        let diagnosis = Some(Diagnosis::Other(
+            "speaks-first",
+            "it sends something before the client has said anything",
+        ));
+        return Err(Stop::Failed(Finding { diagnosis, ..finding }));
+    }
     client.send(b"hello")?;
     client.expect(b"hello")?;
     client.expect_no_more(b"hello")

@@ -1,0 +1,193 @@
+//! A program that does harm does none.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{CHECK, check, stderr, stdout, zoo};
+
+static MARKS: AtomicU32 = AtomicU32::new(0);
+
+/// Runs a program that does harm under a check; sees that it is stopped soon, for this
+/// reason, and that nothing of it is left.
+fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
+    let mark =
+        format!("{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
+    let began = Instant::now();
+    let output = Command::new(CHECK)
+        .args(["tcp-echo", "--only", "1", "--env", "ZOO_MARK"])
+        .args(arguments)
+        .args(["--", zoo(), "nasty", what])
+        .env("ZOO_MARK", &mark)
+        .env("CHECK_TEST_SECRET", "the password")
+        .output()
+        .unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30), "{what}: {:?}", began.elapsed());
+    let text = stdout(&output);
+    assert!(text.contains(reason), "{what}: no `{reason}` in {text}{}", stderr(&output));
+    let left = marked(&format!("ZOO_MARK={mark}"));
+    assert!(left.is_empty(), "{what}: left behind: {left:?}");
+    text
+}
+
+/// The processes that were started with the variable and have not ended.
+fn marked(variable: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    };
+    pids.filter(has).collect()
+}
+
+#[test]
+fn fork_bomb_is_stopped() {
+    harm("fork-bomb", &["--processes", "64"], "made more than 64 processes");
+}
+
+#[test]
+fn thread_bomb_is_stopped() {
+    harm("thread-bomb", &["--processes", "64"], "tcp-echo/1");
+}
+
+#[test]
+fn memory_hog_is_stopped() {
+    let text = harm("memory-hog", &["--memory", "128"], "the program");
+    assert!(
+        text.contains("used more than 128 MiB") || text.contains("SIGABRT"),
+        "{text}"
+    );
+}
+
+#[test]
+fn flood_is_stopped_and_not_kept() {
+    let text = harm("flood", &["--output", "64"], "printed more than 64 KiB");
+    assert!(text.len() < 10_000, "{} bytes", text.len());
+}
+
+#[test]
+fn program_that_spins_is_stopped() {
+    harm("spins", &["--time", "1"], "still ran after 1 s");
+}
+
+#[test]
+fn program_that_ignores_termination_is_ended() {
+    harm("ignores-term", &[], "1 of 1 passed");
+}
+
+#[test]
+fn daemon_is_not_left_behind() {
+    harm("daemon", &[], "has ended: exit status 0");
+}
+
+#[test]
+fn nothing_outlives_a_checker_that_is_killed() {
+    for network in ["private", "host"] {
+        let mark = format!("{}-killed-{network}", std::process::id());
+        let variable = format!("ZOO_MARK={mark}");
+        let mut check = Command::new(CHECK)
+            .args(["tcp-echo", "--only", "1", "--network", network, "--env", "ZOO_MARK"])
+            .args(["--", "sleep", "60"])
+            .env("ZOO_MARK", &mark)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let is_program = |pid: &u32| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command.starts_with(b"sleep\0")
+        };
+        wait_until("the program runs", || marked(&variable).iter().any(is_program));
+        check.kill().unwrap();
+        check.wait().unwrap();
+        wait_until("all are gone", || marked(&variable).is_empty());
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}: not within 30 s");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn secrets_stay_outside() {
+    let text = harm("reads-secrets", &["--verbose"], "has ended: exit status 0");
+    assert!(text.contains("stdout: PORT=12345"), "{text}");
+    assert!(!text.contains("CHECK_TEST_SECRET") && !text.contains("password"), "{text}");
+}
+
+#[test]
+fn processes_outside_cannot_be_signalled() {
+    let mut outside = Command::new("sleep").arg("60").spawn().unwrap();
+    harm("kills", &[], "the program has ended");
+    assert!(outside.try_wait().unwrap().is_none(), "it was killed");
+    outside.kill().unwrap();
+    outside.wait().unwrap();
+}
+
+/// Runs a shell command as the program of rfc862/1, which fails it; what the report says.
+fn shell(arguments: &[&str], command: &str) -> String {
+    let arguments = [&["rfc862", "--only", "1", "--verbose"], arguments].concat();
+    stdout(&check(&[&arguments[..], &["--", "sh", "-c", command]].concat()))
+}
+
+#[test]
+fn inherited_descriptors_are_closed() {
+    let mut outer = Command::new("sh");
+    outer.args(["-c", "exec 9</etc/hostname; exec \"$0\" \"$@\"", CHECK]);
+    outer.args(["rfc862", "--only", "1", "--verbose", "--", "sh", "-c"]);
+    let output = outer.arg("cat <&9 && echo it can read it").output().unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("ad file descriptor"), "{text}");
+    assert!(!text.contains("stdout: it can read it"), "{text}");
+}
+
+#[test]
+fn settings_of_the_network_cannot_be_changed() {
+    let file = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
+    let text = shell(&[], &format!("cat {file} && echo 0 > {file}; echo status $?"));
+    // It can be read, so it is there; the failed redirection has a status of its own.
+    assert!(text.contains("stdout: status ") && !text.contains("stdout: status 0"));
+    assert!(text.contains("Read-only file system"), "{text}");
+    // Nor by a /proc of its own, in namespaces of its own.
+    let again =
+        format!("unshare -Urpmf --mount-proc sh -c 'echo 0 > {file} && echo done'");
+    let text = shell(&[], &again);
+    assert!(!text.contains("stdout: done"), "{text}");
+}
+
+#[test]
+fn program_has_no_capability() {
+    for network in ["private", "host"] {
+        let text = shell(&["--network", network], "grep CapEff /proc/self/status");
+        assert!(text.contains("stdout: CapEff:\\t0000000000000000"), "{network}: {text}");
+    }
+}
+
+#[test]
+fn system_v_objects_are_gone_with_the_check() {
+    if !testkit::sibling("/usr/bin/x", "ipcmk").is_some_and(|it| it.is_file()) {
+        return testkit::skip("system_v_objects_are_gone_with_the_check", "no ipcmk");
+    }
+    let before = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let text = shell(&[], "ipcmk --shmem 4711");
+    assert!(text.contains("stdout: Shared memory id"), "{text}");
+    let after = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    assert_eq!(after.matches(" 4711 ").count(), before.matches(" 4711 ").count());
+}
+
+#[test]
+fn files_in_memory_count_as_memory() {
+    harm("memfd-hog", &["--memory", "64"], "limit hit     it used more than 64 MiB");
+}
+
+#[test]
+fn output_limit_is_for_each_stream() {
+    let both = "head -c 600000 /dev/zero; head -c 600000 /dev/zero >&2; echo done";
+    let text = shell(&["--output", "1024"], both);
+    assert!(!text.contains("limit hit"), "{text}");
+}
