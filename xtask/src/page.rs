@@ -101,7 +101,7 @@ pub struct Quotation {
 }
 
 /// The drawing of a scene's run: its calls and its packets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flow {
     /// The scene's name; the main scene's is empty.
     pub scene: String,
