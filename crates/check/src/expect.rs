@@ -89,7 +89,7 @@ impl Subject {
         }
     }
 
-    /// It ends now by itself with another status than 0, and says why on standard error.
+    /// It exits now by itself, with a non-zero status, and says why on standard error.
     pub fn expect_failure(&self) -> Outcome {
         self.expect_failure_after(Patience::new(self))
     }

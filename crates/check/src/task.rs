@@ -1,4 +1,4 @@
-//! A task: what a program shall do, and the checks that see whether it does.
+//! A task: what a program must do, and the checks that see whether it does.
 
 use crate::arena::Arena;
 use crate::outcome::Outcome;
@@ -6,9 +6,9 @@ use crate::outcome::Outcome;
 /// How binding a check is, as in RFC 2119.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Without it the task is not done.
+    /// The task is not done without it.
     Must,
-    /// There may be reasons to do otherwise; it is told, and the task is done all the same.
+    /// There may be reasons to do otherwise: a failure is reported, but not fatal.
     Should,
 }
 
@@ -81,7 +81,7 @@ pub struct Task {
     pub optional: bool,
     /// The kind of program.
     pub role: Role,
-    /// What is asked, without gaps, in Markdown.
+    /// Every requirement, in Markdown.
     pub statement: &'static str,
     /// What somebody knows whose program has passed.
     pub learned: &'static str,

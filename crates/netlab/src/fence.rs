@@ -355,7 +355,7 @@ fn keep(
 }
 
 /// Stops the calling process until SIGCONT, which it does not get to feel: a tracer that joins
-/// meanwhile shall not see it delivered.
+/// meanwhile must not see it delivered.
 fn stop() -> io::Result<()> {
     // SAFETY: zeros are a valid sigset_t, and sigemptyset(3) makes it one anyway; the calls
     // get live sets of ours. What is pending is dropped when the default, which for SIGCONT is
@@ -373,7 +373,7 @@ fn stop() -> io::Result<()> {
     Ok(())
 }
 
-/// Only the program shall hold its output open.
+/// Only the program is to hold its output open.
 fn close_output() {
     // SAFETY: closes two descriptors that nothing here uses any more.
     unsafe {

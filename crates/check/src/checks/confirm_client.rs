@@ -21,7 +21,7 @@ pub(super) const TASK: Task = Task {
               says that the other program has them.",
     checks: &[
         must(
-            "it connects and sends `store one\\n`, to the byte, and nothing more",
+            "it connects and sends `store one\\n`, to the byte, and nothing else",
             "the text differs, or the newline is missing",
             page::KERNEL,
             sends,
@@ -33,44 +33,44 @@ pub(super) const TASK: Task = Task {
             stored,
         ),
         must(
-            "it puts together an `ok\\n` that comes in two pieces",
-            "one recv(2) was taken for the whole answer",
+            "it accepts an `ok\\n` that comes in two pieces",
+            "the result of one recv(2) was taken for the whole answer",
             page::KERNEL,
             two_pieces,
         ),
         must(
-            "where the server never accepts, it gives up, and does not say `stored`",
-            "that connect(2) and send(2) returned was taken for success: the kernel answered",
+            "when the server never accepts, it gives up, and does not say `stored`",
+            "connect(2) and send(2) returning was taken for success; only the kernel had answered",
             page::KERNEL,
             never_accepted,
         ),
         must(
-            "where the server takes the line and says nothing, it gives up",
-            "there is no limit for the answer",
+            "when the server takes the line and says nothing, it gives up",
+            "there is no timeout for the answer",
             page::KERNEL,
             never_answered,
         ),
         must(
-            "where the server closes without an answer, it does not say `stored`",
-            "recv(2) gave 0, the end of the stream, and was not looked at",
+            "when the server closes without an answer, it does not say `stored`",
+            "recv(2) returned 0, the end of the stream, and that was ignored",
             page::KERNEL,
             closed,
         ),
         must(
-            "where the connection is reset, it does not say `stored`",
-            "an error of recv(2) is not handled",
+            "when the connection is reset, it does not say `stored`",
+            "an error from recv(2) is not handled",
             page::KERNEL,
             reset,
         ),
         must(
-            "where the server says `no\\n`, it does not say `stored`",
-            "that something came was taken for `ok`",
+            "when the server says `no\\n`, it does not say `stored`",
+            "any answer at all was taken for `ok`",
             page::KERNEL,
             refused,
         ),
         must(
-            "where nobody listens, it ends with another status and says why",
-            "the error of connect(2), ECONNREFUSED, is not looked at, or it tries for ever",
+            "when nobody listens, it exits with a non-zero status and says why",
+            "the error from connect(2), ECONNREFUSED, is ignored, or it retries forever",
             page::KERNEL,
             nobody,
         ),
@@ -89,7 +89,7 @@ fn asked(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection)> {
     Ok((client, server))
 }
 
-/// It ends with another status, and has not printed `stored`.
+/// It exits with a non-zero status, and has not printed `stored`.
 fn not_stored(client: &Subject) -> Outcome {
     client.expect_failure_within(GIVES_UP)?;
     let stdout = client.stdout();

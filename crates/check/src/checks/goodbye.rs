@@ -26,7 +26,7 @@ pub(super) const TASK: Task = Task {
         must(
             "it sends the bytes back at once, after the half-close `bye N\\n`, and then ends \
              the stream",
-            "the words differ, or recv(2) gave 0 and the connection was closed at once",
+            "the words differ, or recv(2) returned 0 and the connection was closed at once",
             page::GOODBYE,
             says_bye,
         ),
@@ -55,7 +55,7 @@ pub(super) const TASK: Task = Task {
             survives_reset,
         ),
         must(
-            "a silent client does not stop the others",
+            "a silent client does not block the others",
             "it serves one client after another: the second waits for the first",
             page::GOODBYE,
             beside_silent,
@@ -67,26 +67,26 @@ pub(super) const TASK: Task = Task {
             servers::starts_again,
         ),
         must(
-            "SIGTERM ends it at once with status 0 when it has no client",
+            "on SIGTERM, it exits at once with status 0 if it has no clients",
             "SIGTERM is ignored, or what waits is not woken up by it",
             page::GOODBYE,
             term_idle,
         ),
         must(
-            "after SIGTERM, who connects is refused",
-            "the listener is not closed while the last clients are served",
+            "after SIGTERM, new clients are refused",
+            "the listener stays open while the last clients are served",
             page::GOODBYE,
             term_refuses,
         ),
         must(
-            "after SIGTERM, who is connected is served to the end; then it ends with status 0",
-            "the signal ended the connections as well, or the program did not wait for them",
+            "after SIGTERM, connected clients are served to the end; then it exits with status 0",
+            "the signal also ended the connections, or the program did not wait for them",
             page::GOODBYE,
             term_serves,
         ),
         must(
-            "after SIGTERM, a client that never ends is cut off after a second; status 0",
-            "there is no limit for the last clients",
+            "after SIGTERM, a client that never finishes is cut off after a second; status 0",
+            "there is no deadline for the last clients",
             page::GOODBYE,
             term_cuts_off,
         ),

@@ -1,4 +1,4 @@
-//! The tasks and their checks, a file a task.
+//! The tasks and their checks, one file per task.
 
 mod confirm_client;
 mod download;

@@ -1,4 +1,4 @@
-//! What several servers are asked alike.
+//! Checks that several servers have in common.
 
 use super::page;
 use crate::arena::Arena;

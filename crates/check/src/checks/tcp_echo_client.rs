@@ -17,46 +17,46 @@ pub(super) const TASK: Task = Task {
               and the end of the stream may come too early.",
     checks: &[
         must(
-            "it connects and sends `Hello TCP Server`, to the byte, and nothing more",
+            "it connects and sends `Hello TCP Server`, to the byte, and nothing else",
             "a newline was added, or the text differs",
             page::TCP,
             sends,
         ),
         must(
             "it prints `Server says: ` and the reply, and ends with status 0",
-            "the words differ, or an exit status other than 0 is left",
+            "the words differ, or the exit status is not 0",
             page::TCP,
             prints,
         ),
         must(
-            "it waits for a reply that comes in pieces until it is whole",
-            "one recv(2) was taken for the whole reply",
+            "it waits for a reply that comes in pieces until it is complete",
+            "the result of one recv(2) was taken for the whole reply",
             page::TCP,
             reply_in_pieces,
         ),
         must(
-            "it ends when the reply is whole, though the server keeps the connection open",
+            "it exits when the reply is complete, even if the server keeps the connection open",
             "it reads to the end of the stream, and the server does not end it",
             page::TCP,
             server_stays,
         ),
         must(
-            "when the server closes in the middle of the reply, it ends with another status \
-             and says why",
-            "recv(2) gave 0, the end of the stream, and was not looked at",
+            "when the server closes in the middle of the reply, it exits with a non-zero \
+             status and says why",
+            "recv(2) returned 0, the end of the stream, and that was ignored",
             page::TCP,
             half_a_reply,
         ),
         must(
-            "when the server resets the connection, it ends by itself with another status, \
-             and says why",
-            "an error of recv(2) is not handled",
+            "when the server resets the connection, it exits by itself with a non-zero \
+             status and says why",
+            "an error from recv(2) is not handled",
             page::TCP,
             server_resets,
         ),
         must(
-            "where nobody listens, it ends with another status and says why",
-            "the error of connect(2), ECONNREFUSED, is not looked at, or it tries for ever",
+            "when nobody listens, it exits with a non-zero status and says why",
+            "the error from connect(2), ECONNREFUSED, is ignored, or it retries forever",
             page::TCP,
             nobody,
         ),
@@ -67,8 +67,8 @@ pub(super) const TASK: Task = Task {
             stays_open,
         ),
         should(
-            "it prints no byte that a terminal would obey",
-            "what came from the network is printed raw; escape control characters",
+            "it prints no terminal control bytes",
+            "what came from the network is printed raw; escape control bytes",
             page::TCP,
             prints_safely,
         ),

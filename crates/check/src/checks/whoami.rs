@@ -16,13 +16,13 @@ pub(super) const TASK: Task = Task {
     learned: "accept opens no new port: a connection is known by both its addresses.",
     checks: &[
         must(
-            "it sends the line with both addresses unasked, and ends the stream",
+            "it sends the line with both addresses unprompted, and ends the stream",
             "the words differ, it waits for something to come first, or keeps open",
             page::PORT,
             line,
         ),
         must(
-            "the client's address is the one that the client has",
+            "the peer address is the one the client really has",
             "getsockname(2) in place of getpeername(2), or the ends are swapped",
             page::PORT,
             peer,
@@ -34,8 +34,8 @@ pub(super) const TASK: Task = Task {
             local,
         ),
         must(
-            "two clients at the same time are told each its own address",
-            "the first client's address was kept and told to all",
+            "two clients at the same time each get their own address",
+            "the first client's address is kept and sent to everyone",
             page::PORT,
             two_clients,
         ),
@@ -46,14 +46,14 @@ pub(super) const TASK: Task = Task {
             many,
         ),
         must(
-            "a client that is gone before it is accepted does not end the server",
+            "a client that leaves before it is accepted does not end the server",
             "getpeername(2) fails with ENOTCONN then; take the address that accept(2) gave",
             page::KERNEL,
             gone,
         ),
         must(
-            "a client that sends something gets the line all the same",
-            "it closes with bytes unread: that is a reset, and what was sent may be lost",
+            "a client that sends something gets the line anyway",
+            "it closes with unread bytes: that sends a reset, and what was sent may be lost",
             page::PORT,
             throws_away,
         ),
@@ -64,8 +64,8 @@ pub(super) const TASK: Task = Task {
             starts_again,
         ),
         must(
-            "where another server has the port, it ends with another status and says why",
-            "the error of bind(2) is not looked at, or SO_REUSEPORT shares the port",
+            "when another server has the port, it exits with a non-zero status and says why",
+            "the error from bind(2) is ignored, or SO_REUSEPORT shares the port",
             page::PORT,
             servers::busy_port,
         ),

@@ -218,7 +218,10 @@ impl<W: Write> Human<W> {
 
 fn sent(arrow: &str, text: &str, length: usize, pieces: &str) -> String {
     let plural = if length == 1 { "byte" } else { "bytes" };
-    format!("{arrow} \"{}\" ({length} {plural}{pieces})", cut(text, 30))
+    format!(
+        "{arrow} \"{}\" ({length} {plural}{pieces})",
+        cut(text, 30 - pieces.len().min(20))
+    )
 }
 
 /// At most so many letters of a text that is escaped already.

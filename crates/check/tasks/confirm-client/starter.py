@@ -6,6 +6,6 @@ port = int(os.environ.get("PORT", "12345"))
 
 with socket.create_connection(("127.0.0.1", port)) as connection:
     connection.sendall(b"store one\n")
-    # Your part: what does it mean that sendall has returned? How long shall we wait?
+    # Your part: what does it mean that sendall has returned? How long should we wait?
     answer = connection.recv(3)
     print("stored")

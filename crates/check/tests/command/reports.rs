@@ -92,7 +92,7 @@ fn tap_has_a_plan_and_a_line_for_each() {
     assert_eq!(lines.next(), Some("TAP version 13"));
     assert!(text.contains("\n1..17\n"), "{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("ok ")).count(), 16, "{text}");
-    assert!(text.contains("\nnot ok 15 - udp-echo/15 it prints no byte that a terminal"));
+    assert!(text.contains("\nnot ok 15 - udp-echo/15 it prints no terminal control"));
     assert!(text.contains(" # TODO SHOULD\n  ---\n  severity: \"SHOULD\"\n"), "{text}");
 }
 

@@ -15,25 +15,25 @@ pub(in crate::checks) const TCP: Task = tcp(
               its clients say goodbye.",
     &[
         must(
-            "it sends characters unasked",
+            "it sends characters unprompted",
             "it waits for something to come first",
             page::TCP,
             chargen_unasked,
         ),
         must(
             "it goes on as long as the client reads: a megabyte",
-            "it stops by itself, or one send(2) took less and that was an error",
+            "it stops on its own, or one send(2) took only part of the data, and that was treated as an error",
             page::TCP,
             chargen_goes_on,
         ),
         must(
-            "what the client sends is thrown away",
-            "it does not read, so that the client's send(2) waits for ever, or it stops",
+            "it discards what the client sends",
+            "it does not read, so the client's send(2) blocks forever, or it stops",
             page::TCP,
             chargen_throws_away,
         ),
         must(
-            "a client that goes away in the middle does not end the server",
+            "a client that leaves halfway does not end the server",
             "EPIPE, ECONNRESET or SIGPIPE ends the program",
             page::TCP,
             chargen_after_reset,
@@ -46,8 +46,8 @@ pub(in crate::checks) const TCP: Task = tcp(
             chargen_pattern,
         ),
         should(
-            "a client that does not read does not stop the others",
-            "a send(2) to a client that does not read waits, and all others with it",
+            "a client that does not read does not block the others",
+            "send(2) to a client that does not read blocks, and with it everyone else",
             page::TCP,
             chargen_beside_one_that_does_not_read,
         ),
@@ -70,7 +70,7 @@ pub(in crate::checks) const UDP: Task = udp(
         ),
         must(
             "an empty datagram is answered, and the server goes on",
-            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            "recvfrom(2) returned 0: that is an empty datagram, not the end of anything",
             page::UDP,
             servers::udp_answers_empty,
         ),

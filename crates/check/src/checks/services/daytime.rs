@@ -14,14 +14,14 @@ pub(in crate::checks) const TCP: Task = tcp(
               before it.",
     &[
         must(
-            "it sends the date unasked, as printable ASCII with the year, and ends the stream",
+            "it sends the date unprompted, as printable ASCII with the year, and ends the stream",
             "it waits for something to come first, keeps open, or sends other characters",
             page::TCP,
             daytime_answers,
         ),
         must(
-            "a client that sends something gets the date all the same",
-            "it closes with bytes unread: that is a reset, and what was sent may be lost",
+            "a client that sends something gets the date anyway",
+            "it closes with unread bytes: that sends a reset, and what was sent may be lost",
             page::TCP,
             daytime_throws_away,
         ),
@@ -61,7 +61,7 @@ pub(in crate::checks) const UDP: Task = udp(
         ),
         must(
             "an empty datagram is answered, and the server goes on",
-            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            "recvfrom(2) returned 0: that is an empty datagram, not the end of anything",
             page::UDP,
             servers::udp_answers_empty,
         ),

@@ -14,20 +14,20 @@ pub(in crate::checks) const TCP: Task = tcp(
               still receive.",
     &[
         must(
-            "it sends nothing, and stays",
+            "it sends nothing and stays connected",
             "it answers, or closes before the client does",
             page::TCP,
             discard_is_silent,
         ),
         must(
             "it takes ten megabytes",
-            "it does not read: once the buffers are full, the client waits for ever",
+            "it does not read: once the buffers are full, the client waits forever",
             page::TCP,
             discard_takes_all,
         ),
         must(
             "when the client's stream ends, it ends its own",
-            "recv(2) gave 0 and was not looked at, or close(2) is missing",
+            "recv(2) returned 0 and that was ignored, or close(2) is missing",
             page::TCP,
             discard_ends,
         ),
@@ -38,7 +38,7 @@ pub(in crate::checks) const TCP: Task = tcp(
             discard_after_reset,
         ),
         should(
-            "a silent client does not stop the others",
+            "a silent client does not block the others",
             "it serves one client after another: the second waits for the first",
             page::TCP,
             discard_beside_silent,
@@ -56,7 +56,7 @@ pub(in crate::checks) const UDP: Task = udp(
     &[
         must("it sends nothing back", "it answers", page::UDP, udp_discard_is_silent),
         must(
-            "it goes on, whatever comes",
+            "it carries on, whatever arrives",
             "an empty datagram, or a large one, ended it",
             page::UDP,
             udp_discard_goes_on,

@@ -14,14 +14,14 @@ pub(in crate::checks) const TCP: Task = tcp(
               the protocol.",
     &[
         must(
-            "it sends four bytes unasked and ends the stream",
+            "it sends four bytes unprompted and ends the stream",
             "it waits for something to come first, keeps open, or sends text",
             page::TCP,
             time_four_bytes,
         ),
         must(
-            "they are the seconds since 1900, the highest byte first",
-            "seconds since 1970, or the lowest byte first",
+            "they are the seconds since 1900, most significant byte first",
+            "seconds since 1970, or least significant byte first",
             page::TCP,
             time_is_right,
         ),
@@ -49,14 +49,14 @@ pub(in crate::checks) const UDP: Task = udp(
             udp_time_four_bytes,
         ),
         must(
-            "they are the seconds since 1900, the highest byte first",
-            "seconds since 1970, or the lowest byte first",
+            "they are the seconds since 1900, most significant byte first",
+            "seconds since 1970, or least significant byte first",
             page::UDP,
             udp_time_is_right,
         ),
         must(
             "an empty datagram is answered, and the server goes on",
-            "recvfrom(2) gave 0: an empty datagram, and no end of anything",
+            "recvfrom(2) returned 0: that is an empty datagram, not the end of anything",
             page::UDP,
             servers::udp_answers_empty,
         ),
