@@ -333,7 +333,7 @@ impl<'a> Renderer<'a> {
             self.end_terminals();
         }
         match words[..] {
-            ["console", name] => {
+            ["console", name] | ["console", "linux", name] => {
                 let (scene, name) = name.split_once('/').unwrap_or(("", name));
                 if self.terminals.last().is_some_and(|(other, _)| other != scene) {
                     self.end_terminals();
