@@ -253,19 +253,11 @@ mod linux {
                     self.processor_time =
                         processor_time().saturating_sub(counting.unwrap_or_default());
                 }
-                let busy =
-                    connections.iter().any(|connection| !connection.due.is_empty());
-                // Whoever has not been answered yet counts: to leave the slowest out would
-                // make the server look faster than it is.
-                if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
-                    let left = connections.iter().map(|one| one.due.len() as u64);
-                    self.unanswered = left.sum();
-                    return Ok(());
-                }
                 if let Some(interval) = self.interval {
-                    while !stopping && next_due <= now {
+                    while next_due <= now && next_due < self.end {
                         // Open loop: a request is due when its time has come, whether the one
-                        // before has been answered or not.
+                        // before has been answered or not. Also one whose time passed while
+                        // this program had no processor: it is late, and it counts.
                         let connection = &mut connections[next_connection];
                         connection.due.push_back(next_due);
                         self.go_on(connection)?;
@@ -276,6 +268,15 @@ mod linux {
                         next_due += interval;
                         next_connection = (next_connection + 1) % connections.len();
                     }
+                }
+                let busy =
+                    connections.iter().any(|connection| !connection.due.is_empty());
+                // Whoever has not been answered yet counts: to leave the slowest out would
+                // make the server look faster than it is.
+                if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
+                    let left = connections.iter().map(|one| one.due.len() as u64);
+                    self.unanswered = left.sum();
+                    return Ok(());
                 }
                 events.clear();
                 let timeout = self.timeout(next_due, stopping);

@@ -1,0 +1,60 @@
+//! The figures beside the page have the shape that the page says they have: the order, and
+//! ratios within bands. Their size is one machine's.
+
+const KEPT: &str = include_str!("../../kept/ladder.json");
+
+/// A figure of a server in a case.
+fn figure(case: &str, server: &str, name: &str) -> f64 {
+    let start = format!("{{\"case\": \"{case}\", \"server\": \"{server}\", ");
+    let line = KEPT.lines().find(|line| line.starts_with(&start));
+    let line = line.unwrap_or_else(|| panic!("no {server} in {case}"));
+    let rest = line.split_once(&format!("\"{name}\": ")).map(|(_, rest)| rest);
+    let number = rest.and_then(|rest| rest.split([',', '}']).next());
+    number.and_then(|number| number.parse().ok()).expect("a number of that name")
+}
+
+/// `one`'s figure to `other`'s.
+fn ratio(case: &str, name: &str, one: &str, other: &str) -> f64 {
+    figure(case, one, name) / figure(case, other, name)
+}
+
+#[test]
+fn threads_cost_most_with_many_clients() {
+    let ratio = ratio("connections_1000", "cpu_us", "tcp-server-threads", "tcp-server-epoll");
+    assert!(ratio > 1.3, "{ratio}");
+}
+
+#[test]
+fn epoll_edge_and_tokio_cost_about_the_same() {
+    for server in ["tcp-server-epoll-edge", "tcp-server-tokio", "tcp-server-fast"] {
+        let ratio = ratio("connections_50", "cpu_us", server, "tcp-server-epoll");
+        assert!((0.8..1.25).contains(&ratio), "{server}: {ratio}");
+    }
+}
+
+#[test]
+fn small_buffers_lose_where_much_is_sent() {
+    for server in ["tcp-server-threads", "tcp-server-tokio", "tcp-server-io-uring"] {
+        let ratio = ratio("bulk_8", "cpu_us", server, "tcp-server-fast");
+        assert!(ratio > 1.3, "{server}: {ratio}");
+    }
+}
+
+#[test]
+fn a_batch_saves_system_calls() {
+    let calls = |server| figure("system_calls", server, "calls_per_request");
+    assert!(calls("tcp-server-io-uring") < 0.5);
+    for server in ["tcp-server-poll", "tcp-server-epoll", "tcp-server-tokio"] {
+        assert!((1.8..2.6).contains(&calls(server)), "{server}");
+    }
+    assert!(calls("tcp-server-future") > calls("tcp-server-epoll"));
+}
+
+#[test]
+fn an_idle_connection_costs_what_the_page_says() {
+    let bytes = |server| figure("memory", server, "bytes_per_connection");
+    assert!(bytes("tcp-server-threads") > 15_000.0);
+    assert!(bytes("tcp-server-tokio") > 15_000.0);
+    assert!(bytes("tcp-server-epoll") < 500.0);
+    assert!(bytes("tcp-server-fast") <= 64.0);
+}
