@@ -2,7 +2,7 @@
 //! the figures that are kept.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
-//mod kept;
+mod kept;
 #[cfg(target_os = "linux")]
 mod load;
 
