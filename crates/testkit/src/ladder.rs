@@ -341,7 +341,7 @@ fn ticks(server: &Program) -> u64 {
 }
 
 /// With 32 descriptors and 40 clients, those whom it accepted are served, the server waits
-/// and does not spin, and whoever waited is served as soon as another leaves.
+/// and does not spin, and a client that waited is served as soon as another leaves.
 #[cfg(target_os = "linux")]
 pub fn no_descriptor_is_left(program: &str, serves: Serves) {
     let mut shell = Command::new("sh");
@@ -360,7 +360,7 @@ pub fn no_descriptor_is_left(program: &str, serves: Serves) {
     }
     server.wait_for_state('S');
     let before = ticks(&server);
-    // What shall not happen has no event: there is nothing to wait for but the clock.
+    // What must not happen has no event: there is nothing to wait for but the clock.
     thread::sleep(Duration::from_millis(300));
     let spent = ticks(&server) - before;
     assert!(spent <= 8, "it spins: {spent} ticks of processor time in 300 ms");
@@ -411,7 +411,7 @@ pub fn signal_lets_clients_finish(program: &str, serves: Serves) {
     }
     server.signal(crate::SIGTERM);
     if serves != Serves::One {
-        let expected = "Closing: no new clients; whoever is there may finish";
+        let expected = "Closing: no new clients; waiting for the others to finish";
         assert_eq!(server.line(), expected);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let refused = TcpStream::connect_timeout(&address, crate::DEADLINE);

@@ -75,7 +75,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     // From here on new clients are refused. Those who are there may finish.
     drop(server_socket);
     clients -= gone.try_iter().count();
-    say!("Closing: no new clients; whoever is there may finish")?;
+    say!("Closing: no new clients; waiting for the others to finish")?;
     drop(leave);
     gone.iter().take(clients).for_each(drop);
     say!("All have finished")

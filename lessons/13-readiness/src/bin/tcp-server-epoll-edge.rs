@@ -76,7 +76,7 @@ mod linux {
         let mut events = Vec::with_capacity(256);
         let mut deadline: Option<Instant> = None;
         while server.listener.is_some() || !server.clients.is_empty() {
-            // Whoever was interrupted in his turn is ready still, and no edge will say so.
+            // A client whose turn was cut short is still ready, and no edge will say so.
             // With such a client this call does not wait: it only looks who else there is.
             events.clear();
             let left = match deadline {
@@ -107,7 +107,9 @@ mod linux {
                         // From here on new clients are refused. Those who are there may
                         // finish. close(2) takes the listener out of the kernel's list.
                         server.listener = None;
-                        say!("Closing: no new clients; whoever is there may finish")?;
+                        say!(
+                            "Closing: no new clients; waiting for the others to finish"
+                        )?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }
@@ -230,7 +232,7 @@ mod linux {
     }
 
     impl Client {
-        /// Goes on until the kernel says "not now", for it does not tell twice. But not for
+        /// Goes on until the kernel says "not now": it does not tell twice. But not for
         /// ever: a client that sends without end would have the thread to itself.
         fn take_turn(&mut self, buffer: &mut [u8]) -> Turn {
             for _ in 0..16 {

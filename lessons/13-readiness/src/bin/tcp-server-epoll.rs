@@ -98,7 +98,9 @@ mod linux {
                         // From here on new clients are refused. Those who are there may
                         // finish. close(2) takes the listener out of the kernel's list.
                         server.listener = None;
-                        say!("Closing: no new clients; whoever is there may finish")?;
+                        say!(
+                            "Closing: no new clients; waiting for the others to finish"
+                        )?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }

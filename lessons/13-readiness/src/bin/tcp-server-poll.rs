@@ -86,7 +86,7 @@ mod unix {
                 let ready = ready_clients.next() == Some(true);
                 !ready || client.take_turn(&mut buffer)
             });
-            // Whoever left has given a file descriptor back.
+            // A client that left has given a file descriptor back.
             accepting |= clients.len() < before;
 
             if accept == Some(true)
@@ -97,7 +97,7 @@ mod unix {
             if signalled == Some(true) {
                 // From here on new clients are refused. Those who are there may finish.
                 listener = None;
-                say!("Closing: no new clients; whoever is there may finish")?;
+                say!("Closing: no new clients; waiting for the others to finish")?;
                 let drain = Duration::from_millis(arguments.drain_ms.into());
                 deadline = Some(Instant::now() + drain);
             }
@@ -105,8 +105,8 @@ mod unix {
         say!("All have finished")
     }
 
-    /// Takes every client from the kernel's queue. False if a client had to stay there, for
-    /// there is no file descriptor for it: the listener would be ready again and again, and
+    /// Takes every client from the kernel's queue. False if a client had to stay there
+    /// because no file descriptor was left: the listener would be ready again and again, and
     /// the loop would burn a core. It is not asked until somebody leaves.
     fn accept_all(listener: &Socket, clients: &mut Vec<Client>) -> Result<bool, Failure> {
         loop {

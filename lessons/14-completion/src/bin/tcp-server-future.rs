@@ -72,7 +72,7 @@ mod linux {
                 // To cancel a task is to drop its future, and what that holds is dropped with
                 // it: the listener. From here on new clients are refused.
                 executor.tasks.remove(&accepting);
-                say!("Closing: no new clients; whoever is there may finish")?;
+                say!("Closing: no new clients; waiting for the others to finish")?;
                 let drain = Duration::from_millis(arguments.drain_ms.into());
                 deadline = Some(Instant::now() + drain);
             }

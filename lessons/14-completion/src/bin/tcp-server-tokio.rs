@@ -68,7 +68,7 @@ async fn serve_all(arguments: &Arguments) -> Result<(), Failure> {
     // From here on new clients are refused. Those who are there may finish.
     drop(listener);
     while clients.try_join_next().is_some() {}
-    say!("Closing: no new clients; whoever is there may finish")?;
+    say!("Closing: no new clients; waiting for the others to finish")?;
     let drain = Duration::from_millis(arguments.drain_ms.into());
     let all = async { while clients.join_next().await.is_some() {} };
     if time::timeout(drain, all).await.is_err() {

@@ -271,7 +271,7 @@ mod linux {
                 }
                 let busy =
                     connections.iter().any(|connection| !connection.due.is_empty());
-                // Whoever has not been answered yet counts: to leave the slowest out would
+                // A request without its answer counts too: to leave the slowest out would
                 // make the server look faster than it is.
                 if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
                     let left = connections.iter().map(|one| one.due.len() as u64);

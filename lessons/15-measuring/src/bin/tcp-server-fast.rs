@@ -113,7 +113,9 @@ mod linux {
                             .map_err(io::Error::from)
                             .during("epoll_ctl", "the signal")?;
                         server.listener = None;
-                        say!("Closing: no new clients; whoever is there may finish")?;
+                        say!(
+                            "Closing: no new clients; waiting for the others to finish"
+                        )?;
                         let drain = Duration::from_millis(arguments.drain_ms.into());
                         deadline = Some(Instant::now() + drain);
                     }

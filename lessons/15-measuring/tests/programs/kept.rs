@@ -20,7 +20,8 @@ fn ratio(case: &str, name: &str, one: &str, other: &str) -> f64 {
 
 #[test]
 fn threads_cost_most_with_many_clients() {
-    let ratio = ratio("connections_1000", "cpu_us", "tcp-server-threads", "tcp-server-epoll");
+    let ratio =
+        ratio("connections_1000", "cpu_us", "tcp-server-threads", "tcp-server-epoll");
     assert!(ratio > 1.3, "{ratio}");
 }
 
