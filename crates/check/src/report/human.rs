@@ -218,10 +218,11 @@ impl<W: Write> Human<W> {
 
 fn sent(arrow: &str, text: &str, length: usize, pieces: &str) -> String {
     let plural = if length == 1 { "byte" } else { "bytes" };
-    format!(
-        "{arrow} \"{}\" ({length} {plural}{pieces})",
-        cut(text, 30 - pieces.len().min(20))
-    )
+    let size = format!(" ({length} {plural}{pieces})");
+    // What is left of the line: the time and the name take 25 columns, the arrow, the quotation
+    // marks and an ellipsis five.
+    let most = (WIDTH - 30).saturating_sub(size.len()).min(30);
+    format!("{arrow} \"{}\"{size}", cut(text, most))
 }
 
 /// At most so many letters of a text that is escaped already.
