@@ -67,6 +67,14 @@ impl Runner {
             );
             return Some(missing.unwrap_or(why));
         }
+        let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
+        if self.network == Network::Host
+            && steps.any(|step| step.words.first().is_some_and(|word| word == "unshare"))
+        {
+            let why =
+                "it makes a network of its own, which is not allowed here".to_owned();
+            return Some(missing.unwrap_or(why));
+        }
         if scene.wire.is_some()
             && let Some(why) = self.refuses_wire()
         {

@@ -25,7 +25,8 @@ use crate::{Error, Status};
 
 /// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
 /// Debian has not.
-const PROGRAMS: &[&str] = &["bash", "cat", "curl", "python3", "sh", "ss", "strace"];
+const PROGRAMS: &[&str] =
+    &["bash", "cat", "curl", "python3", "sh", "ss", "strace", "unshare"];
 
 /// What the errors of the lessons mean.
 const ERRORS: &str = "lessons/errors.md";

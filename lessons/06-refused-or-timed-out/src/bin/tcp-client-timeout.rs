@@ -37,6 +37,15 @@ fn connect(arguments: &Arguments) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::TimedOut => {
             say!("gave up after {elapsed}")?;
         }
+        // A router said so, or nobody on our own network has the address.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+            ) =>
+        {
+            say!("unreachable after {elapsed}")?;
+        }
         Err(_other) => {}
     }
     result.during("connect", server)
@@ -46,8 +55,8 @@ fn milliseconds(elapsed: Duration) -> String {
     format!("{:.2} ms", elapsed.as_secs_f64() * 1000.0)
 }
 
-/// Connects to a TCP server, says how long it took to be connected, to be refused, or to give
-/// up, and leaves.
+/// Connects to a TCP server, says how long it took to be connected, to be refused, to learn that
+/// it is unreachable, or to give up, and leaves.
 #[derive(Parser)]
 #[command(name = "tcp-client-timeout", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -42,6 +42,14 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     send(&mut theirs, b"Reply")?;
     receive(&mut ours)?;
 
+    say!("shutdown(SHUT_RDWR), with a second descriptor for the socket:")?;
+    let (ours, mut theirs) = connect(&listener, &address)?;
+    let mut second = ours.try_clone().during("dup", "our end")?;
+    ours.shutdown(Shutdown::Both).during("shutdown", "SHUT_RDWR")?;
+    receive(&mut theirs)?;
+    receive(&mut second)?;
+    send(&mut second, b"Hello")?;
+
     say!("close, with bytes unread:")?;
     let (ours, mut theirs) = connect(&listener, &address)?;
     send(&mut theirs, b"Reply")?;
@@ -129,8 +137,8 @@ fn connect(listener: &Socket, address: &SockAddr) -> Result<(Socket, Socket), Fa
     Ok((ours, theirs))
 }
 
-/// Ends TCP connections of which it has both ends in every way there is, and shows what the
-/// other end sees.
+/// Ends TCP connections of which it has both ends, in several ways, and shows what the other end
+/// sees.
 #[derive(Parser)]
 #[command(name = "tcp-both-ends-goodbye", version, after_help = EXAMPLES)]
 struct Arguments {
