@@ -44,6 +44,13 @@
 //! `window 0` stands at a segment whose sender has no room for a byte more (RFC 9293 §3.8.6):
 //! its program does not receive, and the peer has to wait.
 //!
+//! # Causes
+//! A row that begins with `↳` says why the one above it is as it is, where the log knows: how
+//! many bytes were not received when a reset was sent, how much of a datagram did not fit, which
+//! queue was full, where the nearest listener is. It is taken from what the kernel held at that
+//! moment, from the options that the program had set and from the packets, and never guessed.
+//! Below the drawing stands what was never closed, and what was half-open.
+//!
 //! # What is left out
 //! Calls are named as in a C program: `recv` for `recvfrom(2)` without an address,
 //! `accept` for `accept4(2)`. Left out, unless [`Options::exact`] asks for everything: the
@@ -54,6 +61,7 @@
 
 mod calls;
 mod canvas;
+mod causes;
 pub mod html;
 mod owners;
 mod scene;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Options;
 use super::calls::{self, Place};
+use super::causes::{Cause, Causes};
 use super::owners::{Owners, port, unmapped};
 use super::states::{Changes, Segment, State, States};
 use crate::event::{
@@ -74,6 +75,13 @@ pub enum Row {
         text: String,
         /// Its column's line begins (`Some(true)`) or ends (`Some(false)`) here.
         line: Option<bool>,
+    },
+    /// Why the row above is as it is.
+    Cause {
+        /// The column that it stands in.
+        column: usize,
+        /// `6 bytes were not received: so RST, no FIN`.
+        text: String,
     },
     /// Time passes between two columns, which one of the kernel's timers or the wire took.
     Time {
@@ -149,6 +157,7 @@ struct Builder<'a> {
     /// When each address sent something last.
     last_from: HashMap<String, u64>,
     owners: Owners,
+    causes: Causes,
     /// Sockets that take datagrams, by inode.
     datagrams: HashSet<u64>,
     returns: HashMap<u64, &'a Return>,
@@ -183,6 +192,7 @@ impl<'a> Builder<'a> {
             last_sent: HashMap::new(),
             last_from: HashMap::new(),
             owners: Owners::new(log),
+            causes: Causes::default(),
             datagrams: HashSet::new(),
             returns: HashMap::new(),
             calls: HashMap::new(),
@@ -203,9 +213,43 @@ impl<'a> Builder<'a> {
     fn build(mut self) -> Scene {
         for (at, event) in self.log.events.iter().enumerate() {
             self.event(at, event);
+            self.cause(at, event);
             self.scene.origins.resize(self.scene.rows.len(), at);
         }
         self.finish()
+    }
+
+    /// A row that says why the last one is as it is, where the log knows.
+    fn cause(&mut self, at: usize, event: &Event) {
+        let answered = self.answered.contains(&at);
+        let Some(cause) = self.causes.follow(event, &self.calls, answered) else {
+            return;
+        };
+        let (side, text) = match (cause, event) {
+            (Cause::Caller(text), Event::Return(returned)) => {
+                if self.hidden.contains(&returned.id) {
+                    return;
+                }
+                (self.calls.get(&returned.id).map(|call| call.side), text)
+            }
+            (Cause::Sender(text), Event::Packet(packet)) => {
+                let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
+                (self.sides(at, packet, &from, &to).0, text)
+            }
+            (Cause::Receiver(text), Event::Packet(packet)) => {
+                let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
+                (self.sides(at, packet, &from, &to).1, text)
+            }
+            _ => return,
+        };
+        let column = match side.and_then(|side| self.column_of.get(&side)) {
+            Some(column) => *column,
+            None => match self.nobody {
+                Some(column) => column,
+                None => return,
+            },
+        };
+        self.scene.rows.push(Row::Cause { column, text });
     }
 
     /// The first side, which the others come to, stands at the right.
@@ -702,6 +746,13 @@ impl<'a> Builder<'a> {
             let text = "No program made a call about sockets".to_owned();
             self.scene.notes.push(text);
         }
+        let columns = &self.scene.columns;
+        let name = |side: usize| {
+            let column = self.column_of.get(&side).and_then(|it| columns.get(*it));
+            column.map_or_else(|| "?".to_owned(), |column| column.name.clone())
+        };
+        let notes = self.causes.notes(name);
+        self.scene.notes.extend(notes);
         let rows = &mut self.scene.rows;
         let limit = self.options.rows.max(2);
         if rows.len() > limit {

@@ -228,6 +228,15 @@ impl<'a> Picture<'a> {
                     self.places[*column].life.waiting = 0;
                 }
             }
+            Row::Cause { column, text } => {
+                let text = format!("↳ {text}");
+                let (x, letters) =
+                    (self.places[*column].at + 14.0, self.places[*column].letters);
+                for line in wrap(&text, letters, 0) {
+                    self.y += LINE;
+                    self.text(x, self.y, &line, "time");
+                }
+            }
             Row::Time { left, text } => {
                 self.y += LINE;
                 let x = self.places[*left].at + 60.0;

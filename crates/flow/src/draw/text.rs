@@ -145,6 +145,10 @@ impl<'a> Lines<'a> {
                     canvas.finish(self.options.color, out);
                 }
             }
+            Row::Cause { column, text } => {
+                let text = format!("↳ {text}");
+                self.in_column(*column, &text, Ink::Wait, None, None, out);
+            }
             Row::Time { left, text } => {
                 let mut canvas = self.blank();
                 canvas.put(self.at[*left] + 8, &format!("· {text} ·"), Ink::Wait);

@@ -9,6 +9,8 @@
 #[cfg(target_os = "linux")]
 mod behaviour;
 #[cfg(target_os = "linux")]
+mod causes;
+#[cfg(target_os = "linux")]
 mod conversations;
 #[cfg(target_os = "linux")]
 mod owners;
@@ -29,6 +31,7 @@ fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
     {
         trials.extend(behaviour::trials());
+        trials.extend(causes::trials());
         trials.extend(conversations::trials());
         trials.extend(owners::trials());
         trials.extend(strace::trials());

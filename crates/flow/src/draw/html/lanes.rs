@@ -129,7 +129,8 @@ impl Lanes {
         let (from, to) = match row {
             Row::Call { column, .. }
             | Row::Return { column, .. }
-            | Row::Life { column, .. } => (*column, *column),
+            | Row::Life { column, .. }
+            | Row::Cause { column, .. } => (*column, *column),
             Row::Packet(arrow) => (arrow.from, arrow.to),
             Row::Time { left, .. } => (*left, *left),
             Row::Cut(_) => (0, 0),

@@ -383,6 +383,14 @@ impl<'a> Steps<'a> {
                     escape(&short(text))
                 );
             }
+            Row::Cause { text, .. } => {
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-dim s-c{}\" aria-hidden=true>↳ {}</span>",
+                    from + 1,
+                    escape(text)
+                );
+            }
             Row::Time { text, .. } => {
                 let _ = write!(
                     out,
@@ -448,6 +456,7 @@ impl<'a> Steps<'a> {
                 format!("{} goes on: {}.", name(from), short(text))
             }
             Row::Life { text, .. } => format!("{} {}.", name(from), short(text)),
+            Row::Cause { text, .. } => format!("Why, at {}: {text}.", name(from)),
             Row::Time { text, .. } => format!("Time passes: {}.", text.trim_start()),
             Row::Cut(rows) => format!("{rows} rows are left out here."),
             Row::Packet(arrow) => {
