@@ -1,0 +1,68 @@
+//! WRONG, and here to be seen failing: does whatever a datagram asks, also when it asks a
+//! second time because the reply was lost.
+//!
+//! It belongs to lesson 11, `lessons/11-what-udp-does-not-promise`. Run it, then
+//! `udp-client-retry` in another terminal: `cargo run -q --bin udp-server-twice`.
+
+use std::net::UdpSocket;
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Address, During, Escaped, Failure, exit_code, say};
+use socket2::{Domain, Socket, Type};
+
+fn main() -> ExitCode {
+    exit_code(serve(&Arguments::parse()))
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    let address = arguments.address.resolve()?;
+    let server_socket =
+        Socket::new(Domain::IPV4, Type::DGRAM, None).during("socket", "UDP over IPv4")?;
+    server_socket.bind(&address.into()).during("bind", address)?;
+    let server_socket = UdpSocket::from(server_socket);
+    let port = server_socket.local_addr().during("getsockname", address)?.port();
+    say!("Server is waiting for datagrams on port {port}...")?;
+
+    let mut balance: u64 = 0;
+    let mut buffer = [0; 1024];
+    loop {
+        let (length, client) =
+            server_socket.recv_from(&mut buffer).during("recvfrom", address)?;
+        let Some((number, amount)) = request(&buffer[..length]) else {
+            say!("Not understood: {}", Escaped(&buffer[..length]))?;
+            continue;
+        };
+        balance = balance.saturating_add(amount);
+        say!("Request {number}: deposited {amount}, balance {balance}")?;
+        let reply = format!("{number} balance {balance}");
+        server_socket.send_to(reply.as_bytes(), client).during("sendto", client)?;
+    }
+}
+
+/// `7 deposit 100`: the request's number, and the amount.
+fn request(datagram: &[u8]) -> Option<(u32, u64)> {
+    let text = std::str::from_utf8(datagram).ok()?;
+    let (number, amount) = text.split_once(" deposit ")?;
+    Some((number.parse().ok()?, amount.parse().ok()?))
+}
+
+/// Wrong on purpose: deposits what it is asked to, as often as it is asked
+#[derive(Parser)]
+#[command(name = "udp-server-twice", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    address: Address,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  udp-server-twice                   listen on localhost, port 12345
+  udp-server-twice --host 10.77.0.2  listen on host b of a wire
+Then, in another terminal: udp-client-retry
+Through cargo: cargo run -q --bin udp-server-twice
+
+Exit status:
+  1  it failed: one line on stderr says what, why and what to do next
+  2  wrong command line
+Ctrl-C ends it.";

@@ -1,0 +1,37 @@
+//! `udp-client-retry`: the test plays the server.
+
+testkit::standard_cases! {
+    "udp-client-retry":
+    command_line_is_wrong(&["--port 65536", "--count 0"]),
+}
+
+/// The client against a server that the test plays: what it asked, in order.
+fn against(replies: &[&[&[u8]]], status: i32, stdout: &str) -> Vec<String> {
+    let (server, port) = testkit::datagram_socket();
+    let arguments = ["--host", "127.0.0.1", "--port", &port.to_string()];
+    let client = testkit::Program::run(PROGRAM, &arguments);
+    let mut asked = Vec::new();
+    let mut buffer = [0; 64];
+    for answers in replies {
+        let (length, from) = server.recv_from(&mut buffer).expect("receive");
+        asked.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        for answer in *answers {
+            server.send_to(answer, from).expect("send");
+        }
+    }
+    client.finish().expect(status, stdout, "");
+    asked
+}
+
+#[test]
+fn a_request_without_a_reply_is_repeated_with_its_number() {
+    let said = "No reply; again\nReply: 1 balance 100 (attempt 2)\n";
+    let asked = against(&[&[], &[b"1 balance 100"]], 0, said);
+    assert_eq!(asked, ["1 deposit 100", "1 deposit 100"]);
+}
+
+#[test]
+fn a_reply_to_another_request_is_ignored() {
+    let said = "Late, ignored: 0 balance 7\nReply: 1 balance 100 (attempt 1)\n";
+    against(&[&[b"0 balance 7", b"1 balance 100"]], 0, said);
+}
