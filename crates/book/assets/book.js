@@ -1,4 +1,4 @@
-// Search, the theme, and the buttons that copy. Conversations are steps.js, above.
+// Search, the theme, and the buttons that copy. Conversations are steps.js.
 const one = (selector, from = document) => from.querySelector(selector);
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 const make = (tag, text = "") => {

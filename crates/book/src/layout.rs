@@ -33,8 +33,10 @@ pub fn css() -> String {
 
 /// The script of all pages.
 pub fn js() -> String {
-    let own = include_str!("../assets/book.js");
-    format!("{}\n{{\n{}\n}}\n", html::steps_js(), html::lean(own))
+    format!(
+        "\"use strict\";\n{{\n{}\n}}\n",
+        html::lean(include_str!("../assets/book.js"))
+    )
 }
 
 /// The contents of the book, with the page of this name marked.
@@ -112,7 +114,7 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
          content=\"width=device-width,initial-scale=1\">\n<meta \
          http-equiv=Content-Security-Policy content=\"{POLICY}\">\n<title>{name}</title>\n<link \
          rel=icon href=\"data:,\">\n<link rel=stylesheet href=book.css>\n<script src=book.js \
-         defer></script>\n<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
+         defer></script>\n{steps}<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
          class=menu><summary>Contents</summary></details><a class=home href=index.html>Sockets in Rust</a><div class=tools \
          hidden><input type=search placeholder=\"Search ( / )\" aria-label=\"Search the book\" \
          role=combobox aria-expanded=false aria-controls=hits autocomplete=off \
@@ -121,6 +123,11 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
          class=contents aria-label=Contents>{contents}</nav>\n<main id=main>\n{main}\n<nav \
          class=turn aria-label=\"Previous and next\">{before}{after}</nav>\n</main>\n</body>\n\
          </html>\n",
+        steps = if main.contains("<figure class=s-steps") {
+            "<script src=steps.js defer></script>\n"
+        } else {
+            ""
+        },
         contents = place.contents,
         before = turn(place.before, "prev", "←"),
         after = turn(place.after, "next", "next →"),

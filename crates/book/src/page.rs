@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use flow::draw::html::escape;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
 
-use crate::site::{Site, Source};
+use crate::site::{Site, Source, page_name};
 use crate::{Error, code, conversation};
 
 /// A page as HTML.
@@ -18,6 +18,8 @@ pub struct Rendered {
     pub sections: Vec<Section>,
     /// Paths of the pictures that it shows.
     pub pictures: Vec<String>,
+    /// Conversations that have a page of their own: its name, its title, the conversation.
+    pub runs: Vec<[String; 3]>,
 }
 
 /// A heading with the words below it.
@@ -31,6 +33,9 @@ pub struct Section {
     pub text: String,
 }
 
+/// Conversations that a page has at most. Where there are more, it shows them as text, and
+/// each has a page of its own.
+const RUNS: usize = 3;
 /// The page whose conversation stands on the start page.
 const FIRST: &str = "lessons/02-tcp-echo/README.md";
 
@@ -247,13 +252,13 @@ impl<'a> Renderer<'a> {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let id = self.id("flow");
         let drawn = conversation::draw(self.site, FIRST, "", &id, &lines)?;
-        let page = crate::site::page_name(FIRST);
+        let page = page_name(FIRST);
         self.html(format!(
             "<p class=lead>Learn TCP and UDP from programs that ran. This run happened: step \
              through it, and see each call with the line that made it, each packet with its \
              bytes, and what the kernel held. It is from <a href=\"{page}\">lesson 2</a>; \
              begin with <a href=\"{begin}\">lesson 1</a>.</p>\n{drawn}",
-            begin = crate::site::page_name("lessons/01-what-is-a-socket/README.md"),
+            begin = page_name("lessons/01-what-is-a-socket/README.md"),
         ));
         Ok(())
     }
@@ -351,7 +356,21 @@ impl<'a> Renderer<'a> {
                 let id = self.id(&id);
                 let path = &self.page.path;
                 let drawn = conversation::draw(self.site, path, scene, &id, &lines)?;
-                self.html(drawn);
+                if parser(&self.page.text).filter(is_flow).count() <= RUNS {
+                    self.html(drawn);
+                } else {
+                    let name = page_name(path).replace(".html", &format!("-{id}.html"));
+                    let title = match scene {
+                        "" => format!("{}: the run", self.page.title),
+                        scene => format!("{}: the run `{scene}`", self.page.title),
+                    };
+                    self.html(format!(
+                        "<div class=code><p class=title><a href=\"{name}\">Step through this \
+                         run</a></p><pre tabindex=0>{}</pre></div>\n",
+                        escape(content.trim_end())
+                    ));
+                    self.done.runs.push([name, title.replace('`', ""), drawn]);
+                }
             }
             [language, path] => self.quotation(language, path, &lines),
             _ => {
@@ -402,6 +421,15 @@ impl<'a> Renderer<'a> {
         let terminals: Vec<String> =
             self.terminals.drain(..).map(|(_, html)| html).collect();
         self.html(format!("<div class=\"terms{beside}\">{}</div>\n", terminals.concat()));
+    }
+}
+
+fn is_flow(event: &Event<'_>) -> bool {
+    match event {
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+            info.split(' ').next() == Some("flow")
+        }
+        _ => false,
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use flow::draw::html::{self, escape};
+
 use crate::layout::{self, Place};
 use crate::page::{self, Rendered};
 use crate::{Error, code, search};
@@ -156,6 +158,18 @@ impl Site {
             let content = layout::page(&place, &rendered.html);
             files.push(File { name, content: content.into_bytes() });
             pictures.extend(rendered.pictures.iter().cloned());
+            for [name, title, drawn] in &rendered.runs {
+                let place = Place {
+                    name,
+                    title,
+                    contents: layout::contents(self, &page_name(&page.path)),
+                    before: Some(page),
+                    after: None,
+                };
+                let main = format!("<h1>{}</h1>\n{drawn}", escape(title));
+                let content = layout::page(&place, &main).into_bytes();
+                files.push(File { name: name.clone(), content });
+            }
         }
         for (path, text) in &self.sources {
             let name = source_name(path);
@@ -181,6 +195,8 @@ impl Site {
         };
         asset("book.css", layout::css());
         asset("book.js", layout::js());
+        // A page without a conversation does without.
+        asset("steps.js", html::steps_js());
         asset("search.js", index.script());
         Ok(files)
     }

@@ -10,6 +10,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use netlab::wire::{Host, Wire};
+
 use super::sys::check;
 use crate::event::{Held, Socket};
 
@@ -35,8 +37,8 @@ struct Pair {
 /// Asks the kernel for what it holds.
 #[derive(Debug, Default)]
 pub(super) struct Diag {
-    /// The netlink socket; none where the kernel refuses it.
-    socket: Option<OwnedFd>,
+    /// A netlink socket on each network that is asked; none where the kernel refuses it.
+    sockets: Vec<OwnedFd>,
     pairs: Vec<Pair>,
     last: Option<Vec<Held>>,
 }
@@ -45,12 +47,28 @@ impl Diag {
     /// Opens the netlink socket on the calling thread's network. Where that is refused
     /// nothing is ever measured.
     pub(super) fn open() -> Diag {
-        Diag { socket: netlink().ok(), ..Diag::default() }
+        Diag { sockets: netlink().into_iter().collect(), ..Diag::default() }
+    }
+
+    /// Opens one on each host of a wire, whose sides are on networks of their own.
+    pub(super) fn open_on(wire: &Wire) -> Diag {
+        let open = |host| {
+            // A thread stays where it has gone: this one is gone afterwards.
+            std::thread::scope(|scope| {
+                let opened =
+                    scope.spawn(move || wire.enter(host).and_then(|()| netlink()));
+                opened.join().ok()?.ok()
+            })
+        };
+        Diag {
+            sockets: [Host::A, Host::B].into_iter().filter_map(open).collect(),
+            ..Diag::default()
+        }
     }
 
     /// Whether anything can be measured here.
     pub(super) fn is_open(&self) -> bool {
-        self.socket.is_some()
+        !self.sockets.is_empty()
     }
 
     /// Asks for this socket from now on, and for the other end of its connection.
@@ -85,10 +103,13 @@ impl Diag {
 
     /// What the kernel holds now, where it is another than the last time.
     pub(super) fn measure(&mut self) -> Option<Vec<Held>> {
-        let socket = self.socket.as_ref()?;
+        if !self.is_open() {
+            return None;
+        }
         let mut held: Vec<Held> = Vec::new();
         for pair in &self.pairs {
-            if let Ok(Some(found)) = ask(socket, *pair)
+            let mut answers = self.sockets.iter().filter_map(|it| ask(it, *pair).ok()?);
+            if let Some(found) = answers.next()
                 && !held.iter().any(|it| it.local == found.local && it.peer == found.peer)
             {
                 held.push(found);

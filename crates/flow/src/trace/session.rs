@@ -201,8 +201,7 @@ impl Session {
     /// Runs the sides on the two hosts of a wire: the first on b, the others on a. Packets
     /// are those that pass the wire.
     pub fn wire(&mut self, wire: Wire) {
-        // The kernel is asked on our own network, where the sides are not.
-        self.tracer.without_kernel_state();
+        self.tracer.ask_kernels_of(&wire);
         self.tracer.wire = Some(Arc::new(wire));
     }
 

@@ -127,9 +127,9 @@ impl Tracer {
         }
     }
 
-    /// Measures nothing of what the kernel holds.
-    pub(super) fn without_kernel_state(&mut self) {
-        self.diag = Diag::default();
+    /// Asks the kernels of a wire's two hosts for what they hold.
+    pub(super) fn ask_kernels_of(&mut self, wire: &Wire) {
+        self.diag = Diag::open_on(wire);
     }
 
     fn now(&self) -> u64 {
