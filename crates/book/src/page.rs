@@ -175,8 +175,16 @@ impl<'a> Renderer<'a> {
                         part => normal.push(part.to_owned()),
                     }
                 }
-                self.done.pictures.push(normal.join("/"));
-                let dest_url = name.into();
+                // Its words are what is said of it, and have no links.
+                self.in_link = true;
+                let path = normal.join("/");
+                let dest_url = match embedded(&self.site.root.join(&path)) {
+                    Some(data) => data.into(),
+                    None => {
+                        self.done.pictures.push(path);
+                        name.into()
+                    }
+                };
                 self.out.push(Event::Start(Tag::Image {
                     link_type,
                     dest_url,
@@ -184,9 +192,9 @@ impl<'a> Renderer<'a> {
                     id,
                 }));
             }
-            Event::End(TagEnd::Link) => {
+            Event::End(end @ (TagEnd::Link | TagEnd::Image)) => {
                 self.in_link = false;
-                self.out.push(Event::End(TagEnd::Link));
+                self.out.push(Event::End(end));
             }
             Event::Start(Tag::Table(alignment)) => {
                 self.depth += 1;
@@ -422,6 +430,28 @@ impl<'a> Renderer<'a> {
             self.terminals.drain(..).map(|(_, html)| html).collect();
         self.html(format!("<div class=\"terms{beside}\">{}</div>\n", terminals.concat()));
     }
+}
+
+/// A small drawing as an address that holds it: a page makes few requests.
+fn embedded(path: &std::path::Path) -> Option<String> {
+    const LARGEST: usize = 16_000;
+    if path.extension().is_none_or(|it| it != "svg") {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).ok().filter(|it| it.len() <= LARGEST)?;
+    let mut address = "data:image/svg+xml,".to_owned();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => address.push(char::from(byte)),
+            b' ' | b'=' | b':' | b'/' | b'-' | b'.' | b',' | b';' | b'(' | b')' => {
+                address.push(char::from(byte));
+            }
+            _ => {
+                let _ = write!(address, "%{byte:02X}");
+            }
+        }
+    }
+    Some(address)
 }
 
 fn is_flow(event: &Event<'_>) -> bool {
