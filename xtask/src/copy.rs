@@ -72,7 +72,7 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
         fs::read_to_string(file).map_err(Error::io(&format!("{attempt}: read {shown}")))
     };
     let source = read(&program.source)?;
-    let own = read(&program.package.join("Cargo.toml"))?;
+    let mut own = read(&program.package.join("Cargo.toml"))?;
     let shared = read(&root.join("Cargo.toml"))?;
     let folder = root.join("my").join(name);
     if folder.exists() {
@@ -85,27 +85,59 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
     };
     fs::create_dir_all(folder.join("src")).map_err(Error::io(&attempt))?;
     put(&folder.join("src/main.rs"), &source)?;
+    let library = program.package.join("src/lib.rs");
+    if library.is_file()
+        && let Some(package) = workspace::package_name(&program.package)
+    {
+        // What the lesson's programs share stays where it is.
+        let path = program.package.strip_prefix(root).unwrap_or(&program.package);
+        let row = format!("{package} = {{ path = \"{}\" }}", path.display());
+        own = own.replace("[dependencies]\n", &format!("[dependencies]\n{row}\n"));
+    }
+    for part in parts(&program.source) {
+        let name = part.file_name().unwrap_or_default();
+        put(&folder.join("src").join(name), &read(&part)?)?;
+    }
     put(&folder.join("Cargo.toml"), &manifest(name, &own, &shared))?;
     put(&root.join("my/Cargo.toml"), &members(&root.join("my"), &attempt)?)
 }
 
+/// The other files of a program that is a package of its own.
+fn parts(source: &Path) -> Vec<PathBuf> {
+    let folder = source.parent().filter(|_| source.ends_with("src/main.rs"));
+    let entries = folder.and_then(|folder| fs::read_dir(folder).ok());
+    let files =
+        entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    files
+        .filter(|file| file != source && file.extension().is_some_and(|end| end == "rs"))
+        .collect()
+}
+
 /// The manifest of a copy: what the package depends on, found from `my/NAME`.
 fn manifest(name: &str, own: &str, shared: &str) -> String {
-    let depends = own.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let depends: String = depends
-        .take_while(|line| !line.starts_with('['))
-        .filter_map(|line| line.strip_suffix(".workspace = true"))
-        .filter_map(|name| {
-            let row = format!("{name} = ");
-            shared.lines().find(|line| line.starts_with(&row))
-        })
-        .map(|line| line.replace("path = \"", "path = \"../../") + "\n")
-        .collect();
-    format!(
+    let mut text = format!(
         "[package]\nname = \"my-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
-         publish = false\n\n[[bin]]\nname = \"{name}\"\npath = \"src/main.rs\"\n\n\
-         [dependencies]\n{depends}"
-    )
+         publish = false\n\n[[bin]]\nname = \"{name}\"\npath = \"src/main.rs\"\n"
+    );
+    let mut inside = false;
+    for line in own.lines() {
+        if line.starts_with('[') {
+            // Those of the program, not of its tests; also where only a system needs them.
+            inside = line == "[dependencies]"
+                || line.starts_with("[target.") && line.ends_with(".dependencies]");
+            if inside {
+                text += &format!("\n{line}\n");
+            }
+        } else if inside && line.contains('=') && !line.starts_with('#') {
+            let of_workspace = line.strip_suffix(".workspace = true").and_then(|name| {
+                let row = format!("{name} = ");
+                shared.lines().find(|line| line.starts_with(&row))
+            });
+            let line = of_workspace.unwrap_or(line);
+            text += &(line.replace("path = \"", "path = \"../../") + "\n");
+        }
+    }
+    text
 }
 
 /// The workspace of `my/`, as the checker writes it: every folder that holds a package.
@@ -150,7 +182,9 @@ mod tests {
         fs::write(package.join("src/bin/one.rs"), "fn main() {}\n").unwrap();
         let dependencies = "[package]\nname = \"one\"\n\n[dependencies]\n\
                             common.workspace = true\nsocket2.workspace = true\n\n\
+                            [target.'cfg(unix)'.dependencies]\nnix = \"0.32\"\n\n\
                             [dev-dependencies]\ninsta.workspace = true\n";
+        fs::write(package.join("src/lib.rs"), "").unwrap();
         fs::write(package.join("Cargo.toml"), dependencies).unwrap();
         fs::copy(here.join("Cargo.toml"), root.join("Cargo.toml")).unwrap();
         let program = find(&root, "one").unwrap();
@@ -158,8 +192,10 @@ mod tests {
         let made = fs::read_to_string(root.join("my/one/Cargo.toml")).unwrap();
         assert!(
             made.ends_with(
-                "[dependencies]\ncommon = { path = \"../../crates/common\" }\n\
-                 socket2 = { version = \"0.6\", features = [\"all\"] }\n"
+                "[dependencies]\none = { path = \"../../lessons/01-one\" }\n\
+                 common = { path = \"../../crates/common\" }\n\
+                 socket2 = { version = \"0.6\", features = [\"all\"] }\n\n\
+                 [target.'cfg(unix)'.dependencies]\nnix = \"0.32\"\n"
             ),
             "{made}"
         );
