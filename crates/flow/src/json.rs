@@ -60,7 +60,14 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Io(error) => write!(f, "{error}"),
-            ReadError::Line(line, reason) => write!(f, "line {line}: {reason}"),
+            // The reason quotes the log, which may hold anything.
+            ReadError::Line(line, reason) => {
+                write!(
+                    f,
+                    "line {line}: {}",
+                    common::Visible(reason.to_string().as_bytes())
+                )
+            }
             ReadError::Version(found) => write!(
                 f,
                 "it has version {found}, this program knows up to {VERSION}; use a newer one"
