@@ -17,7 +17,7 @@ def count(name, flags):
     def wait():
         epoll = select.epoll()
         epoll.register(listener, select.EPOLLIN | flags)
-        if epoll.poll(1):
+        if epoll.poll(2):
             woken.append(threading.get_native_id())
 
     for _ in range(4):

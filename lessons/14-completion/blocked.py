@@ -1,4 +1,4 @@
-"""Ten clients of one event loop. One of them has it compute, or wait, for 0.3 s."""
+"""Ten clients of one event loop. One of them has it compute, or wait, for 0.6 s."""
 import asyncio
 import socket
 import threading
@@ -10,9 +10,9 @@ ADDRESS = ("127.0.0.1", 12345)
 async def handle(reader, writer):
     while words := await reader.readline():
         if words == b"block\n":
-            time.sleep(0.3)  # The thread stands still, and everybody with it.
+            time.sleep(0.6)  # The thread stands still, and everybody with it.
         elif words == b"wait\n":
-            await asyncio.sleep(0.3)  # The task stands still; the thread goes on.
+            await asyncio.sleep(0.6)  # The task stands still; the thread goes on.
         writer.write(words)
     writer.close()
 
@@ -31,7 +31,7 @@ def longest(words):
     clients = [socket.create_connection(ADDRESS, timeout=10) for _ in range(10)]
     clients[0].sendall(words)
     waits = []
-    end = time.monotonic() + 0.3
+    end = time.monotonic() + 0.6
     while time.monotonic() < end:
         for client in clients[1:]:
             start = time.monotonic()
@@ -47,5 +47,5 @@ threading.Thread(target=serve, daemon=True).start()
 started.wait(10)
 for words in (b"wait\n", b"block\n"):
     wait = longest(words)
-    answer = "at once" if wait < 0.2 else "after 0.3 s"
+    answer = "at once" if wait < 0.5 else "after 0.6 s"
     print(f"one says {words.decode().strip()}: the slowest of the others is answered {answer}")
