@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 
 use testkit::Program;
 
@@ -241,7 +240,7 @@ mod unix {
     #[test]
     fn stdout_is_closed_from_the_start() {
         let (listener, port) = testkit::listen();
-        let mut shell = Command::new("sh");
+        let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "exec \"$0\" --port \"$1\" --message Hello >&-", PROGRAM]);
         let program = Program::start(shell.arg(port.to_string()));
         let (mut connection, _) = receive(&listener, 5);

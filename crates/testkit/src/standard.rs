@@ -20,6 +20,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 
+#[cfg(unix)]
 use crate::program::port_in;
 use crate::{Program, command, skip};
 

@@ -1,9 +1,5 @@
 //! Runs the program.
 
-use std::process::Command;
-
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-both-ends-time-wait":
     command_line_is_wrong(&["--port", "x", "''"]),
@@ -17,15 +13,17 @@ testkit::standard_cases! {
 #[test]
 fn five_cases_a_hundred_times() {
     for _ in 0..100 {
-        Program::start(&mut Command::new(PROGRAM)).finish().expect(
-            0,
-            "closes first   old listener   new listener   bind again\n\
+        testkit::Program::start(&mut std::process::Command::new(PROGRAM))
+            .finish()
+            .expect(
+                0,
+                "closes first   old listener   new listener   bind again\n\
              server         -              -              EADDRINUSE\n\
              server         -              SO_REUSEADDR   EADDRINUSE\n\
              server         SO_REUSEADDR   -              EADDRINUSE\n\
              server         SO_REUSEADDR   SO_REUSEADDR   succeeds\n\
              client         -              -              succeeds\n",
-            "",
-        );
+                "",
+            );
     }
 }

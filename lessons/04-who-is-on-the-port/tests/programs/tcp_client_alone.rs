@@ -1,7 +1,5 @@
 //! Runs the program.
 
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-client-alone":
     command_line_is_wrong(&["--port 65536", "--port -1", "--host ::1"]),
@@ -14,7 +12,7 @@ testkit::standard_cases! {
 #[test]
 fn it_talks_to_itself() {
     for _ in 0..50 {
-        let finished = Program::run(PROGRAM, &[]).finish();
+        let finished = testkit::Program::run(PROGRAM, &[]).finish();
         let port = finished.stdout.split([',', ')']).nth(1).expect("a port").trim();
         let expected = format!(
             "connected: local ('127.0.0.1', {port}), peer ('127.0.0.1', {port})\n\

@@ -1,7 +1,6 @@
 //! Runs the server and plays its clients.
 
 use std::io::Read;
-use std::process::Command;
 
 use testkit::Program;
 
@@ -100,7 +99,7 @@ mod unix {
     #[cfg(target_os = "linux")]
     #[test]
     fn too_many_files_are_open() {
-        let mut command = Command::new("sh");
+        let mut command = std::process::Command::new("sh");
         let script = format!("ulimit -n 6; exec '{PROGRAM}' --port 0 --clients 3");
         let mut program = Program::start(command.args(["-c", &script]));
         let line = program.line();

@@ -1,9 +1,5 @@
 //! Runs the crowd against listeners with a backlog of the test's choice.
 
-use std::process::Command;
-
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-client-crowd":
     command_line_is_wrong(&[
@@ -35,7 +31,7 @@ fn backlog_takes_one_more() {
 
         let clients = (backlog + 2).to_string();
         let arguments = ["--port", &port, "--clients", &clients, "--timeout-ms", "100"];
-        let finished = Program::run(PROGRAM, &arguments).finish();
+        let finished = testkit::Program::run(PROGRAM, &arguments).finish();
         let connected = finished.stdout.matches("  connected from ('127.0.0.1', ");
         assert_eq!(connected.count(), usize::try_from(backlog + 1).expect("a count"));
         let end = format!(
@@ -54,9 +50,9 @@ mod unix {
     #[test]
     fn too_many_files_are_open() {
         let (_listener, port) = testkit::listen();
-        let mut command = Command::new("sh");
+        let mut command = std::process::Command::new("sh");
         let script = format!("ulimit -n 10; exec '{PROGRAM}' --clients 20 --port {port}");
-        let finished = Program::start(command.args(["-c", &script])).finish();
+        let finished = testkit::Program::start(command.args(["-c", &script])).finish();
         assert_eq!(
             finished.stderr,
             "socket TCP over IPv4: too many open files (EMFILE); see ulimit -n\n"
@@ -74,7 +70,7 @@ mod unix {
             let port = port.to_string();
             let arguments =
                 ["--port", &port, "--clients", "130", "--timeout-ms", "60000"];
-            let mut program = Program::run(PROGRAM, &arguments);
+            let mut program = testkit::Program::run(PROGRAM, &arguments);
             for _ in 0..129 {
                 assert!(program.line().contains("  connected from "));
             }
@@ -92,7 +88,7 @@ mod unix {
         let (_listener, port) = testkit::listen();
         let port = port.to_string();
         let arguments = ["--port", &port, "--clients", "130", "--timeout-ms", "500"];
-        let mut program = Program::run(PROGRAM, &arguments);
+        let mut program = testkit::Program::run(PROGRAM, &arguments);
         for _ in 0..129 {
             program.line();
         }

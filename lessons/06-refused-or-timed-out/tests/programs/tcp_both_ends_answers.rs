@@ -1,9 +1,5 @@
 //! Runs the program.
 
-use std::process::Command;
-
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-both-ends-answers":
     command_line_is_wrong(&[
@@ -19,6 +15,7 @@ testkit::standard_cases! {
 }
 
 /// The lines without their times.
+#[cfg(target_os = "linux")]
 fn answers(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| Some(line.split_once(" after ")?.0)).collect()
 }
@@ -29,9 +26,9 @@ fn answers(text: &str) -> Vec<&str> {
 #[test]
 fn refused_connected_and_no_answer() {
     for timeout in ["20", "100"] {
-        let mut command = Command::new(PROGRAM);
+        let mut command = std::process::Command::new(PROGRAM);
         command.args(["--timeout-ms", timeout]);
-        let finished = Program::start(&mut command).finish();
+        let finished = testkit::Program::start(&mut command).finish();
         assert_eq!(
             answers(&finished.stdout),
             [

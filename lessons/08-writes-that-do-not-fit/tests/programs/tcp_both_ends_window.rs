@@ -1,9 +1,5 @@
 //! Runs the program.
 
-use std::process::Command;
-
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-both-ends-window":
     command_line_is_wrong(&["--port", "::1", "--timeout-ms=0", "--timeout-ms=3600001"]),
@@ -17,9 +13,9 @@ testkit::standard_cases! {
 #[test]
 fn the_window_closes_and_opens_again() {
     for timeout in ["1", "100"] {
-        let mut command = Command::new(PROGRAM);
+        let mut command = std::process::Command::new(PROGRAM);
         command.args(["--port", "0", "--timeout-ms", timeout]);
-        let finished = Program::start(&mut command).finish();
+        let finished = testkit::Program::start(&mut command).finish();
         let (before, after) = finished.stdout.split_once(", after ").unwrap_or_default();
         assert_eq!(
             before, "The peer does not receive.\n  send: a part of 10000000 bytes",

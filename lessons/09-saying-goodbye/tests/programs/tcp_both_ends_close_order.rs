@@ -1,7 +1,5 @@
 //! Who closes first stays in TIME-WAIT, in every run.
 
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-both-ends-close-order":
     command_line_is_wrong(&["--port 65536", "--port -1", "--nonsense 1"]),
@@ -20,6 +18,6 @@ The client closes first: its end of the connection is in TIME-WAIT, not the serv
 The server resets: no end is in TIME-WAIT
 ";
     for _ in 0..20 {
-        Program::run(PROGRAM, &["--port", "0"]).finish().expect(0, expected, "");
+        testkit::Program::run(PROGRAM, &["--port", "0"]).finish().expect(0, expected, "");
     }
 }

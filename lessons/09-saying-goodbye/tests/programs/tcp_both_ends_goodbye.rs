@@ -1,7 +1,5 @@
 //! Both ends in one program: the same words in every run.
 
-use testkit::Program;
-
 testkit::standard_cases! {
     "tcp-both-ends-goodbye":
     command_line_is_wrong(&["--port 65536", "--port -1", "--nonsense 1"]),
@@ -15,9 +13,13 @@ testkit::standard_cases! {
 #[cfg(target_os = "linux")]
 #[test]
 fn every_goodbye_is_seen_the_same_a_hundred_times() {
-    let first = Program::run(PROGRAM, &["--port", "0"]).finish();
+    let first = testkit::Program::run(PROGRAM, &["--port", "0"]).finish();
     insta::assert_snapshot!(first.stdout);
     for _ in 0..100 {
-        Program::run(PROGRAM, &["--port", "0"]).finish().expect(0, &first.stdout, "");
+        testkit::Program::run(PROGRAM, &["--port", "0"]).finish().expect(
+            0,
+            &first.stdout,
+            "",
+        );
     }
 }

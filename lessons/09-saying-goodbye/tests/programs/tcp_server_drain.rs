@@ -1,7 +1,6 @@
 //! The server that ends well: clients that finish, that are slow, and that never do.
 
-use std::process::Command;
-
+#[cfg(unix)]
 use testkit::Program;
 
 testkit::standard_cases! {
@@ -100,7 +99,7 @@ mod unix {
     /// A server on a free port that may have 14 files open.
     #[cfg(target_os = "linux")]
     fn start_with_few_files() -> (Program, u16) {
-        let mut command = Command::new("sh");
+        let mut command = std::process::Command::new("sh");
         let server = env!("CARGO_BIN_EXE_tcp-server-drain");
         let script = format!("ulimit -n 14; exec '{server}' --port 0");
         let mut program = Program::start(command.args(["-c", &script]));
