@@ -50,29 +50,15 @@ struct Network {
 }
 
 impl Network {
-    /// A new one, with its loopback up.
-    fn new() -> Result<Network, Refusal> {
-        on_a_thread(|| {
-            PrivateNetwork::enter()?;
-            let opened = File::open("/proc/thread-self/ns/net")
-                .and_then(|file| Ok((file.metadata()?.ino(), file)));
-            let (inode, file) = opened.map_err(|reason| {
-                Refusal::new("open /proc/thread-self/ns/net", reason, "mount /proc")
-            })?;
-            Ok(Network { file: file.into(), inode })
-        })
-    }
-
-    /// Does something on this network, on a thread of its own.
-    fn inside<T: Send>(
-        &self,
-        work: impl FnOnce() -> io::Result<T> + Send,
-    ) -> io::Result<T> {
-        let fd = self.file.as_raw_fd();
-        on_a_thread(move || {
-            enter(fd)?;
-            work()
-        })
+    /// Gives the calling thread a new one, with its loopback up.
+    fn enter() -> Result<Network, Refusal> {
+        PrivateNetwork::enter()?;
+        let opened = File::open("/proc/thread-self/ns/net")
+            .and_then(|file| Ok((file.metadata()?.ino(), file)));
+        let (inode, file) = opened.map_err(|reason| {
+            Refusal::new("open /proc/thread-self/ns/net", reason, "mount /proc")
+        })?;
+        Ok(Network { file: file.into(), inode })
     }
 }
 
@@ -97,38 +83,21 @@ impl Wire {
     /// [`WireError::Refused`] where the kernel allows no namespace, or neither TUN nor veth;
     /// [`WireError::Setting`] where a rule sets what cannot be set.
     pub fn open(rules: &Rules, options: Options) -> Result<Wire, WireError> {
-        let networks = [Network::new()?, Network::new()?];
-        let (ends, card) = match options.card {
-            Card::Tun => (tuns(&networks)?, Card::Tun),
-            Card::Veth => (veths(&networks)?, Card::Veth),
-            Card::Any => match tuns(&networks) {
-                Ok(ends) => (ends, Card::Tun),
+        let (hosts, card) = match options.card {
+            Card::Tun => (on_tuns(rules)?, Card::Tun),
+            Card::Veth => (on_veths(rules)?, Card::Veth),
+            Card::Any => match on_tuns(rules) {
+                Ok(hosts) => (hosts, Card::Tun),
                 // What was said of TUN is the remedy that is needed.
-                Err(refusal) => (veths(&networks).map_err(|_| refusal)?, Card::Veth),
+                Err(WireError::Refused(refusal)) if refusal.attempt() == OPEN_TUN => {
+                    (on_veths(rules).map_err(|_| refusal)?, Card::Veth)
+                }
+                Err(error) => return Err(error),
             },
         };
-        let configured = |host: Host| {
-            let made = networks[host.index()].inside(|| configure(host, card));
-            made.map_err(|reason| Refusal::new("set up the card wire0", reason, NO_CARD))
-        };
-        configured(Host::A)?;
-        configured(Host::B)?;
-        for rule in &rules.all {
-            let What::Set { host, name, value } = &rule.what else { continue };
-            for (network, of) in networks.iter().zip([Host::A, Host::B]) {
-                if host.is_none_or(|host| host == of) {
-                    network.inside(|| set(&format!("ipv4/{name}"), value)).map_err(
-                        |reason| WireError::Setting(rule.text.clone(), reason),
-                    )?;
-                }
-            }
-        }
-        let counters = |network: &Network| {
-            network.inside(Counters::open).map_err(|reason| {
-                Refusal::new("read /proc/thread-self/net/netstat", reason, "mount /proc")
-            })
-        };
-        let counters = [counters(&networks[0])?, counters(&networks[1])?];
+        let [a, b] = hosts;
+        let networks = [a.network, b.network];
+        let (ends, counters) = ([a.end, b.end], [a.counters, b.counters]);
         let link = Link::new(ends, rules, counters, options.packet_bytes);
         let link = Arc::new(Mutex::new(link));
         let begun = event().and_then(|stop| {
@@ -299,24 +268,70 @@ fn wait(watched: &mut [libc::pollfd], longest: Option<Duration>) {
     unsafe { libc::ppoll(watched.as_mut_ptr(), count, limit, std::ptr::null()) };
 }
 
-fn tuns(networks: &[Network; 2]) -> Result<[End; 2], Refusal> {
-    let open = |network: &Network| {
-        let opened = network.inside(device::open_tun);
-        opened
-            .map(End::Tun)
-            .map_err(|reason| Refusal::new("open /dev/net/tun", reason, NO_CARD))
-    };
-    Ok([open(&networks[0])?, open(&networks[1])?])
+const OPEN_TUN: &str = "open /dev/net/tun";
+
+/// A host that is ready.
+struct Ready {
+    network: Network,
+    end: End,
+    counters: Counters,
 }
 
-/// The outer ends stand on a network of their own, which lives as long as their sockets.
-fn veths(networks: &[Network; 2]) -> Result<[End; 2], Refusal> {
-    let [a, b] = networks;
-    on_a_thread(|| {
+/// Both hosts with a TUN device each: side by side, because the kernel takes its time.
+fn on_tuns(rules: &Rules) -> Result<[Ready; 2], WireError> {
+    let make = |host: Host| {
+        let network = Network::enter()?;
+        let end = device::open_tun()
+            .map(End::Tun)
+            .map_err(|reason| Refusal::new(OPEN_TUN, reason, NO_CARD))?;
+        let counters = set_up(host, Card::Tun, rules)?;
+        Ok::<_, WireError>(Ready { network, end, counters })
+    };
+    std::thread::scope(|scope| {
+        let threads = [Host::A, Host::B].map(|host| scope.spawn(move || make(host)));
+        let [a, b] = threads.map(|thread| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        Ok([a?, b?])
+    })
+}
+
+/// Both hosts with an end of a veth pair each. The outer ends stand on a network of their
+/// own, which lives as long as their sockets.
+fn on_veths(rules: &Rules) -> Result<[Ready; 2], WireError> {
+    let [a, b] = [on_a_thread(Network::enter)?, on_a_thread(Network::enter)?];
+    let ends = on_a_thread(|| {
         PrivateNetwork::enter()?;
         device::open_veths([&a.file, &b.file])
             .map_err(|reason| Refusal::new("make a veth pair", reason, NO_CARD))
-    })
+    })?;
+    let ready = |host: Host, network: Network, end: End| {
+        let fd = network.file.as_raw_fd();
+        let counters = on_a_thread(move || {
+            enter(fd).map_err(|reason| Refusal::new("setns", reason, NO_CARD))?;
+            set_up(host, Card::Veth, rules)
+        })?;
+        Ok::<_, WireError>(Ready { network, end, counters })
+    };
+    let [to_a, to_b] = ends;
+    Ok([ready(Host::A, a, to_a)?, ready(Host::B, b, to_b)?])
+}
+
+/// Sets the calling thread's network up as a host, with what the rules set.
+fn set_up(host: Host, card: Card, rules: &Rules) -> Result<Counters, WireError> {
+    configure(host, card)
+        .map_err(|reason| Refusal::new("set up the card wire0", reason, NO_CARD))?;
+    for rule in &rules.all {
+        let What::Set { host: of, name, value } = &rule.what else { continue };
+        if of.is_none_or(|of| of == host) {
+            set(&format!("ipv4/{name}"), value)
+                .map_err(|reason| WireError::Setting(rule.text.clone(), reason))?;
+        }
+    }
+    let counters = Counters::open().map_err(|reason| {
+        Refusal::new("read /proc/thread-self/net/netstat", reason, "mount /proc")
+    })?;
+    Ok(counters)
 }
 
 /// Sets a host up, on its own network: quiet, predictable, and with its addresses.
