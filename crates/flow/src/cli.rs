@@ -51,6 +51,30 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "COLUMNS", value_parser = parse_width, global = true)]
     pub(crate) width: Option<usize>,
 
+    /// Shows the time of each row in milliseconds, since the beginning
+    /// and since the row before, and how long calls waited.
+    #[arg(long, global = true)]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) time: bool,
+
+    /// Draws only what is about this port; may be given more than once.
+    #[arg(long, value_name = "PORT", global = true)]
+    pub(crate) port: Vec<u16>,
+
+    /// Draws only calls of this name; may be given more than once.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) call: Vec<String>,
+
+    /// Draws only calls that failed, resets and ICMP errors.
+    #[arg(long, global = true)]
+    pub(crate) errors: bool,
+
+    /// Draws only what this program does, by its name at the head of a
+    /// column or by a process id; may be given more than once.
+    #[arg(long, value_name = "NAME|PID", global = true)]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) process: Vec<String>,
+
     /// Shows calls as the kernel got them, with all flags and by their
     /// kernel names.
     #[arg(verbatim_doc_comment)]

@@ -108,6 +108,13 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
         exact: cli.exact,
         rows: cli.rows,
         recording,
+        time: cli.time,
+        filter: draw::Filter {
+            ports: cli.port.clone(),
+            calls: cli.call.clone(),
+            errors: cli.errors,
+            processes: cli.process.clone(),
+        },
     };
     let mut bytes = Vec::new();
     match cli.format {

@@ -55,7 +55,8 @@ impl Sink {
         if let Some(LogFile { to, result }) = &mut self.log
             && result.is_ok()
         {
-            *result = json::write_event(to, &event);
+            // Whoever reads along, at the other end of a pipe, sees each event as it comes.
+            *result = json::write_event(to, &event).and_then(|()| to.flush());
         }
         if let Some(keep) = &mut self.keep {
             keep.push(event);

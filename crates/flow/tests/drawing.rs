@@ -312,3 +312,62 @@ fn a_million_events_stay_few_in_memory() {
     assert_eq!(log.events.len(), 201);
     assert!(draw::text(&log, &Options::default()).contains("999800 events"));
 }
+
+#[test]
+fn times_stand_before_the_rows() {
+    let log = recorded();
+    let options = Options { time: true, width: 110, ..Options::default() };
+    let drawn = draw::text(&log, &options);
+    let syn = log.events.iter().find_map(|event| match event {
+        Event::Packet(packet) => Some(packet.time_ns),
+        _ => None,
+    });
+    let syn = format!("{:>9.3}", syn.expect("a packet") as f64 / 1e6);
+    let line = drawn.lines().find(|line| line.contains("[SYN-SENT]")).expect("a SYN");
+    assert!(line.starts_with(&syn), "{drawn}");
+    assert!(
+        drawn.lines().any(|line| line.contains("accept = 4") && line.contains(" ms)"))
+    );
+    let widest = drawn.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(110), "{drawn}");
+}
+
+#[test]
+fn a_filter_draws_what_is_asked_for() {
+    let log = recorded();
+    let rows = |filter: draw::Filter| {
+        let scene = draw::Scene::new(&log, &Options { filter, ..Options::default() });
+        let text = |row: &draw::Row| match row {
+            draw::Row::Call { text, .. } | draw::Row::Return { text, .. } => text.clone(),
+            draw::Row::Packet(arrow) => arrow.label.clone(),
+            draw::Row::Life { text, .. } => text.clone(),
+            other => format!("{other:?}"),
+        };
+        let texts: Vec<String> = scene.rows.iter().map(text).collect();
+        texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>()
+    };
+    let all = rows(draw::Filter::default());
+    // A C program calls it recv, the kernel recvfrom.
+    for name in ["recv", "recvfrom"] {
+        let calls =
+            rows(draw::Filter { calls: vec![name.to_owned()], ..Default::default() });
+        assert!(
+            !calls.is_empty() && calls.iter().all(|it| it.starts_with("recv")),
+            "{calls:?}"
+        );
+    }
+    let at_port = rows(draw::Filter { ports: vec![12345], ..Default::default() });
+    assert!(
+        at_port.iter().any(|it| it == "SYN") && at_port.len() < all.len(),
+        "{at_port:?}"
+    );
+    assert!(at_port.iter().all(|it| !it.starts_with("exits")), "{at_port:?}");
+    assert!(rows(draw::Filter { ports: vec![9], ..Default::default() }).is_empty());
+    assert!(rows(draw::Filter { errors: true, ..Default::default() }).is_empty());
+    let client = rows(draw::Filter {
+        processes: vec!["tcp-client".to_owned()],
+        ..Default::default()
+    });
+    assert!(client.iter().any(|it| it.starts_with("connect")), "{client:?}");
+    assert!(client.iter().all(|it| !it.starts_with("listen")), "{client:?}");
+}

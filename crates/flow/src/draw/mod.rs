@@ -62,6 +62,7 @@
 mod calls;
 mod canvas;
 mod causes;
+mod filter;
 pub mod html;
 mod owners;
 mod scene;
@@ -87,10 +88,38 @@ pub struct Options {
     pub rows: usize,
     /// Says that the log was recorded before, and where.
     pub recording: bool,
+    /// Whether the text has the time of each row, in milliseconds since the beginning and
+    /// since the row before, and how long calls waited.
+    pub time: bool,
+    /// Which rows are drawn.
+    pub filter: Filter,
+}
+
+/// Which rows of a drawing are wanted; each condition that is given must be met. What the rows
+/// say does not change: states and causes are followed through all events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Calls on sockets that have one of these ports, and their packets.
+    pub ports: Vec<u16>,
+    /// Calls of these names, a C program's or the kernel's.
+    pub calls: Vec<String>,
+    /// Calls that failed, resets and ICMP errors.
+    pub errors: bool,
+    /// What programs of these names, or processes of these ids, do, and the packets of these
+    /// programs.
+    pub processes: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { width: 80, color: false, exact: false, rows: 2000, recording: false }
+        Options {
+            width: 80,
+            color: false,
+            exact: false,
+            rows: 2000,
+            recording: false,
+            time: false,
+            filter: Filter::default(),
+        }
     }
 }

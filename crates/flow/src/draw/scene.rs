@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Options;
 use super::calls::{self, Place};
 use super::causes::{Cause, Causes};
+use super::filter::Sieve;
 use super::owners::{Owners, port, unmapped};
 use super::states::{Changes, Segment, State, States};
 use crate::event::{
@@ -489,6 +490,12 @@ impl<'a> Builder<'a> {
                 "{mark}{name} {}",
                 calls::result(call, returned, self.takes_datagrams(call))
             );
+            let text = if self.options.time {
+                let waited = returned.time_ns.saturating_sub(call.time_ns);
+                format!("{text} ({:.1} ms)", waited as f64 / 1e6)
+            } else {
+                text
+            };
             let failed = returned.error.is_some();
             let timed = returned.error.as_deref();
             if !self.hosts.is_empty() && matches!(timed, Some("ETIMEDOUT" | "EAGAIN")) {
@@ -753,6 +760,11 @@ impl<'a> Builder<'a> {
         };
         let notes = self.causes.notes(name);
         self.scene.notes.extend(notes);
+        let filter = &self.options.filter;
+        if let Some(sieve) = Sieve::new(filter, self.log, &self.calls, &self.returns) {
+            let left_out = sieve.sift(&mut self.scene);
+            self.scene.notes.push(format!("{left_out} rows are left out by the filter"));
+        }
         let rows = &mut self.scene.rows;
         let limit = self.options.rows.max(2);
         if rows.len() > limit {

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, Ink, cut, cut_start, width, wrap};
 use super::{Arrow, Options, PacketKind, Row, Scene};
 use crate::bytes::printable;
-use crate::event::{Fate, Log};
+use crate::event::{Event, Fate, Log};
 
 /// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
 pub fn text(log: &Log, options: &Options) -> String {
@@ -23,10 +23,27 @@ pub fn text(log: &Log, options: &Options) -> String {
         }
     };
     if !scene.columns.is_empty() {
-        Lines::new(&scene, options).draw(&mut out);
+        let times = log.events.iter().map(Event::time_ns).collect();
+        Lines::new(&scene, options, times).draw(&mut out);
     }
     notes(&mut out);
     out
+}
+
+/// Columns that the times take, with the blanks behind them.
+const GUTTER: usize = 22;
+
+/// Writes the time of a row, and the time since the one before, before its first line: both in
+/// milliseconds.
+fn stamp(out: &mut String, start: usize, now_ns: u64, before_ns: u64) {
+    let milliseconds = |nanoseconds: f64| nanoseconds / 1e6;
+    let since = milliseconds(now_ns as f64 - before_ns as f64);
+    let text = format!("{:>9.3} {since:>+9.3}", milliseconds(now_ns as f64));
+    let room = out.get(start..start + text.len());
+    // A row without a line of its own has no time, nor has one that nothing fits before.
+    if text.len() < GUTTER && room.is_some_and(|it| it.bytes().all(|byte| byte == b' ')) {
+        out.replace_range(start..start + text.len(), &text);
+    }
 }
 
 /// Narrowest column.
@@ -35,6 +52,8 @@ const NARROWEST: usize = 12;
 struct Lines<'a> {
     scene: &'a Scene,
     options: &'a Options,
+    /// The time of each event.
+    times: Vec<u64>,
     /// Where each line of life stands.
     at: Vec<usize>,
     /// Where each column's text ends.
@@ -53,11 +72,12 @@ enum Life {
 }
 
 impl<'a> Lines<'a> {
-    fn new(scene: &'a Scene, options: &'a Options) -> Lines<'a> {
+    fn new(scene: &'a Scene, options: &'a Options, times: Vec<u64>) -> Lines<'a> {
         let count = scene.columns.len();
-        let each = (options.width.max(40) / count).max(NARROWEST);
-        let at: Vec<usize> = (0..count).map(|column| column * each).collect();
-        let last = options.width.max(each * count);
+        let gutter = if options.time { GUTTER } else { 0 };
+        let each = (options.width.max(40).saturating_sub(gutter) / count).max(NARROWEST);
+        let at: Vec<usize> = (0..count).map(|column| gutter + column * each).collect();
+        let last = options.width.max(gutter + each * count);
         let end = (0..count)
             .map(|column| at.get(column + 1).map_or(last, |next| next - 1))
             .collect();
@@ -66,7 +86,7 @@ impl<'a> Lines<'a> {
             .iter()
             .map(|column| if column.is_nobody { Life::Running } else { Life::NotYet })
             .collect();
-        Lines { scene, options, at, end, life }
+        Lines { scene, options, times, at, end, life }
     }
 
     fn draw(&mut self, out: &mut String) {
@@ -79,8 +99,15 @@ impl<'a> Lines<'a> {
             head.put(self.end[column] - width(&file), &file, Ink::Faint);
         }
         head.finish(self.options.color, out);
-        for row in &self.scene.rows {
+        let mut before = 0;
+        for (row, origin) in self.scene.rows.iter().zip(&self.scene.origins) {
+            let start = out.len();
             self.row(row, out);
+            if self.options.time {
+                let now = self.times.get(*origin).copied().unwrap_or(before);
+                stamp(out, start, now, before);
+                before = now;
+            }
         }
     }
 
