@@ -245,6 +245,16 @@ impl<'a> Arena<'a> {
         self.listen_at(Ipv4Addr::LOCALHOST.into(), 128)
     }
 
+    /// Listens at a port beside the program's own, and tells the program which, by this
+    /// variable: to play a server that the program, a server itself, is to reach.
+    pub fn listen_beside(&mut self, name: &str) -> Outcome<Listener> {
+        // Any free one: on the host's network nobody knows which.
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let listener = Listener::new(address, 128, &self.timeline)?;
+        self.tell(name, &listener.address()?.port().to_string());
+        Ok(listener)
+    }
+
     /// The same at another address, with another backlog.
     pub fn listen_at(&mut self, host: IpAddr, backlog: i32) -> Outcome<Listener> {
         Listener::new(SocketAddr::new(host, self.port), backlog, &self.timeline)

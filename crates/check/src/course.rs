@@ -478,7 +478,22 @@ fn way_on(progress: &Progress, mine: &Path) -> String {
     let passed = course.iter().filter(|task| progress.has_passed(task.name)).count();
     let mut text = format!("You are at {passed} of {}.", course.len());
     match course.iter().find(|task| !progress.has_passed(task.name)) {
-        None => text.push_str(" All done. What is left is optional: next --all\n"),
+        None => {
+            let projects = checks::all().into_iter().filter(|task| task.is_project());
+            let names: Vec<&str> = projects
+                .filter(|task| !progress.has_passed(task.name))
+                .map(|task| task.name)
+                .collect();
+            text.push_str(" The course is done.\n");
+            if !names.is_empty() {
+                let names = names.join(", ");
+                text.push_str(&format!("Projects to go on with: {names}\n"));
+                text.push_str("  cargo xtask start PROJECT\n");
+            }
+            text.push_str(
+                "The small services of RFC 862 to 868: cargo xtask next --all\n",
+            );
+        }
         Some(task) => {
             let (name, page) = (task.name, task.checks[0].page);
             let begun = mine.join(task.folder()).is_dir();

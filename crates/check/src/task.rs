@@ -96,6 +96,11 @@ impl Task {
         line.trim_start_matches(['#', ' '])
     }
 
+    /// Whether it puts the lessons together: a project, for after the last of them.
+    pub fn is_project(&self) -> bool {
+        self.optional && !self.name.starts_with("rfc")
+    }
+
     /// The parts of the statement that a check (a number from 1) asks for.
     pub fn sentences(&self, _number: usize) -> Vec<String> {
         Vec::new()

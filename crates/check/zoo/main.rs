@@ -14,12 +14,15 @@ mod every_address_client;
 mod framing;
 mod goodbye;
 mod nasty;
+mod proxy;
 mod queue;
+mod resp;
 mod services;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
 mod udp_echo_client;
+mod udp_key_value;
 mod whoami;
 
 use std::io;
@@ -46,6 +49,9 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "whoami" => whoami::run(&flaw),
         "queue" => queue::run(&flaw),
+        "proxy" => proxy::run(&flaw),
+        "resp" => resp::run(&flaw),
+        "udp-key-value" => udp_key_value::run(&flaw),
         "confirm-client" => confirm_client::run(&flaw),
         "every-address-client" => every_address_client::run(&flaw),
         "framing" => framing::run(&flaw),

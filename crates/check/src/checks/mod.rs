@@ -5,13 +5,16 @@ mod download;
 mod every_address_client;
 mod framing;
 mod goodbye;
+mod proxy;
 mod queue;
+mod resp;
 mod servers;
 mod services;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
 mod udp_echo_client;
+mod udp_key_value;
 mod whoami;
 
 use crate::task::Task;
@@ -39,6 +42,9 @@ pub const TASKS: &[Task] = &[
     framing::TASK,
     download::TASK,
     goodbye::TASK,
+    resp::TASK,
+    udp_key_value::TASK,
+    proxy::TASK,
 ];
 
 /// The pages that a report sends its reader to.

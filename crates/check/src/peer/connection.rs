@@ -437,6 +437,24 @@ impl Connection {
         })
     }
 
+    /// Sends `bytes`, and begins to receive them at `other`, our other end of what the program
+    /// passes on, when it has taken all that it can and waits.
+    pub fn send_to(&mut self, bytes: &[u8], other: &mut Connection) -> Outcome {
+        let mut writer = self.stream.try_clone()?;
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        thread::scope(|scope| {
+            let sending = scope.spawn(move || writer.write_all(bytes));
+            self.settle();
+            let result = other.expect(bytes);
+            if result.is_err() {
+                // So that the sender does not wait for a program that does not read.
+                let _ = self.stream.shutdown(Shutdown::Both);
+            }
+            let _ = sending.join();
+            result
+        })
+    }
+
     /// Says that we send nothing more (half-close): `shutdown(SHUT_WR)`.
     pub fn finish_sending(&mut self) -> Outcome {
         self.timeline.does(&self.name, "ends its stream (half-close)");

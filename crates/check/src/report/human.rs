@@ -256,7 +256,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// The output is closed or full.
 pub fn list(to: &mut dyn Write, tasks: &[Task]) -> io::Result<()> {
     for task in tasks {
-        let optional = if task.optional { ", optional" } else { "" };
+        let optional = match task.optional {
+            true if task.is_project() => ", project",
+            true => ", optional",
+            false => "",
+        };
         writeln!(
             to,
             "{} (lesson {}{optional}): {}",

@@ -348,6 +348,7 @@ fn point(task: &Task) -> usize {
         "confirm-client" => 4,
         "every-address-client" => 3,
         "framing" => 2,
+        "proxy" => 2,
         "download" => 6,
         // The services: that nothing is served yet.
         "rfc863" => 1,

@@ -1,0 +1,88 @@
+//! A proxy that copies both ways.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+
+use crate::{Flaw, loopback, tcp_listener};
+
+pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
+    let listener = tcp_listener(flaw)?;
+    let upstream = std::env::var("UPSTREAM").ok().and_then(|port| port.parse().ok());
+    let upstream = loopback(upstream.unwrap_or(12346));
+    let mut kept = Vec::new();
+    loop {
+        let (client, _) = listener.accept()?;
+        let server = match TcpStream::connect(upstream) {
+            Err(error) if flaw.is("refused-ends") => return Err(error),
+            Err(_) => continue,
+            Ok(server) => server,
+        };
+        if flaw.is("leaks") {
+            kept.push(server.try_clone()?);
+            kept.push(client.try_clone()?);
+        }
+        let flaw = flaw.clone();
+        let one_by_one = flaw.is("one-by-one");
+        let serving = thread::spawn(move || serve(&flaw, &client, &server));
+        if one_by_one {
+            drop(serving.join());
+        }
+    }
+}
+
+fn serve(flaw: &Flaw, client: &TcpStream, server: &TcpStream) {
+    if flaw.is("one-way") {
+        copy(flaw, client, server);
+        return;
+    }
+    if flaw.is("client-first") {
+        let mut byte = [0];
+        if client.peek(&mut byte).is_err() {
+            return;
+        }
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| copy(flaw, client, server));
+        copy(flaw, server, client);
+    });
+}
+
+fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                let mut piece = buffer[..length].to_vec();
+                if flaw.is("lossy") {
+                    piece = String::from_utf8_lossy(&piece).into_owned().into_bytes();
+                }
+                let written = match flaw.is("short-writes") {
+                    true => {
+                        let _ = to.set_nonblocking(true);
+                        let _ = to.write(&piece);
+                        to.set_nonblocking(false)
+                    }
+                    false => to.write_all(&piece),
+                };
+                if written.is_err() {
+                    return close(from, to);
+                }
+            }
+            Err(_) if flaw.is("reset-ends") => std::process::exit(1),
+            Err(_) if flaw.is("keeps-other") => return,
+            Err(_) => return close(from, to),
+        }
+    }
+    match () {
+        () if flaw.is("swallows-end") => {}
+        () if flaw.is("closes-both") => close(from, to),
+        () => drop(to.shutdown(Shutdown::Write)),
+    }
+}
+
+fn close(from: &TcpStream, to: &TcpStream) {
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
