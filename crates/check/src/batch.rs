@@ -132,7 +132,7 @@ fn row(
             run::run(&order.task, &order.numbers, &setting, Until::TheEnd, |_| {})
         });
     match judged {
-        Ok(judged) => Row::of(name, &judged, order.strict),
+        Ok(judged) => Row::of(name, &judged, order),
         Err(CommandError(_, why)) => Row::not_run(name, order.numbers.len(), &why),
     }
 }
@@ -198,11 +198,14 @@ fn shown(name: &str) -> String {
 
 /// What came of one program, from what came of its checks.
 impl Row {
-    fn of(name: &str, judged: &[Judgement], strict: bool) -> Row {
+    fn of(name: &str, judged: &[Judgement], order: &Order<'_>) -> Row {
+        let strict = order.strict;
         let first = judged.iter().find(|it| it.is_broken() || it.failed(strict));
         let status = match first {
             Some(first) if first.is_broken() => "error",
             _ if judged.iter().any(Judgement::is_broken) => "error",
+            // A check whose thread could not be made.
+            _ if judged.len() < order.numbers.len() => "error",
             Some(_) => "fail",
             None => "pass",
         };

@@ -237,7 +237,7 @@ fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
         Format::Human => for_a_person(cli, &task, &numbers, setting)?,
         _ => for_a_program(cli, task, &numbers, &setting)?,
     };
-    Ok(status(cli, &judged))
+    Ok(status(cli, &judged, numbers.len()))
 }
 
 /// A person gets the checks one by one, up to the first failure, and what to do now.
@@ -333,8 +333,9 @@ fn written(result: io::Result<()>) -> Result<(), CommandError> {
 
 /// The exit status: what the checker could not judge outweighs what failed. Exercism's
 /// interface asks for 0 wherever there is a result, whatever it says.
-fn status(cli: &Cli, judged: &[Judgement]) -> u8 {
-    if judged.iter().any(Judgement::is_broken) {
+fn status(cli: &Cli, judged: &[Judgement], asked: usize) -> u8 {
+    let stopped = judged.last().is_some_and(|judgement| judgement.failed(false));
+    if judged.iter().any(Judgement::is_broken) || judged.len() < asked && !stopped {
         return 70;
     }
     let failed = judged.iter().any(|judgement| judgement.failed(cli.strict));

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::checks;
 use crate::outcome::CommandError;
 use crate::run::Judgement;
 use crate::task::{Role, Task};
+use crate::{asked, checks};
 
 /// The language of a starter or a solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -405,7 +405,7 @@ pub(crate) fn advice(
         }
         return Ok(text);
     }
-    if judged.iter().any(Judgement::is_broken) {
+    if judged.iter().any(Judgement::is_broken) || judged.len() < numbers.len() {
         return Ok(String::new());
     }
     if numbers.len() < task.checks.len() {
@@ -440,9 +440,9 @@ fn hints(task: &Task, failed: &Judgement) -> Vec<String> {
     let (name, id) = (task.name, &failed.id);
     let number = id.rsplit('/').next().unwrap_or_default();
     let mut hints = Vec::new();
-    let asked = task.sentences(number.parse().unwrap_or(0));
+    let asked = asked::of_check(task, number.parse().unwrap_or(0));
     if !asked.is_empty() {
-        hints.push(format!("the statement says: {}", asked.join(" … ")));
+        hints.push(format!("the statement says:\n{}", asked.join("\n")));
     }
     hints.push(format!(
         "look at the calls at that moment: add --only {number} --flow to the command, and \

@@ -11,6 +11,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod arena;
+mod asked;
 mod batch;
 pub mod checks;
 pub mod cli;

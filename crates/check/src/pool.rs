@@ -6,7 +6,8 @@ use std::thread;
 
 /// Does `work` for 0 to `count`, `jobs` at a time, each on a thread of its own, and gives
 /// each result to `tell` as soon as it and all before it are there. Where `tell` says no, no
-/// further work is begun, and none is told. A thread that panics ends the telling.
+/// further work is begun, and none is told. What a thread that panics, or cannot be made, was to do
+/// is not told, nor what comes after it.
 pub(crate) fn in_order<T: Send>(
     jobs: usize,
     count: usize,
@@ -18,19 +19,26 @@ pub(crate) fn in_order<T: Send>(
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, count.max(1)) {
             let (sender, next, work) = (sender.clone(), &next, &work);
-            scope.spawn(move || {
+            let worker = move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     if place >= count {
                         break;
                     }
-                    let done = thread::scope(|one| one.spawn(|| work(place)).join());
-                    let Ok(done) = done else { break };
+                    let done = thread::scope(|one| {
+                        let thread = thread::Builder::new();
+                        thread.spawn_scoped(one, || work(place)).ok()?.join().ok()
+                    });
+                    let Some(done) = done else { break };
                     if sender.send((place, done)).is_err() {
                         break;
                     }
                 }
-            });
+            };
+            // Where no more threads can be made, those that are there do the work.
+            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
         }
         drop(sender);
         let mut waiting: Vec<Option<T>> = (0..count).map(|_| None).collect();

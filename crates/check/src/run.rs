@@ -214,6 +214,8 @@ fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
         let verdict = judge(task, number, setting);
         let attempts = match &verdict.result {
             Err(Stop::Late(_)) => ATTEMPTS_IF_LATE,
+            // A limit is measured in what the program used, on however busy a machine.
+            Err(Stop::Failed(finding)) if finding.limit().is_some() => 1,
             Err(_) if waited_for_processor() - before >= STARVED => ATTEMPTS,
             _ => 1,
         };

@@ -101,11 +101,6 @@ impl Task {
         self.optional && !self.name.starts_with("rfc")
     }
 
-    /// The parts of the statement that a check (a number from 1) asks for.
-    pub fn sentences(&self, _number: usize) -> Vec<String> {
-        Vec::new()
-    }
-
     /// The name of its folder for a learner's own work: `07-framing`.
     pub fn folder(&self) -> String {
         format!("{:02}-{}", self.lesson, self.name)

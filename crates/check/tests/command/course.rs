@@ -112,7 +112,8 @@ fn hints_grow_and_the_last_names_the_page() {
     let hint =
         || stdout(&mine.run(&["tcp-echo", "--hint", "--", zoo(), "tcp-echo", "newline"]));
     let first = hint();
-    assert!(first.contains("\nHint 1 of "), "{first}");
+    assert!(first.contains("\nHint 1 of 3: the statement says:\n"), "{first}");
+    assert!(first.contains("the six bytes `Echo: ` and then the message"), "{first}");
     let second = hint();
     assert!(second.contains("\nHint 2 of ") && second != first, "{second}");
     hint();
