@@ -8,6 +8,7 @@
     reason = "some flaws are in the printing"
 )]
 
+mod chat;
 mod confirm_client;
 mod download;
 mod every_address_client;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "whoami" => whoami::run(&flaw),
         "queue" => queue::run(&flaw),
+        "chat" => chat::run(&flaw),
         "proxy" => proxy::run(&flaw),
         "resp" => resp::run(&flaw),
         "udp-key-value" => udp_key_value::run(&flaw),

@@ -1,5 +1,6 @@
 //! The tasks and their checks, one file per task.
 
+mod chat;
 mod confirm_client;
 mod download;
 mod every_address_client;
@@ -45,6 +46,7 @@ pub const TASKS: &[Task] = &[
     resp::TASK,
     udp_key_value::TASK,
     proxy::TASK,
+    chat::TASK,
 ];
 
 /// The pages that a report sends its reader to.

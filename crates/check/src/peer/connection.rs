@@ -176,7 +176,9 @@ impl Connection {
             end.map_or(String::new(), |end| format!(", then {}", self.words(end)));
         let diagnosis = match Diagnosis::of_difference(expected, &bytes) {
             Some(diagnosis) => Some(diagnosis),
-            None => end.and_then(|end| self.diagnosis(&bytes, expected.len(), end)),
+            None => {
+                end.and_then(|end| self.diagnosis(&bytes, expected.len(), expected, end))
+            }
         };
         let got = format!("{}{words}", difference(expected, &bytes));
         fails_because(quoted(expected), got, diagnosis)
@@ -204,7 +206,7 @@ impl Connection {
             None => Ok(bytes),
             Some(end) => {
                 let words = self.words(end);
-                let diagnosis = self.diagnosis(&bytes, count, end);
+                let diagnosis = self.diagnosis(&bytes, count, b"", end);
                 let got = format!("{}, then {words}", quoted(&bytes));
                 fails_because(format!("{count} bytes"), got, diagnosis)
             }
@@ -253,7 +255,7 @@ impl Connection {
                     format!("{}, then {words}", quoted(&bytes)),
                     end.and_then(|end| match bytes.is_empty() {
                         // What waits for bytes before it says anything has sent none.
-                        true => self.diagnosis(&bytes, 1, end),
+                        true => self.diagnosis(&bytes, 1, b"", end),
                         false => self.restlessness(end),
                     }),
                 )
@@ -274,7 +276,7 @@ impl Connection {
                     format!("{}, then {words}", quoted(&bytes)),
                     end.and_then(|end| match bytes.is_empty() {
                         // What waits for bytes before it says anything has sent none.
-                        true => self.diagnosis(&bytes, 1, end),
+                        true => self.diagnosis(&bytes, 1, b"", end),
                         false => self.restlessness(end),
                     }),
                 )
@@ -485,16 +487,17 @@ impl Connection {
         }
     }
 
-    /// What explains that no more than these bytes came of so many.
+    /// What explains that no more than these bytes came of so many, which are to begin so.
     fn diagnosis(
         &mut self,
         bytes: &[u8],
         count: usize,
+        head: &[u8],
         end: Received,
     ) -> Option<Diagnosis> {
         match end {
             Received::Nothing(GaveUp::Rests) if bytes.is_empty() && count > 0 => {
-                self.ask_what_it_waits_for()
+                self.ask_what_it_waits_for(head)
             }
             Received::End | Received::Reset | Received::Nothing(GaveUp::Ended) => {
                 self.of_an_end()
@@ -518,11 +521,16 @@ impl Connection {
 
     /// An experiment, once a check has failed: the server has said nothing, and waits. Does it
     /// go on when the other clients are gone, when a newline comes, when our stream ends?
-    fn ask_what_it_waits_for(&mut self) -> Option<Diagnosis> {
+    fn ask_what_it_waits_for(&mut self, head: &[u8]) -> Option<Diagnosis> {
         let company = Arc::clone(self.company.as_ref()?);
         self.timeline.does("checker", "tries what the program waits for");
-        if company.dismiss_others(&self.stream) && self.says_something() {
-            return Some(Diagnosis::OneAtATime);
+        if company.dismiss_others(&self.stream) {
+            // It may also be told that the others have gone: that is not what was expected.
+            let said = self.says();
+            if said.iter().zip(head).all(|(one, other)| one == other) && !said.is_empty()
+            {
+                return Some(Diagnosis::OneAtATime);
+            }
         }
         if self.finished {
             return None;
@@ -544,9 +552,19 @@ impl Connection {
 
     /// Whether bytes come before the program rests.
     fn says_something(&mut self) -> bool {
+        !self.says().is_empty()
+    }
+
+    /// What comes before the program rests.
+    fn says(&mut self) -> Vec<u8> {
         let program = Arc::clone(&self.program);
-        let received = self.receive(&mut [0; 64], &mut Patience::for_silence(&program));
-        matches!(received, Ok(Received::Bytes(_)))
+        let mut buffer = vec![0; 64];
+        let received = self.receive(&mut buffer, &mut Patience::for_silence(&program));
+        buffer.truncate(match received {
+            Ok(Received::Bytes(length)) => length,
+            _ => 0,
+        });
+        buffer
     }
 
     fn words(&self, got: Received) -> String {
