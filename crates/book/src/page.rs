@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
-use flow::draw::html::escape;
+use flow::draw::html::{escape, steps_js};
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
 
+use crate::layout::{self, Place};
 use crate::site::{Site, Source, page_name};
 use crate::{Error, code, conversation};
 
@@ -33,9 +34,9 @@ pub struct Section {
     pub text: String,
 }
 
-/// Conversations that a page has at most. Where there are more, it shows them as text, and
-/// each has a page of its own.
-const RUNS: usize = 3;
+/// Bytes that a page takes at most, with its sheet and its scripts. Conversations that do not
+/// fit are shown as text, and each has a page of its own.
+const LARGEST: usize = 99_000;
 /// The page whose conversation stands on the start page.
 const FIRST: &str = "lessons/02-tcp-echo/README.md";
 
@@ -67,6 +68,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         ids: Vec::new(),
         terminals: Vec::new(),
         python: None,
+        flows: Vec::new(),
         depth: 0,
         in_comment: false,
         in_link: false,
@@ -80,7 +82,33 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, it.out.into_iter());
     // A column without a name has no header cell.
-    it.done.html = html.replace("<th></th>", "<td></td>");
+    let html = html.replace("<th></th>", "<td></td>");
+    let around = layout::page(
+        &Place {
+            name: "",
+            title: &page.title,
+            contents: layout::contents(site, &page_name(&page.path)),
+            before: Some(page),
+            after: Some(page),
+        },
+        "",
+    );
+    let shared =
+        layout::css().len() + layout::js().len() + steps_js().len() + around.len();
+    let mut room = LARGEST.saturating_sub(shared + html.len());
+    it.done.html = html;
+    // As text first; then, as long as there is room, to be stepped through.
+    room = room.saturating_sub(it.flows.iter().map(|flow| flow.text.len()).sum());
+    for (number, Flow { run, text }) in it.flows.into_iter().enumerate() {
+        let more = run[2].len().saturating_sub(text.len());
+        let shown = if more <= room { &run[2] } else { &text };
+        it.done.html = it.done.html.replacen(&place_of(number), shown, 1);
+        if more <= room {
+            room -= more;
+        } else {
+            it.done.runs.push(run);
+        }
+    }
     Ok(it.done)
 }
 
@@ -95,6 +123,7 @@ struct Renderer<'a> {
     /// Where a quotation in Python stands that one in Rust may follow, and the paragraphs
     /// since.
     python: Option<(usize, usize)>,
+    flows: Vec<Flow>,
     /// How many lists, quotations and tables are open.
     depth: usize,
     in_comment: bool,
@@ -364,21 +393,19 @@ impl<'a> Renderer<'a> {
                 let id = self.id(&id);
                 let path = &self.page.path;
                 let drawn = conversation::draw(self.site, path, scene, &id, &lines)?;
-                if parser(&self.page.text).filter(is_flow).count() <= RUNS {
-                    self.html(drawn);
-                } else {
-                    let name = page_name(path).replace(".html", &format!("-{id}.html"));
-                    let title = match scene {
-                        "" => format!("{}: the run", self.page.title),
-                        scene => format!("{}: the run `{scene}`", self.page.title),
-                    };
-                    self.html(format!(
-                        "<div class=code><p class=title><a href=\"{name}\">Step through this \
-                         run</a></p><pre tabindex=0>{}</pre></div>\n",
-                        escape(content.trim_end())
-                    ));
-                    self.done.runs.push([name, title.replace('`', ""), drawn]);
-                }
+                let title = match scene {
+                    "" => format!("{}: the run", self.page.title),
+                    scene => format!("{}: the run {scene}", self.page.title),
+                };
+                let name = page_name(path).replace(".html", &format!("-{id}.html"));
+                let text = format!(
+                    "<div class=code><p class=title><a href=\"{name}\">Step through this \
+                     run</a></p><pre tabindex=0>{}</pre></div>\n",
+                    escape(content.trim_end())
+                );
+                let number = self.flows.len();
+                self.html(place_of(number));
+                self.flows.push(Flow { run: [name, title, drawn], text });
             }
             [language, path] => self.quotation(language, path, &lines),
             _ => {
@@ -454,13 +481,17 @@ fn embedded(path: &std::path::Path) -> Option<String> {
     Some(address)
 }
 
-fn is_flow(event: &Event<'_>) -> bool {
-    match event {
-        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-            info.split(' ').next() == Some("flow")
-        }
-        _ => false,
-    }
+/// A drawing of a page: to be stepped through, and as text.
+struct Flow {
+    /// The name of a page of its own, the title of that page, the conversation.
+    run: [String; 3],
+    text: String,
+}
+
+/// What stands in the place of a drawing until it is known which of the two it will be. A
+/// page has no such letter: it would be replaced.
+fn place_of(number: usize) -> String {
+    format!("\0{number}\0\n")
 }
 
 /// The lines of a page's main drawing.

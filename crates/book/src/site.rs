@@ -353,5 +353,10 @@ pub fn page_name(path: &str) -> String {
 
 /// The name of a source file's page: `crates-tcp-server-src-main.rs.html`.
 pub fn source_name(path: &str) -> String {
-    format!("{}.html", path.replace('/', "-"))
+    // A lesson's number and the file's own name say enough, and a lesson has many such links.
+    let file = path.rsplit('/').next().unwrap_or(path);
+    match lesson(path).and_then(|folder| folder.split_once('-')) {
+        Some((number, _)) => format!("src-{number}-{file}.html"),
+        None => format!("{}.html", path.replace('/', "-")),
+    }
 }

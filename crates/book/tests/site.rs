@@ -146,7 +146,7 @@ fn every_program_has_a_page_with_a_place_for_each_line() {
     let files = files();
     for (path, name) in [
         ("crates/tcp-server/src/main.rs", "crates-tcp-server-src-main.rs.html"),
-        ("lessons/02-tcp-echo/server.py", "lessons-02-tcp-echo-server.py.html"),
+        ("lessons/02-tcp-echo/server.py", "src-02-server.py.html"),
     ] {
         let text = std::fs::read_to_string(root().join(path)).unwrap();
         let lines = attributes(&files[name], "id");

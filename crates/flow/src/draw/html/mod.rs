@@ -317,15 +317,17 @@ impl<'a> Steps<'a> {
             let _ = write!(
                 out,
                 "<li class=s-row id={id}-{number}><a class=s-number href=#{id}-{number} \
-                 aria-label=\"Step {number}\">{number}</a><span class=\"vh \
-                 s-said\">{}</span>",
+                 aria-label=\"Step {number}\">{number}</a><span class=s-said>{}</span>",
                 escape(&words)
             );
             for lane in 0..alive.len() {
                 if alive[lane] {
-                    let waits = if life[lane] > 0 { " s-waiting" } else { "" };
-                    let _ =
-                        write!(out, "<i class=\"s-life s-c{}{waits}\"></i>", lane + 1);
+                    let class = format!("s-c{}", lane + 1);
+                    let _ = if life[lane] > 0 {
+                        write!(out, "<i class=\"{class} s-waiting\"></i>")
+                    } else {
+                        write!(out, "<i class={class}></i>")
+                    };
                 }
             }
             self.draw_row(out, row, *origin, from, to);
