@@ -143,7 +143,7 @@ pub fn as_ordinary_user(command: &mut Command) {
     }
 }
 
-/// Copies a program, or what shall be one, and makes the copy executable: install(1).
+/// Copies a program, or what is to become one, and makes the copy executable: install(1).
 ///
 /// A file that this process has written itself may not be ready to run: a child that another
 /// test is starting holds it open for writing until its exec(3), and to run it is ETXTBSY.
