@@ -75,6 +75,10 @@ pub(crate) struct Cli {
     #[arg(verbatim_doc_comment)]
     pub(crate) process: Vec<String>,
 
+    /// Draws rows that repeat once, and says how often they came.
+    #[arg(long, global = true)]
+    pub(crate) fold: bool,
+
     /// Shows calls as the kernel got them, with all flags and by their
     /// kernel names.
     #[arg(verbatim_doc_comment)]

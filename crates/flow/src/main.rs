@@ -109,6 +109,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
         rows: cli.rows,
         recording,
         time: cli.time,
+        fold: cli.fold,
         filter: draw::Filter {
             ports: cli.port.clone(),
             calls: cli.call.clone(),

@@ -371,3 +371,20 @@ fn a_filter_draws_what_is_asked_for() {
     assert!(client.iter().any(|it| it.starts_with("connect")), "{client:?}");
     assert!(client.iter().all(|it| !it.starts_with("listen")), "{client:?}");
 }
+
+#[test]
+fn repeats_are_folded_when_asked() {
+    let mut log = recorded();
+    let last = log.events.iter().rposition(|it| matches!(it, Event::Call(_)));
+    let last = last.expect("a call");
+    // The last call and its return, thirty times more.
+    let round = [log.events[last].clone(), log.events[last + 1].clone()];
+    for _ in 0..30 {
+        log.events.splice(last + 2..last + 2, round.clone());
+    }
+    let plain = draw::text(&log, &Options::default());
+    assert_eq!(plain.matches("close(3) = 0").count(), 32, "{plain}");
+    let folded = draw::text(&log, &Options { fold: true, ..Options::default() });
+    assert_eq!(folded.matches("close(3) = 0").count(), 2, "{folded}");
+    assert!(folded.contains("this row × 31"), "{folded}");
+}

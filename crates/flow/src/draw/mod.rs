@@ -63,6 +63,7 @@ mod calls;
 mod canvas;
 mod causes;
 mod filter;
+mod fold;
 pub mod html;
 mod owners;
 mod scene;
@@ -93,6 +94,8 @@ pub struct Options {
     pub time: bool,
     /// Which rows are drawn.
     pub filter: Filter,
+    /// Whether rows that repeat are drawn once, with their number.
+    pub fold: bool,
 }
 
 /// Which rows of a drawing are wanted; each condition that is given must be met. What the rows
@@ -120,6 +123,7 @@ impl Default for Options {
             recording: false,
             time: false,
             filter: Filter::default(),
+            fold: false,
         }
     }
 }

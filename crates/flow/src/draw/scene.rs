@@ -6,6 +6,7 @@ use super::Options;
 use super::calls::{self, Place};
 use super::causes::{Cause, Causes};
 use super::filter::Sieve;
+use super::fold;
 use super::owners::{Owners, port, unmapped};
 use super::states::{Changes, Segment, State, States};
 use crate::event::{
@@ -764,6 +765,9 @@ impl<'a> Builder<'a> {
         if let Some(sieve) = Sieve::new(filter, self.log, &self.calls, &self.returns) {
             let left_out = sieve.sift(&mut self.scene);
             self.scene.notes.push(format!("{left_out} rows are left out by the filter"));
+        }
+        if self.options.fold {
+            fold::fold(&mut self.scene);
         }
         let rows = &mut self.scene.rows;
         let limit = self.options.rows.max(2);

@@ -1,0 +1,44 @@
+//! Repeats as one: a loop that calls the same thing again and again.
+
+use super::{Row, Scene};
+
+/// Rows of a loop that are recognized as one round, at most.
+const LONGEST: usize = 8;
+/// Rounds that are folded, at least: fewer are read sooner than explained.
+const FEWEST: usize = 3;
+
+/// Leaves of rows that repeat exactly the first round, and says how many there were.
+pub(super) fn fold(scene: &mut Scene) {
+    let (rows, origins) =
+        (std::mem::take(&mut scene.rows), std::mem::take(&mut scene.origins));
+    let mut at = 0;
+    while at < rows.len() {
+        let rounds = |length: usize| {
+            let round = &rows[at..(at + length).min(rows.len())];
+            let rest = rows[at..].chunks_exact(length);
+            rest.take_while(|next| *next == round).count()
+        };
+        // The shortest round says it best.
+        let found = (1..=LONGEST).find(|length| rounds(*length) >= FEWEST);
+        let length = found.unwrap_or(1);
+        let end = (at + length).min(rows.len());
+        scene.rows.extend_from_slice(&rows[at..end]);
+        scene.origins.extend_from_slice(&origins[at..end]);
+        match found {
+            None => at = end,
+            Some(length) => {
+                let count = rounds(length);
+                let what = if length == 1 {
+                    "this row".to_owned()
+                } else {
+                    format!("these {length} rows")
+                };
+                scene
+                    .rows
+                    .push(Row::Time { left: 0, text: format!("{what} × {count}") });
+                at += length * count;
+                scene.origins.push(origins[at - 1]);
+            }
+        }
+    }
+}
