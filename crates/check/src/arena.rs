@@ -103,8 +103,14 @@ impl<'a> Arena<'a> {
         let program = self.start()?;
         let mut patience = Patience::new(&program);
         loop {
-            let waits = program.waits_at(transport);
-            if let Some(address) = waits.iter().find(|it| self.is_reached_at(**it)) {
+            // Patience first, and one look for both questions: a program that begins to listen
+            // between two looks would be blamed for listening elsewhere, at the right place.
+            let why = patience.tick();
+            let waits = program.waits();
+            let right = waits.iter().find(|(kind, address)| {
+                *kind == transport && self.is_reached_at(*address)
+            });
+            if let Some((_, address)) = right {
                 // By default a socket of IPv6 takes IPv4 as well.
                 program.found_at(SocketAddr::new(
                     Ipv4Addr::LOCALHOST.into(),
@@ -113,10 +119,8 @@ impl<'a> Arena<'a> {
                 self.timeline.does("program", format!("{what}: {address}"));
                 return Ok(program);
             }
-            let why = patience.tick();
-            let elsewhere = program.waits();
-            if why.is_some() || !elsewhere.is_empty() && patience.has_rested() {
-                return self.no_server(&program, what, elsewhere.first(), why);
+            if why.is_some() || !waits.is_empty() && patience.has_rested() {
+                return self.no_server(&program, what, waits.first(), why);
             }
             patience.nap();
         }
