@@ -26,6 +26,8 @@ pub struct Connection {
     company: Option<Arc<Company>>,
     /// Our side of the stream has ended.
     finished: bool,
+    /// The server has sent something: it serves us.
+    heard: bool,
 }
 
 /// What a receive gave.
@@ -56,6 +58,7 @@ impl Connection {
             timeline,
             company: None,
             finished: false,
+            heard: false,
         })
     }
 
@@ -127,6 +130,7 @@ impl Connection {
                     return Ok(Received::End);
                 }
                 Ok(length) => {
+                    self.heard = true;
                     self.timeline
                         .add(&self.name, What::Gets(Bytes::of(&buffer[..length])));
                     return Ok(Received::Bytes(length));
@@ -523,13 +527,15 @@ impl Connection {
     /// go on when the other clients are gone, when a newline comes, when our stream ends?
     fn ask_what_it_waits_for(&mut self, head: &[u8]) -> Option<Diagnosis> {
         let company = Arc::clone(self.company.as_ref()?);
+        // One that was served already does not wait for its turn.
+        let served = self.heard;
         self.timeline.does("checker", "tries what the program waits for");
         if company.dismiss_others(&self.stream) {
             // It may also be told that the others have gone: that is not what was expected.
             let said = self.says();
             if said.iter().zip(head).all(|(one, other)| one == other) && !said.is_empty()
             {
-                return Some(Diagnosis::OneAtATime);
+                return (!served).then_some(Diagnosis::OneAtATime);
             }
         }
         if self.finished {
