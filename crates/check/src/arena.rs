@@ -254,7 +254,8 @@ impl<'a> Arena<'a> {
     pub fn listen_beside(&mut self, name: &str) -> Outcome<Listener> {
         // Any free one: on the host's network nobody knows which.
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        let listener = Listener::new(address, 128, &self.timeline)?;
+        let mut listener = Listener::new(address, 128, &self.timeline)?;
+        listener.joins(&self.company);
         self.tell(name, &listener.address()?.port().to_string());
         Ok(listener)
     }

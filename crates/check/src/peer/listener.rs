@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Connection, LOOK};
+use super::{Company, Connection, LOOK};
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::Patience;
@@ -20,6 +20,8 @@ pub struct Listener {
     listener: TcpListener,
     timeline: Timeline,
     accepted: usize,
+    /// The clients of a program that is a server too.
+    company: Option<Arc<Company>>,
 }
 
 impl Listener {
@@ -41,7 +43,12 @@ impl Listener {
         socket.set_read_timeout(Some(LOOK))?;
         let timeline = timeline.clone();
         timeline.does("server", format!("listens at {address}"));
-        Ok(Listener { listener: socket.into(), timeline, accepted: 0 })
+        Ok(Listener { listener: socket.into(), timeline, accepted: 0, company: None })
+    }
+
+    /// The program is a server itself, with these clients.
+    pub(crate) fn joins(&mut self, company: &Arc<Company>) {
+        self.company = Some(Arc::clone(company));
     }
 
     /// Where it listens.
@@ -82,7 +89,9 @@ impl Listener {
             None => {
                 let got = program.condition();
                 let diagnosis = match program.ended() {
-                    _ if self.accepted > 0 => None,
+                    _ if self.accepted > 0 => {
+                        self.company.as_ref().and_then(|it| it.of_an_end(program))
+                    }
                     None if program.is_over() => None,
                     None => Some(Diagnosis::NeverBegins),
                     ended => Some(Diagnosis::did_not_start(ended, program.last_words())),
