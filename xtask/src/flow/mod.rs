@@ -38,12 +38,12 @@ pub struct Options {
     /// Lesson or LESSON/SCENE; or `show` and a log
     #[arg(value_name = "LESSON", num_args = 0..=2)]
     pub words: Vec<String>,
-    /// The form: text [default], json (a log), svg, html
+    /// The form: text (the default), json (a log), svg, html
     #[arg(long, default_value = "text", hide_possible_values = true)]
     #[arg(hide_default_value = true)]
     #[arg(value_parser = ["text", "json", "svg", "html"])]
     pub format: String,
-    /// Whether text is coloured: auto [default], always, never
+    /// Colour of the text: auto (the default), always, never
     #[arg(long, default_value = "auto", hide_possible_values = true)]
     #[arg(hide_default_value = true)]
     #[arg(value_parser = ["auto", "always", "never"])]
