@@ -194,6 +194,8 @@ fn no_server(arena: &mut Arena<'_>) -> Outcome {
     let (proxy, upstream) = proxy(arena)?;
     drop(upstream);
     arena.connect(&proxy)?.expect_closed()?;
+    // A program that this has ended may still be on its way out.
+    settle(&proxy);
     arena.connect(&proxy)?.expect_closed()
 }
 
