@@ -260,7 +260,18 @@ impl<'a> Arena<'a> {
         Ok(listener)
     }
 
-    /// The same at another address, with another backlog.
+    /// Tells the program, by this variable, a port at which nobody listens, as long as the
+    /// result lives. It is bound and never listens: a listener that is closed may be held open
+    /// a moment longer, by a process that another check is starting.
+    pub fn nobody_beside(&mut self, name: &str) -> Outcome<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        let address = socket.local_addr()?.as_socket();
+        self.tell(name, &address.map_or(0, |address| address.port()).to_string());
+        Ok(socket)
+    }
+
+    /// The same as [`Arena::listen`] at another address, with another backlog.
     pub fn listen_at(&mut self, host: IpAddr, backlog: i32) -> Outcome<Listener> {
         Listener::new(SocketAddr::new(host, self.port), backlog, &self.timeline)
     }

@@ -191,8 +191,8 @@ fn client_resets(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn no_server(arena: &mut Arena<'_>) -> Outcome {
-    let (proxy, upstream) = proxy(arena)?;
-    drop(upstream);
+    let _nobody = arena.nobody_beside("UPSTREAM")?;
+    let proxy = arena.tcp_server()?;
     arena.connect(&proxy)?.expect_closed()?;
     // A program that this has ended may still be on its way out.
     settle(&proxy);
