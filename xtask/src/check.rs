@@ -1,34 +1,25 @@
-//! `check`, `start`, `next` and `solution`: hands over to the checker, which is a program of its own, so that this one
-//! stays quick to build.
+//! `check`, `start`, `next` and `solution`: hands over to the checker, which is a program of
+//! its own, so that this one stays quick to build.
 
 use std::env;
-use std::ffi::OsString;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::Error;
+use crate::arguments::PassedOn;
 use crate::workspace;
-
-/// The arguments that are passed on to the checker: everything after `check`.
-#[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
-pub struct Options {
-    /// See `cargo xtask check --help`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
-    pub(crate) arguments: Vec<OsString>,
-}
 
 /// Builds the checker and runs it, for a task of its own where one is named: its exit status
 /// is ours.
 ///
 /// # Errors
 /// It cannot be built or started.
-pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
+pub fn check(task: Option<&str>, arguments: &PassedOn) -> Result<ExitCode, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "-p", "check", "--bin", "check"]);
-    if options.arguments.iter().take_while(|word| *word != "--").any(|it| it == "--flow")
-    {
+    let arguments = arguments.words();
+    if arguments.iter().take_while(|word| *word != "--").any(|it| it == "--flow") {
         build.args(["-p", "flow", "--bin", "flow"]);
     }
     build.current_dir(workspace::root()).stdin(Stdio::null());
@@ -41,7 +32,7 @@ pub fn check(task: Option<&str>, options: &Options) -> Result<ExitCode, Error> {
     let own = env::current_exe().map_err(Error::io("find this program's own file"))?;
     let checker = own.with_file_name(format!("check{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new(&checker);
-    command.args(task).args(&options.arguments);
+    command.args(task).args(&arguments);
     hand_over(command).map_err(Error::io("start the checker"))
 }
 

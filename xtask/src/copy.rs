@@ -5,7 +5,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Status, check, workspace};
+use crate::arguments::PassedOn;
+use crate::{Error, Status, workspace};
 
 /// A program of the course, by its name.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,8 +21,9 @@ struct Program {
 ///
 /// # Errors
 /// There is a copy already, or a file cannot be read or written.
-pub fn start(options: &check::Options) -> Option<Result<Status, Error>> {
-    let [name] = &options.arguments[..] else { return None };
+pub fn start(arguments: &PassedOn) -> Option<Result<Status, Error>> {
+    let words = arguments.words();
+    let [name] = &words[..] else { return None };
     let name = name.to_str()?;
     let root = workspace::root();
     let program = find(&root, name)?;

@@ -91,14 +91,14 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
             if !stands(&mark.paragraph, said) {
                 fault(format!(
                     "the paragraph above does not say `{said}`, which its mark takes from \
-                     `{}`: mend the sentence, or the mark",
+                     `{}`: fix the sentence, or the mark",
                     mark.source
                 ));
             } else if mark.source != ELSEWHERE
                 && let Err(why) = holds(&source, said, shown)
             {
                 fault(format!(
-                    "the paragraph above says `{said}`, but {why} in `{}`: mend the \
+                    "the paragraph above says `{said}`, but {why} in `{}`: fix the \
                      sentence and its mark",
                     mark.source
                 ));

@@ -10,6 +10,7 @@
 //! [`trycmd`](https://docs.rs/trycmd). This one is for pages in which *several* programs
 //! talk to each other, each in a terminal of its own.
 
+pub mod arguments;
 pub mod build;
 pub mod error;
 pub mod figures;

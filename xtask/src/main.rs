@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use xtask::arguments::PassedOn;
 use xtask::{
     Status, bench, book, check, ci, copy, demo, flow, interrupt, new_lesson, tidy,
     update, wire,
@@ -31,17 +32,17 @@ enum Task {
     /// Run a lesson's terminals as its page says, and compare
     Demo(demo::Options),
     /// Draw the calls and packets of a lesson, or of your own programs
-    Flow(flow::Arguments),
+    Flow(PassedOn),
     /// Draw the same over a wire that loses or damages what you name
     Wire(wire::Options),
     /// Test your own program, in any language, against what a lesson asks
-    Check(check::Options),
+    Check(PassedOn),
     /// Put a starter of a task, or a copy of a lesson's program, into my/
-    Start(check::Options),
+    Start(PassedOn),
     /// Say where you are in the course, what passed, what comes next
-    Next(check::Options),
+    Next(PassedOn),
     /// Show the worked program of a task that you passed
-    Solution(check::Options),
+    Solution(PassedOn),
     /// Write the course as a web book, with conversations to step through
     Book(book::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
@@ -62,14 +63,16 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(arguments) => flow::flow(&arguments),
         Task::Wire(options) => return wire::wire(&options),
-        Task::Check(options) => return handed_over(check::check(None, &options)),
-        Task::Start(options) => match copy::start(&options) {
+        Task::Check(arguments) => return handed_over(check::check(None, &arguments)),
+        Task::Start(arguments) => match copy::start(&arguments) {
             Some(ended) => ended,
-            None => return handed_over(check::check(Some("start"), &options)),
+            None => return handed_over(check::check(Some("start"), &arguments)),
         },
-        Task::Next(options) => return handed_over(check::check(Some("next"), &options)),
-        Task::Solution(options) => {
-            return handed_over(check::check(Some("solution"), &options));
+        Task::Next(arguments) => {
+            return handed_over(check::check(Some("next"), &arguments));
+        }
+        Task::Solution(arguments) => {
+            return handed_over(check::check(Some("solution"), &arguments));
         }
         Task::Book(options) => book::book(&options),
         Task::Update(options) => update::update(&options),

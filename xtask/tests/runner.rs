@@ -61,6 +61,8 @@ const SCENARIOS: &[Scenario] = &[
 
 /// What runs `demo` as a user does, in a process of its own.
 const COMMANDS: &[(&str, fn())] = &[
+    #[cfg(target_os = "linux")]
+    ("a_first_pair_of_dashes_is_passed_on", a_first_pair_of_dashes_is_passed_on),
     ("demo_twice_at_once", demo_twice_at_once),
     ("demo_twice_at_once_on_the_host", demo_twice_at_once_on_the_host),
     ("ctrl_c_in_the_middle_leaves_no_process", ctrl_c_in_the_middle_leaves_no_process),
@@ -425,6 +427,23 @@ fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// `cargo xtask flow -- SERVER -- CLIENT` draws both, and `check -- PROGRAM` lacks its task.
+#[cfg(target_os = "linux")]
+fn a_first_pair_of_dashes_is_passed_on() {
+    let xtask = |arguments: &[&str]| {
+        outcome(Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments))
+    };
+    let program = ["python3", "-c", "import socket; socket.socket().close()"];
+    let both = [&["flow", "--"], &program[..], &["--"], &program[..]].concat();
+    let (status, drawn, said) = xtask(&both);
+    // 77: tracing is refused here, which is said of the programs all the same.
+    assert!(matches!(status, Some(0 | 77)), "{status:?} {drawn} {said}");
+    assert!(status == Some(77) || drawn.matches("close(3) = 0").count() == 2, "{drawn}");
+    let (status, _, said) = xtask(&["check", "--", "true"]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(!said.contains("`true`"), "{said}");
 }
 
 fn demo_twice_at_once() {

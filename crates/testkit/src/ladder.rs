@@ -188,7 +188,7 @@ pub fn stream_comes_back(program: &str, _: Serves) {
     }
 }
 
-/// The message is the house's.
+/// The message is the one of every program of the course.
 pub fn port_is_already_in_use(program: &str, _: Serves) {
     let (_listener, port) = crate::listen();
     let message = format!(

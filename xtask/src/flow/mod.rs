@@ -13,6 +13,7 @@ use std::process::Command;
 
 pub use verify::{Drawn, refusal, verify, verify_recording, write_recording};
 
+use crate::arguments::PassedOn;
 use crate::page::{Diagnostic, Page, Scene};
 use crate::run::Programs;
 use crate::{Error, Status, build, demo, jobs, run, screen, snapshot, workspace};
@@ -22,15 +23,6 @@ pub const PAGE_COLUMNS: usize = 92;
 
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
-
-/// The arguments that are passed on to `flow`: everything after the lesson.
-#[derive(Debug, Clone, clap::Args)]
-#[command(disable_help_flag = true)]
-pub struct Arguments {
-    /// LESSON or LESSON/SCENE, then what `cargo xtask flow --help` lists
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
-    words: Vec<OsString>,
-}
 
 /// How `wire` has a run drawn, in the words of `flow`.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,10 +74,11 @@ pub struct Options {
 ///
 /// # Errors
 /// No such lesson or scene; a broken page; programs that cannot be built or started.
-pub fn flow(arguments: &Arguments) -> Result<Status, Error> {
+pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
     let root = workspace::root();
-    let end = arguments.words.iter().position(|word| word == "--");
-    let (options, own) = arguments.words.split_at(end.unwrap_or(arguments.words.len()));
+    let words = arguments.words();
+    let end = words.iter().position(|word| word == "--");
+    let (options, own) = words.split_at(end.unwrap_or(words.len()));
     let has = |name: &str| options.iter().any(|word| word == name);
     let first = options.first().and_then(|word| word.to_str());
     let lesson_word = first.filter(|word| !word.starts_with('-') && *word != "show");

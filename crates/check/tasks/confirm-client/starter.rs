@@ -1,4 +1,4 @@
-//! Says `stored`, though it does not know; mend that.
+//! Says `stored`, though it does not know; fix that.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
