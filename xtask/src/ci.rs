@@ -12,9 +12,8 @@ use std::time::Instant;
 use crate::workspace;
 use crate::{Error, Status};
 
-/// How often the lessons are run again, to catch one that passes by luck. Few: what fails here
-/// names a kind to cure, and many repeats of the whole tell little more.
-const REPEATS: usize = 2;
+/// How often the lessons are run again, to catch one that passes by luck.
+const REPEATS: usize = 20;
 
 /// Where insta, during the tests, writes the snapshots that it compared with.
 const REFERENCES: &str = "INSTA_SNAPSHOT_REFERENCES_FILE";
