@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -713,7 +713,7 @@ fn a_closed_standard_output() {
     let pipe = testkit::pipe_without_reader();
     let mut demo = checkout.xtask(&["demo", "1"]).stdout(pipe).spawn().unwrap();
     let mut said = String::new();
-    demo.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    std::io::Read::read_to_string(&mut demo.stderr.take().unwrap(), &mut said).unwrap();
     // As with `demo | head -1`: who reads has read enough.
     assert_eq!((demo.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }

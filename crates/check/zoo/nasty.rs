@@ -1,10 +1,8 @@
 //! Programs that do harm: what the fence is for. They are no mutants of a task.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::{Flaw, for_ever, loopback, port};
 
@@ -20,17 +18,8 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         "thread-bomb" => loop {
             std::thread::Builder::new().spawn(|| for_ever())?;
         },
-        // Files in memory, which no process has mapped.
-        "memfd-hog" => {
-            let mut files = Vec::new();
-            for _ in 0..8 {
-                let file = memfd_create("hog", MemfdFlags::empty())?;
-                let mut file = std::fs::File::from(file);
-                io::copy(&mut io::repeat(1).take(16 << 20), &mut file)?;
-                files.push(file);
-            }
-            for_ever()
-        }
+        #[cfg(target_os = "linux")]
+        "memfd-hog" => memfd_hog(),
         "memory-hog" => {
             let mut all: Vec<Vec<u8>> = Vec::new();
             for number in 0_usize.. {
@@ -89,6 +78,23 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         }
         _ => Err(io::Error::other(format!("no such harm: {what}"))),
     }
+}
+
+/// Files in memory, which no process has mapped.
+#[cfg(target_os = "linux")]
+fn memfd_hog() -> io::Result<()> {
+    use std::io::Read as _;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    let mut files = Vec::new();
+    for _ in 0..8 {
+        let file = memfd_create("hog", MemfdFlags::empty())?;
+        let mut file = std::fs::File::from(file);
+        io::copy(&mut io::repeat(1).take(16 << 20), &mut file)?;
+        files.push(file);
+    }
+    for_ever()
 }
 
 fn own(what: &str) -> io::Result<Command> {

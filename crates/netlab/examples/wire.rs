@@ -1,10 +1,15 @@
 //! What the wire carries: bulk TCP from host a to host b, without rules and with some, side by
 //! side, and what was lost unseen. `cargo run --release -p netlab --example wire`.
 
-use std::io::{self, Read, Write};
+#[cfg(target_os = "linux")]
+use std::io::Read;
+use std::io::{self, Write};
+#[cfg(target_os = "linux")]
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
+#[cfg(target_os = "linux")]
 use std::thread;
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 #[cfg(not(target_os = "linux"))]
@@ -40,8 +45,10 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed))
 }
 
+#[cfg(target_os = "linux")]
 const BYTES: usize = 200_000_000;
 /// Over a wire that loses, less.
+#[cfg(target_os = "linux")]
 const LONGEST: Duration = Duration::from_secs(5);
 
 #[cfg(target_os = "linux")]

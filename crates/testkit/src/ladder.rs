@@ -2,7 +2,7 @@
 //! against each. `testkit::tcp_rung!` and `testkit::udp_rung!` make a test of each.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -413,7 +413,7 @@ pub fn signal_lets_clients_finish(program: &str, serves: Serves) {
     if serves != Serves::One {
         let expected = "Closing: no new clients; waiting for the others to finish";
         assert_eq!(server.line(), expected);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let address = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let refused = TcpStream::connect_timeout(&address, crate::DEADLINE);
         let refused = refused.expect_err("a new client was taken");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);

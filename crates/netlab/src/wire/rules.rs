@@ -45,6 +45,7 @@ impl Host {
         }
     }
 
+    #[cfg(target_os = "linux")]
     pub(super) fn index(self) -> usize {
         match self {
             Host::A => 0,
@@ -53,6 +54,7 @@ impl Host {
     }
 
     /// `a>b` for [`Host::A`]: the direction of what it sends.
+    #[cfg(target_os = "linux")]
     pub(super) fn direction(self) -> &'static str {
         match self {
             Host::A => "a>b",
@@ -109,6 +111,7 @@ pub(super) struct Which {
     pub(super) retransmission: bool,
 }
 
+#[cfg(target_os = "linux")]
 impl Which {
     /// Whether it is about all packets alike.
     pub(super) fn is_all(&self) -> bool {
