@@ -465,13 +465,11 @@ pub fn second_signal_ends_it_at_once(program: &str, serves: Serves) {
 /// Until its own knock is on the way: the process has a third socket. There is no event.
 #[cfg(target_os = "linux")]
 fn wait_until_taken(server: &Program) {
-    let start = std::time::Instant::now();
     let threads = || std::fs::read_dir(format!("/proc/{}/task", server.id()));
     // The main thread, the one for signals, and then the one for the deadline.
-    while threads().is_ok_and(|threads| threads.count() < 3) {
-        assert!(start.elapsed() < crate::DEADLINE, "the signal was not taken");
-        thread::yield_now();
-    }
+    crate::until("the signal is taken", || {
+        threads().map_or(true, |threads| threads.count() >= 3)
+    });
 }
 
 #[track_caller]

@@ -53,6 +53,19 @@ pub fn within<T: Send + 'static>(
     }
 }
 
+/// Asks again and again until `condition` holds, for what gives no event.
+///
+/// # Panics
+/// At the [`DEADLINE`], saying `what` did not happen.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        thread::yield_now();
+    }
+}
+
 /// Says on a line of its own that the rest of the test did not run, and why. The test harness
 /// captures what `println!` prints and shows it only of failed tests, so this goes past it.
 pub fn skip(test: &str, why: &str) {

@@ -107,21 +107,24 @@ mod unix {
         (program, port)
     }
 
+    /// How many of the server's 14 file descriptors are open.
+    #[cfg(target_os = "linux")]
+    fn files_below_limit(program: &Program) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", program.id()));
+        let numbers = files.expect("/proc/PID/fd").filter_map(|file| {
+            file.expect("entry").file_name().to_str()?.parse::<u32>().ok()
+        });
+        numbers.filter(|&number| number < 14).count()
+    }
+
     /// accept(2) takes a file descriptor before it sleeps, here the last. The socket that
     /// wakes it was made before.
     #[cfg(target_os = "linux")]
     #[test]
     fn signal_comes_when_no_file_descriptor_is_left() {
         let (mut program, port) = start_with_few_files();
-        let below_limit = |program: &Program| {
-            let files = std::fs::read_dir(format!("/proc/{}/fd", program.id()));
-            let numbers = files.expect("/proc/PID/fd").filter_map(|file| {
-                file.expect("entry").file_name().to_str()?.parse::<u32>().ok()
-            });
-            numbers.filter(|&number| number < 14).count()
-        };
         let mut clients = Vec::new();
-        while below_limit(&program) < 13 {
+        while files_below_limit(&program) < 13 {
             clients.push(client(&mut program, port));
         }
         program.signal(SIGTERM);
@@ -158,8 +161,13 @@ mod unix {
             client.read_exact(&mut [0; 13]).expect("the server's answer");
             assert!(program.line().ends_with(" says: age, whole"));
         }
+        let before = files_below_limit(&program);
         drop(served.pop());
         assert!(program.line().ends_with(" has finished"));
+        // The line comes first, and then the server closes its socket.
+        testkit::until("the server closes the socket of the client that left", || {
+            files_below_limit(&program) < before
+        });
         served.push(client(&mut program, port));
 
         program.signal(SIGTERM);
