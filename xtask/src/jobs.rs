@@ -1,15 +1,12 @@
 //! The scenes of pages as jobs: found by a user's word, run side by side, reported in order.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
 
 use common::Visible;
-use netlab::Network;
+use netlab::{Network, workers};
 
 use crate::Error;
 use crate::interrupt;
@@ -17,9 +14,6 @@ use crate::page::{Page, Scene};
 use crate::runner::Runner;
 use crate::verdict::Verified;
 use crate::workspace::Lesson;
-
-/// Why not all jobs were done.
-const INTERRUPTED: &str = "interrupted by a signal";
 
 /// A scene with its place.
 pub(crate) type Job<'a> = (&'a Page, &'a Scene);
@@ -74,44 +68,24 @@ pub(crate) fn verify_all(
     jobs: &[Job<'_>],
     mut report: impl FnMut(usize, Verified) -> io::Result<()>,
 ) -> io::Result<()> {
-    let workers = match runner.network {
+    let at_once = match runner.network {
         Network::Private => thread::available_parallelism().map_or(1, NonZero::get),
         Network::Host => 1,
     };
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel();
-    // One after another, until there is none left or a signal asks for the end.
-    let work = |sender: mpsc::Sender<(usize, Verified)>| {
-        while !interrupt::asked() {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some((page, scene)) = jobs.get(at) else { return };
-            let _ = sender.send((at, runner.verify(root, page, scene, &mut |_| {})));
-        }
+    // Nothing is begun once a signal asks for the end.
+    let work = |at: usize| {
+        let (page, scene) = jobs[at];
+        (!interrupt::asked()).then(|| runner.verify(root, page, scene, &mut |_| {}))
     };
-    thread::scope(|scope| {
-        for worker in 0..workers.min(jobs.len()) {
-            let sender = sender.clone();
-            let thread = thread::Builder::new().name(format!("worker {worker}"));
-            // With fewer threads than processors it is slower, and no other.
-            match thread.spawn_scoped(scope, || work(sender)) {
-                Err(error) if worker == 0 => return Err(error),
-                _ => {}
-            }
-        }
-        drop(sender);
-        let mut early = BTreeMap::new();
-        let mut reported = 0;
-        for (at, verified) in receiver {
-            early.insert(at, verified);
-            while let Some(verified) = early.remove(&reported) {
-                report(reported, verified)?;
-                reported += 1;
-            }
-        }
-        Ok(())
+    let mut result = Ok(());
+    workers::in_order(at_once, jobs.len(), work, |at, verified| {
+        let Some(verified) = verified else { return false };
+        result = report(at, verified);
+        result.is_ok()
     })?;
+    result?;
     if interrupt::asked() {
-        return Err(io::Error::other(INTERRUPTED));
+        return Err(io::Error::other("interrupted by a signal"));
     }
     Ok(())
 }

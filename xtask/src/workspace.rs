@@ -1,6 +1,5 @@
 //! Where things are in the workspace: its root, its packages, the lessons and their pages.
 
-use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,7 @@ use crate::page::{Diagnostic, Page};
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    // Cargo sets the variable for what it runs; what is run by hand knows where it was built.
-    let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let own =
-        own.filter(|path| path.parent().is_some_and(|root| root.join("xtask").is_dir()));
-    let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    own.parent().map_or(own.clone(), Path::to_owned)
+    netlab::environment::checkout("xtask", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A lesson: a folder below `lessons/` with a `README.md`.

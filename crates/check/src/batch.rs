@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use netlab::workers;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::CommandError;
-use crate::pool;
 use crate::report::{self, Format, Row};
 use crate::run::{self, Judgement, Setting, Until};
 use crate::task::Task;
@@ -64,7 +64,7 @@ pub(crate) fn run(
     // Each has several checks under way, and most of a check is waiting.
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut result = Ok(());
-    pool::in_order(
+    let made = workers::in_order(
         jobs,
         left.len(),
         |place| row(order, &left[place], &programs[&left[place]], command, &setting),
@@ -79,6 +79,7 @@ pub(crate) fn run(
             result.is_ok()
         },
     );
+    made.map_err(|error| CommandError(70, format!("run the checks: {error}")))?;
     result.map_err(|error| CommandError(1, format!("write the results: {error}")))?;
     // Folders that are gone since are no part of this class.
     let rows: Vec<Row> =

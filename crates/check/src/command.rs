@@ -3,8 +3,10 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use netlab::environment::{executable, on_path};
 
 use crate::outcome::CommandError;
 
@@ -19,7 +21,7 @@ pub(crate) fn find(command: &[OsString], folder: &Path) -> Result<(), CommandErr
     let found = if shown.contains('/') {
         executable(&folder.join(program))
     } else {
-        let found = on_path(Path::new(program)).map(drop);
+        let found = on_path(program).map(drop);
         found
             .ok_or(io::Error::other("it is in no folder of PATH, and ./NAME is one here"))
     };
@@ -69,19 +71,4 @@ pub(crate) fn built(
     let mut built = vec![OsString::from(executable)];
     built.extend(command.iter().skip(end + 1).cloned());
     Ok(built)
-}
-
-/// The file of a program that stands in a folder of `PATH`.
-pub fn on_path(program: &Path) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let mut files = std::env::split_paths(&folders).map(|it| it.join(program));
-    files.find(|file| executable(file).is_ok())
-}
-
-fn executable(file: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    match file.metadata()? {
-        found if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
-        _ => Err(io::ErrorKind::PermissionDenied.into()),
-    }
 }

@@ -35,16 +35,7 @@ impl Language {
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    // Cargo sets the variable for what it runs, and xtask hands it on. A checkout that was
-    // moved is not built anew, and two can share a target folder.
-    let runs_from = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let candidates = runs_from.iter().flat_map(|path| path.ancestors());
-    candidates
-        .chain(built_from.ancestors())
-        .find(|path| path.join("crates/check/tasks").is_dir())
-        .unwrap_or(built_from)
-        .to_owned()
+    netlab::environment::checkout("crates/check/tasks", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The learner's folder: `my/`, or what the variable `CHECK_MY` names.

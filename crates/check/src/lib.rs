@@ -23,7 +23,6 @@ mod expect;
 pub mod outcome;
 pub mod patience;
 pub mod peer;
-mod pool;
 pub mod report;
 pub mod run;
 pub mod subject;

@@ -4,12 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netlab::PrivateNetwork;
+use netlab::{PrivateNetwork, workers};
 
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Finding, Outcome, Stop, fails_because};
-use crate::pool;
 use crate::subject::{Allowance, Recipe, Run};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
@@ -118,7 +117,7 @@ pub fn run(
     setting.recipe.shared = Arc::clone(&shared);
     let mut judged: Vec<Judgement> = Vec::new();
     let mut dead = None;
-    pool::in_order(
+    let made = workers::in_order(
         jobs,
         numbers.len(),
         |place| judge_in_time(task, numbers[place], &setting),
@@ -150,6 +149,12 @@ pub fn run(
             tell(&judgement);
             judged.push(judgement);
         }
+    }
+    if let Err(error) = made {
+        let number = numbers[judged.len()];
+        let judgement = unmade(task, number, Stop::Broken(error.to_string()));
+        tell(&judgement);
+        judged.push(judgement);
     }
     judged
 }
@@ -184,11 +189,17 @@ fn not_run(task: &Task, number: usize, dead: &Judgement) -> Judgement {
         got: format!("not run, since {} failed: {}", dead.id, finding.got),
         diagnosis: finding.diagnosis.clone(),
     });
+    let why = finding.map_or(Stop::Skipped("not run".into()), Stop::Failed);
+    Judgement { follows: Some(dead.id.clone()), ..unmade(task, number, why) }
+}
+
+/// The judgement of a check that was not made.
+fn unmade(task: &Task, number: usize, why: Stop) -> Judgement {
     Judgement {
         id: format!("{}/{number}", task.name),
         check: task.checks[number - 1],
-        result: finding.map_or(Ok(()), |it| Err(Stop::Failed(it))),
-        follows: Some(dead.id.clone()),
+        result: Err(why),
+        follows: None,
         entries: Vec::new(),
         drawings: Vec::new(),
         condition: None,

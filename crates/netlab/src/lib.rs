@@ -6,6 +6,9 @@
 //! Elsewhere, and where the kernel refuses, a [`Refusal`] names the step that failed and
 //! what would allow it; the run then uses the host's loopback.
 //!
+//! Here too is what the instruments share about runs: [`workers`] runs them side by side,
+//! [`environment`] says what a run finds around it.
+//!
 //! Sources: `user_namespaces(7)`, `network_namespaces(7)`, `netdevice(7)`.
 
 #[cfg(target_os = "linux")]
@@ -35,6 +38,8 @@ mod reset;
 #[cfg(target_os = "linux")]
 pub use reset::reset;
 
+pub mod environment;
 pub mod process;
 pub mod sockets;
 pub mod wire;
+pub mod workers;

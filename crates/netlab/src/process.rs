@@ -335,7 +335,7 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// Orphans that fell to this process and are in another session than it: nothing that it
 /// started itself, since a session is left by setsid(2) alone.
-pub fn strangers() -> Vec<u32> {
+pub fn orphans_of_other_sessions() -> Vec<u32> {
     let Some(session) = stat(std::process::id()).map(|stat| stat.session) else {
         return Vec::new();
     };

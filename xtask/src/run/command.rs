@@ -6,14 +6,10 @@
 //! before has come out as well. That is how "it exited, and this is all it printed" is
 //! known without waiting for the end of the pipe, which a grandchild may hold open.
 
-#[cfg(unix)]
-use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, PipeWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-#[cfg(unix)]
-use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -41,38 +37,9 @@ pub(super) enum News {
 /// this runner; and Python's habit of holding lines back from a pipe.
 pub(crate) fn lay_environment(command: &mut Command) {
     command
-        .env("NO_COLOR", "1")
-        .env("TERM", "dumb")
-        .env("LC_ALL", locale())
-        .env("PYTHONUNBUFFERED", "1")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs(netlab::environment::variables())
         .env_remove("RUST_BACKTRACE")
         .env_remove("COLUMNS");
-}
-
-/// The plain locale with UTF-8, where there is it; else the plainest one.
-#[cfg(unix)]
-#[allow(unsafe_code, reason = "newlocale(3) has no form in std")]
-fn locale() -> &'static str {
-    const WANTED: &CStr = c"C.UTF-8";
-    static HAS: OnceLock<bool> = OnceLock::new();
-    let has = *HAS.get_or_init(|| {
-        // SAFETY: the name ends with a zero, no locale is changed, and what was made is freed.
-        unsafe {
-            let locale =
-                libc::newlocale(libc::LC_ALL_MASK, WANTED.as_ptr(), std::ptr::null_mut());
-            if !locale.is_null() {
-                libc::freelocale(locale);
-            }
-            !locale.is_null()
-        }
-    });
-    if has { "C.UTF-8" } else { "C" }
-}
-
-#[cfg(not(unix))]
-fn locale() -> &'static str {
-    "C"
 }
 
 /// A command that was started. Dropping it kills its process group and reaps it.

@@ -683,7 +683,7 @@ impl Run<'_> {
             // What also left the network, or its environment, can be told from another run's
             // only where there is no other.
             if left.is_empty() && CURRENT.load(Ordering::SeqCst) == 1 {
-                left = process::strangers();
+                left = process::orphans_of_other_sessions();
             }
             if left.is_empty() {
                 return killed;

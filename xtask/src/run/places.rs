@@ -157,29 +157,10 @@ impl Programs {
                 Err(missing(name, Kind::NotBeside))
             };
         }
-        on_path(name)
+        netlab::environment::on_path(name)
             .map(|program| (program, arguments))
             .ok_or_else(|| missing(name, Kind::NotOnPath))
     }
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(format!("{name}{EXE_SUFFIX}")))
-        .find(|file| is_executable(file))
-}
-
-#[cfg(unix)]
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(file: &Path) -> bool {
-    file.is_file()
 }
 
 #[cfg(test)]

@@ -109,15 +109,6 @@ const PASSED: &[&str] = &[
     "DOTNET_ROOT",
 ];
 
-/// Set for every program: no colours, no translations, Python's lines at once.
-const SET: &[(&str, &str)] = &[
-    ("NO_COLOR", "1"),
-    ("TERM", "dumb"),
-    ("LC_ALL", "C.UTF-8"),
-    ("PYTHONUNBUFFERED", "1"),
-    ("PYTHONDONTWRITEBYTECODE", "1"),
-];
-
 impl Subject {
     /// Starts the program on the calling thread's network. The calling thread must outlive
     /// it.
@@ -196,7 +187,7 @@ fn fenced(
         .args(words)
         .current_dir(&recipe.folder)
         .env_clear()
-        .envs(SET.iter().copied())
+        .envs(netlab::environment::variables())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let passed = PASSED.iter().copied().chain(recipe.pass.iter().map(String::as_str));

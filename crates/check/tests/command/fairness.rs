@@ -13,7 +13,7 @@ fn passes(arguments: &[&str]) {
 
 /// Whether a program is on PATH; if not, a line that says what is skipped.
 fn has(test: &str, program: &str) -> bool {
-    let found = check::command::on_path(program.as_ref()).is_some();
+    let found = netlab::environment::on_path(program).is_some();
     if !found {
         testkit::skip(test, &format!("{program} is not installed"));
     }

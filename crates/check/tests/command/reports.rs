@@ -113,7 +113,7 @@ fn limit_that_was_hit_is_the_first_word_in_every_form() {
 
 #[test]
 fn tap_is_read_by_prove() {
-    if check::command::on_path("prove".as_ref()).is_none() {
+    if netlab::environment::on_path("prove").is_none() {
         return testkit::skip("tap_is_read_by_prove", "prove is not installed");
     }
     let folder = tempfile::tempdir().unwrap();

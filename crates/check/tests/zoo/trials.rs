@@ -214,7 +214,7 @@ fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
 }
 
 fn is_installed(program: &OsString) -> bool {
-    check::command::on_path(Path::new(program)).is_some()
+    netlab::environment::on_path(program).is_some()
 }
 
 fn judge(task: &Task, command: &[OsString], expected: &[Failure]) -> Result<(), Failed> {

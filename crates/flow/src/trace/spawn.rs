@@ -54,18 +54,9 @@ impl Program {
         if asked.components().count() != 1 {
             return Ok(asked.to_owned());
         }
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        std::env::split_paths(&path)
-            .map(|directory| directory.join(asked))
-            .find(|candidate| is_executable(candidate))
+        netlab::environment::on_path(asked)
             .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// Why a program did not start.
