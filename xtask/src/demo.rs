@@ -140,6 +140,44 @@ impl<W: Write + Send> Demo<'_, W> {
             writeln!(self.out, "{}: nothing on this page runs", lesson.directory)?;
             return Ok(Ok(Status::AsDocumented));
         };
+        let verified = self.shown(page, scene)?;
+        self.verdict(page, scene, &verified)?;
+        let mut all = vec![verified];
+        let others = if only.is_none() { &jobs[1..] } else { &[] };
+        if self.scenes && !others.is_empty() {
+            self.others(others, &mut all)?;
+        }
+        self.closing(&all)?;
+        let ended = ended(&all);
+        if ended != Status::AsDocumented {
+            // The next step is to see why, which stands above.
+        } else if default {
+            writeln!(
+                self.out,
+                "\nNow read lessons/{directory}/README.md, and run it by hand in two terminals.\n\
+                 Then: cargo xtask demo udp-echo, cargo xtask demo --all, cargo test",
+                directory = lesson.directory,
+            )?;
+        } else if !self.scenes
+            && let Some((_, scene)) = others.first()
+        {
+            let more = match others.len() {
+                1 => "1 more scene".to_owned(),
+                more => format!("{more} more scenes"),
+            };
+            let name = lesson.name();
+            writeln!(
+                self.out,
+                "\n{more} on this lesson's pages: cargo xtask demo {name} --scenes\n\
+                 or one of them, as it comes: cargo xtask demo {name}/{}",
+                scene.name,
+            )?;
+        }
+        Ok(Ok(ended))
+    }
+
+    /// Runs a scene and shows its terminals, as it goes or, with --slow, when it is over.
+    fn shown(&mut self, page: &Page, scene: &Scene) -> io::Result<Verified> {
         let width = if io::stdout().is_terminal() { screen::width() } else { None };
         let mut screen = Screen::new(&mut *self.out, scene, width);
         let keys = if self.slow { Keys::listen() } else { None };
@@ -158,49 +196,22 @@ impl<W: Write + Send> Demo<'_, W> {
             }
         };
         screen.finish()?;
-        self.verdict(page, scene, &verified)?;
-        let mut all = vec![verified];
-        if self.scenes && only.is_none() && jobs.len() > 1 {
-            writeln!(self.out, "\n{}", styled(BOLD, "the other scenes of this lesson"))?;
-            let rest = &jobs[1..];
-            let width = rest.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
-            let runner = &self.runner;
-            let (root, out) = (self.root, &mut *self.out);
-            verify_all(runner, root, rest, |at, verified| {
-                let (page, scene) = rest[at];
-                let name = screen::fill(&title(page, scene), width);
-                line(out, &mark(&verified), &name, &aside(&verified))?;
-                write!(out, "{}", indented(&verified.explain()))?;
-                all.push(verified);
-                Ok(())
-            })?;
-        }
-        self.closing(&all)?;
-        let name = lesson.name();
-        let ended = ended(&all);
-        if ended != Status::AsDocumented {
-            // The next step is to see why, which stands above.
-        } else if default {
-            writeln!(
-                self.out,
-                "\nNow read lessons/{directory}/README.md, and run it by hand in two terminals.\n\
-                 Then: cargo xtask demo udp-echo, cargo xtask demo --all, cargo test",
-                directory = lesson.directory,
-            )?;
-        } else if !self.scenes && only.is_none() && jobs.len() > 1 {
-            let (_, scene) = jobs[1];
-            let more = match jobs.len() - 1 {
-                1 => "1 more scene".to_owned(),
-                more => format!("{more} more scenes"),
-            };
-            writeln!(
-                self.out,
-                "\n{more} on this lesson's pages: cargo xtask demo {name} --scenes\n\
-                 or one of them, as it comes: cargo xtask demo {name}/{}",
-                scene.name,
-            )?;
-        }
-        Ok(Ok(ended))
+        Ok(verified)
+    }
+
+    /// Runs scenes side by side, a line for each.
+    fn others(&mut self, others: &[Job<'_>], all: &mut Vec<Verified>) -> io::Result<()> {
+        writeln!(self.out, "\n{}", styled(BOLD, "the other scenes of this lesson"))?;
+        let width = others.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
+        let out = &mut *self.out;
+        verify_all(&self.runner, self.root, others, |at, verified| {
+            let (page, scene) = others[at];
+            let name = screen::fill(&title(page, scene), width);
+            line(out, &mark(&verified), &name, &aside(&verified))?;
+            write!(out, "{}", indented(&verified.explain()))?;
+            all.push(verified);
+            Ok(())
+        })
     }
 
     /// The verdict on a scene that was shown.

@@ -217,72 +217,16 @@ impl Page {
         wires: &mut Vec<(String, Vec<String>, usize)>,
     ) -> Result<(), (usize, String)> {
         let fence_line = block.line;
-        let at_fence = |message: String| (fence_line, message);
-        let words: Vec<&str> = block.info.split_whitespace().collect();
-        let meaning = match words[..] {
-            [] => return Ok(()),
-            [language] if PROSE.contains(&language) => return Ok(()),
-            ["console"] => {
-                return Err(at_fence(
-                    "a console block needs the name of its terminal: ```console server"
-                        .into(),
-                ));
-            }
-            ["console", name] => Meaning::Terminal { name, linux: false },
-            ["console", "linux", name] => Meaning::Terminal { name, linux: true },
-            ["flow"] => Meaning::Flow(""),
-            ["flow", scene] => Meaning::Flow(scene),
-            ["wire"] => Meaning::Wire(""),
-            ["wire", scene] => Meaning::Wire(scene),
-            [language, file] if PROSE.contains(&language) => Meaning::Quotation(file),
-            _ => {
-                return Err(at_fence(format!(
-                    "unknown block `{}`; known are `console TERMINAL`, `console \
-                     SCENE/TERMINAL`, `console linux …`, `flow`, `flow SCENE`, `wire`, `wire SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
-                    block.info,
-                    PROSE[1..].join(", "),
-                )));
-            }
+        let Some(meaning) =
+            meaning(block.info).map_err(|message| (fence_line, message))?
+        else {
+            return Ok(());
         };
-        if !block.closed {
-            return Err(at_fence("the block is never closed: end it with ```".into()));
-        }
-        if !block.first_column {
-            return Err(at_fence(
-                "the block is inside a list or a quotation: move it to the first column"
-                    .into(),
-            ));
-        }
         let lines: Vec<String> = block.content.lines().map(str::to_owned).collect();
+        sound(&block, &lines)?;
         // `update` draws a flow where there is none yet.
         if lines.is_empty() && !matches!(meaning, Meaning::Flow(_)) {
-            return Err(at_fence("the block is empty".into()));
-        }
-        // What it would make a terminal do, a reader of the page cannot see either.
-        for (at, line) in lines.iter().enumerate() {
-            if let Some(hidden) = line.chars().find(|c| *c != '\t' && is_hidden(*c)) {
-                let code = u32::from(hidden);
-                return Err((
-                    fence_line + 1 + at,
-                    format!(
-                        "the line holds U+{code:04X}, which a terminal obeys or shows as \
-                         nothing: take it out"
-                    ),
-                ));
-            }
-        }
-        // A fence with words cannot close a block: the one that should have is missing.
-        let opens = |line: &String| {
-            line.strip_prefix("```")
-                .is_some_and(|info| info.starts_with(char::is_alphabetic))
-        };
-        if let Some(at) = lines.iter().position(opens) {
-            return Err((
-                fence_line + 1 + at,
-                format!(
-                    "a block begins here, and the one of line {fence_line} has no end: close it with ```"
-                ),
-            ));
+            return Err((fence_line, "the block is empty".into()));
         }
         match meaning {
             Meaning::Terminal { name, linux } => {
@@ -299,10 +243,11 @@ impl Page {
             }
             Meaning::Flow(scene) => {
                 if let Some(other) = self.flows.iter().find(|it| it.scene == scene) {
-                    return Err(at_fence(format!(
-                        "the flow of this scene is already on line {}",
-                        other.line - 1
-                    )));
+                    let already = other.line - 1;
+                    return Err((
+                        fence_line,
+                        format!("the flow of this scene is already on line {already}"),
+                    ));
                 }
                 let (scene, line) = (scene.to_owned(), fence_line + 1);
                 self.flows.push(Flow { scene, lines, line, range: block.range.clone() });
@@ -366,6 +311,78 @@ enum Meaning<'a> {
     Quotation(&'a str),
     Flow(&'a str),
     Wire(&'a str),
+}
+
+/// What the words behind a fence mean; nothing for prose.
+fn meaning(info: &str) -> Result<Option<Meaning<'_>>, String> {
+    let words: Vec<&str> = info.split_whitespace().collect();
+    Ok(Some(match words[..] {
+        [] => return Ok(None),
+        [language] if PROSE.contains(&language) => return Ok(None),
+        ["console"] => {
+            return Err(
+                "a console block needs the name of its terminal: ```console server"
+                    .into(),
+            );
+        }
+        ["console", name] => Meaning::Terminal { name, linux: false },
+        ["console", "linux", name] => Meaning::Terminal { name, linux: true },
+        ["flow"] => Meaning::Flow(""),
+        ["flow", scene] => Meaning::Flow(scene),
+        ["wire"] => Meaning::Wire(""),
+        ["wire", scene] => Meaning::Wire(scene),
+        [language, file] if PROSE.contains(&language) => Meaning::Quotation(file),
+        _ => {
+            return Err(format!(
+                "unknown block `{info}`; known are `console TERMINAL`, `console \
+                 SCENE/TERMINAL`, `console linux …`, `flow`, `flow SCENE`, `wire`, \
+                 `wire SCENE`, `LANGUAGE PATH` and plain prose in one of: {}",
+                PROSE[1..].join(", "),
+            ));
+        }
+    }))
+}
+
+/// Refuses a block that is cut off or not where a block belongs, and one that hides something
+/// from its reader.
+fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
+    let fence_line = block.line;
+    if !block.closed {
+        let message = "the block is never closed: end it with ```";
+        return Err((fence_line, message.into()));
+    }
+    if !block.first_column {
+        let message =
+            "the block is inside a list or a quotation: move it to the first column";
+        return Err((fence_line, message.into()));
+    }
+    // What it would make a terminal do, a reader of the page cannot see either.
+    for (at, line) in lines.iter().enumerate() {
+        if let Some(hidden) = line.chars().find(|c| *c != '\t' && is_hidden(*c)) {
+            let code = u32::from(hidden);
+            return Err((
+                fence_line + 1 + at,
+                format!(
+                    "the line holds U+{code:04X}, which a terminal obeys or shows as \
+                     nothing: take it out"
+                ),
+            ));
+        }
+    }
+    // A fence with words cannot close a block: the one that should have is missing.
+    let opens = |line: &String| {
+        line.strip_prefix("```").is_some_and(|info| info.starts_with(char::is_alphabetic))
+    };
+    if let Some(at) = lines.iter().position(opens) {
+        return Err((
+            fence_line + 1 + at,
+            format!(
+                "a block begins here, and the one of line {fence_line} has no end: close \
+                 it with ```"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, String)> {

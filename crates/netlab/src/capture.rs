@@ -91,7 +91,6 @@ impl Capture {
 
     /// The same for any interface.
     pub(crate) fn open_on(interface: &CStr, size: CaptureSize) -> io::Result<Capture> {
-        let protocol = (libc::ETH_P_ALL as u16).to_be();
         // SAFETY: plain socket(2), no pointers.
         let fd = unsafe {
             libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
@@ -142,27 +141,7 @@ impl Capture {
             left: None,
         };
 
-        // SAFETY: a NUL-terminated name.
-        let index = unsafe { libc::if_nametoindex(interface.as_ptr()) };
-        if index == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: all zeroes is a valid sockaddr_ll.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = protocol;
-        address.sll_ifindex = index as i32;
-        // SAFETY: the address is a sockaddr_ll of the length given.
-        let bound = unsafe {
-            libc::bind(
-                fd,
-                (&raw const address).cast(),
-                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
-            )
-        };
-        if bound < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        bind_to(&capture.socket, interface)?;
         Ok(capture)
     }
 
@@ -310,6 +289,32 @@ struct TpacketRequest {
 
 /// `linux/if_packet.h`, since Linux 4.20.
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+
+/// Lets a packet socket hear all packets of one interface (`bind(2)`, `packet(7)`).
+fn bind_to(socket: &OwnedFd, interface: &CStr) -> io::Result<()> {
+    // SAFETY: a NUL-terminated name.
+    let index = unsafe { libc::if_nametoindex(interface.as_ptr()) };
+    if index == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all zeroes is a valid sockaddr_ll.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index as i32;
+    // SAFETY: the address is a sockaddr_ll of the length given.
+    let bound = unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    if bound < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
 
 fn set_option<T>(socket: &OwnedFd, name: libc::c_int, value: &T) -> io::Result<()> {
     // SAFETY: the value lives through the call and has the length given.
