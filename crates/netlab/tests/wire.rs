@@ -55,9 +55,11 @@ mod linux {
         ("a_doubled_datagram_arrives_twice", a_doubled_datagram_arrives_twice),
         ("swapped_datagrams_change_places", swapped_datagrams_change_places),
         ("a_datagram_without_a_fragment_is_lost", a_datagram_without_a_fragment_is_lost),
+        ("a_router_cuts_what_it_may_cut", a_router_cuts_what_it_may_cut),
         ("an_unreachable_host_is_an_error", an_unreachable_host_is_an_error),
         ("a_narrow_path_is_learned", a_narrow_path_is_learned),
         ("a_delay_is_kept_and_order_too", a_delay_is_kept_and_order_too),
+        ("a_delay_is_kept_whoever_looks", a_delay_is_kept_whoever_looks),
         ("a_wrong_setting_is_named", a_wrong_setting_is_named),
         ("nothing_is_lost_in_silence", nothing_is_lost_in_silence),
     ];
@@ -221,6 +223,23 @@ mod linux {
         Ok(())
     }
 
+    fn a_router_cuts_what_it_may_cut(card: Card) -> Outcome {
+        let wire =
+            wire(card, "set ip_no_pmtu_disc 1\nmtu 1000 a>b\nlose a>b fragment 4")?;
+        let (client, server, address) = datagram_sockets(&wire)?;
+        // The first arrives in two pieces, the second loses one of its two.
+        for length in [1400, 1300, 900] {
+            client.send_to(&vec![b'x'; length], address)?;
+        }
+        let mut came = [0; 5000];
+        assert_eq!((server.recv(&mut came)?, server.recv(&mut came)?), (1400, 900));
+        assert!(wire.idle_rules().is_empty(), "{:?}", wire.idle_rules());
+        let pieces =
+            wire.sightings().filter(|it| it.routed && it.place == Place::Arrived);
+        assert_eq!(pieces.map(|it| it.length).collect::<Vec<_>>(), [996, 452, 996]);
+        Ok(())
+    }
+
     fn an_unreachable_host_is_an_error(card: Card) -> Outcome {
         let wire = wire(card, "answer a>b unreachable")?;
         let failed = on(&wire, Host::A, || {
@@ -256,6 +275,19 @@ mod linux {
         assert_eq!(&came, b"two");
         server.recv(&mut came)?;
         assert!(start.elapsed() >= Duration::from_millis(520));
+        Ok(())
+    }
+
+    /// Whoever asks whether the wire is at rest may be the one who takes a packet from its
+    /// card: the forwarder must deliver it in time all the same.
+    fn a_delay_is_kept_whoever_looks(card: Card) -> Outcome {
+        let wire = wire(card, "delay 5ms")?;
+        let (client, server, address) = datagram_sockets(&wire)?;
+        for _ in 0..200 {
+            client.send_to(b"one", address)?;
+            while !wire.is_at_rest() {}
+            assert_eq!(server.recv(&mut [0; 3])?, 3);
+        }
         Ok(())
     }
 

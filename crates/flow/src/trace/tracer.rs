@@ -918,7 +918,9 @@ impl Tracer {
             };
             let since_began = |time_ns: u64| time_ns.saturating_sub(self.began_ns);
             packet.time_ns = since_began(seen.time_ns);
-            if let Some(raw) = &mut self.raw_packets {
+            // What a router cut off was never at its sender's card.
+            let at_a_card = !seen.routed || seen.place == Place::Arrived;
+            if let Some(raw) = self.raw_packets.as_mut().filter(|_| at_a_card) {
                 let sender = self.sockets.sender(&packet.from, &packet.to);
                 let comment = self.reasons.of(sender, &packet);
                 // What each host's card saw: the sender's, or the receiver's.

@@ -39,6 +39,11 @@ pub(super) const SYN: u8 = 2;
 pub(super) const RST: u8 = 4;
 pub(super) const ACK: u8 = 16;
 
+/// The bits of an IPv4 header beside a fragment's offset: RFC 791 §3.1.
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -63,7 +68,8 @@ impl Facts {
                 at = usize::from(bytes[0] & 15) * 4;
                 length = usize::from(word(bytes, 2)?);
                 let fragment = word(bytes, 6)?;
-                (offset, more) = (fragment & 0x1fff, fragment & 0x2000 != 0);
+                (offset, more) =
+                    (fragment & FRAGMENT_OFFSET, fragment & MORE_FRAGMENTS != 0);
                 protocol = *bytes.get(9)?;
                 source = IpAddr::from(<[u8; 4]>::try_from(bytes.get(12..16)?).ok()?);
                 target = IpAddr::from(<[u8; 4]>::try_from(bytes.get(16..20)?).ok()?);
@@ -140,6 +146,42 @@ pub(super) fn exchange_words(bytes: &mut [u8], facts: &Facts) -> bool {
     payload.swap(at, at + 2);
     payload.swap(at + 1, at + 3);
     true
+}
+
+/// Whether a router may cut the packet into fragments: IPv4, and not forbidden (RFC 791 §2.3).
+pub(super) fn may_be_cut(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first >> 4 == 4)
+        && word(bytes, 6).is_some_and(|flags| flags & DONT_FRAGMENT == 0)
+}
+
+/// Cuts an IPv4 packet, itself perhaps a fragment, into fragments of `most` bytes at most,
+/// their headers included; nothing where it is too damaged to be cut.
+pub(super) fn fragments(bytes: &[u8], most: u16) -> Vec<Vec<u8>> {
+    let header = usize::from(bytes.first().copied().unwrap_or(0) & 15) * 4;
+    let length = word(bytes, 2).map_or(0, usize::from).min(bytes.len());
+    let (Some(payload), Some(flags)) = (bytes.get(header..length), word(bytes, 6)) else {
+        return Vec::new();
+    };
+    // An offset counts eights of bytes.
+    let each = usize::from(most).saturating_sub(header) / 8 * 8;
+    if each == 0 || header < 20 {
+        return Vec::new();
+    }
+    let count = payload.len().div_ceil(each);
+    let piece = |(number, part): (usize, &[u8])| {
+        let mut piece = [&bytes[..header], part].concat();
+        let is_last = number + 1 == count;
+        let more = if is_last { flags & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
+        let offset = (flags & FRAGMENT_OFFSET) + (number * each / 8) as u16;
+        let size = piece.len() as u16;
+        piece[2..4].copy_from_slice(&size.to_be_bytes());
+        piece[6..8].copy_from_slice(&(more | offset & FRAGMENT_OFFSET).to_be_bytes());
+        piece[10..12].fill(0);
+        let sum = checksum(0, &piece[..header]);
+        piece[10..12].copy_from_slice(&sum.to_be_bytes());
+        piece
+    };
+    payload.chunks(each).enumerate().map(piece).collect()
 }
 
 /// What a router says of a packet that it did not pass on.
@@ -281,6 +323,29 @@ pub(super) mod tests {
         assert!(flip(&mut bytes, &facts, 9));
         assert_eq!(&bytes[40..], [0, 0x40]);
         assert!(!flip(&mut segment(ACK, 7, &[]), &facts_of(&segment(ACK, 7, &[])), 0));
+    }
+
+    #[test]
+    fn fragments_carry_the_whole_packet_and_know_their_places() {
+        let mut packet = segment(ACK, 7, &[b'x'; 3000]);
+        assert!(!may_be_cut(&packet));
+        packet[6] = 0;
+        assert!(may_be_cut(&packet));
+        let pieces = fragments(&packet, 1000);
+        assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [996, 996, 996, 112]);
+        let whole: Vec<u8> =
+            pieces.iter().flat_map(|piece| &piece[20..]).copied().collect();
+        assert_eq!(whole, packet[20..]);
+        let places: Vec<u16> = pieces.iter().filter_map(|it| word(it, 6)).collect();
+        assert_eq!(places, [0x2000, 0x2000 + 122, 0x2000 + 244, 366]);
+        assert!(pieces.iter().all(|piece| checksum(0, &piece[..20]) == 0));
+        // A fragment of a fragment goes on from where that one begins.
+        let again = fragments(&pieces[1], 500);
+        let places: Vec<u16> = again.iter().filter_map(|it| word(it, 6)).collect();
+        assert_eq!(places, [0x2000 + 122, 0x2000 + 182, 0x2000 + 242]);
+        for end in 0..packet.len() {
+            let _ = fragments(&packet[..end], 68);
+        }
     }
 
     #[test]

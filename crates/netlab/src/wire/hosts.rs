@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,8 +37,8 @@ const NO_CARD: &str = "give your user access to a TUN device (`sudo modprobe tun
 pub struct Wire {
     networks: [Network; 2],
     link: Arc<Mutex<Link>>,
-    /// Written to when the forwarder is to end.
-    stop: OwnedFd,
+    /// Written to when the forwarder is to look again, or to end.
+    alarm: Arc<Alarm>,
     forwarder: Option<JoinHandle<()>>,
     card: Card,
 }
@@ -100,17 +101,18 @@ impl Wire {
         let (ends, counters) = ([a.end, b.end], [a.counters, b.counters]);
         let link = Link::new(ends, rules, counters, options.packet_bytes);
         let link = Arc::new(Mutex::new(link));
-        let begun = event().and_then(|stop| {
-            let (shared, watched) = (Arc::clone(&link), stop.try_clone()?);
-            let forward = move || forward(&shared, watched.as_raw_fd());
+        let begun = Alarm::new().and_then(|alarm| {
+            let alarm = Arc::new(alarm);
+            let (shared, heard) = (Arc::clone(&link), Arc::clone(&alarm));
+            let forward = move || forward(&shared, &heard);
             let forwarder =
                 std::thread::Builder::new().name("wire".into()).spawn(forward)?;
-            Ok((stop, forwarder))
+            Ok((alarm, forwarder))
         });
-        let (stop, forwarder) = begun.map_err(|reason| {
+        let (alarm, forwarder) = begun.map_err(|reason| {
             Refusal::new("start the wire's thread", reason, "raise the limit: ulimit -u")
         })?;
-        Ok(Wire { networks, link, stop, forwarder: Some(forwarder), card })
+        Ok(Wire { networks, link, alarm, forwarder: Some(forwarder), card })
     }
 
     /// Which card the hosts got.
@@ -145,7 +147,14 @@ impl Wire {
     /// Forwards what there is. Whether there was nothing to do: until somebody sends, or
     /// a timer goes off, nothing happens on the wire.
     pub fn is_at_rest(&self) -> bool {
-        !self.link().step()
+        let mut link = self.link();
+        let moved = link.step();
+        // The forwarder sleeps until the time that it knew of; what was taken from a card
+        // just now may be due earlier.
+        if moved && link.next_due().is_some() {
+            self.alarm.ring();
+        }
+        !moved
     }
 
     /// Whether something will still happen of itself: a packet is on its way, or a kernel
@@ -197,6 +206,14 @@ impl Wire {
         remarks
     }
 
+    /// The rules that never matched, and what did pass; nothing where every rule matched.
+    pub fn idle_rules(&self) -> Vec<String> {
+        let mut link = self.link();
+        // What was sent already is judged first.
+        while link.step() {}
+        link.script().remarks()
+    }
+
     /// The ids of all processes on the two hosts, wherever in the process tree they went.
     pub fn processes(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -213,38 +230,64 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        let one = 1_u64;
-        // SAFETY: an eventfd takes 8 bytes, which outlive the call.
-        unsafe { libc::write(self.stop.as_raw_fd(), (&raw const one).cast(), 8) };
+        self.alarm.is_over.store(true, Ordering::Release);
+        self.alarm.ring();
         if let Some(forwarder) = self.forwarder.take() {
             let _ = forwarder.join();
         }
     }
 }
 
-fn event() -> io::Result<OwnedFd> {
-    // SAFETY: eventfd takes two numbers; the descriptor it returns is ours alone.
-    unsafe {
-        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(OwnedFd::from_raw_fd(fd))
+/// What wakes the forwarder: `eventfd(2)`.
+#[derive(Debug)]
+struct Alarm {
+    event: OwnedFd,
+    /// The forwarder is to end.
+    is_over: AtomicBool,
+}
+
+impl Alarm {
+    fn new() -> io::Result<Alarm> {
+        // SAFETY: eventfd takes two numbers; the descriptor it returns is ours alone.
+        let event = unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(Alarm { event, is_over: AtomicBool::new(false) })
+    }
+
+    fn ring(&self) {
+        let one = 1_u64;
+        // SAFETY: an eventfd takes 8 bytes, which outlive the call.
+        unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    /// Takes back that it rang, so that it can ring again.
+    fn silence(&self) {
+        let mut count = 0_u64;
+        // SAFETY: an eventfd gives 8 bytes, for which there is room.
+        unsafe { libc::read(self.event.as_raw_fd(), (&raw mut count).cast(), 8) };
     }
 }
 
-/// Forwards until the event comes.
-fn forward(link: &Mutex<Link>, stop: RawFd) {
+/// Forwards until it is over.
+fn forward(link: &Mutex<Link>, alarm: &Alarm) {
     let locked = || link.lock().unwrap_or_else(PoisonError::into_inner);
     let [a, b] = locked().descriptors();
     let watch = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     loop {
         let due = locked().next_due();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-        let mut watched = [watch(a), watch(b), watch(stop)];
+        let mut watched = [watch(a), watch(b), watch(alarm.event.as_raw_fd())];
         wait(&mut watched, left);
         if watched[2].revents != 0 {
-            return;
+            if alarm.is_over.load(Ordering::Acquire) {
+                return;
+            }
+            alarm.silence();
         }
         while locked().step() {}
         // A card that is gone would be ready for ever.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::counters::Counters;
 use super::device::End;
-use super::headers::{Body, Facts, SYN};
+use super::headers::{self, Body, Facts, SYN};
 use super::rules::{Host, Rules};
 use super::script::{Lost, Script, Verdict};
 
@@ -50,6 +50,8 @@ pub struct Sighting {
     pub doubled: bool,
     /// It was held back on its way.
     pub held: bool,
+    /// A router on the wire cut it off from a longer packet: no card of its sender saw it.
+    pub routed: bool,
     /// It is a fragment of a datagram: where its bytes begin, and how many they are.
     pub fragment: Option<(usize, usize)>,
     /// The kernel's counter that tells why it was sent again, `TCPLossProbes`.
@@ -210,6 +212,45 @@ impl Link {
         if facts.target.is_multicast() {
             return;
         }
+        match self.script.cuts_to(from, &facts, packet) {
+            Some(most) => self.take_in_pieces(from, &facts, packet, most, now),
+            None => self.take_one(from, facts, packet, now, false),
+        }
+    }
+
+    /// What a router does with a packet that is too long for its next link, and that it may
+    /// cut: the pieces travel on, and each has a fate of its own.
+    fn take_in_pieces(
+        &mut self,
+        from: Host,
+        facts: &Facts,
+        packet: &[u8],
+        most: u16,
+        now: Instant,
+    ) {
+        if self.log.is_some() {
+            let whole = Verdict::passes(now);
+            let seen = self.seen(from, facts, &whole, Some(packet));
+            if let Some(log) = &mut self.log {
+                log.push(seen, packet);
+            }
+        }
+        for mut piece in headers::fragments(packet, most) {
+            if let Some(facts) = Facts::read(&piece) {
+                self.take_one(from, facts, &mut piece, now, true);
+            }
+        }
+    }
+
+    /// A packet as it travels: judged, and sent on if it is not lost.
+    fn take_one(
+        &mut self,
+        from: Host,
+        facts: Facts,
+        packet: &mut [u8],
+        now: Instant,
+        routed: bool,
+    ) {
         let original = self.log.is_some().then(|| packet.to_vec());
         let mut verdict = self.script.judge(from, facts, packet, now);
         self.counts.sent = self.script.packets();
@@ -218,7 +259,8 @@ impl Link {
         {
             verdict.lost = Some(Lost::Full(None));
         }
-        let seen = self.seen(from, &facts, &verdict, original.as_deref());
+        let seen =
+            Sighting { routed, ..self.seen(from, &facts, &verdict, original.as_deref()) };
         let lost = verdict.lost.is_some();
         if let (Some(log), Some(original)) = (&mut self.log, original) {
             let place = match (lost, verdict.held) {
@@ -275,6 +317,7 @@ impl Link {
             doubled: false,
             fragment: facts.fragment.map(|offset| (offset, facts.fragment_length())),
             held: verdict.held.is_some(),
+            routed: false,
             cause,
             rule: rule.and_then(|rule| self.script.text(rule)).map(str::to_owned),
         }
@@ -375,6 +418,7 @@ impl Link {
             doubled: false,
             fragment: None,
             held: false,
+            routed: false,
             cause: None,
             rule,
         };

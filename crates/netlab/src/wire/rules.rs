@@ -11,7 +11,7 @@
 //! | `flip-checksummed WHICH` | two words change places, which the checksum does not see |
 //! | `delay [WHICH] TIME` | it arrives so much later |
 //! | `rate [DIRECTION] SPEED [queue N]` | the link carries so much, N packets wait (20) |
-//! | `mtu BYTES [DIRECTION] [silent] [from packet N]` | longer ones get an ICMP answer, or none |
+//! | `mtu BYTES [DIRECTION] [silent] [from packet N]` | longer ones get an ICMP answer, or none; those that may be fragmented are |
 //! | `cut at WHICH`, `mend after TIME`, `mend after N packets` | both directions, from that packet on |
 //! | `answer WHICH unreachable` | the packet is gone, an ICMP message comes back |
 //! | `set [a\|b] NAME VALUE` | a sysctl of net.ipv4, in this network alone |

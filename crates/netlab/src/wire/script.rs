@@ -39,6 +39,24 @@ pub(super) struct Verdict {
     pub(super) probe: bool,
 }
 
+impl Verdict {
+    /// No rule is about it.
+    pub(super) fn passes(now: Instant) -> Verdict {
+        Verdict {
+            lost: None,
+            due: now,
+            held: None,
+            until: None,
+            releases: None,
+            doubled: None,
+            damaged: None,
+            answer: None,
+            again: false,
+            probe: false,
+        }
+    }
+}
+
 /// Why a packet is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -160,18 +178,7 @@ impl Script {
         for (tally, (_, kind)) in self.tallies[from.index()].iter_mut().zip(KINDS) {
             *tally += u64::from(kinds.is(kind));
         }
-        let mut verdict = Verdict {
-            lost: None,
-            due: now,
-            held: None,
-            until: None,
-            releases: None,
-            doubled: None,
-            damaged: None,
-            answer: None,
-            again,
-            probe,
-        };
+        let mut verdict = Verdict { again, probe, ..Verdict::passes(now) };
         let mut rates = Vec::new();
         for rule in 0..self.rules.len() {
             self.apply(rule, from, &kinds, bytes, now, &mut verdict, &mut rates);
@@ -187,6 +194,31 @@ impl Script {
             }
         }
         verdict
+    }
+
+    /// The size to which a router on this wire cuts a packet that it may cut: its pieces are
+    /// judged in its place.
+    pub(super) fn cuts_to(
+        &mut self,
+        from: Host,
+        facts: &Facts,
+        bytes: &[u8],
+    ) -> Option<u16> {
+        let mut narrowest = None;
+        for live in &mut self.rules {
+            let What::Mtu { from: of, bytes: most, silent: _, from_packet } = live.what
+            else {
+                continue;
+            };
+            let is_narrow = of.is_none_or(|of| of == from)
+                && live.counted + 1 >= from_packet
+                && facts.length > usize::from(most);
+            if is_narrow && headers::may_be_cut(bytes) {
+                live.matched += 1;
+                narrowest = Some(narrowest.map_or(most, |it: u16| it.min(most)));
+            }
+        }
+        narrowest
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one judgement")]
@@ -369,11 +401,8 @@ impl Script {
 
     /// What a person should know at the end: rules that never matched, and what did pass.
     pub(super) fn remarks(&self) -> Vec<String> {
-        let idle = self.rules.iter().zip(&self.texts).filter(|(rule, _)| {
-            rule.matched == 0 && !matches!(rule.what, What::Set { .. })
-        });
         let mut remarks: Vec<String> =
-            idle.map(|(_, text)| format!("The rule `{text}` never matched")).collect();
+            self.idle().map(|text| format!("The rule `{text}` never matched")).collect();
         if !remarks.is_empty() {
             for host in [Host::A, Host::B] {
                 remarks.push(format!(
@@ -384,6 +413,14 @@ impl Script {
             }
         }
         remarks
+    }
+
+    /// The rules that never matched, as they were written.
+    fn idle(&self) -> impl Iterator<Item = &str> {
+        let is_idle = |(rule, _): &(&Live, &String)| {
+            rule.matched == 0 && !matches!(rule.what, What::Set { .. })
+        };
+        self.rules.iter().zip(&self.texts).filter(is_idle).map(|(_, text)| text.as_str())
     }
 
     fn carried(&self, host: Host) -> String {
