@@ -185,7 +185,7 @@ pub fn run(
             silence: Patience::default(),
             id: RUNS.fetch_add(1, Ordering::Relaxed),
         };
-        let failure = run.follow().err();
+        let failure = run.follow().and_then(|()| run.rules_matched()).err();
         let leftovers = run.stop();
         let terminals = run.live.into_iter().map(|live| live.lines).collect();
         Ok(Outcome { terminals, failure, elapsed: start.elapsed(), leftovers })
@@ -448,6 +448,19 @@ impl Run<'_> {
         return self.wire.as_ref().is_some_and(Wire::is_busy);
         #[cfg(not(target_os = "linux"))]
         false
+    }
+
+    /// A rule that never matched says something of the page that did not happen.
+    fn rules_matched(&self) -> Result<(), StopReason> {
+        #[cfg(target_os = "linux")]
+        if let Some(wire) = &self.wire {
+            let idle = wire.idle_rules();
+            if !idle.is_empty() {
+                let line = self.live.first().map_or(1, |live| live.page.line);
+                return Err(StopReason { line, message: idle.join("; ") });
+            }
+        }
+        Ok(())
     }
 
     /// Looks whether the command of `terminal` has become ready.
