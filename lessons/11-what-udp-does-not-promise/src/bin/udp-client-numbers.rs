@@ -64,7 +64,7 @@ struct Arguments {
     bytes: usize,
 
     /// After how long a silence to stop, in milliseconds
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout_ms: u64,
 }
 
