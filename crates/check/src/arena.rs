@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netlab::sockets::Transport;
+use netlab::wire::Host;
 use socket2::{Domain, Socket, Type};
 
 use crate::diagnosis::Diagnosis;
@@ -16,9 +17,13 @@ use crate::patience::{GaveUp, Patience};
 use crate::peer::{Company, Connection, Datagrams, Listener};
 use crate::subject::{Allowance, Recipe, Subject};
 use crate::timeline::Timeline;
+use crate::wired::Wired;
 
 /// The port that a program uses which is told no other.
 pub const DOCUMENTED_PORT: u16 = 12345;
+
+/// The server's address on a wire.
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// The setting of one check.
 #[derive(Debug)]
@@ -33,8 +38,14 @@ pub struct Arena<'a> {
     programs: Vec<Arc<Subject>>,
     clients: usize,
     company: Arc<Company>,
+    /// The address at which a server under test is found.
+    host: Ipv4Addr,
+    /// The wire between the program and the checker, where a check has asked for one.
+    wired: Option<Wired>,
     /// Whether a program may keep to the documented port, whatever it is told.
     pub(crate) any_port: bool,
+    /// Whether it is the host's network, on which no wire can be laid.
+    pub(crate) on_hosts_network: bool,
 }
 
 impl<'a> Arena<'a> {
@@ -55,8 +66,29 @@ impl<'a> Arena<'a> {
             programs: Vec::new(),
             clients: 0,
             company: Arc::default(),
+            host: Ipv4Addr::LOCALHOST,
+            wired: None,
             any_port: false,
+            on_hosts_network: false,
         }
+    }
+
+    /// Puts the program and the checker on two hosts, and between them a wire that does what
+    /// these rules say, a line each. `HOST` tells the program the server's address.
+    pub fn on_a_wire(&mut self, program: Host, rules: &str) -> Outcome {
+        let wired = Wired::new(program, rules, self.on_hosts_network)?;
+        let (own, rules) = (wired.name(), rules.trim().replace('\n', ", "));
+        let rules = if rules.is_empty() { "no rules" } else { &rules };
+        self.timeline.does("wire", format!("the program is on host {own}; {rules}"));
+        self.tell("HOST", &SERVER.to_string());
+        self.host = SERVER;
+        self.wired = Some(wired);
+        Ok(())
+    }
+
+    /// When the wire saw each packet of the program's since this was asked last.
+    pub fn sent_at(&self) -> Vec<Duration> {
+        self.wired.as_ref().map(Wired::sent_at).unwrap_or_default()
     }
 
     /// The port that the program is told.
@@ -82,8 +114,12 @@ impl<'a> Arena<'a> {
 
     /// Starts the program and does not wait for anything.
     pub fn start(&mut self) -> Outcome<Arc<Subject>> {
-        let program =
-            Subject::start(self.recipe, self.limits, &self.variables, &self.timeline)?;
+        let start =
+            || Subject::start(self.recipe, self.limits, &self.variables, &self.timeline);
+        let program = match &self.wired {
+            Some(wired) => wired.on_its_host(start)?,
+            None => start()?,
+        };
         let program = Arc::new(program);
         self.programs.push(Arc::clone(&program));
         Ok(program)
@@ -112,10 +148,7 @@ impl<'a> Arena<'a> {
             });
             if let Some((_, address)) = right {
                 // By default a socket of IPv6 takes IPv4 as well.
-                program.found_at(SocketAddr::new(
-                    Ipv4Addr::LOCALHOST.into(),
-                    address.port(),
-                ));
+                program.found_at(SocketAddr::new(self.host.into(), address.port()));
                 self.timeline.does("program", format!("{what}: {address}"));
                 return Ok(program);
             }
@@ -126,13 +159,13 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether a client of 127.0.0.1 and the port that the program was told may find a socket
+    /// Whether a client of the server's address and the port that the program was told may find a socket
     /// there. On the host's network a program may keep to the documented port.
     fn is_reached_at(&self, address: SocketAddr) -> bool {
         let port = address.port() == self.port
             || self.any_port && address.port() == DOCUMENTED_PORT;
         let host = address.ip();
-        port && (host.is_unspecified() || host == IpAddr::from(Ipv4Addr::LOCALHOST))
+        port && (host.is_unspecified() || host == IpAddr::from(self.host))
     }
 
     fn no_server(
@@ -142,7 +175,7 @@ impl<'a> Arena<'a> {
         elsewhere: Option<&(Transport, SocketAddr)>,
         why: Option<GaveUp>,
     ) -> Outcome<Arc<Subject>> {
-        let expected = format!("the program {what} at 127.0.0.1:{}", self.port);
+        let expected = format!("the program {what} at {}:{}", self.host, self.port);
         let again = self.programs.len() > 1;
         let words = program.last_words();
         if let Some((transport, address)) = elsewhere {
@@ -239,14 +272,36 @@ impl<'a> Arena<'a> {
 
     /// A socket that sends datagrams to the server under test.
     pub fn datagrams(&mut self, program: &Arc<Subject>) -> Outcome<Datagrams> {
+        self.datagrams_from(0, program)
+    }
+
+    /// The same from this port of ours.
+    pub fn datagrams_from(
+        &mut self,
+        port: u16,
+        program: &Arc<Subject>,
+    ) -> Outcome<Datagrams> {
         self.clients += 1;
         let name = format!("client {}", self.clients);
-        Ok(Datagrams::new(Datagrams::open(0)?, &name, program, &self.timeline))
+        let own = self.wired.as_ref().map_or(Ipv4Addr::LOCALHOST, Wired::checkers_host);
+        let socket = Datagrams::open(own, port)?;
+        Ok(Datagrams::new(socket, &name, program, &self.timeline))
+    }
+
+    /// A UDP socket at this address of the checker's, which is not the server's.
+    pub fn stranger(
+        &self,
+        host: Ipv4Addr,
+        port: u16,
+        program: &Arc<Subject>,
+    ) -> Outcome<Datagrams> {
+        let socket = Datagrams::open(host, port)?;
+        Ok(Datagrams::new(socket, "stranger", program, &self.timeline))
     }
 
     /// Listens at the program's port, to play the server for it.
     pub fn listen(&mut self) -> Outcome<Listener> {
-        self.listen_at(Ipv4Addr::LOCALHOST.into(), 128)
+        self.listen_at(self.host.into(), 128)
     }
 
     /// Listens at a port beside the program's own, and tells the program which, by this
@@ -278,7 +333,7 @@ impl<'a> Arena<'a> {
 
     /// Takes the program's port for datagrams and then starts it, to play the server.
     pub fn start_udp_client(&mut self) -> Outcome<(Arc<Subject>, Datagrams)> {
-        let socket = Datagrams::open(self.port)?;
+        let socket = Datagrams::open(self.host, self.port)?;
         let program = self.start()?;
         let server = Datagrams::new(socket, "server", &program, &self.timeline);
         Ok((program, server))

@@ -332,11 +332,15 @@ fn written(result: io::Result<()>) -> Result<(), CommandError> {
 }
 
 /// The exit status: what the checker could not judge outweighs what failed. Exercism's
-/// interface asks for 0 wherever there is a result, whatever it says.
+/// interface asks for 0 wherever there is a result, whatever it says. Where no check could be
+/// made at all, as those of a wire cannot without private networks, it is 77.
 fn status(cli: &Cli, judged: &[Judgement], asked: usize) -> u8 {
     let stopped = judged.last().is_some_and(|judgement| judgement.failed(false));
     if judged.iter().any(Judgement::is_broken) || judged.len() < asked && !stopped {
         return 70;
+    }
+    if !judged.is_empty() && judged.iter().all(Judgement::is_skipped) {
+        return 77;
     }
     let failed = judged.iter().any(|judgement| judgement.failed(cli.strict));
     u8::from(failed && cli.format != Format::Exercism)

@@ -357,7 +357,8 @@ fn is_learner() -> bool {
 
 /// Writes down what came of a run. One that stopped at a failure has shown which it is.
 pub(crate) fn remember(task: &Task, judged: &[Judgement]) -> Result<(), CommandError> {
-    if !is_learner() {
+    // What was skipped altogether is not passed.
+    if !is_learner() || judged.iter().all(Judgement::is_skipped) {
         return Ok(());
     }
     let whole = judged.len() == task.checks.len();
@@ -396,7 +397,9 @@ pub(crate) fn advice(
         }
         return Ok(text);
     }
-    if judged.iter().any(Judgement::is_broken) || judged.len() < numbers.len() {
+    let nothing = judged.iter().all(Judgement::is_skipped);
+    if nothing || judged.iter().any(Judgement::is_broken) || judged.len() < numbers.len()
+    {
         return Ok(String::new());
     }
     if numbers.len() < task.checks.len() {

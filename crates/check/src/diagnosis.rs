@@ -87,7 +87,8 @@ impl Diagnosis {
                                        another program), or the call is missing"
                 .into(),
             Diagnosis::ListensElsewhere(address) => format!(
-                "it is at {address}: read PORT from the environment, and bind to 127.0.0.1"
+                "it is at {address}: read PORT from the environment (and HOST, if the task has \
+                 it), and bind to that port of 127.0.0.1 (or of HOST)"
             ),
             Diagnosis::NotAgain(words) => {
                 format!("the second start failed, and not because of the port{}", says(words))

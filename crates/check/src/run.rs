@@ -82,6 +82,11 @@ impl Judgement {
         matches!(self.result, Err(Stop::Broken(_) | Stop::Late(_)))
     }
 
+    /// Whether the check cannot be made on this system.
+    pub fn is_skipped(&self) -> bool {
+        matches!(self.result, Err(Stop::Skipped(_)))
+    }
+
     /// What most likely is wrong, where the check failed.
     pub fn cause(&self) -> Option<String> {
         let diagnosis = self.finding()?.diagnosis.as_ref();
@@ -262,7 +267,8 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
         };
         let mut arena =
             Arena::new(&setting.recipe, port, setting.limits, timeline.clone());
-        arena.any_port = setting.isolation == Isolation::Host;
+        arena.on_hosts_network = setting.isolation == Isolation::Host;
+        arena.any_port = arena.on_hosts_network;
         let result = (check.run)(&mut arena);
         if result.is_err() {
             condition = arena.condition();

@@ -15,9 +15,11 @@ mod every_address_client;
 mod framing;
 mod goodbye;
 mod nasty;
+mod once_server;
 mod proxy;
 mod queue;
 mod resp;
+mod retry_client;
 mod services;
 mod tcp_echo;
 mod tcp_echo_client;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         "framing" => framing::run(&flaw),
         "download" => download::run(&flaw),
         "goodbye" => goodbye::run(&flaw),
+        "retry-client" => retry_client::run(&flaw),
+        "once-server" => once_server::run(&flaw),
         "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),

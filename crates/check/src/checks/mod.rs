@@ -6,9 +6,11 @@ mod download;
 mod every_address_client;
 mod framing;
 mod goodbye;
+mod once_server;
 mod proxy;
 mod queue;
 mod resp;
+mod retry_client;
 mod servers;
 mod services;
 mod tcp_echo;
@@ -47,6 +49,8 @@ pub const TASKS: &[Task] = &[
     udp_key_value::TASK,
     proxy::TASK,
     chat::TASK,
+    retry_client::TASK,
+    once_server::TASK,
 ];
 
 /// The pages that a report sends its reader to.
@@ -59,6 +63,7 @@ pub(crate) mod page {
     pub(crate) const FRAMING: &str = "lessons/07-framing/README.md";
     pub(crate) const WRITES: &str = "lessons/08-writes-that-do-not-fit/README.md";
     pub(crate) const GOODBYE: &str = "lessons/09-saying-goodbye/README.md";
+    pub(crate) const RETRY: &str = "lessons/11-what-udp-does-not-promise/README.md";
 }
 
 /// A statement from `crates/check/tasks/`.

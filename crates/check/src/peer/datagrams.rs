@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
 
@@ -24,9 +25,9 @@ pub struct Datagrams {
 }
 
 impl Datagrams {
-    /// At `port` of 127.0.0.1; 0 for any.
-    pub(crate) fn open(port: u16) -> Outcome<UdpSocket> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
+    /// At `port` of `host`; 0 for any.
+    pub(crate) fn open(host: Ipv4Addr, port: u16) -> Outcome<UdpSocket> {
+        let socket = UdpSocket::bind((host, port))?;
         socket.set_read_timeout(Some(LOOK))?;
         // Room for the largest datagrams, several of them.
         SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
@@ -91,6 +92,21 @@ impl Datagrams {
                 },
             }
         }
+    }
+
+    /// The next datagram and its sender, if one comes within this time, which is the
+    /// program's own: what it spends at work, or waits for a processor, is added.
+    pub fn receive_within(
+        &self,
+        within: Duration,
+    ) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+        Ok(self.receive(&mut Patience::with_deadline(&self.program, within))?.ok())
+    }
+
+    /// The next datagram, if one comes before the program has come to rest.
+    pub fn receive_if_any(&self) -> Outcome<Option<Vec<u8>>> {
+        let received = self.receive(&mut Patience::for_silence(&self.program))?;
+        Ok(received.ok().map(|(bytes, _)| bytes))
     }
 
     /// Waits until the program has come to rest, and throws away what it sent.

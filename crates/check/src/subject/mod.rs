@@ -150,6 +150,11 @@ impl Subject {
         proc::processor_time_of_all(&self.family())
     }
 
+    /// How long that thread of it has waited for a processor which waited longest.
+    pub(crate) fn waited_for_processor(&self) -> Duration {
+        proc::waited_for_processor(&self.family())
+    }
+
     /// Its threads, in all processes, and the processes that have ended and that it has not
     /// waited for (zombies).
     pub(crate) fn threads(&self) -> usize {

@@ -205,6 +205,15 @@ fn port_comes_through_the_command_too() {
 }
 
 #[test]
+fn without_private_networks_a_task_of_the_wire_is_skipped_and_not_passed() {
+    let output = check(&["once-server", "--network", "host", "--", zoo(), "once-server"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(77), "{text}");
+    assert!(text.contains("12 skipped") && !text.contains("What you know"), "{text}");
+    assert!(text.contains("leave --network host away"), "{text}");
+}
+
+#[test]
 fn hosts_network_serves_as_well() {
     let output = check(&["tcp-echo", "--network", "host", "--", zoo(), "tcp-echo"]);
     let text = stdout(&output);

@@ -350,6 +350,8 @@ fn point(task: &Task) -> usize {
         "framing" => 2,
         "proxy" => 2,
         "download" => 6,
+        "retry-client" => 4,
+        "once-server" => 2,
         // The services: that nothing is served yet.
         "rfc863" => 1,
         "rfc863-udp" => 1,

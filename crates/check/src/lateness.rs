@@ -1,0 +1,73 @@
+//! How late a busy machine has made everybody in a check that measures a time: a verdict that
+//! this could have changed is none.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::outcome::{Outcome, Stop};
+use crate::subject::Subject;
+
+/// Counts, from its making, how long the program and the wires have waited for a processor.
+/// The checker itself measures nothing: times are those at which the wire saw a packet.
+#[derive(Debug)]
+pub(crate) struct Lateness {
+    program: Arc<Subject>,
+    at_first: Waited,
+}
+
+#[derive(Debug)]
+struct Waited {
+    program: Duration,
+    wires: BTreeMap<String, Duration>,
+}
+
+impl Lateness {
+    pub(crate) fn begin(program: &Arc<Subject>) -> Lateness {
+        let program = Arc::clone(program);
+        let at_first = Waited::now(&program);
+        Lateness { program, at_first }
+    }
+
+    fn so_far(&self) -> Duration {
+        let (now, before) = (Waited::now(&self.program), &self.at_first);
+        let wire = |(name, waited): (&String, &Duration)| {
+            waited.saturating_sub(before.wires.get(name).copied().unwrap_or_default())
+        };
+        now.program.saturating_sub(before.program)
+            + now.wires.iter().map(wire).max().unwrap_or_default()
+    }
+
+    /// Gives a result back. A failure is none if they were later than this together: then it
+    /// is unknown whose fault it is.
+    pub(crate) fn unless_late(&self, most: Duration, result: Outcome) -> Outcome {
+        let late = self.so_far();
+        match result {
+            Err(Stop::Failed(_)) if late > most => Err(Stop::Late(format!(
+                "the machine is too busy: the program and the wire waited {late:.1?} for a \
+                 processor"
+            ))),
+            result => result,
+        }
+    }
+}
+
+impl Waited {
+    fn now(program: &Subject) -> Waited {
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let wires = tasks.filter_map(|task| {
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            let id = task.file_name().to_string_lossy().into_owned();
+            (name.trim() == "wire").then(|| Some((id, waited(&task.path())?)))?
+        });
+        Waited { program: program.waited_for_processor(), wires: wires.collect() }
+    }
+}
+
+/// How long a thread has waited for a processor: the second number of its `schedstat` (the
+/// kernel's `sched-stats.rst`).
+fn waited(thread: &std::path::Path) -> Option<Duration> {
+    let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}

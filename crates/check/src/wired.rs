@@ -1,0 +1,77 @@
+//! A wire between the program and the checker: two hosts, each with a network of its own, and
+//! a link that loses, doubles and delays what its rules say (`netlab::wire`).
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netlab::wire::{Host, Options, Place, Rules, Wire, WireError};
+
+use crate::outcome::{Outcome, Stop};
+
+/// The two hosts of a check. Its thread, and so the checker's sockets, are on one of them.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    wire: Wire,
+    /// Where the program runs: on b if it is a server, on a if it is a client.
+    program: Host,
+}
+
+impl Wired {
+    /// Makes the hosts and moves the calling thread to the checker's.
+    ///
+    /// # Errors
+    /// A skip where the system does not allow it, with what would.
+    pub(crate) fn new(
+        program: Host,
+        rules: &str,
+        on_hosts_network: bool,
+    ) -> Outcome<Self> {
+        if on_hosts_network {
+            return Err(Stop::Skipped(
+                "its wire needs private networks; leave --network host away, and see the \
+                 note above for what this system must allow"
+                    .into(),
+            ));
+        }
+        let rules = Rules::parse(rules.lines())
+            .map_err(|error| Stop::Broken(format!("a rule of the check: {error}")))?;
+        // Of each packet its headers are enough.
+        let options = Options { packet_bytes: Some(60), ..Options::default() };
+        let wire = Wire::open(&rules, options).map_err(|error| match error {
+            WireError::Refused(refusal) => Stop::Skipped(format!("no wire: {refusal}")),
+            error => Stop::Broken(error.to_string()),
+        })?;
+        wire.enter(program.peer())?;
+        Ok(Wired { wire, program })
+    }
+
+    /// Which host the program is on: a or b.
+    pub(crate) fn name(&self) -> String {
+        self.program.to_string()
+    }
+
+    /// When the wire saw each packet that the program's host has sent since this was asked
+    /// last, lost ones as well; whoever waits for a processor afterwards changes nothing.
+    pub(crate) fn sent_at(&self) -> Vec<Duration> {
+        let sent = self.wire.sightings().filter(|seen| {
+            seen.from == self.program && matches!(seen.place, Place::Left | Place::Lost)
+        });
+        sent.map(|seen| Duration::from_nanos(seen.time_ns)).collect()
+    }
+
+    /// The address of the host that the checker is on.
+    pub(crate) fn checkers_host(&self) -> Ipv4Addr {
+        match self.program {
+            Host::A => Ipv4Addr::new(10, 77, 0, 2),
+            Host::B => Ipv4Addr::new(10, 77, 0, 1),
+        }
+    }
+
+    /// Does something on the program's host.
+    pub(crate) fn on_its_host<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        self.wire.enter(self.program)?;
+        let result = work();
+        self.wire.enter(self.program.peer())?;
+        result
+    }
+}
