@@ -1,6 +1,7 @@
 //! Runs the checks of a task, each with a fresh program on a network of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use netlab::{PrivateNetwork, workers};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Finding, Outcome, Stop, fails_because};
-use crate::subject::{Allowance, Recipe, Run};
+use crate::subject::{Allowance, Recipe, Run, thread_waited_for_processor};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
 
@@ -224,29 +225,22 @@ const ATTEMPTS_IF_LATE: usize = 20;
 /// the checker had no processor to see why.
 fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
     let mut attempt = 0;
+    let waited = || thread_waited_for_processor(Path::new("/proc/thread-self"));
     loop {
         attempt += 1;
-        let before = waited_for_processor();
+        let before = waited();
         let verdict = judge(task, number, setting);
         let attempts = match &verdict.result {
             Err(Stop::Late(_)) => ATTEMPTS_IF_LATE,
             // A limit is measured in what the program used, on however busy a machine.
             Err(Stop::Failed(finding)) if finding.limit().is_some() => 1,
-            Err(_) if waited_for_processor() - before >= STARVED => ATTEMPTS,
+            Err(_) if waited() - before >= STARVED => ATTEMPTS,
             _ => 1,
         };
         if attempt >= attempts || setting.recipe.shared.is_cancelled() {
             return verdict;
         }
     }
-}
-
-/// How long this thread has waited for a processor so far: the second number of its
-/// `schedstat` (the kernel's `sched-stats.rst`). None at all where the kernel does not tell.
-fn waited_for_processor() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().nth(1).and_then(|it| it.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 /// Runs one check.

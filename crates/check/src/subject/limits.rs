@@ -1,5 +1,7 @@
 //! What a program may use during one check, and the thread that ends one that uses more.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,8 +52,8 @@ impl Subject {
     pub(super) fn watch(&self, allowance: Allowance) {
         let shared = Arc::clone(&self.shared);
         let (keeper, run) = (self.keeper, Arc::clone(&self.run));
+        let clock = Clock::start();
         thread::spawn(move || {
-            let began = Instant::now();
             for look in 0_u32.. {
                 let state = shared.lock();
                 let wait = shared.changed.wait_timeout_while(state, LOOK, |s| !s.over);
@@ -69,7 +71,7 @@ impl Subject {
                     Some(format!("it printed more than {kibibytes} KiB (--output)"))
                 } else {
                     let rarely = look % RARELY == 0;
-                    too_long(began, &family[1..], allowance)
+                    too_long(&clock, &family[1..], allowance)
                         .or_else(|| too_much(&family[1..], allowance, rarely))
                 };
                 if let Some(why) = why {
@@ -83,17 +85,48 @@ impl Subject {
     }
 }
 
+/// Measures how long a program has run. The time in which it, or the checker that talks to
+/// it, waited for a processor does not count.
+struct Clock {
+    began: Instant,
+    /// The thread of the checker that makes the check, and how long it had waited by then.
+    checker: Option<(PathBuf, Duration)>,
+}
+
+impl Clock {
+    /// Of a check that this thread makes.
+    fn start() -> Clock {
+        let checker = fs::read_link("/proc/thread-self").ok().map(|thread| {
+            let thread = Path::new("/proc").join(thread);
+            let waited = proc::thread_waited_for_processor(&thread);
+            (thread, waited)
+        });
+        Clock { began: Instant::now(), checker }
+    }
+
+    fn is_over(&self, time: Duration, family: &[u32]) -> bool {
+        let elapsed = self.began.elapsed();
+        // The kernel is asked only when it matters.
+        elapsed > time && {
+            let checker = self.checker.as_ref().map(|(thread, before)| {
+                proc::thread_waited_for_processor(thread).saturating_sub(*before)
+            });
+            let waited = proc::waited_for_processor(family) + checker.unwrap_or_default();
+            elapsed - waited.min(elapsed).min(10 * time) > time
+        }
+    }
+}
+
 /// Whether it has had its time, or one of its processes its time on a processor.
-fn too_long(began: Instant, family: &[u32], allowance: Allowance) -> Option<String> {
+fn too_long(clock: &Clock, family: &[u32], allowance: Allowance) -> Option<String> {
     let cpu_s = allowance.each.cpu_s;
     let most = Duration::from_secs(cpu_s);
     if family.iter().any(|pid| proc::processor_time(*pid) >= most) {
         return Some(limit_of_processor_time(cpu_s));
     }
-    let elapsed = began.elapsed();
     let time = allowance.time;
-    // The question is asked of the kernel only when it matters.
-    (elapsed > time && elapsed - proc::waited_for_processor(family).min(5 * time) > time)
+    clock
+        .is_over(time, family)
         .then(|| format!("it still ran after {} s (--time)", time.as_secs()))
 }
 

@@ -23,6 +23,7 @@ pub use exit::Exit;
 pub(crate) use exit::signal_name;
 pub use launch::{Recipe, Run};
 pub use limits::Allowance;
+pub(crate) use proc::thread_waited_for_processor;
 
 use crate::drawing::Drawing;
 use crate::outcome::{Outcome, Stop};

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use netlab::process;
@@ -31,17 +32,22 @@ pub(super) fn processor_time_of_all(family: &[u32]) -> Duration {
     family.iter().filter_map(|pid| times(*pid)).map(|(own, waited)| own + waited).sum()
 }
 
-/// How long that thread of these processes has waited for a processor which waited longest:
-/// the second number of `schedstat` (the kernel's `sched-stats.rst`).
+/// How long that thread of these processes has waited for a processor which waited longest.
 pub(super) fn waited_for_processor(family: &[u32]) -> Duration {
     let threads = family.iter().flat_map(|pid| {
         fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten()
     });
-    let waited = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
-    });
+    let waited = threads.map(|thread| thread_waited_for_processor(&thread.path()));
     waited.max().unwrap_or_default()
+}
+
+/// How long a thread has waited for a processor so far: the second number of its `schedstat`
+/// (the kernel's `sched-stats.rst`). `thread` is its folder below `/proc`. None at all where
+/// the kernel does not tell.
+pub(crate) fn thread_waited_for_processor(thread: &Path) -> Duration {
+    let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    let nanoseconds = text.split_whitespace().nth(1).and_then(|it| it.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 /// Bytes in memory of all these processes together. A page that several share counts once
