@@ -60,7 +60,7 @@ impl Machine {
     }
 
     /// A command that runs on that core, with as many descriptors as may be.
-    fn command(&self, core: Option<&usize>) -> Command {
+    pub(super) fn command(&self, core: Option<&usize>) -> Command {
         let mut command = Command::new("sh");
         let raise = "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\"";
         command.args(["-c", raise]);
@@ -89,9 +89,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// On the core of that number, among those that there are.
     pub(super) fn start(
         server: &Server,
         machine: &Machine,
+        core: usize,
         tracer: &[&str],
     ) -> Result<Self, String> {
         let mut port = 0;
@@ -101,7 +103,7 @@ impl Running {
             let address = listener.and_then(|listener| listener.local_addr());
             port = address.map_err(|error| format!("find a free port: {error}"))?.port();
         }
-        let mut command = machine.command(machine.cores.first());
+        let mut command = machine.command(machine.cores.get(core));
         command.args(tracer).arg(&server.program);
         for argument in &server.arguments {
             let word = argument.to_string_lossy();

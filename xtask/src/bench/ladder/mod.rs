@@ -5,14 +5,16 @@
 //! the same round*, and its median. One server runs twice: by how much it differs from itself
 //! is what no other difference may be smaller than (an A/A control).
 
+mod beside;
 mod child;
+mod page;
 mod plot;
 mod report;
 mod servers;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +36,8 @@ pub struct Options {
     /// Only servers whose name has one of these words in it
     #[arg(long, value_name = "WORD")]
     pub only: Vec<String>,
-    /// Put the figures and the plots beside lesson 15's page, not only into target/bench
+    /// Put the figures and the plots beside lesson 15's page, and the tables that it quotes
+    /// into it; without it they are in target/bench alone
     #[arg(long)]
     pub keep: bool,
 }
@@ -55,6 +58,8 @@ struct Case {
     bulk: bool,
     /// The rate is given: latency is what is measured.
     rate: bool,
+    /// A point of a plot, about which no table decides anything: one round is enough.
+    point: bool,
 }
 
 /// What one window of one server came to.
@@ -80,6 +85,8 @@ struct Results {
     memory: BTreeMap<usize, (f64, usize)>,
     /// System calls for each request.
     calls: BTreeMap<usize, f64>,
+    /// Servers that share a port, and `load` beside wrk(1): as the report says it.
+    beside: Vec<String>,
     failures: Vec<String>,
     rounds: usize,
     interrupted: bool,
@@ -96,6 +103,8 @@ struct Plan {
     /// How long all rounds may take.
     limit: Duration,
     connections_held: usize,
+    /// Whether servers that share a port, and wrk(1), are measured too.
+    beside: bool,
     absent: Vec<String>,
     machine: Machine,
 }
@@ -119,8 +128,9 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
     let results = measure(&plan, &stop);
     let mut text = report::tables(&plan, &results);
     text += &format!(
-        "\n{} rounds of windows of {} ms; {} s\n",
+        "\n{} {} of windows of {} ms; {} s\n",
         results.rounds,
+        if results.rounds == 1 { "round" } else { "rounds" },
         plan.window.as_millis(),
         started.elapsed().as_secs()
     );
@@ -132,6 +142,10 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
     for folder in &folders {
         write_files(folder, &plan, &results, &text)
             .map_err(Error::io("write the figures and the plots"))?;
+    }
+    if options.keep {
+        page::quote(&workspace::root().join("lessons/15-measuring/README.md"), &text)
+            .map_err(Error::io("put the tables into lesson 15's page"))?;
     }
     let last = folders.last().map(|folder| {
         let root = workspace::root();
@@ -153,7 +167,7 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
 }
 
 fn write_files(
-    folder: &std::path::Path,
+    folder: &Path,
     plan: &Plan,
     results: &Results,
     text: &str,
@@ -172,10 +186,15 @@ fn case(key: &'static str, title: &'static str, clients: usize, load: &[&str]) -
     words.extend(["--connections".into(), clients.to_string()]);
     let has = |word: &str| load.contains(&word);
     let (udp, bulk, rate) = (has("--udp"), has("--bytes"), has("--rate"));
-    Case { key, title, load: words, clients, udp, bulk, rate }
+    Case { key, title, load: words, clients, udp, bulk, rate, point: false }
 }
 
-fn plan(options: &Options, folder: &std::path::Path) -> Result<Plan, Error> {
+/// A case that is a point of a plot.
+fn point(key: &'static str, title: &'static str, clients: usize, load: &[&str]) -> Case {
+    Case { point: true, ..case(key, title, clients, load) }
+}
+
+fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
     let mut cases = vec![
         case("connections_1", "1 connection, 64 B", 1, &[]),
         case("connections_50", "50 connections, 64 B", 50, &[]),
@@ -184,18 +203,24 @@ fn plan(options: &Options, folder: &std::path::Path) -> Result<Plan, Error> {
     ];
     if !options.quick {
         cases.extend([
-            case("connections_10", "10 connections, 64 B", 10, &[]),
-            case("connections_200", "200 connections, 64 B", 200, &[]),
+            point("connections_10", "10 connections, 64 B", 10, &[]),
+            point("connections_200", "200 connections, 64 B", 200, &[]),
             case("connections_1000", "1,000 connections, 64 B", 1000, &[]),
             case("bulk_1", "1 connection, 64 KiB", 1, &["--bytes", "65536"]),
-            case("bytes_1024", "8 connections, 1 KiB", 8, &["--bytes", "1024"]),
-            case("bytes_8192", "8 connections, 8 KiB", 8, &["--bytes", "8192"]),
-            case("bytes_262144", "8 connections, 256 KiB", 8, &["--bytes", "262144"]),
+            point("bytes_1024", "8 connections, 1 KiB", 8, &["--bytes", "1024"]),
+            point("bytes_8192", "8 connections, 8 KiB", 8, &["--bytes", "8192"]),
+            point("bytes_262144", "8 connections, 256 KiB", 8, &["--bytes", "262144"]),
             case(
                 "rate_20000",
                 "20,000 requests a second, 50 connections",
                 50,
                 &["--rate", "20000"],
+            ),
+            case(
+                "rate_60000",
+                "60,000 requests a second, 50 connections",
+                50,
+                &["--rate", "60000"],
             ),
             case("udp_50", "UDP, 50 sockets, 64 B", 50, &["--udp"]),
         ]);
@@ -209,20 +234,26 @@ fn plan(options: &Options, folder: &std::path::Path) -> Result<Plan, Error> {
         rounds: if options.quick { 2 } else { 3 },
         window: Duration::ZERO,
         warm_up: Duration::from_millis(if options.quick { 40 } else { 80 }),
-        limit: Duration::from_secs(if options.quick { 24 } else { 325 }),
+        limit: Duration::from_secs(if options.quick { 22 } else { 345 }),
         connections_held: connections_held.min(machine.descriptors.saturating_sub(100)),
+        beside: !options.quick,
         absent,
         machine,
     };
     // The whole is to end in time: what starting and stopping leave of it is divided up.
-    let windows = plan.rounds * plan.pairs().count();
-    let budget = if options.quick { 18.0 } else { 280.0 };
-    let each = budget / windows.max(1) as f64 - plan.warm_up.as_secs_f64() - 0.05;
+    let budget = if options.quick { 16.0 } else { 200.0 };
+    let each = budget / plan.windows().max(1) as f64 - plan.warm_up.as_secs_f64() - 0.05;
     plan.window = Duration::from_secs_f64(each.clamp(0.06, 0.5));
     Ok(plan)
 }
 
 impl Plan {
+    /// How many windows there are in all.
+    fn windows(&self) -> usize {
+        let rounds = |case: usize| if self.cases[case].point { 1 } else { self.rounds };
+        self.pairs().map(|(case, _)| rounds(case)).sum()
+    }
+
     /// Every case with every server that can serve it.
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let cases = self.cases.iter().enumerate();
@@ -233,82 +264,131 @@ impl Plan {
     }
 }
 
+/// Stop: a signal asks for the end.
+struct Interrupted;
+
 fn measure(plan: &Plan, stop: &AtomicBool) -> Results {
-    let mut results = Results::default();
-    let mut progress = Progress::new(plan);
-    let started = Instant::now();
-    for round in 0..plan.rounds {
-        // On a busy machine starting and stopping takes long. Two rounds in time are better
-        // than three that nobody waits for.
-        let each = started.elapsed().checked_div(round as u32).unwrap_or_default();
-        if round > 0 && started.elapsed() + each > plan.limit {
-            break;
+    let mut bench =
+        Bench { plan, stop, progress: Progress::new(plan), results: Results::default() };
+    bench.results.interrupted = bench.all().is_err();
+    bench.progress.done();
+    bench.results
+}
+
+/// A measurement that is under way.
+struct Bench<'a> {
+    plan: &'a Plan,
+    stop: &'a AtomicBool,
+    progress: Progress,
+    results: Results,
+}
+
+impl Bench<'_> {
+    /// A round first, then what is measured once, then the other rounds: so that one that is
+    /// cut short has something of everything.
+    fn all(&mut self) -> Result<(), Interrupted> {
+        let started = Instant::now();
+        let mut in_rounds = Duration::ZERO;
+        for round in 0..self.plan.rounds {
+            // On a busy machine starting and stopping takes long. Two rounds in time are
+            // better than three that nobody waits for.
+            let each = in_rounds.checked_div(round as u32).unwrap_or_default();
+            if round > 0 && started.elapsed() + each > self.plan.limit {
+                break;
+            }
+            let began = Instant::now();
+            self.cases(round, false)?;
+            in_rounds += began.elapsed();
+            self.results.rounds = round + 1;
+            if round == 0 {
+                self.cases(0, true)?;
+                self.memory_and_calls()?;
+                self.beside()?;
+            }
         }
-        for at in 0..plan.cases.len() {
+        Ok(())
+    }
+
+    /// Says what comes now; not if a signal has asked for the end.
+    fn step(&mut self, what: &str) -> Result<(), Interrupted> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Interrupted);
+        }
+        self.progress.step(what);
+        Ok(())
+    }
+
+    /// Every case once, with every server: those of the tables, or the points of the plots.
+    fn cases(&mut self, round: usize, points: bool) -> Result<(), Interrupted> {
+        let plan = self.plan;
+        for at in (0..plan.cases.len()).filter(|&at| plan.cases[at].point == points) {
             let mut able: Vec<usize> =
                 plan.pairs().filter(|pair| pair.0 == at).map(|pair| pair.1).collect();
             // The order rotates, so that no server always follows the same one.
             let turn = round * able.len() / plan.rounds.max(1);
             able.rotate_left(turn);
             for server in able {
-                if stop.load(Ordering::Relaxed) {
-                    results.interrupted = true;
-                    return results;
-                }
                 let (case, server_) = (&plan.cases[at], &plan.servers[server]);
-                progress.step(&format!(
-                    "round {} · {} · {}",
-                    round + 1,
-                    case.title,
-                    server_.name
-                ));
+                let name = &server_.name;
+                self.step(&format!("round {} · {} · {name}", round + 1, case.title))?;
                 let sample = window(plan, case, server_);
-                let of = results.samples.entry((at, server)).or_default();
-                match sample {
-                    Ok(sample) => of.push(Some(sample)),
+                if let Err(why) = &sample {
+                    self.results.failures.push(format!("{name}, {}: {why}", case.title));
+                }
+                self.results.samples.entry((at, server)).or_default().push(sample.ok());
+            }
+        }
+        Ok(())
+    }
+
+    fn memory_and_calls(&mut self) -> Result<(), Interrupted> {
+        let plan = self.plan;
+        for (at, server) in plan.servers.iter().enumerate() {
+            let name = &server.name;
+            if server.has_memory() {
+                self.step(&format!("memory · {name}"))?;
+                match memory(plan, server) {
+                    Ok(measured) => drop(self.results.memory.insert(at, measured)),
                     Err(why) => {
-                        of.push(None);
-                        let failure = format!("{}, {}: {why}", server_.name, case.title);
-                        results.failures.push(failure);
+                        self.results.failures.push(format!("{name}, memory: {why}"));
+                    }
+                }
+            }
+            if server.has_calls() {
+                self.step(&format!("system calls · {name}"))?;
+                match calls(plan, server) {
+                    Ok(measured) => drop(self.results.calls.insert(at, measured)),
+                    Err(why) => {
+                        let failure = format!("{name}, system calls: {why}");
+                        self.results.failures.push(failure);
                     }
                 }
             }
         }
-        results.rounds = round + 1;
+        Ok(())
     }
-    for (at, server) in plan.servers.iter().enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            results.interrupted = true;
-            return results;
-        }
-        if !server.udp && !server.control && server.clients > 1000 {
-            progress.step(&format!("memory · {}", server.name));
-            match memory(plan, server) {
-                Ok(measured) => drop(results.memory.insert(at, measured)),
-                Err(why) => {
-                    results.failures.push(format!("{}, memory: {why}", server.name))
-                }
+
+    /// The last rung twice on one port, and `load` beside wrk(1).
+    fn beside(&mut self) -> Result<(), Interrupted> {
+        let plan = self.plan;
+        let last = plan.servers.iter().find(|one| one.name == servers::LAST_RUNG);
+        let Some(server) = last.filter(|_| plan.beside) else { return Ok(()) };
+        self.step("two servers on one port")?;
+        let shared = beside::shared_port(plan, server);
+        self.step("load beside wrk")?;
+        for made in [shared, beside::wrk(plan, server)] {
+            match made {
+                Ok(text) => self.results.beside.push(text),
+                Err(why) => self.results.failures.push(why),
             }
         }
-        if !server.udp && !server.control && server.clients >= 50 && !server.forks {
-            progress.step(&format!("system calls · {}", server.name));
-            match calls(plan, server) {
-                Ok(measured) => drop(results.calls.insert(at, measured)),
-                Err(why) => {
-                    results
-                        .failures
-                        .push(format!("{}, system calls: {why}", server.name));
-                }
-            }
-        }
+        Ok(())
     }
-    progress.done();
-    results
 }
 
 /// Starts the server, asks it for the time of a window, ends it.
 fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
-    let running = Running::start(server, &plan.machine, &[])?;
+    let running = Running::start(server, &plan.machine, 0, &[])?;
     let port = running.port.to_string();
     let seconds = plan.window.as_secs_f64().to_string();
     let warm_up = plan.warm_up.as_millis().to_string();
@@ -344,7 +424,7 @@ fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
 
 /// What the server's memory grows by for each connection that says nothing.
 fn memory(plan: &Plan, server: &Server) -> Result<(f64, usize), String> {
-    let running = Running::start(server, &plan.machine, &[])?;
+    let running = Running::start(server, &plan.machine, 0, &[])?;
     let count = plan.connections_held.min(server.clients);
     // The first ones: what is made once is not a connection's.
     let first = child::hold(&plan.machine, running.port, 10)?;
@@ -361,7 +441,7 @@ fn calls(plan: &Plan, server: &Server) -> Result<f64, String> {
     let _ = std::fs::remove_file(&file);
     let file_name = file.to_string_lossy().into_owned();
     let tracer = ["strace", "-D", "-f", "-c", "-o", &file_name];
-    let running = Running::start(server, &plan.machine, &tracer)?;
+    let running = Running::start(server, &plan.machine, 0, &tracer)?;
     let port = running.port.to_string();
     let words = ["--port", &port, "--json", "--seconds", "0.3", "--warm-up-ms", "0"];
     let said = child::load(&plan.machine, &words, Duration::from_secs(30))?;
@@ -386,16 +466,12 @@ struct Progress {
 
 impl Progress {
     fn new(plan: &Plan) -> Self {
-        let extra: usize = plan
+        let once = plan
             .servers
             .iter()
-            .filter(|server| !server.udp && !server.control)
-            .map(|server| {
-                usize::from(server.clients > 1000)
-                    + usize::from(server.clients >= 50 && !server.forks)
-            })
-            .sum();
-        let all = plan.rounds * plan.pairs().count() + extra;
+            .map(|one| usize::from(one.has_memory()) + usize::from(one.has_calls()));
+        let beside = if plan.beside { 2 } else { 0 };
+        let all = plan.windows() + once.sum::<usize>() + beside;
         let terminal = io::stderr().is_terminal();
         Self { done: 0, all, started: Instant::now(), terminal }
     }

@@ -83,7 +83,9 @@ fn noise(
     at: usize,
     value: impl Fn(&Sample) -> f64,
 ) -> Option<f64> {
-    let again = plan.servers.iter().position(|server| server.control)?;
+    let udp = plan.cases[at].udp;
+    let again =
+        plan.servers.iter().position(|server| server.control && server.udp == udp)?;
     let first = plan
         .servers
         .iter()
@@ -181,6 +183,10 @@ pub(super) fn tables(plan: &Plan, results: &Results) -> String {
         for (server, calls) in &results.calls {
             let _ = writeln!(text, "  {:26} {calls:10.2}", plan.servers[*server].name);
         }
+    }
+    for section in &results.beside {
+        text.push('\n');
+        text.push_str(section);
     }
     if !plan.absent.is_empty() {
         text.push_str("\nPeers that are not to be had here\n");

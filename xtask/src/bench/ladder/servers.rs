@@ -1,6 +1,7 @@
 //! Which servers there are, and how each is started.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,6 +43,16 @@ pub(super) const LAST_RUNG: &str = "tcp-server-fast";
 impl Server {
     pub(super) fn can(&self, case: &Case) -> bool {
         self.udp == case.udp && self.clients >= case.clients
+    }
+
+    /// Whether the memory of an idle connection can be told.
+    pub(super) fn has_memory(&self) -> bool {
+        !self.udp && !self.control && self.clients > 1000
+    }
+
+    /// Whether strace(1) can count its system calls.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.udp && !self.control && self.clients >= 50 && !self.forks
     }
 
     fn ours(folder: &Path, name: &str, clients: usize) -> Self {
@@ -113,10 +124,17 @@ pub(super) fn prepare(
     if !options.quick {
         servers.push(rung("udp-server-one-at-a-time", 100_000));
         servers.push(rung("udp-server-mmsg", 100_000));
+        servers.push(Server {
+            name: "udp-server-mmsg again".into(),
+            control: true,
+            ..rung("udp-server-mmsg", 100_000)
+        });
         servers.push(rung("udp-server-io-uring", 100_000));
     }
     let mut absent = Vec::new();
     if options.peers {
+        let message = b"building the peers; the first time that takes some minutes\n";
+        let _ = io::stderr().write_all(message);
         for (name, made) in peers(folder) {
             match made {
                 Ok(peer) => servers.push(peer),
@@ -134,6 +152,7 @@ pub(super) fn prepare(
 
 type Made = Result<Server, String>;
 
+/// Builds them, and says so: it can take minutes the first time.
 fn peers(folder: &Path) -> Vec<(&'static str, Made)> {
     let source = |name: &str| workspace::root().join("xtask/src/bench/peers").join(name);
     let text = |name: &str| source(name).to_string_lossy().into_owned();
@@ -169,9 +188,35 @@ fn peers(folder: &Path) -> Vec<(&'static str, Made)> {
         run(&mut go)?;
         Ok(Server::peer("Go", program, &["PORT"]))
     });
+    let asio = {
+        let program = folder.join("peer-asio");
+        let mut compiler = Command::new("c++");
+        compiler.args(["-O2", "-std=c++17", "-pthread"]).arg(source("asio.cpp"));
+        compiler.arg("-o").arg(&program);
+        run(&mut compiler).map(|()| Server::peer("C++, Asio", program, &["PORT"]))
+    };
+    let mmsg = c("mmsg", "C, recvmmsg", &[]).map(|peer| Server {
+        udp: true,
+        readiness: Readiness::Line,
+        ..peer
+    });
+    let rust = |feature: &str, peer: &str| -> Made {
+        let built = folder.join("peers");
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--quiet", "--release", "--features", feature]);
+        cargo.args(["--bin", feature, "--manifest-path"]);
+        cargo.arg(source("rust/Cargo.toml")).arg("--target-dir").arg(&built);
+        run(&mut cargo)?;
+        Ok(Server::peer(peer, built.join("release").join(feature), &["PORT"]))
+    };
     vec![
         ("C, epoll", c("epoll", "C, epoll", &[])),
         ("libuv", c("libuv", "libuv", &["-luv"])),
+        ("C++, Asio", asio),
+        ("Rust, mio", rust("mio", "Rust, mio")),
+        ("Rust, monoio", rust("monoio", "Rust, monoio")),
+        ("Rust, glommio", rust("glommio", "Rust, glommio")),
+        ("C, recvmmsg", mmsg),
         ("Go", go),
         (
             "Node.js",
