@@ -45,6 +45,10 @@ mod linux {
     const BUFFER: usize = 256 * 1024;
     /// How many pieces a client may have in a turn.
     const TURN: usize = 4;
+    /// After so many turns of a client that is the only one, recv(2) waits for it.
+    const ALONE: u32 = 16;
+    /// For so long: a new client, or a signal, waits no longer than this.
+    const MOMENT: Duration = Duration::from_millis(5);
 
     pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let address = arguments.address.resolve()?;
@@ -57,6 +61,8 @@ mod linux {
         }
         // A connection has it from its listener: no call for each.
         listener.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
+        // This too. It concerns those calls alone that wait: see `converse`.
+        listener.set_read_timeout(Some(MOMENT)).during("setsockopt", "SO_RCVTIMEO")?;
         listener.bind(&address.into()).during("bind", address)?;
         listener.listen(4096).during("listen", address)?;
         listener.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
@@ -71,6 +77,7 @@ mod linux {
             accepting: false,
             clients: Vec::new(),
             count: 0,
+            alone: (0, 0),
             unsent: HashMap::new(),
             unfinished: Vec::new(),
             buffer: vec![0; BUFFER],
@@ -86,15 +93,16 @@ mod linux {
         let mut deadline: Option<Instant> = None;
         while server.listener.is_some() || server.count > 0 {
             events.clear();
+            let hurry = server.converse()? || !server.unfinished.is_empty();
             let left = match deadline {
-                _ if !server.unfinished.is_empty() => Some(Duration::ZERO),
+                _ if hurry => Some(Duration::ZERO),
                 Some(end) => Some(end.saturating_duration_since(Instant::now())),
                 None => None,
             };
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
             let room = spare_capacity(&mut events);
             match epoll::wait(&server.epoll, room, timeout.as_ref()) {
-                Ok(0) if server.unfinished.is_empty() => {
+                Ok(0) if !hurry => {
                     let object = format!("for clients ({} left)", server.count);
                     let reason = format!("not finished within {} ms", arguments.drain_ms);
                     let advice = "they are cut off";
@@ -104,6 +112,7 @@ mod linux {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()).during("epoll_wait", "events"),
             }
+            server.note_who_is_alone(&events);
             let unfinished = mem::take(&mut server.unfinished);
             for event in &events {
                 match event.data.u64() {
@@ -148,11 +157,29 @@ mod linux {
         /// that there is to know of an idle client, the kernel knows.
         clients: Vec<Option<OwnedFd>>,
         count: usize,
+        /// The client that talked last, and for how many turns it has been the only one.
+        alone: (usize, u32),
         /// What did not fit, of the few clients for whom that is so.
         unsent: HashMap<usize, Vec<u8>>,
         /// Clients whose turn was over before their bytes were, and whether they are ending.
         unfinished: Vec<(usize, bool)>,
         buffer: Vec<u8>,
+    }
+
+    /// The flag says it for one call; O_NONBLOCK would say it for all.
+    const NOT_WAITING: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+
+    /// What came of one recv(2) and its send(2).
+    enum Echo {
+        /// So many bytes went back.
+        All(usize),
+        /// Not all of them fitted.
+        Part,
+        /// There was nothing to be received.
+        NotNow,
+        Interrupted,
+        /// The end of the stream, or a reset.
+        Over,
     }
 
     enum Turn {
@@ -181,9 +208,8 @@ mod linux {
         fn accept_all(&mut self) -> Result<(), Failure> {
             let edges =
                 EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            let kind = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             while let Some(listener) = self.listener.as_ref().filter(|_| self.accepting) {
-                match accept_with(listener, kind) {
+                match accept_with(listener, SocketFlags::CLOEXEC) {
                     Ok(socket) => {
                         let client = socket.as_raw_fd().unsigned_abs() as usize;
                         if self.clients.len() <= client {
@@ -217,6 +243,45 @@ mod linux {
             Ok(())
         }
 
+        fn note_who_is_alone(&mut self, events: &[Event]) {
+            let (last, turns) = self.alone;
+            self.alone = match events {
+                [event] if self.count == 1 => {
+                    let client = event.data.u64() as usize;
+                    (client, if client == last { turns + 1 } else { 0 })
+                }
+                _ => (last, 0),
+            };
+        }
+
+        /// With a single client that goes on talking, recv(2) itself waits for it: two calls
+        /// for each echo in place of three. Others are not forgotten: it waits for a moment
+        /// only, and after a moment of talk epoll is looked at too. True if that is now.
+        fn converse(&mut self) -> Result<bool, Failure> {
+            let (client, turns) = self.alone;
+            let free = self.unsent.is_empty() && self.unfinished.is_empty();
+            if turns < ALONE || self.count != 1 || !free || self.listener.is_none() {
+                return Ok(false);
+            }
+            let end = Instant::now() + MOMENT;
+            loop {
+                match self.echo(client, RecvFlags::empty()) {
+                    Echo::All(_) if Instant::now() < end => {}
+                    // A signal, or enough for now.
+                    Echo::Interrupted | Echo::All(_) => return Ok(true),
+                    Echo::NotNow | Echo::Part => {
+                        self.alone = (client, 0);
+                        return Ok(false);
+                    }
+                    Echo::Over => {
+                        self.alone = (client, 0);
+                        self.leave(client)?;
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+
         fn serve(&mut self, client: usize, ending: bool) -> Result<(), Failure> {
             match self.take_turn(client, ending) {
                 Turn::Waits => Ok(()),
@@ -246,7 +311,7 @@ mod linux {
             if !self.unsent.is_empty()
                 && let Some(mut unsent) = self.unsent.remove(&client)
             {
-                match send(socket, &unsent, SendFlags::NOSIGNAL) {
+                match send(socket, &unsent, NOT_WAITING) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     Err(_) => return Turn::Over,
                     Ok(sent) => drop(unsent.drain(..sent)),
@@ -257,29 +322,41 @@ mod linux {
                 }
             }
             for _ in 0..TURN {
-                let length = match recv(socket, &mut self.buffer[..], RecvFlags::empty())
-                {
-                    Ok((0, _)) => return Turn::Over,
-                    Ok((length, _)) => length,
-                    Err(Errno::AGAIN) => return Turn::Waits,
-                    Err(Errno::INTR) => continue,
-                    Err(_) => return Turn::Over,
-                };
-                let bytes = &self.buffer[..length];
-                let sent = match send(socket, bytes, SendFlags::NOSIGNAL) {
-                    Err(Errno::AGAIN | Errno::INTR) => 0,
-                    Err(_) => return Turn::Over,
-                    Ok(sent) => sent,
-                };
-                if sent < length {
-                    self.unsent.insert(client, bytes[sent..].to_vec());
-                    return Turn::Waits;
-                }
-                if length < BUFFER && !ending {
-                    return Turn::Waits;
+                match self.echo(client, RecvFlags::DONTWAIT) {
+                    Echo::All(length) if length < BUFFER && !ending => {
+                        return Turn::Waits;
+                    }
+                    Echo::All(_) | Echo::Interrupted => {}
+                    Echo::NotNow | Echo::Part => return Turn::Waits,
+                    Echo::Over => return Turn::Over,
                 }
             }
             Turn::Unfinished
+        }
+
+        /// Receives once, and sends that back. What does not fit is kept.
+        fn echo(&mut self, client: usize, waiting: RecvFlags) -> Echo {
+            let Some(Some(socket)) = self.clients.get(client) else {
+                return Echo::Over;
+            };
+            let length = match recv(socket, &mut self.buffer[..], waiting) {
+                Ok((0, _)) => return Echo::Over,
+                Ok((length, _)) => length,
+                Err(Errno::AGAIN) => return Echo::NotNow,
+                Err(Errno::INTR) => return Echo::Interrupted,
+                Err(_) => return Echo::Over,
+            };
+            let bytes = &self.buffer[..length];
+            let sent = match send(socket, bytes, NOT_WAITING) {
+                Err(Errno::AGAIN | Errno::INTR) => 0,
+                Err(_) => return Echo::Over,
+                Ok(sent) => sent,
+            };
+            if sent == length {
+                return Echo::All(length);
+            }
+            self.unsent.insert(client, bytes[sent..].to_vec());
+            Echo::Part
         }
     }
 
