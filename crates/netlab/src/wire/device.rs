@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::netlink;
 use super::rules::Host;
@@ -14,25 +14,47 @@ pub(super) const CARD: &str = "wire0";
 /// The wire's end of a host's network card.
 #[derive(Debug)]
 pub(super) enum End {
-    /// A descriptor of `/dev/net/tun`: what is read was sent, what is written arrives.
-    Tun(OwnedFd),
+    /// A descriptor of `/dev/net/tun`: what is read was sent, what is written arrives. In
+    /// large pieces there stand so many bytes before each packet, which say how a card would
+    /// cut it into segments: they must go where the packet goes.
+    Tun { fd: OwnedFd, before: usize },
     /// An `AF_PACKET` socket on the outer end of a veth pair: what a plain one has room for
     /// is too little, and more is not allowed here, so its queue is a ring.
     Veth { capture: Capture, index: i32, mac: [u8; 6] },
+    /// It was given away: the wire is over.
+    Gone,
 }
 
 impl End {
     pub(super) fn fd(&self) -> RawFd {
         match self {
-            End::Tun(fd) => fd.as_raw_fd(),
+            End::Tun { fd, .. } => fd.as_raw_fd(),
             End::Veth { capture, .. } => capture.descriptor(),
+            End::Gone => -1,
         }
     }
 
-    /// The next packet that the host sent, from its IP header on; none if there is none.
+    /// The descriptor, of a TUN device.
+    pub(super) fn tun(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            End::Tun { fd, .. } => Some(fd.as_fd()),
+            End::Veth { .. } | End::Gone => None,
+        }
+    }
+
+    /// How many bytes stand before the IP header of what is received and sent.
+    pub(super) fn before(&self) -> usize {
+        match self {
+            End::Tun { before, .. } => *before,
+            End::Veth { .. } | End::Gone => 0,
+        }
+    }
+
+    /// The next packet that the host sent, from its IP header on, but for what stands
+    /// [`before`](Self::before); none if there is none.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let fd = match self {
-            End::Tun(fd) => fd.as_raw_fd(),
+            End::Tun { fd, .. } => fd.as_raw_fd(),
             End::Veth { capture, .. } => {
                 let mut length = None;
                 capture.next(|packet| {
@@ -41,6 +63,7 @@ impl End {
                 });
                 return Ok(length);
             }
+            End::Gone => return Ok(None),
         };
         // SAFETY: the kernel writes at most as many bytes as the buffer holds.
         let length = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
@@ -60,7 +83,9 @@ impl End {
         let (pointer, length) = (packet.as_ptr().cast(), packet.len());
         let sent = match self {
             // SAFETY: the kernel reads `length` bytes of the packet.
-            End::Tun(fd) => unsafe { libc::write(fd.as_raw_fd(), pointer, length) },
+            End::Tun { fd, .. } => unsafe {
+                libc::write(fd.as_raw_fd(), pointer, length)
+            },
             End::Veth { capture, index, mac } => {
                 let six = packet.first().is_some_and(|first| first >> 4 == 6);
                 let kind = if six { libc::ETH_P_IPV6 } else { libc::ETH_P_IP };
@@ -79,6 +104,7 @@ impl End {
                     )
                 }
             }
+            End::Gone => return Err(io::ErrorKind::NotConnected.into()),
         };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -87,14 +113,27 @@ impl End {
     /// the device's queue, and the device counts what has no place there.
     pub(super) fn overrun(&mut self) -> u64 {
         match self {
-            End::Tun(_) => 0,
+            End::Tun { .. } | End::Gone => 0,
             End::Veth { capture, .. } => capture.lost(),
         }
     }
 }
 
+/// In what a TUN device hands over packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pieces {
+    /// Packets as they travel, each with its checksum.
+    Packets,
+    /// Up to 64 KiB of a stream at once, and no checksums: the kernel leaves to the card what
+    /// a card can do. Nothing that counts segments, or damages them, can work on that.
+    Large,
+}
+
+/// Bytes of `struct virtio_net_hdr`.
+const LARGE_HEADER: usize = 10;
+
 /// Opens a TUN device on the calling thread's network.
-pub(super) fn open_tun() -> io::Result<OwnedFd> {
+pub(super) fn open_tun(pieces: Pieces) -> io::Result<End> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = File::options()
         .read(true)
@@ -102,11 +141,25 @@ pub(super) fn open_tun() -> io::Result<OwnedFd> {
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open("/dev/net/tun")?;
     let mut request = card_request(CARD);
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    let header = if pieces == Pieces::Large { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags =
+        (libc::IFF_TUN | libc::IFF_NO_PI | header) as libc::c_short;
+    let fd = file.as_raw_fd();
     // SAFETY: TUNSETIFF reads and writes one ifreq, which outlives the call.
+    if unsafe { libc::ioctl(fd, libc::TUNSETIFF as _, &raw mut request) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if pieces == Pieces::Packets {
+        return Ok(End::Tun { fd: file.into(), before: 0 });
+    }
+    let offloads = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    // SAFETY: TUNSETOFFLOAD takes a number.
     let result =
-        unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(file.into()) }
+        unsafe { libc::ioctl(fd, libc::TUNSETOFFLOAD as _, offloads as libc::c_ulong) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(End::Tun { fd: file.into(), before: LARGE_HEADER })
 }
 
 /// Makes a veth pair for each host on the calling thread's network, with the inner ends on

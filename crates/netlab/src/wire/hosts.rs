@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
-use super::device::{self, CARD, End};
+use super::device::{self, CARD, End, Pieces};
 use super::link::{Counts, Link, Sighting};
 use super::netlink;
 use super::rules::{Host, Rules, What};
@@ -84,10 +84,12 @@ impl Wire {
     /// [`WireError::Refused`] where the kernel allows no namespace, or neither TUN nor veth;
     /// [`WireError::Setting`] where a rule sets what cannot be set.
     pub fn open(rules: &Rules, options: Options) -> Result<Wire, WireError> {
+        let nobody_looks = options.packet_bytes.is_none() && rules.let_everything_pass();
+        let pieces = if nobody_looks { Pieces::Large } else { Pieces::Packets };
         let (hosts, card) = match options.card {
-            Card::Tun => (on_tuns(rules)?, Card::Tun),
+            Card::Tun => (on_tuns(rules, pieces)?, Card::Tun),
             Card::Veth => (on_veths(rules)?, Card::Veth),
-            Card::Any => match on_tuns(rules) {
+            Card::Any => match on_tuns(rules, pieces) {
                 Ok(hosts) => (hosts, Card::Tun),
                 // What was said of TUN is the remedy that is needed.
                 Err(WireError::Refused(refusal)) if refusal.attempt() == OPEN_TUN => {
@@ -214,6 +216,32 @@ impl Wire {
         link.script().remarks()
     }
 
+    /// Ends the link, and hands over the cards' other ends, host a's first: what is read from
+    /// one was sent by its host, what is written arrives there. Another program may bridge
+    /// the two hosts by them, to be compared. None of a veth pair.
+    ///
+    /// # Errors
+    /// `EMFILE` where the process may open no more files.
+    pub fn unbridge(&mut self) -> io::Result<Option<[OwnedFd; 2]>> {
+        self.end();
+        let link = self.link();
+        let [a, b] = link.tuns();
+        match (a, b) {
+            (Some(a), Some(b)) => {
+                Ok(Some([a.try_clone_to_owned()?, b.try_clone_to_owned()?]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn end(&mut self) {
+        self.alarm.is_over.store(true, Ordering::Release);
+        self.alarm.ring();
+        if let Some(forwarder) = self.forwarder.take() {
+            let _ = forwarder.join();
+        }
+    }
+
     /// The ids of all processes on the two hosts, wherever in the process tree they went.
     pub fn processes(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -230,11 +258,11 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.alarm.is_over.store(true, Ordering::Release);
-        self.alarm.ring();
-        if let Some(forwarder) = self.forwarder.take() {
-            let _ = forwarder.join();
-        }
+        self.end();
+        // The kernel takes tens of milliseconds for a card's end, and nobody needs to wait
+        // for it: a process that ends meanwhile leaves the rest to the kernel.
+        let ends = self.link().let_go();
+        let _ = std::thread::Builder::new().name("wire-end".into()).spawn(|| drop(ends));
     }
 }
 
@@ -321,11 +349,10 @@ struct Ready {
 }
 
 /// Both hosts with a TUN device each: side by side, because the kernel takes its time.
-fn on_tuns(rules: &Rules) -> Result<[Ready; 2], WireError> {
+fn on_tuns(rules: &Rules, pieces: Pieces) -> Result<[Ready; 2], WireError> {
     let make = |host: Host| {
         let network = Network::enter()?;
-        let end = device::open_tun()
-            .map(End::Tun)
+        let end = device::open_tun(pieces)
             .map_err(|reason| Refusal::new(OPEN_TUN, reason, NO_CARD))?;
         let counters = set_up(host, Card::Tun, rules)?;
         Ok::<_, WireError>(Ready { network, end, counters })

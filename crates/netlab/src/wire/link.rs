@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::counters::Counters;
@@ -17,8 +18,8 @@ const MOST_ON_THEIR_WAY: usize = 20_000;
 /// Bytes of sightings kept at most until somebody takes them.
 const MOST_SIGHTING_BYTES: usize = 32 << 20;
 
-/// The longest packet that a card hands over.
-const LONGEST_PACKET_BYTES: usize = 65_575;
+/// The longest packet that a card hands over, with what may stand before it.
+const LONGEST_PACKET_BYTES: usize = 65_600;
 
 /// Packets taken from one host before the other one is looked at.
 const IN_A_ROW: usize = 64;
@@ -135,6 +136,8 @@ pub(super) struct Link {
     script: Script,
     pub(super) counters: [Counters; 2],
     on_their_way: BinaryHeap<Reverse<OnItsWay>>,
+    /// How many of these each host sent.
+    queued: [usize; 2],
     /// Those that wait for another packet to pass.
     waiting: Vec<OnItsWay>,
     log: Option<Log>,
@@ -155,6 +158,7 @@ impl Link {
             script: Script::new(rules),
             counters,
             on_their_way: BinaryHeap::new(),
+            queued: [0; 2],
             waiting: Vec::new(),
             log: packet_bytes.map(|packet_bytes| Log {
                 packet_bytes,
@@ -176,7 +180,11 @@ impl Link {
                 let mut buffer = std::mem::take(&mut self.buffer);
                 let came = self.ends[host.index()].receive(&mut buffer);
                 if let Ok(Some(length)) = came {
-                    self.take(host, &mut buffer[..length]);
+                    let packet = &mut buffer[..length];
+                    match self.ends[host.index()].before() {
+                        0 => self.take(host, packet),
+                        before => self.pass_on(host, packet, before),
+                    }
                 }
                 self.buffer = buffer;
                 match came {
@@ -203,6 +211,30 @@ impl Link {
 
     pub(super) fn descriptors(&self) -> [i32; 2] {
         [self.ends[0].fd(), self.ends[1].fd()]
+    }
+
+    /// Lets what a host sent in one piece arrive: no rule is about it, and nobody looks.
+    fn pass_on(&mut self, from: Host, piece: &[u8], before: usize) {
+        let facts = piece.get(before..).and_then(Facts::read);
+        if facts.is_none_or(|facts| facts.target.is_multicast()) {
+            return;
+        }
+        self.counts.sent[from.index()] += 1;
+        let to = from.peer().index();
+        match self.ends[to].send(piece) {
+            Ok(()) => self.counts.arrived[to] += 1,
+            Err(_) => self.counts.refused += 1,
+        }
+    }
+
+    /// Gives the cards away; nothing is carried any more.
+    pub(super) fn let_go(&mut self) -> [End; 2] {
+        std::mem::replace(&mut self.ends, [End::Gone, End::Gone])
+    }
+
+    /// The descriptors of TUN devices.
+    pub(super) fn tuns(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [self.ends[0].tun(), self.ends[1].tun()]
     }
 
     fn take(&mut self, from: Host, packet: &mut [u8]) {
@@ -253,7 +285,7 @@ impl Link {
     ) {
         let original = self.log.is_some().then(|| packet.to_vec());
         let mut verdict = self.script.judge(from, facts, packet, now);
-        self.counts.sent = self.script.packets();
+        self.counts.sent[from.index()] += 1;
         if verdict.lost.is_none()
             && self.on_their_way.len() + self.waiting.len() >= MOST_ON_THEIR_WAY
         {
@@ -338,7 +370,7 @@ impl Link {
             // Nothing overtakes what is on its way in the same direction.
             let at_once = verdict.due <= now
                 && verdict.until.is_none()
-                && self.on_their_way.iter().all(|Reverse(it)| it.seen.from != from);
+                && self.queued[from.index()] == 0;
             if at_once {
                 self.deliver(&seen, packet);
                 continue;
@@ -350,7 +382,7 @@ impl Link {
             if it.until.is_some() {
                 self.waiting.push(it);
             } else {
-                self.on_their_way.push(Reverse(it));
+                self.queue(it);
             }
         }
         let Some(rule) = verdict.releases else { return };
@@ -362,19 +394,30 @@ impl Link {
         for mut it in released {
             self.next += 1;
             (it.due, it.order, it.until) = (verdict.due, self.next, None);
-            self.on_their_way.push(Reverse(it));
+            self.queue(it);
         }
     }
 
+    fn queue(&mut self, it: OnItsWay) {
+        self.queued[it.seen.from.index()] += 1;
+        self.on_their_way.push(Reverse(it));
+    }
+
     fn deliver_due(&mut self) -> bool {
+        if !self.has_packets() {
+            return false;
+        }
         let now = Instant::now();
         let mut moved = false;
         let (late, still): (Vec<OnItsWay>, Vec<OnItsWay>) =
             std::mem::take(&mut self.waiting).into_iter().partition(|it| it.due <= now);
         self.waiting = still;
-        self.on_their_way.extend(late.into_iter().map(Reverse));
+        for it in late {
+            self.queue(it);
+        }
         while self.on_their_way.peek().is_some_and(|Reverse(it)| it.due <= now) {
             if let Some(Reverse(it)) = self.on_their_way.pop() {
+                self.queued[it.seen.from.index()] -= 1;
                 self.deliver(&it.seen, &it.packet);
                 moved = true;
             }

@@ -76,10 +76,13 @@ impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WireError::Refused(refusal) => refusal.fmt(f),
-            WireError::Setting(rule, reason) => write!(
-                f,
-                "rule `{rule}`: {reason}; is it a name below /proc/sys/net/ipv4?"
-            ),
+            WireError::Setting(rule, reason) => {
+                let advice = match reason.kind() {
+                    std::io::ErrorKind::InvalidInput => "does it take such a value?",
+                    _ => "is it a name below /proc/sys/net/ipv4?",
+                };
+                write!(f, "rule `{rule}`: {reason}; {advice}")
+            }
         }
     }
 }

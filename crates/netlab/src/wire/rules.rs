@@ -210,6 +210,12 @@ impl Rules {
         Ok(Rules { all })
     }
 
+    /// Whether none is about packets.
+    #[cfg(target_os = "linux")]
+    pub(super) fn let_everything_pass(&self) -> bool {
+        self.all.iter().all(|rule| matches!(rule.what, What::Set { .. }))
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -278,6 +284,9 @@ impl<'a> Words<'a> {
     fn end(&self, possible: &str) -> Result<(), String> {
         match self.peek() {
             None => Ok(()),
+            Some(word) if possible.is_empty() => {
+                Err(format!("`{}`: nothing more belongs here", shown(word)))
+            }
             Some(word) => {
                 Err(format!("`{}` is not understood; possible: {possible}", shown(word)))
             }
@@ -293,7 +302,7 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
         "answer" => {
             let which = which(words)?;
             words.need(|word| (word == "unreachable").then_some(()), "`unreachable`")?;
-            (What::Answer(which), "nothing more")
+            (What::Answer(which), "")
         }
         "swap" => {
             let which = which(words)?;
@@ -302,9 +311,13 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
                     if two.len() == 2 && two[0] < two[1] && which.from.is_some() =>
                 {
                     let two = [two[0], two[1]];
-                    (What::Swap(which, two), "nothing more")
+                    (What::Swap(which, two), "")
                 }
-                _ => return Err("two numbers belong here: swap a>b data 2 3".to_owned()),
+                _ => {
+                    let wanted = "a direction and two numbers belong here, the smaller first: \
+                                  swap a>b data 2 3";
+                    return Err(wanted.to_owned());
+                }
             }
         }
         "flip" => {
@@ -319,7 +332,7 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
         "delay" => {
             let which = which(words)?;
             let time = words.need(time, TIME)?;
-            (What::Delay(which, time), "nothing more")
+            (What::Delay(which, time), "")
         }
         "rate" => {
             let from = words.take_if(direction);
@@ -358,10 +371,10 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
             words.need(|word| (word == "after").then_some(()), "`after 2s`")?;
             if let Some(packets) = words.take_if(number) {
                 words.need(|word| word.starts_with("packet").then_some(()), "packets")?;
-                (What::MendAfterPackets(packets), "nothing more")
+                (What::MendAfterPackets(packets), "")
             } else {
                 let time = words.need(time, "a time (2s, 500ms) or `3 packets`")?;
-                (What::MendAfter(time), "nothing more")
+                (What::MendAfter(time), "")
             }
         }
         "set" => {
@@ -374,7 +387,7 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
             let name = |word: &str| word.chars().all(fits).then(|| word.to_owned());
             let name = words.need(name, "a name in net.ipv4, as tcp_retries2")?;
             let value = words.need(|word| Some(word.to_owned()), "a value")?;
-            (What::Set { host, name, value }, "nothing more")
+            (What::Set { host, name, value }, "")
         }
         other => {
             return Err(format!("`{}` is no rule; possible: {VERBS}", shown(other)));
@@ -531,8 +544,8 @@ mod tests {
             ("lose a>b data 0", "`0` is not understood"),
             ("lose 5%", "a percentage needs a seed"),
             ("lose 101% seed 1", "`101%` is not understood"),
-            ("swap a>b data 2", "two numbers belong here"),
-            ("swap a>b data 3 2", "two numbers belong here"),
+            ("swap a>b data 2", "a direction and two numbers belong here"),
+            ("swap data 1 2", "a direction and two numbers belong here"),
             ("delay", "a time (20ms, 2s) is missing"),
             ("delay 20", "a time (20ms, 2s) is missing"),
             ("mtu 20", "`20`: a number of bytes from 68 on belongs here"),
@@ -540,6 +553,7 @@ mod tests {
             ("mend after 2s", "nothing is cut before"),
             ("answer a>b", "`unreachable` is missing"),
             ("set ../x 1", "a name in net.ipv4"),
+            ("delay 20ms please", "`please`: nothing more belongs here"),
             ("lose a>b data 2\nlose \u{1b}[2J", "`?[2J` is not understood"),
         ] {
             let message = error(text);

@@ -140,7 +140,6 @@ pub(super) struct Script {
     lines: HashMap<(usize, Host), Line>,
     /// What passed, of each kind, from each host.
     tallies: [[u64; KINDS.len()]; 2],
-    packets: [u64; 2],
 }
 
 impl Script {
@@ -156,7 +155,6 @@ impl Script {
             cut: None,
             lines: HashMap::new(),
             tallies: [[0; KINDS.len()]; 2],
-            packets: [0; 2],
         }
     }
 
@@ -174,7 +172,6 @@ impl Script {
     ) -> Verdict {
         let (again, probe) = self.follow(&facts);
         let kinds = Kinds { facts, again, probe };
-        self.packets[from.index()] += 1;
         for (tally, (_, kind)) in self.tallies[from.index()].iter_mut().zip(KINDS) {
             *tally += u64::from(kinds.is(kind));
         }
@@ -432,11 +429,6 @@ impl Script {
             .map(|((name, _), count)| format!("{count} {name}"))
             .collect();
         if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
-    }
-
-    /// Packets seen from each host.
-    pub(super) fn packets(&self) -> [u64; 2] {
-        self.packets
     }
 }
 
