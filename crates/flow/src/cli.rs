@@ -79,6 +79,13 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) fold: bool,
 
+    /// Shows the numbers of each TCP segment below its arrow: sequence
+    /// and acknowledgment numbers, counted from the beginning of the
+    /// connection, the window in bytes, and SACK blocks.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, global = true)]
+    pub(crate) detail: bool,
+
     /// Shows calls as the kernel got them, with all flags and by their
     /// kernel names.
     #[arg(verbatim_doc_comment)]

@@ -466,6 +466,13 @@ pub enum Protocol {
         ack: u32,
         /// The window as it stands in the header, not scaled.
         window: u16,
+        /// In a SYN by how many bits the sender's later windows are shifted: RFC 7323 §2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scale: Option<u8>,
+        /// What the receiver has behind a gap: from which sequence number to which, the end
+        /// not included. RFC 2018.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sack: Vec<(u32, u32)>,
     },
     /// A UDP datagram.
     Udp,

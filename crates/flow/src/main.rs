@@ -110,6 +110,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
         recording,
         time: cli.time,
         fold: cli.fold,
+        detail: cli.detail,
         filter: draw::Filter {
             ports: cli.port.clone(),
             calls: cli.call.clone(),

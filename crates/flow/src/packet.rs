@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
+use etherparse::{
+    LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpSlice, TransportSlice,
+};
 
 use crate::event::{Data, Flag, Flags, Packet, Protocol};
 
@@ -38,6 +40,8 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
                 seq: tcp.sequence_number(),
                 ack: tcp.acknowledgment_number(),
                 window: tcp.window_size(),
+                scale: scale(tcp),
+                sack: sack(tcp),
             };
             let from = with_port(from, tcp.source_port());
             (protocol, from, with_port(to, tcp.destination_port()), tcp.payload())
@@ -99,7 +103,28 @@ pub(crate) fn quoted(bytes: &[u8]) -> Option<(String, String)> {
     Some((text(from, port(0)?), text(to, port(2)?)))
 }
 
-fn flags(tcp: &etherparse::TcpSlice<'_>) -> Flags {
+/// The window scale option of a SYN.
+fn scale(tcp: &TcpSlice<'_>) -> Option<u8> {
+    let mut options = tcp.options_iterator().filter_map(Result::ok);
+    options.find_map(|option| match option {
+        TcpOptionElement::WindowScale(bits) => Some(bits),
+        _ => None,
+    })
+}
+
+/// The blocks of the SACK option.
+fn sack(tcp: &TcpSlice<'_>) -> Vec<(u32, u32)> {
+    let options = tcp.options_iterator().filter_map(Result::ok);
+    let blocks = options.filter_map(|option| match option {
+        TcpOptionElement::SelectiveAcknowledgement(first, more) => {
+            Some([Some(first)].into_iter().chain(more))
+        }
+        _ => None,
+    });
+    blocks.flatten().flatten().collect()
+}
+
+fn flags(tcp: &TcpSlice<'_>) -> Flags {
     let all = [
         (tcp.syn(), Flag::Syn),
         (tcp.fin(), Flag::Fin),
@@ -111,4 +136,43 @@ fn flags(tcp: &etherparse::TcpSlice<'_>) -> Flags {
         (tcp.cwr(), Flag::Cwr),
     ];
     all.into_iter().filter_map(|(set, flag)| set.then_some(flag)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An IPv4 segment with these options, a multiple of four bytes of them.
+    fn segment(flags: u8, options: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x45, 0, 0, 40 + options.len() as u8];
+        bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 10, 77, 0, 1, 10, 77, 0, 2]);
+        bytes.extend([0x03, 0xe8, 0x07, 0xd0, 0, 0, 0, 1, 0, 0, 0, 2]);
+        bytes.extend([0x50 + options.len() as u8 / 4 * 16, flags, 1, 0, 0, 0, 0, 0]);
+        bytes.extend(options);
+        bytes
+    }
+
+    #[test]
+    fn options_of_a_segment_are_read() {
+        let syn = parse(&segment(2, &[2, 4, 5, 0xb4, 1, 3, 3, 7]), 0).expect("a packet");
+        let Protocol::Tcp { scale, sack, .. } = syn.protocol else {
+            panic!("no segment")
+        };
+        assert_eq!((scale, sack.len()), (Some(7), 0));
+        let blocks = [1, 1, 5, 18, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0];
+        let ack = parse(&segment(16, &blocks), 0).expect("a packet");
+        let Protocol::Tcp { scale, sack, .. } = ack.protocol else {
+            panic!("no segment")
+        };
+        assert_eq!((scale, sack), (None, vec![(9, 256), (512, 768)]));
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_skipped() {
+        for wrong in [[5, 1, 0, 0], [5, 255, 0, 0], [3, 0, 0, 0], [8, 10, 0, 0]] {
+            let packet = parse(&segment(16, &wrong), 0).expect("a packet");
+            let Protocol::Tcp { scale, sack, .. } = packet.protocol else { panic!() };
+            assert_eq!((scale, sack.len()), (None, 0));
+        }
+    }
 }

@@ -20,6 +20,23 @@ fn recorded_echo_is_drawn_as_it_was() {
 }
 
 #[test]
+fn the_numbers_of_a_segment_stand_below_its_arrow() {
+    let detail = Options { detail: true, ..Options::default() };
+    let log = recorded();
+    let drawn = draw::text(&log, &detail);
+    assert!(drawn.contains(" seq 0 win 65495"), "{drawn}");
+    assert!(drawn.contains(" seq 1:17 ack 1 win "), "{drawn}");
+    // Nothing else is different.
+    let without = |text: &str| {
+        let lines = text.lines().filter(|line| !line.contains(" seq "));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert_eq!(without(&drawn), draw::text(&log, &Options::default()));
+    assert!(draw::svg(&log, &detail).contains("seq 1:17 ack 1 win "));
+    assert!(!draw::svg(&log, &Options::default()).contains("seq 1:17"));
+}
+
+#[test]
 fn a_syn_that_nobody_answers_changes_nothing_at_the_listener() {
     let received = "[SYN-RECEIVED]";
     let mut log = recorded();

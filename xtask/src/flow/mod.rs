@@ -55,6 +55,9 @@ pub struct Options {
     /// Show calls as the kernel got them, with all their flags
     #[arg(long)]
     pub exact: bool,
+    /// Show each segment's sequence numbers, window, SACK
+    #[arg(long)]
+    pub detail: bool,
     /// Let all programs run at once, not one at a time in turn
     #[arg(long)]
     pub free: bool,
@@ -218,8 +221,10 @@ pub(crate) fn drawing_arguments(options: &Options) -> Vec<OsString> {
     if let Some(file) = &options.output {
         words.extend(["--output".into(), absolute(file)]);
     }
-    if options.exact {
-        words.push("--exact".into());
+    for (name, wanted) in [("--exact", options.exact), ("--detail", options.detail)] {
+        if wanted {
+            words.push(name.into());
+        }
     }
     words
 }

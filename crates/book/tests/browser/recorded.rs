@@ -117,7 +117,7 @@ fn packets(log: &Log, steps: &[Value]) -> Result<()> {
     let mut recorded = Vec::new();
     for event in &log.events {
         let Event::Packet(packet) = event else { continue };
-        let Protocol::Tcp { flags, seq, ack, window } = &packet.protocol else {
+        let Protocol::Tcp { flags, seq, ack, window, .. } = &packet.protocol else {
             continue;
         };
         let way = (packet.from.clone(), packet.to.clone());

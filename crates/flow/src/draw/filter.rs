@@ -42,11 +42,11 @@ impl<'a> Sieve<'a> {
     /// Keeps the rows that are wanted; how many are not.
     pub(super) fn sift(&self, scene: &mut Scene) -> usize {
         let mut kept = Vec::new();
-        // What a cause explains is the row above it.
+        // What a cause explains is the row above it; numbers are those of the one above.
         let mut last = false;
         for (row, origin) in scene.rows.iter().zip(&scene.origins) {
             let is_wanted = match row {
-                Row::Cause { .. } => last,
+                Row::Cause { .. } | Row::Detail { .. } => last,
                 _ => self.wants(scene, row, *origin),
             };
             last = is_wanted;
@@ -131,6 +131,7 @@ impl<'a> Sieve<'a> {
             | Row::Life { column, .. }
             | Row::Cause { column, .. } => [*column; 2],
             Row::Packet(arrow) => [arrow.from, arrow.to],
+            Row::Detail { between, .. } => *between,
             Row::Time { left, .. } => [*left; 2],
             Row::Cut(_) => return true,
         };

@@ -62,6 +62,7 @@
 mod calls;
 mod canvas;
 mod causes;
+mod detail;
 mod filter;
 mod fold;
 pub mod html;
@@ -96,6 +97,9 @@ pub struct Options {
     pub filter: Filter,
     /// Whether rows that repeat are drawn once, with their number.
     pub fold: bool,
+    /// Whether the numbers of each segment stand below its arrow: relative sequence and
+    /// acknowledgment numbers, the window in bytes, SACK blocks.
+    pub detail: bool,
 }
 
 /// Which rows of a drawing are wanted; each condition that is given must be met. What the rows
@@ -124,6 +128,7 @@ impl Default for Options {
             time: false,
             filter: Filter::default(),
             fold: false,
+            detail: false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Options;
 use super::calls::{self, Place};
 use super::causes::{Cause, Causes};
+use super::detail::Details;
 use super::filter::Sieve;
 use super::fold;
 use super::owners::{Owners, port, unmapped};
@@ -85,6 +86,14 @@ pub enum Row {
         /// `6 bytes were not received: so RST, no FIN`.
         text: String,
     },
+    /// The numbers of the segment above.
+    Detail {
+        /// The columns between which its arrow runs, the left one first; one twice where a
+        /// side sends to itself.
+        between: [usize; 2],
+        /// `seq 1:4 ack 1 win 64256`.
+        text: String,
+    },
     /// Time passes between two columns, which one of the kernel's timers or the wire took.
     Time {
         /// The left one of the columns.
@@ -160,6 +169,7 @@ struct Builder<'a> {
     last_from: HashMap<String, u64>,
     owners: Owners,
     causes: Causes,
+    details: Details,
     /// Sockets that take datagrams, by inode.
     datagrams: HashSet<u64>,
     returns: HashMap<u64, &'a Return>,
@@ -195,6 +205,7 @@ impl<'a> Builder<'a> {
             last_from: HashMap::new(),
             owners: Owners::new(log),
             causes: Causes::default(),
+            details: Details::default(),
             datagrams: HashSet::new(),
             returns: HashMap::new(),
             calls: HashMap::new(),
@@ -577,6 +588,14 @@ impl<'a> Builder<'a> {
         };
         let arrow = Arrow { from, to, label, kind, from_state, to_state, fate };
         self.scene.rows.push(Row::Packet(arrow));
+        // A page to step through has a place of its own for the fields of a packet.
+        if self.options.detail
+            && !self.for_lanes
+            && let Some(text) = self.details.of(packet)
+        {
+            let between = [from.min(to), from.max(to)];
+            self.scene.rows.push(Row::Detail { between, text });
+        }
     }
 
     /// Whose a packet is, and for whom: an ICMP error goes to who sent the packet that it

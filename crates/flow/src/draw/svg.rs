@@ -237,6 +237,9 @@ impl<'a> Picture<'a> {
                     self.text(x, self.y, &line, "time");
                 }
             }
+            Row::Detail { between: [left, right], text } => {
+                self.detail(*left, *right, text)
+            }
             Row::Time { left, text } => {
                 self.y += LINE;
                 let x = self.places[*left].at + 60.0;
@@ -248,6 +251,22 @@ impl<'a> Picture<'a> {
                 let text = format!("⋯ {rows} rows are left out ⋯");
                 self.text(MARGIN + 22.0, self.y - 4.0, &text, "faint");
             }
+        }
+    }
+
+    /// The numbers of a segment, below its arrow.
+    fn detail(&mut self, left: usize, right: usize, text: &str) {
+        let (start, end) = (self.places[left].at, self.places[right].at);
+        let (x, letters) = if left == right {
+            (start + 14.0, self.places[left].letters)
+        } else {
+            (start + 24.0, ((end - start - 48.0) / LETTER) as usize)
+        };
+        for line in wrap(text, letters, 0) {
+            self.y += LINE;
+            let rest = letters.saturating_sub(width(&line)) as f64 * LETTER;
+            let indent = if left == right { 0.0 } else { rest / 2.0 };
+            self.text(x + indent, self.y, &line, "faint");
         }
     }
 

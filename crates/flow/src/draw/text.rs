@@ -176,6 +176,18 @@ impl<'a> Lines<'a> {
                 let text = format!("↳ {text}");
                 self.in_column(*column, &text, Ink::Wait, None, None, out);
             }
+            Row::Detail { between: [left, right], text } if left == right => {
+                self.in_column(*left, text, Ink::Faint, None, None, out);
+            }
+            Row::Detail { between: [left, right], text } => {
+                let (start, end) = (self.at[*left], self.at[*right]);
+                for line in wrap(text, (end - start).saturating_sub(4), 0) {
+                    let mut canvas = self.blank();
+                    let middle = (start + end + 1).saturating_sub(width(&line)) / 2;
+                    canvas.put(middle, &line, Ink::Faint);
+                    canvas.finish(self.options.color, out);
+                }
+            }
             Row::Time { left, text } => {
                 let mut canvas = self.blank();
                 canvas.put(self.at[*left] + 8, &format!("· {text} ·"), Ink::Wait);

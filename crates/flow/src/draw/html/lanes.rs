@@ -132,6 +132,7 @@ impl Lanes {
             | Row::Life { column, .. }
             | Row::Cause { column, .. } => (*column, *column),
             Row::Packet(arrow) => (arrow.from, arrow.to),
+            Row::Detail { between: [left, right], .. } => (*left, *right),
             Row::Time { left, .. } => (*left, *left),
             Row::Cut(_) => (0, 0),
         };

@@ -393,6 +393,14 @@ impl<'a> Steps<'a> {
                     escape(text)
                 );
             }
+            Row::Detail { text, .. } => {
+                let _ = write!(
+                    out,
+                    "<span class=\"s-call s-dim s-c{}\" aria-hidden=true>{}</span>",
+                    from + 1,
+                    escape(text)
+                );
+            }
             Row::Time { text, .. } => {
                 let _ = write!(
                     out,
@@ -459,6 +467,7 @@ impl<'a> Steps<'a> {
             }
             Row::Life { text, .. } => format!("{} {}.", name(from), short(text)),
             Row::Cause { text, .. } => format!("Why, at {}: {text}.", name(from)),
+            Row::Detail { text, .. } => format!("{text}."),
             Row::Time { text, .. } => format!("Time passes: {}.", text.trim_start()),
             Row::Cut(rows) => format!("{rows} rows are left out here."),
             Row::Packet(arrow) => {
@@ -889,7 +898,7 @@ impl Steps<'_> {
         ];
         let mut add = |name: &str, value: String| fields.push([name.to_owned(), value]);
         match &packet.protocol {
-            Protocol::Tcp { flags, seq, ack, window } => {
+            Protocol::Tcp { flags, seq, ack, window, sack, .. } => {
                 let (from, to) = (packet.from.as_str(), packet.to.as_str());
                 let relative = |number: u32, first: Option<&u32>| match first {
                     Some(first) => {
@@ -903,6 +912,15 @@ impl Steps<'_> {
                     add("ack", relative(*ack, self.first.get(&(to, from))));
                 }
                 add("window", format!("{window}, as in the header"));
+                if !sack.is_empty() {
+                    let first = self.first.get(&(to, from)).copied().unwrap_or_default();
+                    let block = |(from, to): &(u32, u32)| {
+                        let relative = |number: u32| number.wrapping_sub(first);
+                        format!("{} to {}", relative(*from), relative(to.wrapping_sub(1)))
+                    };
+                    let blocks: Vec<String> = sack.iter().map(block).collect();
+                    add("sack", blocks.join(", "));
+                }
             }
             Protocol::Udp => add("protocol", "UDP".to_owned()),
             Protocol::Icmp { kind, code } => {
