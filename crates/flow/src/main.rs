@@ -45,7 +45,13 @@ fn main() -> ExitCode {
     let done = match (done, &cli.recording) {
         (Err(refusal), Some(log)) if refusal.status == REFUSED => {
             let _ = writeln!(io::stderr(), "{}", refusal.message);
-            show(log, None, &cli)
+            let shown = show(log, None, &cli);
+            // What was asked for is what the wire's rules do, and they did nothing.
+            let on_a_wire = cli.wire.is_some() || !cli.rule.is_empty();
+            if on_a_wire && shown.is_ok() {
+                return ExitCode::from(REFUSED);
+            }
+            shown
         }
         (done, _) => done,
     };

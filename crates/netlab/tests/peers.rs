@@ -1,0 +1,176 @@
+//! Programs that nobody here wrote, over a wire that loses one packet of a hundred: they do what
+//! they do on a good one. Each that is not installed is skipped, and says so.
+
+use std::process::ExitCode;
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    testkit::skip("peers", "a wire needs Linux");
+    ExitCode::SUCCESS
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    use libtest_mimic::{Arguments, Trial, run};
+    use netlab::wire::{Options, Rules, Wire};
+
+    let arguments = Arguments::from_args();
+    if let Err(refusal) = netlab::enter_user_namespace() {
+        testkit::skip("peers", &refusal.to_string());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(refusal) = Wire::open(&Rules::default(), Options::default()) {
+        testkit::skip("peers", &refusal.to_string());
+        return ExitCode::SUCCESS;
+    }
+    let trials = linux::PEERS
+        .iter()
+        .map(|(name, needed, trial)| {
+            let trial = move || linux::with(name, needed, *trial);
+            Trial::test(*name, trial)
+        })
+        .collect();
+    run(&arguments, trials).exit_code()
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::path::Path;
+    use std::process::{Child, Command, Output, Stdio};
+
+    use libtest_mimic::Failed;
+    use netlab::wire::{Host, Options, Rules, Wire};
+
+    type Outcome = Result<(), Failed>;
+    type Peer = (&'static str, &'static [&'static str], fn(&Lossy) -> Outcome);
+
+    pub(super) const PEERS: &[Peer] = &[
+        ("curl_from_http_server", &["python3", "curl"], curl),
+        ("ncat_to_ncat", &["ncat"], ncat),
+        ("node_to_node", &["node"], node),
+        ("iperf3_to_iperf3", &["iperf3"], iperf3),
+    ];
+
+    /// With this seed the seventh packet is lost already, and the fourteenth.
+    const RULES: &str = "lose 1% seed 22";
+    const BYTES: usize = 300_000;
+
+    /// A wire that loses, and a folder for what comes over it.
+    pub(super) struct Lossy {
+        wire: Wire,
+        folder: std::path::PathBuf,
+        sent: Vec<u8>,
+    }
+
+    pub(super) fn with(
+        name: &str,
+        needed: &[&str],
+        trial: fn(&Lossy) -> Outcome,
+    ) -> Outcome {
+        let missing = needed.iter().find(|name| {
+            let found = Command::new(name).arg("--version").output();
+            found.is_err()
+        });
+        if let Some(missing) = missing {
+            testkit::skip(name, &format!("{missing} is not installed"));
+            return Ok(());
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        // Bytes of which none stands where another could.
+        let sent: Vec<u8> = (0..BYTES).map(|at| (at % 251) as u8).collect();
+        fs::write(folder.join("sent"), &sent)?;
+        let wire = Wire::open(&Rules::parse([RULES])?, Options::default())?;
+        let lossy = Lossy { wire, folder, sent };
+        let outcome = trial(&lossy);
+        let counts = lossy.wire.counts();
+        fs::remove_dir_all(&lossy.folder)?;
+        outcome?;
+        let sent = counts.sent[0] + counts.sent[1];
+        let arrived = counts.arrived[0] + counts.arrived[1];
+        assert!(sent > 200 && arrived < sent, "nothing was lost: {counts:?}");
+        Ok(())
+    }
+
+    /// A program that ends with the test.
+    struct Running(Child);
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    impl Lossy {
+        fn command(&self, host: Host, words: &[&str]) -> Command {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]).current_dir(&self.folder).stdin(Stdio::null());
+            self.wire.place(&mut command, host);
+            command
+        }
+
+        /// Starts a server on host b, and waits until it listens.
+        fn server(&self, words: &[&str], port: u16) -> Result<Running, Failed> {
+            let mut command = self.command(Host::B, words);
+            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+            let mut server = Running(child);
+            let pid = server.0.id();
+            testkit::until("the server listens", || {
+                let ended = server.0.try_wait().is_ok_and(|status| status.is_some());
+                let waits = netlab::sockets::waits(pid);
+                ended || waits.iter().any(|(_, address)| address.port() == port)
+            });
+            Ok(server)
+        }
+
+        /// Runs a client on host a to its end.
+        fn client(&self, words: &[&str]) -> Result<Output, Failed> {
+            let output = self.command(Host::A, words).output()?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{words:?}: {:?}: {said}", output.status);
+            Ok(output)
+        }
+    }
+
+    fn curl(lossy: &Lossy) -> Outcome {
+        let server = ["python3", "-m", "http.server", "--bind", "10.77.0.2", "8000"];
+        let _server = lossy.server(&server, 8000)?;
+        let got = lossy.client(&["curl", "-sS", "http://10.77.0.2:8000/sent"])?;
+        assert!(got.stdout == lossy.sent, "{} bytes", got.stdout.len());
+        Ok(())
+    }
+
+    fn ncat(lossy: &Lossy) -> Outcome {
+        let server = ["ncat", "-l", "10.77.0.2", "8001", "--send-only", "-c", "cat sent"];
+        let _server = lossy.server(&server, 8001)?;
+        let got = lossy.client(&["ncat", "--recv-only", "10.77.0.2", "8001"])?;
+        assert!(got.stdout == lossy.sent, "{} bytes", got.stdout.len());
+        Ok(())
+    }
+
+    fn node(lossy: &Lossy) -> Outcome {
+        let server = "const fs = require('fs'), net = require('net');\n\
+            net.createServer(s => s.end(fs.readFileSync('sent'))).listen(8002, '10.77.0.2')";
+        let _server = lossy.server(&["node", "-e", server], 8002)?;
+        let client = "require('net').connect(8002, '10.77.0.2').pipe(process.stdout)";
+        let got = lossy.client(&["node", "-e", client])?;
+        assert!(got.stdout == lossy.sent, "{} bytes", got.stdout.len());
+        Ok(())
+    }
+
+    /// It counts itself what arrived.
+    fn iperf3(lossy: &Lossy) -> Outcome {
+        let server = ["iperf3", "-s", "-1", "-B", "10.77.0.2", "-p", "8003"];
+        let _server = lossy.server(&server, 8003)?;
+        let client = ["iperf3", "-c", "10.77.0.2", "-p", "8003", "-n", "300K", "-J"];
+        let said = String::from_utf8(lossy.client(&client)?.stdout)?;
+        let received = said.split("\"sum_received\"").nth(1).unwrap_or("");
+        let bytes = received.split("\"bytes\":").nth(1).unwrap_or("");
+        let bytes = bytes.split(',').next().and_then(|it| it.trim().parse().ok());
+        assert!(bytes.is_some_and(|it: u64| it >= 300 * 1024), "{said}");
+        Ok(())
+    }
+}
