@@ -18,6 +18,7 @@ static FLAG: AtomicBool = AtomicBool::new(false);
 enum News {
     Client(TcpStream),
     Done,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has the signal"))]
     Terminate,
 }
 

@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
 use common::{Address, During, Escaped, Failure, exit_code, say};
@@ -23,7 +23,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     client_socket.connect(&address.into()).during("connect", address)?;
     #[cfg(target_os = "linux")]
     if arguments.user_timeout_ms > 0 {
-        let limit = Duration::from_millis(arguments.user_timeout_ms);
+        let limit = std::time::Duration::from_millis(arguments.user_timeout_ms);
         client_socket
             .set_tcp_user_timeout(Some(limit))
             .during("setsockopt", "TCP_USER_TIMEOUT")?;
