@@ -12,6 +12,7 @@ mod chat;
 mod confirm_client;
 mod download;
 mod every_address_client;
+mod first_client;
 mod framing;
 mod goodbye;
 mod nasty;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         "udp-key-value" => udp_key_value::run(&flaw),
         "confirm-client" => confirm_client::run(&flaw),
         "every-address-client" => every_address_client::run(&flaw),
+        "first-client" => first_client::run(&flaw),
         "framing" => framing::run(&flaw),
         "download" => download::run(&flaw),
         "goodbye" => goodbye::run(&flaw),

@@ -4,6 +4,7 @@ mod chat;
 mod confirm_client;
 mod download;
 mod every_address_client;
+mod first_client;
 mod framing;
 mod goodbye;
 mod once_server;
@@ -24,6 +25,7 @@ use crate::task::Task;
 
 /// All tasks, in the order of the course.
 pub const TASKS: &[Task] = &[
+    first_client::TASK,
     tcp_echo::TASK,
     tcp_echo_client::TASK,
     services::echo::TCP,
@@ -55,6 +57,7 @@ pub const TASKS: &[Task] = &[
 
 /// The pages that a report sends its reader to.
 pub(crate) mod page {
+    pub(crate) const SOCKET: &str = "lessons/01-what-is-a-socket/README.md";
     pub(crate) const TCP: &str = "lessons/02-tcp-echo/README.md";
     pub(crate) const UDP: &str = "lessons/03-udp-echo/README.md";
     pub(crate) const PORT: &str = "lessons/04-who-is-on-the-port/README.md";

@@ -71,8 +71,11 @@ fn starter_comes_from_the_checkout_that_is_used_not_from_the_one_built() {
 fn progress_is_kept_and_unlocks_the_solution() {
     let mine = Mine::new();
     let text = stdout(&mine.run(&["next"]));
+    assert!(text.contains("\nNext: A first client\n"), "{text}");
+    assert!(text.contains("cargo xtask start first-client"), "{text}");
+    mine.run(&["first-client", "--", zoo(), "first-client"]);
+    let text = stdout(&mine.run(&["next"]));
     assert!(text.contains("\nNext: A TCP echo server for one client\n"), "{text}");
-    assert!(text.contains("cargo xtask start tcp-echo"), "{text}");
     let locked = mine.run(&["solution", "tcp-echo"]);
     assert_eq!(locked.status.code(), Some(1));
     assert!(stderr(&locked).contains("or insist with --anyway"), "{}", stderr(&locked));
@@ -144,11 +147,11 @@ fn two_languages_side_by_side_are_told_apart() {
 #[test]
 fn progress_counts_and_leads_on() {
     let mine = Mine::new();
-    let text = stdout(&mine.run(&["tcp-echo", "--", zoo(), "tcp-echo"]));
+    let text = stdout(&mine.run(&["first-client", "--", zoo(), "first-client"]));
     assert!(text.contains("You are at 1 of "), "{text}");
-    assert!(text.contains("Next: A TCP echo client\n"), "{text}");
-    assert!(text.contains("cargo xtask start tcp-echo-client"), "{text}");
-    assert!(text.contains("cargo xtask solution tcp-echo"), "{text}");
+    assert!(text.contains("Next: A TCP echo server for one client\n"), "{text}");
+    assert!(text.contains("cargo xtask start tcp-echo"), "{text}");
+    assert!(text.contains("cargo xtask solution first-client"), "{text}");
 }
 
 #[test]

@@ -342,7 +342,8 @@ fn runs(task: &Task, file: &Path) -> Option<Vec<OsString>> {
 /// The first check that a starter fails: what its task is about.
 fn point(task: &Task) -> usize {
     match task.name {
-        "tcp-echo" | "tcp-echo-client" | "udp-echo" | "udp-echo-client" => 2,
+        "first-client" | "tcp-echo" | "tcp-echo-client" | "udp-echo"
+        | "udp-echo-client" => 2,
         "whoami" => 2,
         "queue" => 2,
         "confirm-client" => 4,
