@@ -20,8 +20,9 @@ pub(crate) struct Block<'a> {
     pub(crate) line: usize,
     /// Whether there is a closing fence.
     pub(crate) closed: bool,
-    /// Whether the fence begins in the first column: in a list or a quotation it does not.
-    pub(crate) first_column: bool,
+    /// The spaces before the fence: some where it stands inside the item of a list. None where
+    /// another mark stands before it, of a list or a quotation.
+    pub(crate) indent: Option<&'a str>,
 }
 
 /// An HTML comment on lines of its own, and the paragraph that it stands below.
@@ -117,7 +118,10 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
                     range: end..end,
                     line: number,
                     closed: false,
-                    first_column: line.starts_with(marks),
+                    indent: line
+                        .split_once(marks)
+                        .map(|(before, _)| before)
+                        .filter(|before| before.bytes().all(|byte| byte == b' ')),
                 });
             }
             (Some(opening), Some((marks, ""))) if marks.starts_with(opening) => {
@@ -310,8 +314,8 @@ mod tests {
         let text = "- ```text\n  a\n  ```\n\n  ```text\n  b\n  ```\n\n```text\nc\n";
         let told: Vec<_> = blocks(text)
             .iter()
-            .map(|block| (block.line, block.closed, block.first_column))
+            .map(|block| (block.line, block.closed, block.indent))
             .collect();
-        assert_eq!(told, [(1, true, false), (5, true, false), (9, false, true)]);
+        assert_eq!(told, [(1, true, None), (5, true, Some("  ")), (9, false, Some(""))]);
     }
 }

@@ -72,6 +72,8 @@ pub struct Terminal {
     pub line: usize,
     /// The position of those lines in [`Page::text`], in bytes.
     pub range: Range<usize>,
+    /// The spaces before each of them on the page: some in the item of a list.
+    pub indent: String,
 }
 
 /// One command and what the terminal shows of it.
@@ -222,7 +224,7 @@ impl Page {
         else {
             return Ok(());
         };
-        let lines: Vec<String> = block.content.lines().map(str::to_owned).collect();
+        let lines = unindented(&block, &meaning)?;
         sound(&block, &lines)?;
         // `update` draws a flow where there is none yet.
         if lines.is_empty() && !matches!(meaning, Meaning::Flow(_)) {
@@ -301,7 +303,9 @@ impl Page {
             ));
         }
         let (name, line) = (name.to_owned(), block.line + 1);
-        terminals.push(Terminal { name, steps, lines, line, range: block.range.clone() });
+        let (range, indent) = (block.range.clone(), block.indent.unwrap_or_default());
+        let indent = indent.to_owned();
+        terminals.push(Terminal { name, steps, lines, line, range, indent });
         Ok(())
     }
 }
@@ -343,19 +347,36 @@ fn meaning(info: &str) -> Result<Option<Meaning<'_>>, String> {
     }))
 }
 
-/// Refuses a block that is cut off or not where a block belongs, and one that hides something
-/// from its reader.
+/// The lines of a block, without the indentation of the list in whose item it stands: a terminal
+/// and a quotation may, in the answer of an exercise.
+fn unindented(
+    block: &Block<'_>,
+    meaning: &Meaning<'_>,
+) -> Result<Vec<String>, (usize, String)> {
+    if !block.closed {
+        return Err((block.line, "the block is never closed: end it with ```".into()));
+    }
+    let indent = match (block.indent, meaning) {
+        (Some(indent), Meaning::Terminal { .. } | Meaning::Quotation(_)) => indent,
+        (Some(""), _) => "",
+        _ => {
+            let message =
+                "the block is inside a list or a quotation: move it to the first column";
+            return Err((block.line, message.into()));
+        }
+    };
+    let unindented = |(at, line): (usize, &str)| {
+        let within = line.strip_prefix(indent);
+        let line = within.or(line.is_empty().then_some(""));
+        let message = "the line stands further left than its block";
+        line.map(str::to_owned).ok_or_else(|| (block.line + 1 + at, message.into()))
+    };
+    block.content.lines().enumerate().map(unindented).collect()
+}
+
+/// Refuses a block that hides something from its reader, or the end of another.
 fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
     let fence_line = block.line;
-    if !block.closed {
-        let message = "the block is never closed: end it with ```";
-        return Err((fence_line, message.into()));
-    }
-    if !block.first_column {
-        let message =
-            "the block is inside a list or a quotation: move it to the first column";
-        return Err((fence_line, message.into()));
-    }
     // What it would make a terminal do, a reader of the page cannot see either.
     for (at, line) in lines.iter().enumerate() {
         if let Some(hidden) = line.chars().find(|c| *c != '\t' && is_hidden(*c)) {
@@ -501,9 +522,11 @@ mod tests {
                 "page.md:4: a command is interrupted once",
             ),
             ("```console A\n$ a\n```\n", "page.md:1: `/A` is not a name"),
+            ("- ```console a\n  $ a\n  ```\n", "page.md:1: the block is inside a list"),
+            ("- x\n  ```flow\n  x\n  ```\n", "page.md:2: the block is inside a list"),
             (
-                "- x\n  ```console a\n  $ a\n  ```\n",
-                "page.md:2: the block is inside a list",
+                "- x\n  ```console a\n $ a\n  ```\n",
+                "page.md:3: the line stands further left than its block",
             ),
             (
                 "```console a\n$ a\n```\n\n```console a\n$ b\n```\n",
@@ -534,6 +557,14 @@ mod tests {
             let faults = fault(text);
             assert!(faults.starts_with(expected), "{text:?} gave {faults}");
         }
+    }
+
+    #[test]
+    fn a_terminal_may_stand_in_the_item_of_a_list() {
+        let page = parse("1. x\n\n   ```console a\n   $ a\n     b\n   ```\n").unwrap();
+        let terminal = &page.scenes[0].terminals[0];
+        assert_eq!(terminal.lines, ["$ a", "  b"]);
+        assert_eq!((terminal.line, terminal.indent.as_str()), (4, "   "));
     }
 
     #[test]

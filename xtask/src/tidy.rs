@@ -31,6 +31,9 @@ const PROGRAMS: &[&str] =
 /// What the errors of the lessons mean.
 const ERRORS: &str = "lessons/errors.md";
 
+/// What people ask, and where it is answered.
+const QUESTIONS: &str = "lessons/questions.md";
+
 /// Calls, states and errors on one sheet of A4, and what fits on one.
 const SHEET: &str = "lessons/sheet.md";
 const SHEET_COLUMNS: usize = 80;
@@ -106,7 +109,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
         });
     }
     let mut others = Vec::new();
-    for file in ["README.md", "lessons/README.md", ERRORS, SHEET] {
+    for file in ["README.md", "lessons/README.md", ERRORS, QUESTIONS, SHEET] {
         let file = root.join(file);
         if file.is_file() {
             match workspace::page(root, &file) {
@@ -139,7 +142,9 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
         }
     }
-    for page in ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, SHEET] {
+    let plain =
+        ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, QUESTIONS, SHEET];
+    for page in plain {
         if let Ok(text) = fs::read_to_string(root.join(page)) {
             faults.extend(dead_links(root, Path::new(page), &text));
             faults.extend((page == SHEET).then(|| too_large(&text)).flatten());

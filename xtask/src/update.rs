@@ -95,7 +95,11 @@ fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>)
                     .collect();
                 let lines = transcript::in_the_words_of(&on_page, &outcome.terminals);
                 for (terminal, lines) in scene.terminals.iter().zip(lines) {
-                    edits.push((terminal.range.clone(), lines.join("\n") + "\n"));
+                    let lines = lines.iter().map(|line| match line.as_str() {
+                        "" => "\n".to_owned(),
+                        line => format!("{}{line}\n", terminal.indent),
+                    });
+                    edits.push((terminal.range.clone(), lines.collect()));
                 }
             }
             (Verdict::Matches, _) => {}
