@@ -29,9 +29,6 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         if length == 0 && count == 0 && flaw.is("end-is-error") {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if length == 0 && flaw.is("spins") {
-            continue;
-        }
         if length == 0 || flaw.is("one-recv") {
             break;
         }
