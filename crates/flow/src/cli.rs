@@ -61,6 +61,12 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", global = true)]
     pub(crate) port: Vec<u16>,
 
+    /// Draws only the connection of this number, which stands on its
+    /// arrows where there are several; may be given more than once.
+    #[arg(long, value_name = "NUMBER", global = true)]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) connection: Vec<usize>,
+
     /// Draws only calls of this name; may be given more than once.
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) call: Vec<String>,

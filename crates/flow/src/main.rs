@@ -119,6 +119,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
         detail: cli.detail,
         filter: draw::Filter {
             ports: cli.port.clone(),
+            connections: cli.connection.clone(),
             calls: cli.call.clone(),
             errors: cli.errors,
             processes: cli.process.clone(),

@@ -111,6 +111,40 @@ fn a_short_timeout_is_not_drawn_as_none() {
     }
 }
 
+/// `recvmmsg(2)` returns how many datagrams there are, not how many bytes.
+#[test]
+fn datagrams_that_come_by_one_call_are_cut_off_only_where_the_kernel_says_so() {
+    let log = |flags: &str| {
+        let packet = |data: &str| {
+            format!(
+                "{{\"event\":\"packet\",\"time_ns\":5,\"from\":\"127.0.0.1:2\",\
+                 \"to\":\"127.0.0.1:1\",\"protocol\":\"udp\",\
+                 \"data\":{{\"bytes\":\"{data}\",\"length\":4}}}}\n"
+            )
+        };
+        let text = format!(
+            "{{\"flow\":2}}\n\
+             {{\"event\":\"side\",\"time_ns\":0,\"side\":0,\"name\":\"s\",\"command\":[\"s\"]}}\n\
+             {{\"event\":\"socket\",\"time_ns\":1,\"side\":0,\"inode\":9,\
+             \"family\":\"AF_INET\",\"kind\":\"SOCK_DGRAM\",\"local\":\"127.0.0.1:1\"}}\n\
+             {{\"event\":\"call\",\"time_ns\":2,\"id\":1,\"side\":0,\"pid\":7,\"tid\":7,\
+             \"name\":\"recvmmsg\",\"args\":[],\"socket\":9}}\n\
+             {}{}\
+             {{\"event\":\"return\",\"time_ns\":6,\"id\":1,\"value\":2,\
+             \"args\":[{{\"name\":\"msg_flags\",\"value\":\"{flags}\"}}],\
+             \"data\":{{\"bytes\":\"one1\",\"length\":4}}}}\n",
+            packet("one1"),
+            packet("two2")
+        );
+        json::read(&mut text.as_bytes()).expect("a log")
+    };
+    let wide = Options { width: 160, ..Options::default() };
+    let drawn = |flags| draw::text(&log(flags), &wide);
+    assert!(!drawn("MSG_CTRUNC").contains("cut off"), "{}", drawn("MSG_CTRUNC"));
+    let cut = drawn("MSG_TRUNC");
+    assert!(cut.contains("1 of 2 datagrams did not fit, and were cut off"), "{cut}");
+}
+
 #[test]
 fn a_run_without_sockets_says_so() {
     let mut log = recorded();
@@ -387,6 +421,50 @@ fn a_filter_draws_what_is_asked_for() {
     });
     assert!(client.iter().any(|it| it.starts_with("connect")), "{client:?}");
     assert!(client.iter().all(|it| !it.starts_with("listen")), "{client:?}");
+}
+
+/// The recorded echo, and the same packets once more from another port.
+fn two_connections() -> Log {
+    let mut log = recorded();
+    let second = |event: &Event| {
+        let Event::Packet(packet) = event else { return None };
+        let mut packet = packet.clone();
+        for address in [&mut packet.from, &mut packet.to] {
+            *address = address.replace(":48872", ":48873");
+        }
+        Some(Event::Packet(packet))
+    };
+    let more: Vec<Event> = log.events.iter().filter_map(second).collect();
+    log.events.extend(more);
+    log
+}
+
+#[test]
+fn several_connections_have_marks_and_one_has_none() {
+    let alone = draw::text(&recorded(), &Options::default());
+    assert!(!alone.contains('#'), "{alone}");
+    let wide = Options { width: 170, ..Options::default() };
+    let drawn = draw::text(&two_connections(), &wide);
+    for mark in ["#1 SYN port 48872 to 12345", "#2 SYN port 48873 to 12345", "#1 FIN"] {
+        assert!(drawn.contains(mark), "{drawn}");
+    }
+    // Once at each connection's beginning.
+    assert_eq!(drawn.matches(" port ").count(), 2, "{drawn}");
+}
+
+#[test]
+fn a_filter_draws_one_connection() {
+    let filter = draw::Filter { connections: vec![1], ..Default::default() };
+    let options = Options { filter, ..Options::default() };
+    let drawn = draw::text(&two_connections(), &options);
+    assert!(drawn.contains("#1 SYN") && !drawn.contains("#2"), "{drawn}");
+    // The calls on its sockets too, but not those on the listener.
+    assert!(drawn.contains("connect(") && drawn.contains("recv("), "{drawn}");
+    assert!(!drawn.contains("listen("), "{drawn}");
+    let filter = draw::Filter { connections: vec![2], ..Default::default() };
+    let options = Options { filter, ..Options::default() };
+    let drawn = draw::text(&two_connections(), &options);
+    assert!(drawn.contains("#2 SYN") && !drawn.contains("connect("), "{drawn}");
 }
 
 #[test]

@@ -138,10 +138,11 @@ fn timers_on(lines: &[String]) -> usize {
 /// The rows of a drawing but for those of an acknowledgment that travels alone.
 fn without_acknowledgments(lines: &[String]) -> Vec<String> {
     let is_alone = |line: &&String| {
-        // Of a state, `[FIN-WAIT-2]`, and of what an arrow is drawn with, no word is left.
+        // Of a state, `[FIN-WAIT-2]`, of a connection's mark, `#2`, and of what an arrow is
+        // drawn with, no word is left.
         let mut words = line
             .split(|c: char| " │┊╵├┤◀▶─".contains(c))
-            .filter(|word| !word.is_empty() && !word.starts_with('['));
+            .filter(|word| !word.is_empty() && !word.starts_with(['[', '#']));
         line.contains('─')
             && words.next() == Some("ACK")
             && words.all(|word| matches!(word, "delayed" | "again" | "probe"))
@@ -307,6 +308,7 @@ mod tests {
             "│◀[FIN-WAIT-2]─────── ACK ────────────────────┤",
             "├──────────────────── ACK ───────────────────▶│ [CLOSED]",
             "│◀────────────── ACK delayed ─────────────────┤",
+            "│◀[FIN-WAIT-2]───── #2 ACK ───────────────────┤",
         ];
         let kept = [
             "┊◀[ESTABLISHED]──── SYN ACK ──────────────────┤",

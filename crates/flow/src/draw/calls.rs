@@ -153,7 +153,7 @@ pub(super) fn result(call: &Call, returned: &Return, datagrams: bool) -> String 
 }
 
 /// Whether 0 bytes mean the end: not where none were asked for.
-fn is_stream_end(call: &Call) -> bool {
+pub(super) fn is_stream_end(call: &Call) -> bool {
     let asked = arg(&call.args, "len").or_else(|| arg(&call.args, "count"));
     asked != Some("0") && arg(&call.args, "src_addr").is_none()
 }

@@ -2,21 +2,47 @@
 //! ([`Held`]), what a program had asked of it, what the packets say. Where a log says nothing
 //! of a cause, none is drawn.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use super::Topic;
+use super::calls::{is_stream_end, shown_name};
 use super::owners::{port, unmapped};
 use crate::bytes::{grouped, printable};
-use crate::event::{Call, Event, Flag, Held, Observed, Packet, Protocol, Return};
+use crate::event::{
+    Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Protocol, Return,
+};
 
-/// A cause, at the end of a connection or at a side.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+/// A cause, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) at: At,
+    pub(super) text: String,
+    pub(super) topic: Topic,
+}
+
+/// Where a cause stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
     /// At the sender of the packet that it explains.
-    Sender(String),
+    Sender,
     /// At its receiver.
-    Receiver(String),
+    Receiver,
     /// At the side that made the call.
-    Caller(String),
+    Caller,
+}
+
+impl Cause {
+    fn sender(topic: Topic, text: impl Into<String>) -> Cause {
+        Cause { at: At::Sender, text: text.into(), topic }
+    }
+
+    fn receiver(topic: Topic, text: impl Into<String>) -> Cause {
+        Cause { at: At::Receiver, text: text.into(), topic }
+    }
+
+    fn caller(topic: Topic, text: impl Into<String>) -> Cause {
+        Cause { at: At::Caller, text: text.into(), topic }
+    }
 }
 
 /// Both addresses of an end, its own first.
@@ -31,11 +57,15 @@ struct Known {
     datagrams: bool,
     no_delay: bool,
     resets: bool,
+    /// How often the end of the stream was received.
+    ends: u32,
 }
 
 /// A call that sends and has not returned.
 #[derive(Debug)]
 struct Sending {
+    side: usize,
+    name: String,
     pair: Pair,
     /// It sent a packet with data meanwhile.
     sent: bool,
@@ -59,6 +89,8 @@ pub(super) struct Causes {
     windows: HashMap<Pair, u16>,
     /// Connections that a side never closed although the peer had.
     leaks: HashMap<usize, HashSet<Pair>>,
+    /// Ends that were half-open when a program got a signal.
+    half_open: BTreeSet<Pair>,
 }
 
 /// Datagrams of one receiver that are remembered: a log may claim any number.
@@ -99,11 +131,14 @@ impl Causes {
             }
             Event::Process(process) => {
                 self.observe(&process.observed);
-                if matches!(
-                    process.what,
-                    crate::event::Change::Exited(_) | crate::event::Change::Killed(_)
-                ) {
-                    self.ended(process.side);
+                match process.what {
+                    Change::Exited(_) | Change::Killed(_) => self.ended(process.side),
+                    // It may close what is half-open: from then on nothing tells.
+                    Change::Signal(_) => {
+                        let now = self.half_open_now();
+                        self.half_open.extend(now);
+                    }
+                    _ => {}
                 }
                 None
             }
@@ -112,44 +147,73 @@ impl Causes {
         }
     }
 
-    /// What stands below the drawing: what was left open, and what was half-open.
-    pub(super) fn notes(&self, name: impl Fn(usize) -> String) -> Vec<String> {
-        let mut leaks: Vec<(&usize, &HashSet<Pair>)> = self.leaks.iter().collect();
-        leaks.sort_by_key(|(side, _)| **side);
-        let mut notes: Vec<String> = leaks
-            .into_iter()
-            .map(|(side, pairs)| {
-                let what = match pairs.len() {
-                    1 => "a connection".to_owned(),
-                    many => format!("{many} connections"),
-                };
-                format!(
-                    "{} never closed {what} after the peer had (CLOSE-WAIT)",
-                    name(*side)
-                )
-            })
-            .collect();
-        let of = |local: &str, peer: &str| {
-            self.kernel
-                .iter()
-                .find(|it| it.local == local && it.peer.as_deref() == Some(peer))
-        };
-        for held in &self.kernel {
-            let Some(peer) = &held.peer else { continue };
-            let other = of(peer, &held.local);
-            let unheard = other.is_some_and(|it| {
-                it.socket.is_none() && it.state.as_deref() == Some("FIN-WAIT-1")
-            });
-            if held.state.as_deref() == Some("ESTABLISHED") && unheard {
-                notes.push(format!(
-                    "{} still is ESTABLISHED, and its peer {} is closed: its FIN never \
-                     came (half-open)",
-                    printable(&held.local),
-                    printable(peer)
-                ));
+    /// What stands below the drawing: what was left open, what was half-open, and what no
+    /// peer had room for.
+    pub(super) fn notes(&self, name: impl Fn(usize) -> String) -> Vec<(Topic, String)> {
+        let mut notes = self.never_closed(&name);
+        notes.extend(self.half_open().into_iter().map(|text| (Topic::HalfOpen, text)));
+        let mut sending: Vec<(&u64, &Sending)> = self.sending.iter().collect();
+        sending.sort_unstable_by_key(|(id, _)| **id);
+        for (_, sending) in sending {
+            if self.is_window_closed(&sending.pair) {
+                let text = format!(
+                    "{} was in {} to the end: the peer's window is closed",
+                    name(sending.side),
+                    printable(&sending.name)
+                );
+                notes.push((Topic::Window, text));
             }
         }
         notes
+    }
+
+    /// Of each side the connections that it never closed although the peer had.
+    fn never_closed(&self, name: &impl Fn(usize) -> String) -> Vec<(Topic, String)> {
+        let mut leaks: Vec<(&usize, &HashSet<Pair>)> = self.leaks.iter().collect();
+        leaks.sort_by_key(|(side, _)| **side);
+        let text = |(side, pairs): (&usize, &HashSet<Pair>)| {
+            let what = match pairs.len() {
+                1 => "a connection".to_owned(),
+                many => format!("{many} connections"),
+            };
+            format!("{} never closed {what} after the peer had (CLOSE-WAIT)", name(*side))
+        };
+        leaks.into_iter().map(text).map(|text| (Topic::CloseWait, text)).collect()
+    }
+
+    /// The ends whose peers are gone, and who do not know.
+    fn half_open(&self) -> Vec<String> {
+        let mut pairs = self.half_open.clone();
+        pairs.extend(self.half_open_now());
+        let text = |(local, peer): &Pair| {
+            format!(
+                "{} was still ESTABLISHED when its peer {} was closed: the FIN never came \
+                 (half-open)",
+                printable(local),
+                printable(peer)
+            )
+        };
+        pairs.iter().map(text).collect()
+    }
+
+    /// The same at this moment, as the kernel has them.
+    fn half_open_now(&self) -> Vec<Pair> {
+        let unheard = self.kernel.iter().filter(|it| {
+            it.socket.is_none() && it.state.as_deref() == Some("FIN-WAIT-1")
+        });
+        let peers: HashSet<Pair> =
+            unheard.filter_map(|it| Some((it.peer.clone()?, it.local.clone()))).collect();
+        let open = self
+            .kernel
+            .iter()
+            .filter(|it| it.state.as_deref() == Some("ESTABLISHED"))
+            .filter_map(|it| Some((it.local.clone(), it.peer.clone()?)));
+        open.filter(|pair| peers.contains(pair)).collect()
+    }
+
+    /// Whether the peer of an end has last said that it has no room.
+    fn is_window_closed(&self, (local, peer): &Pair) -> bool {
+        self.windows.get(&(peer.clone(), local.clone())) == Some(&0)
     }
 
     fn observe(&mut self, observed: &Observed) {
@@ -177,7 +241,10 @@ impl Causes {
                 if let Some(pair) = pair
                     && self.sending.len() < SENDING
                 {
-                    self.sending.insert(call.id, Sending { pair, sent: false });
+                    let name = shown_name(call, false).to_owned();
+                    let side = call.side;
+                    self.sending
+                        .insert(call.id, Sending { side, name, pair, sent: false });
                 }
             }
             _ => {}
@@ -237,8 +304,6 @@ impl Causes {
 
     fn returned(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
         let sending = self.sending.remove(&call.id);
-        let at_caller = |text: String| Some(Cause::Caller(text));
-        let addr = call.args.iter().find(|it| it.name == "addr").map(|it| &it.value);
         match (call.name.as_str(), returned.error.as_deref()) {
             ("listen", None) => {
                 let inode = call.socket?;
@@ -246,37 +311,93 @@ impl Causes {
                 self.listeners.insert(inode, local);
                 None
             }
-            ("bind", Some("EADDRINUSE")) => {
-                let port = port(addr?)?;
-                let at_port = |it: &&Held| self::port(&it.local) == Some(port);
-                let holders = || self.kernel.iter().filter(at_port);
-                let waiting = holders()
-                    .filter(|it| it.state.as_deref() == Some("TIME-WAIT"))
-                    .count();
-                if holders().any(|it| it.state.as_deref() == Some("LISTEN")) {
-                    at_caller(format!("somebody listens at port {port}"))
-                } else if waiting > 0 {
-                    at_caller(format!("port {port} is held in TIME-WAIT"))
-                } else {
-                    None
-                }
-            }
-            ("connect", Some("EADDRNOTAVAIL")) => {
-                let to = unmapped(addr?);
-                let is = |it: &&Held| {
-                    it.state.as_deref() == Some("TIME-WAIT")
-                        && it.peer.as_deref() == Some(to.as_str())
+            ("bind", Some("EADDRINUSE")) => self.port_in_use(call),
+            ("connect", Some("EADDRNOTAVAIL")) => self.ports_used_up(call),
+            ("accept" | "accept4", Some("EMFILE" | "ENFILE")) => {
+                let text = match self.held(call.socket?).map_or(0, |held| held.recv_q) {
+                    0 => "no descriptor is free".to_owned(),
+                    1 => "no descriptor is free, and 1 connection waits".to_owned(),
+                    many => format!("no descriptor is free, and {many} connections wait"),
                 };
-                let waiting = self.kernel.iter().filter(is).count();
-                let text = format!("{waiting} ports are held in TIME-WAIT");
-                (waiting > 0).then_some(Cause::Caller(text))
+                Some(Cause::caller(Topic::Descriptors, text))
             }
-            (_, None) if returned.data.is_some() => {
-                self.cut_off(call, returned).and_then(at_caller)
+            (_, None) if returned.data.is_some() => self
+                .cut_off(call, returned)
+                .map(|text| Cause::caller(Topic::CutOff, text))
+                .or_else(|| self.end_again(call, returned)),
+            _ => {
+                let sending = sending?;
+                let window = self.no_room(&sending, call, returned);
+                window.or_else(|| self.held_back(call, returned, sending))
             }
-            (_, None) => self.held_back(call, returned, sending?).and_then(at_caller),
-            _ => None,
         }
+    }
+
+    /// Who has the port that a program wants.
+    fn port_in_use(&self, call: &Call) -> Option<Cause> {
+        let port = port(address(call)?)?;
+        let at_port = |it: &&Held| self::port(&it.local) == Some(port);
+        let has = |state: &str| {
+            let holders = self.kernel.iter().filter(at_port);
+            holders.filter(|it| it.state.as_deref() == Some(state)).count() > 0
+        };
+        let text = if has("LISTEN") {
+            format!("somebody listens at port {port}")
+        } else if has("TIME-WAIT") {
+            format!("port {port} is held in TIME-WAIT")
+        } else {
+            return None;
+        };
+        Some(Cause::caller(Topic::PortInUse, text))
+    }
+
+    /// What holds the ports that a client could have had.
+    fn ports_used_up(&self, call: &Call) -> Option<Cause> {
+        let to = unmapped(address(call)?);
+        let is = |it: &&Held| {
+            it.state.as_deref() == Some("TIME-WAIT")
+                && it.peer.as_deref() == Some(to.as_str())
+        };
+        let waiting = self.kernel.iter().filter(is).count();
+        let text = format!("{waiting} ports are held in TIME-WAIT");
+        (waiting > 0).then(|| Cause::caller(Topic::PortsUsedUp, text))
+    }
+
+    /// The end of the stream was received before, and the program asks again.
+    fn end_again(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
+        let known = self.sockets.get_mut(&call.socket?)?;
+        if known.datagrams || returned.value != Some(0) || !is_stream_end(call) {
+            return None;
+        }
+        known.ends = known.ends.saturating_add(1);
+        // A loop is not told of at each round.
+        let text = "again: the peer has ended the stream, nothing more will come";
+        (known.ends == 2).then(|| Cause::caller(Topic::EndOfStream, text))
+    }
+
+    /// A call waited to send, and at its end the peer still had no room.
+    fn no_room(
+        &self,
+        sending: &Sending,
+        call: &Call,
+        returned: &Return,
+    ) -> Option<Cause> {
+        let length = call.data.as_ref().map_or(0, |data| data.length);
+        let sent_all =
+            returned.value.and_then(|it| u64::try_from(it).ok()) == Some(length);
+        if !returned.waited || sent_all || !self.is_window_closed(&sending.pair) {
+            return None;
+        }
+        let (local, peer) = &sending.pair;
+        let its = |other: &&Sending| other.pair.0 == *peer && other.pair.1 == *local;
+        let text = match self.sending.values().find(its) {
+            Some(other) => format!(
+                "waited: the peer's window is closed, it is in {} itself",
+                printable(&other.name)
+            ),
+            None => "waited: the peer's window is closed, it does not receive".to_owned(),
+        };
+        Some(Cause::caller(Topic::Window, text))
     }
 
     /// How much of a datagram did not fit.
@@ -288,6 +409,17 @@ impl Causes {
         }
         let local = known.local.clone()?;
         let queue = self.arrived.get_mut(&local)?;
+        if call.name == "recvmmsg" {
+            // What it returns is the number of messages.
+            let messages = usize::try_from(returned.value?).ok()?;
+            queue.drain(..messages.min(queue.len()));
+            let is_cut =
+                |it: &&Arg| it.name == "msg_flags" && it.value.contains("MSG_TRUNC");
+            let cut = returned.args.iter().filter(is_cut).count();
+            let text =
+                format!("{cut} of {messages} datagrams did not fit, and were cut off");
+            return (cut > 0).then_some(text);
+        }
         let from = returned.args.iter().find(|it| it.name == "src_addr");
         let from = from.map(|it| unmapped(&it.value));
         let is_from = |it: &(String, u64)| from.as_ref().is_none_or(|from| *from == it.0);
@@ -307,32 +439,43 @@ impl Causes {
         call: &Call,
         returned: &Return,
         sending: Sending,
-    ) -> Option<String> {
+    ) -> Option<Cause> {
         let length = u32::try_from(returned.value?).ok().filter(|it| *it > 0)?;
         let known = self.sockets.get(&call.socket?)?;
         if sending.sent || known.datagrams || self.kernel.is_empty() {
             return None;
         }
         let held = self.held(call.socket?)?;
+        if self.is_window_closed(&sending.pair) {
+            let text = "not sent yet: the peer's window is closed";
+            return Some(Cause::caller(Topic::Window, text));
+        }
         let (local, peer) = sending.pair;
-        match self.windows.get(&(peer, local)) {
-            Some(0) => Some("not sent yet: the peer's window is closed".to_owned()),
-            // More is on its way than this call gave: of that the peer has not said.
-            Some(_) if !known.no_delay && held.send_q > length => {
-                let before = grouped(u64::from(held.send_q - length));
-                Some(format!(
-                    "not sent yet: {before} bytes before are not acknowledged (Nagle)"
-                ))
-            }
-            _ => None,
+        // More is on its way than this call gave: of that the peer has not said.
+        let is_known = self.windows.contains_key(&(peer, local));
+        (is_known && !known.no_delay && held.send_q > length).then(|| {
+            let before = grouped(u64::from(held.send_q - length));
+            let text = format!(
+                "not sent yet: {before} bytes before are not acknowledged (Nagle)"
+            );
+            Cause::caller(Topic::Nagle, text)
+        })
+    }
+
+    /// Notes of the calls that send that a segment with data has left meanwhile.
+    fn sent(&mut self, packet: &Packet, pair: &Pair) {
+        if packet.data.length > 0 {
+            let all = self.sending.values_mut();
+            all.filter(|it| it.pair == *pair).for_each(|it| it.sent = true);
         }
     }
 
     fn packet(&mut self, packet: &Packet, answered: bool) -> Option<Cause> {
         let pair = (unmapped(&packet.from), unmapped(&packet.to));
         let back = (pair.1.clone(), pair.0.clone());
+        let arrives = packet.wire.as_ref().is_none_or(|it| it.fate == Fate::Arrived);
         match &packet.protocol {
-            Protocol::Udp => {
+            Protocol::Udp if arrives => {
                 let queue = self.arrived.entry(pair.1).or_default();
                 queue.push_back((pair.0, packet.data.length));
                 if queue.len() > ARRIVED {
@@ -341,28 +484,32 @@ impl Causes {
                 None
             }
             Protocol::Tcp { flags, window, .. } => {
-                if packet.data.length > 0 {
-                    let all = self.sending.values_mut();
-                    all.filter(|it| it.pair == pair).for_each(|it| it.sent = true);
+                self.sent(packet, &pair);
+                if arrives {
+                    self.windows.insert(pair.clone(), *window);
+                    if flags.has(Flag::Fin) {
+                        self.half_open.remove(&back);
+                    }
                 }
-                self.windows.insert(pair.clone(), *window);
                 let syn = flags.has(Flag::Syn);
                 if syn && !flags.has(Flag::Ack) {
                     self.asked.insert(pair.clone());
-                    return if answered { None } else { self.dropped(&pair) };
+                    return if answered || !arrives { None } else { self.dropped(&pair) };
                 }
                 let was_asked = self.asked.remove(&back);
                 if !flags.has(Flag::Rst) {
                     return None;
                 }
                 if was_asked {
-                    return Some(Cause::Sender(self.nobody_listens(&pair.0)));
+                    let text = self.nobody_listens(&pair.0);
+                    return Some(Cause::sender(Topic::Refused, text));
                 }
                 let reason = self.closed.get_mut(&pair)?;
                 let closed = || "this end is closed already".to_owned();
-                Some(Cause::Sender(reason.take().unwrap_or_else(closed)))
+                let text = reason.take().unwrap_or_else(closed);
+                Some(Cause::sender(Topic::Reset, text))
             }
-            Protocol::Icmp { .. } | Protocol::Other(_) => None,
+            Protocol::Udp | Protocol::Icmp { .. } | Protocol::Other(_) => None,
         }
     }
 
@@ -378,9 +525,10 @@ impl Causes {
         }
         let (waiting, backlog) = (listener.recv_q, listener.send_q);
         let wait = if waiting == 1 { "waits" } else { "wait" };
-        Some(Cause::Receiver(format!(
-            "dropped: the queue is full, {waiting} {wait} at backlog {backlog}"
-        )))
+        Some(Cause::receiver(
+            Topic::QueueFull,
+            format!("dropped: the queue is full, {waiting} {wait} at backlog {backlog}"),
+        ))
     }
 
     fn nobody_listens(&self, at: &str) -> String {
@@ -406,6 +554,11 @@ impl Known {
     fn pair(&self) -> Option<Pair> {
         Some((self.local.clone()?, self.peer.clone()?))
     }
+}
+
+/// The address that a call names.
+fn address(call: &Call) -> Option<&str> {
+    call.args.iter().find(|it| it.name == "addr").map(|it| it.value.as_str())
 }
 
 /// Bytes that wait to be received. The peer's FIN counts as one that is none.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::calls::shown_name;
+use super::connections::Places;
 use super::owners::port;
 use super::{Filter, PacketKind, Row, Scene};
 use crate::event::{Arg, Call, Event, Log, Return};
@@ -13,6 +14,7 @@ pub(super) struct Sieve<'a> {
     log: &'a Log,
     calls: &'a HashMap<u64, &'a Call>,
     returns: &'a HashMap<u64, &'a Return>,
+    places: &'a Places,
     /// The ports of each socket.
     ports: HashMap<u64, HashSet<u16>>,
 }
@@ -24,6 +26,7 @@ impl<'a> Sieve<'a> {
         log: &'a Log,
         calls: &'a HashMap<u64, &'a Call>,
         returns: &'a HashMap<u64, &'a Return>,
+        places: &'a Places,
     ) -> Option<Sieve<'a>> {
         if *filter == Filter::default() {
             return None;
@@ -36,7 +39,7 @@ impl<'a> Sieve<'a> {
                 of_socket.extend(both.filter_map(|address| port(address)));
             }
         }
-        Some(Sieve { filter, log, calls, returns, ports })
+        Some(Sieve { filter, log, calls, returns, places, ports })
     }
 
     /// Keeps the rows that are wanted; how many are not.
@@ -65,7 +68,7 @@ impl<'a> Sieve<'a> {
         if matches!(row, Row::Life { text, .. } if text.is_empty()) {
             return true;
         }
-        let Filter { ports, calls, errors, processes } = self.filter;
+        let Filter { ports, connections, calls, errors, processes } = self.filter;
         let Some(event) = self.log.events.get(origin) else { return false };
         let call = match event {
             Event::Call(call) => Some(call),
@@ -80,6 +83,18 @@ impl<'a> Sieve<'a> {
             (_, Some(call)) => self.is_at(call, ports),
             _ => false,
         };
+        let of_connection = || {
+            let number = match (event, call) {
+                (Event::Packet(_), _) => self.places.of_packet(origin),
+                (_, Some(call)) => {
+                    return self
+                        .connections_of(origin, call)
+                        .any(|it| connections.contains(&it));
+                }
+                _ => None,
+            };
+            number.is_some_and(|it| connections.contains(&(it + 1)))
+        };
         let of_name = || {
             call.is_some_and(|call| {
                 let names = [call.name.as_str(), shown_name(call, false)];
@@ -93,9 +108,19 @@ impl<'a> Sieve<'a> {
             }),
         };
         (ports.is_empty() || of_port())
+            && (connections.is_empty() || of_connection())
             && (calls.is_empty() || of_name())
             && (!errors || failed())
             && (processes.is_empty() || self.of_process(scene, row, event, call))
+    }
+
+    /// The numbers of the connections whose sockets a call has to do with.
+    fn connections_of(&self, at: usize, call: &Call) -> impl Iterator<Item = usize> {
+        let made = self.returns.get(&call.id).and_then(|it| it.socket);
+        let sockets = [call.socket, made].into_iter().flatten();
+        sockets
+            .filter_map(move |inode| self.places.of_socket(at, inode))
+            .map(|number| number + 1)
     }
 
     /// Whether a call is on a socket with one of the ports, or names one.

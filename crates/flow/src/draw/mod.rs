@@ -44,12 +44,16 @@
 //! `window 0` stands at a segment whose sender has no room for a byte more (RFC 9293 §3.8.6):
 //! its program does not receive, and the peer has to wait.
 //!
+//! Where there are several connections, `#2` stands at each packet of the second one that
+//! began, and at its first packet both ports.
+//!
 //! # Causes
 //! A row that begins with `↳` says why the one above it is as it is, where the log knows: how
 //! many bytes were not received when a reset was sent, how much of a datagram did not fit, which
 //! queue was full, where the nearest listener is. It is taken from what the kernel held at that
 //! moment, from the options that the program had set and from the packets, and never guessed.
-//! Below the drawing stands what was never closed, and what was half-open.
+//! Below the drawing stands what was never closed, what was half-open, and where these causes
+//! are explained ([`Topic`]).
 //!
 //! # What is left out
 //! Calls are named as in a C program: `recv` for `recvfrom(2)` without an address,
@@ -62,6 +66,7 @@
 mod calls;
 mod canvas;
 mod causes;
+pub(crate) mod connections;
 mod detail;
 mod filter;
 mod fold;
@@ -71,11 +76,13 @@ mod scene;
 mod states;
 mod svg;
 mod text;
+mod topics;
 
 pub use scene::{Arrow, Column, PacketKind, Row, Scene};
 pub use states::State;
 pub use svg::svg;
 pub use text::text;
+pub use topics::Topic;
 
 /// How a log is drawn.
 #[derive(Debug, Clone)]
@@ -108,6 +115,8 @@ pub struct Options {
 pub struct Filter {
     /// Calls on sockets that have one of these ports, and their packets.
     pub ports: Vec<u16>,
+    /// Calls on sockets of the connections of these numbers, and their packets: 1 is the first.
+    pub connections: Vec<usize>,
     /// Calls of these names, a C program's or the kernel's.
     pub calls: Vec<String>,
     /// Calls that failed, resets and ICMP errors.

@@ -237,7 +237,7 @@ fn near(uses: &[Use], at: usize) -> Option<&Use> {
     after.checked_sub(1).and_then(|last| uses.get(last)).or_else(|| uses.get(after))
 }
 
-fn ordered(one: &str, other: &str) -> (String, String) {
+pub(super) fn ordered(one: &str, other: &str) -> (String, String) {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };
     (first.to_owned(), second.to_owned())
 }

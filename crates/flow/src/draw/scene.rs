@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::Options;
 use super::calls::{self, Place};
-use super::causes::{Cause, Causes};
+use super::causes::{At, Cause, Causes};
+use super::connections::Places;
 use super::detail::Details;
 use super::filter::Sieve;
 use super::fold;
 use super::owners::{Owners, port, unmapped};
 use super::states::{Changes, Segment, State, States};
+use super::topics::{self, Topic};
 use crate::event::{
     Call, Change, Event, Fate, Flag, Flags, Log, OnWire, Packet, Protocol, Return, Source,
 };
@@ -85,6 +87,8 @@ pub enum Row {
         column: usize,
         /// `6 bytes were not received: so RST, no FIN`.
         text: String,
+        /// Where it is explained.
+        topic: Topic,
     },
     /// The numbers of the segment above.
     Detail {
@@ -112,8 +116,11 @@ pub struct Arrow {
     pub from: usize,
     /// The receiver's column.
     pub to: usize,
-    /// What it carries.
+    /// What it carries; where there are several connections, with the number of its own.
     pub label: String,
+    /// Both ports, at the first packet of a connection where there are several: for behind the
+    /// label, if there is room.
+    pub ports: Option<String>,
     /// For its colour.
     pub kind: PacketKind,
     /// The sender's new state.
@@ -168,6 +175,9 @@ struct Builder<'a> {
     /// When each address sent something last.
     last_from: HashMap<String, u64>,
     owners: Owners,
+    places: Places,
+    /// Connections of which a packet was drawn.
+    opened: HashSet<usize>,
     causes: Causes,
     details: Details,
     /// Sockets that take datagrams, by inode.
@@ -204,6 +214,8 @@ impl<'a> Builder<'a> {
             last_sent: HashMap::new(),
             last_from: HashMap::new(),
             owners: Owners::new(log),
+            places: Places::new(&log.events),
+            opened: HashSet::new(),
             causes: Causes::default(),
             details: Details::default(),
             datagrams: HashSet::new(),
@@ -238,20 +250,18 @@ impl<'a> Builder<'a> {
         let Some(cause) = self.causes.follow(event, &self.calls, answered) else {
             return;
         };
-        let (side, text) = match (cause, event) {
-            (Cause::Caller(text), Event::Return(returned)) => {
+        let Cause { at: place, text, topic } = cause;
+        let side = match (place, event) {
+            (At::Caller, Event::Return(returned)) => {
                 if self.hidden.contains(&returned.id) {
                     return;
                 }
-                (self.calls.get(&returned.id).map(|call| call.side), text)
+                self.calls.get(&returned.id).map(|call| call.side)
             }
-            (Cause::Sender(text), Event::Packet(packet)) => {
+            (At::Sender | At::Receiver, Event::Packet(packet)) => {
                 let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
-                (self.sides(at, packet, &from, &to).0, text)
-            }
-            (Cause::Receiver(text), Event::Packet(packet)) => {
-                let (from, to) = (unmapped(&packet.from), unmapped(&packet.to));
-                (self.sides(at, packet, &from, &to).1, text)
+                let (sender, receiver) = self.sides(at, packet, &from, &to);
+                if place == At::Sender { sender } else { receiver }
             }
             _ => return,
         };
@@ -262,7 +272,7 @@ impl<'a> Builder<'a> {
                 None => return,
             },
         };
-        self.scene.rows.push(Row::Cause { column, text });
+        self.scene.rows.push(Row::Cause { column, text, topic });
     }
 
     /// The first side, which the others come to, stands at the right.
@@ -586,7 +596,10 @@ impl<'a> Builder<'a> {
             Some(wire) => self.on_wire(packet, wire, [from, to], label, is_delayed),
             None => label,
         };
-        let arrow = Arrow { from, to, label, kind, from_state, to_state, fate };
+        let (mark, ports) = self.mark(at, packet);
+        let label = mark + &label;
+        let ports = ports.filter(|_| from != to);
+        let arrow = Arrow { from, to, label, ports, kind, from_state, to_state, fate };
         self.scene.rows.push(Row::Packet(arrow));
         // A page to step through has a place of its own for the fields of a packet.
         if self.options.detail
@@ -596,6 +609,24 @@ impl<'a> Builder<'a> {
             let between = [from.min(to), from.max(to)];
             self.scene.rows.push(Row::Detail { between, text });
         }
+    }
+
+    /// What tells a packet's connection from the others, where there are several: its number,
+    /// and at its first packet both ports.
+    fn mark(&mut self, at: usize, packet: &Packet) -> (String, Option<String>) {
+        let number = self.places.of_packet(at);
+        let Some(number) =
+            number.filter(|_| self.places.are_several() && !self.for_lanes)
+        else {
+            return (String::new(), None);
+        };
+        let ports = match (port(&packet.from), port(&packet.to)) {
+            (Some(from), Some(to)) if self.opened.insert(number) => {
+                Some(format!(" port {from} to {to}"))
+            }
+            _ => None,
+        };
+        (format!("#{} ", number + 1), ports)
     }
 
     /// Whose a packet is, and for whom: an ICMP error goes to who sent the packet that it
@@ -746,6 +777,7 @@ impl<'a> Builder<'a> {
                 from,
                 to,
                 label: std::mem::replace(&mut label, "the same datagram".to_owned()),
+                ports: None,
                 kind: PacketKind::Data,
                 from_state: None,
                 to_state: None,
@@ -768,6 +800,18 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// What is to be said below of causes, and where they are explained.
+    fn read_on(&mut self, notes: Vec<(Topic, String)>) {
+        let of_rows = self.scene.rows.iter().filter_map(|row| match row {
+            Row::Cause { topic, .. } => Some(*topic),
+            _ => None,
+        });
+        let of_notes = notes.iter().map(|(topic, _)| *topic);
+        let read_on = topics::note(of_rows.chain(of_notes));
+        self.scene.notes.extend(notes.into_iter().map(|(_, text)| text));
+        self.scene.notes.extend(read_on);
+    }
+
     fn finish(mut self) -> Scene {
         if self.calls.is_empty() && !self.scene.has_packets {
             let text = "No program made a call about sockets".to_owned();
@@ -779,12 +823,14 @@ impl<'a> Builder<'a> {
             column.map_or_else(|| "?".to_owned(), |column| column.name.clone())
         };
         let notes = self.causes.notes(name);
-        self.scene.notes.extend(notes);
         let filter = &self.options.filter;
-        if let Some(sieve) = Sieve::new(filter, self.log, &self.calls, &self.returns) {
+        if let Some(sieve) =
+            Sieve::new(filter, self.log, &self.calls, &self.returns, &self.places)
+        {
             let left_out = sieve.sift(&mut self.scene);
             self.scene.notes.push(format!("{left_out} rows are left out by the filter"));
         }
+        self.read_on(notes);
         if self.options.fold {
             fold::fold(&mut self.scene);
         }

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::canvas::{cut, cut_start, width, wrap};
+use super::canvas::{cut_start, width, wrap};
+use super::text::with_ports;
 use super::{Arrow, Options, PacketKind, Row, Scene, State};
 use crate::bytes::printable;
 use crate::event::{Fate, Log};
@@ -228,7 +229,7 @@ impl<'a> Picture<'a> {
                     self.places[*column].life.waiting = 0;
                 }
             }
-            Row::Cause { column, text } => {
+            Row::Cause { column, text, .. } => {
                 let text = format!("↳ {text}");
                 let (x, letters) =
                     (self.places[*column].at + 14.0, self.places[*column].letters);
@@ -311,7 +312,7 @@ impl<'a> Picture<'a> {
     }
 
     fn arrow(&mut self, arrow: &Arrow) {
-        let Arrow { from, to, label, kind, from_state, to_state, fate } = arrow;
+        let Arrow { from, to, label, ports, kind, from_state, to_state, fate } = arrow;
         self.y += 30.0;
         let y = self.y - 6.0;
         let rightwards = from < to;
@@ -356,7 +357,7 @@ impl<'a> Picture<'a> {
             free += 14.0 + badge_width(*state);
         }
         let room = ((end - free) / LETTER) as usize;
-        let label = cut(label, room.saturating_sub(2));
+        let label = with_ports(label, ports.as_deref(), room.saturating_sub(2));
         let half = width(&label) as f64 * LETTER / 2.0;
         let middle = ((start + end) / 2.0).max(free + half + 4.0);
         let _ = write!(

@@ -46,6 +46,14 @@ fn stamp(out: &mut String, start: usize, now_ns: u64, before_ns: u64) {
     }
 }
 
+/// What an arrow says: its label, and behind that the ports where both fit.
+pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> String {
+    match ports {
+        Some(ports) if width(label) + width(ports) <= room => format!("{label}{ports}"),
+        _ => cut(label, room),
+    }
+}
+
 /// Narrowest column.
 const NARROWEST: usize = 12;
 
@@ -172,7 +180,7 @@ impl<'a> Lines<'a> {
                     canvas.finish(self.options.color, out);
                 }
             }
-            Row::Cause { column, text } => {
+            Row::Cause { column, text, .. } => {
                 let text = format!("↳ {text}");
                 self.in_column(*column, &text, Ink::Wait, None, None, out);
             }
@@ -253,7 +261,7 @@ impl<'a> Lines<'a> {
     }
 
     fn arrow(&self, arrow: &Arrow, out: &mut String) {
-        let Arrow { from, to, label, kind, from_state, to_state, fate } = arrow;
+        let Arrow { from, to, label, ports, kind, from_state, to_state, fate } = arrow;
         let rightwards = from < to;
         let (left, right) = if rightwards { (*from, *to) } else { (*to, *from) };
         let (left_state, right_state) =
@@ -299,8 +307,8 @@ impl<'a> Lines<'a> {
             }
         }
         let last_cell = if rightwards { shaft_to } else { end };
-        let room = (last_cell - 2).saturating_sub(from_at + 1);
-        let label = format!(" {} ", cut(label, room.saturating_sub(2)));
+        let room = (last_cell - 2).saturating_sub(from_at + 3);
+        let label = format!(" {} ", with_ports(label, ports.as_deref(), room));
         // In the middle of the arrow where that is free, so that labels stand in a column.
         let middle = (start + end + 1).saturating_sub(width(&label)) / 2;
         let last = (last_cell - 1).saturating_sub(width(&label));

@@ -1,0 +1,111 @@
+//! Where a cause is explained: the book of errors, `lessons/errors.md`.
+
+/// A page of the course that explains every cause that a drawing names.
+const BOOK: &str = "lessons/errors.md";
+
+/// What a cause is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// A reset in place of a FIN, or after one.
+    Reset,
+    /// Nobody listens at that address.
+    Refused,
+    /// The port belongs to somebody, or to the past.
+    PortInUse,
+    /// No ephemeral port is left.
+    PortsUsedUp,
+    /// No file descriptor is left.
+    Descriptors,
+    /// The queue of connections that wait to be accepted is full.
+    QueueFull,
+    /// The end of the stream is received a second time.
+    EndOfStream,
+    /// The end of a datagram did not fit.
+    CutOff,
+    /// A small segment waits for an acknowledgment.
+    Nagle,
+    /// The peer has no room.
+    Window,
+    /// The peer has closed, and this end has not.
+    CloseWait,
+    /// One end is gone, and the other does not know.
+    HalfOpen,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Topic; 12] = [
+        Topic::Reset,
+        Topic::Refused,
+        Topic::PortInUse,
+        Topic::PortsUsedUp,
+        Topic::Descriptors,
+        Topic::QueueFull,
+        Topic::EndOfStream,
+        Topic::CutOff,
+        Topic::Nagle,
+        Topic::Window,
+        Topic::CloseWait,
+        Topic::HalfOpen,
+    ];
+
+    /// The heading of its entry in [`BOOK`].
+    pub fn heading(self) -> &'static str {
+        match self {
+            Topic::Reset => "ECONNRESET: connection reset by peer",
+            Topic::Refused => "ECONNREFUSED: connection refused",
+            Topic::PortInUse => "EADDRINUSE: address already in use",
+            Topic::PortsUsedUp => "EADDRNOTAVAIL: address not available",
+            Topic::Descriptors => "EMFILE, ENFILE: too many open files",
+            Topic::QueueFull => "connect hangs",
+            Topic::EndOfStream => "recv gives 0 again and again",
+            Topic::CutOff => "The end of a datagram is missing",
+            Topic::Nagle => "Each request takes 40 ms too long",
+            Topic::Window => "Both ends hang after much data",
+            Topic::CloseWait => "Connections in CLOSE-WAIT grow in number",
+            Topic::HalfOpen => "How do I know that the peer is gone?",
+        }
+    }
+}
+
+/// Where to read on about these topics; none where there are none.
+pub(super) fn note(topics: impl IntoIterator<Item = Topic>) -> Option<String> {
+    let mut topics: Vec<Topic> = topics.into_iter().collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let headings: Vec<String> =
+        topics.iter().map(|topic| format!("\"{}\"", topic.heading())).collect();
+    (!headings.is_empty()).then(|| format!("More in {BOOK}: {}", headings.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_an_entry_in_the_book() {
+        let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../lessons/errors.md");
+        let book = std::fs::read_to_string(book).expect("read the book of errors");
+        let headings: Vec<String> = book
+            .lines()
+            .filter_map(|line| line.strip_prefix("### "))
+            .map(|heading| heading.replace('`', ""))
+            .collect();
+        for topic in Topic::ALL {
+            let heading = topic.heading();
+            assert!(headings.iter().any(|it| it == heading), "no entry \"{heading}\"");
+        }
+    }
+
+    #[test]
+    fn each_entry_is_named_once() {
+        let topics = [Topic::Nagle, Topic::Reset, Topic::Nagle];
+        let note = note(topics).expect("a note");
+        assert_eq!(
+            note,
+            "More in lessons/errors.md: \"ECONNRESET: connection reset by peer\", \
+             \"Each request takes 40 ms too long\""
+        );
+        assert_eq!(super::note([]), None);
+    }
+}
