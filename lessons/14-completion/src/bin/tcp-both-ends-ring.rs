@@ -66,10 +66,12 @@ mod linux {
         let send = opcode::Send::new(fd, message.as_ptr(), message.len() as u32);
         ask(&mut ring, send.build().user_data(SEND))?;
         say!("asked for: 1 to receive up to 100 bytes, 2 to send 5 bytes")?;
+        show(&mut ring)?;
 
         // One system call hands both over, and waits until both are done.
         let handed_over = ring.submit_and_wait(2).during("io_uring_enter", "the ring")?;
         say!("one io_uring_enter(2): {handed_over} handed over, and waited for")?;
+        show(&mut ring)?;
         for done in ring.completion() {
             let result = done.result();
             match done.user_data() {
@@ -80,6 +82,8 @@ mod linux {
                 _ => say!("done: 2 sent {result} bytes")?,
             }
         }
+
+        show(&mut ring)?;
 
         // A request that fails says so the same way: a negative errno as its result.
         let send = opcode::Send::new(Fd(-1), message.as_ptr(), 5).build().user_data(SEND);
@@ -98,6 +102,13 @@ mod linux {
             say!("done: {what}: {result}")?;
         }
         Ok(())
+    }
+
+    /// How many entries each ring holds: the distance from its head, which one side moves, to
+    /// its tail, which the other moves. Both lie in memory that we share with the kernel.
+    fn show(ring: &mut IoUring) -> Result<(), Failure> {
+        let requests = ring.submission().len();
+        say!("the rings: {requests} requests, {} completions", ring.completion().len())
     }
 
     /// Puts a request into the ring. The kernel does not look there before io_uring_enter(2).
