@@ -91,7 +91,7 @@ const OTHER_SYSTEMS: [(&str, &str); 3] = [
 ];
 
 /// Type-checks everything, the tests too, for other systems. Where the compiler has no standard
-/// library for one, and rustup cannot fetch it, that is said, and is no failure.
+/// library for one, and rustup cannot fetch it, that is said, and is not a failure.
 fn other_systems(root: &Path) -> Result<bool, Error> {
     let mut good = true;
     for (system, target) in OTHER_SYSTEMS {

@@ -17,7 +17,7 @@ struct Program {
     package: PathBuf,
 }
 
-/// Copies the program that is named; none where what is named is no program.
+/// Copies the program that is named; nothing where what is named is not a program.
 ///
 /// # Errors
 /// There is a copy already, or a file cannot be read or written.
@@ -60,7 +60,7 @@ fn find(root: &Path, name: &str) -> Option<Program> {
     });
     let package = root.join("crates").join(name);
     let of_document = Program { source: package.join("src/main.rs"), package };
-    // The instruments are built of several files: they are no program to be read at once.
+    // The instruments are built of several files: they are not programs to be read in one go.
     let pattern = ["tcp-", "udp-"].iter().any(|start| name.starts_with(start));
     of_lessons
         .chain(pattern.then_some(of_document))

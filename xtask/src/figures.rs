@@ -1,4 +1,4 @@
-//! Figures in a page's prose: a number in a sentence is held against the run that printed it.
+//! Figures in a page's prose: a number in a sentence is compared with the run that printed it.
 //!
 //! Below a paragraph, a comment names the source and the figures that come from it:
 //!
@@ -8,11 +8,11 @@
 //! <!-- figures from wait: a minute = timewait,59sec -->
 //! ```
 //!
-//! Each figure must stand in the paragraph, and in the source: as it is, or as the words
-//! behind its `=`, or as a sum whose every number stands there. `KiB` and `MiB` count in
+//! Each figure must appear in the paragraph, and in the source: as it is, or as the words
+//! behind its `=`, or as a sum of numbers that all appear there. `KiB` and `MiB` count in
 //! that sum. The source is a scene of the page (`main` is the one without a name), a scene
 //! of another page (`tcp-echo/long`), or a file of the checkout. `elsewhere` is a source that
-//! no run shows, such as a standard: such a figure must only stand in the paragraph.
+//! no run shows, such as a standard: such a figure need only appear in the paragraph.
 //!
 //! On a page that has a mark, every number of bytes or milliseconds has one: so none is
 //! changed, or added, without being looked at.
@@ -31,14 +31,14 @@ pub struct Mark {
     pub source: String,
     /// The figures, as the paragraph says them, and as the source shows them.
     pub figures: Vec<(String, String)>,
-    /// The paragraph that the mark stands below, with single blanks.
+    /// The paragraph above the mark, with single spaces.
     pub paragraph: String,
     /// The line of the mark; the first of a file is 1.
     pub line: usize,
 }
 
 impl Mark {
-    /// Reads a mark; none is a comment that is no mark.
+    /// Reads a mark; nothing where the comment is not one.
     pub(crate) fn parse(comment: &Comment<'_>) -> Option<Result<Mark, String>> {
         let content = plain(comment.content);
         let mark = content.strip_prefix("figure")?;
@@ -199,7 +199,7 @@ fn plain(text: &str) -> String {
     (0..text.len()).filter(|at| !comma(*at)).map(|at| text[at]).collect()
 }
 
-/// Whether `words` stand in `text`, and not as a part of a longer word or number.
+/// Whether `words` appear in `text`, and not as a part of a longer word or number.
 fn stands(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let (before, behind) = (&text[..at], &text[at + found.len()..]);

@@ -26,7 +26,7 @@ fn listeners() -> MutexGuard<'static, (u64, Vec<Listener>)> {
 /// Whether a signal asked for the end.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// After so long the process ends even if its runs have not: one of them writes to a terminal
+/// After this long the process ends even if its runs have not: one of them writes to a terminal
 /// that takes nothing, or a cleaning up hangs.
 #[cfg(unix)]
 const GRACE: Duration = Duration::from_millis(350);

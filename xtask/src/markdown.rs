@@ -25,10 +25,10 @@ pub(crate) struct Block<'a> {
     pub(crate) indent: Option<&'a str>,
 }
 
-/// An HTML comment on lines of its own, and the paragraph that it stands below.
+/// An HTML comment on lines of its own, and the paragraph above it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Comment<'a> {
-    /// What stands between `<!--` and `-->`.
+    /// What is between `<!--` and `-->`.
     pub(crate) content: &'a str,
     /// The line of its `<!--`, from 1.
     pub(crate) line: usize,
@@ -107,7 +107,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut start = 0;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let end = start + line.len();
-        // Some editors begin a file with a byte order mark, which is no part of its text.
+        // Some editors begin a file with a byte order mark, which is not part of its text.
         let line = line.strip_prefix('\u{feff}').filter(|_| start == 0).unwrap_or(line);
         match (open, fence(line)) {
             (None, Some((marks, info))) => {

@@ -229,7 +229,7 @@ fn page(number: u32, title: &str, before: Option<&workspace::Lesson>) -> String 
          Server says: Echo: Hello TCP Server\n\
          ```\n\n\
          ## The transcript\n\n\
-         What each line says, and why it stands there. A figure is held against its run:\n\
+         What each line says, and why it stands there. A figure is compared with its run:\n\
          the server listens on port 12345.\n\
          <!-- figures from main: port 12345 -->\n\n\
          ## The code\n\n\

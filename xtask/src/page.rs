@@ -11,7 +11,7 @@
 //! | `LANGUAGE`, nothing | prose |
 //!
 //! A comment `<!-- figures from SOURCE: FIGURE; FIGURE = EVIDENCE -->` below a paragraph marks
-//! figures in it that a run printed; [`crate::figures`] holds them against that run.
+//! figures in it that a run printed; [`crate::figures`] compares them with that run.
 //!
 //! A scene is a set of terminals that run together. In a terminal, `$ COMMAND` starts a
 //! command, the lines under it are what it prints, `^C` interrupts it, and
@@ -41,7 +41,7 @@ pub struct Page {
     pub quotations: Vec<Quotation>,
     /// The drawings of its scenes' runs.
     pub flows: Vec<Flow>,
-    /// The figures in its prose that are held against a run.
+    /// The figures in its prose that are compared with a run.
     pub marks: Vec<Mark>,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::interrupt;
 
 /// How long a line is looked at before the next one comes: some 40 characters a second, as fast
-/// as one reads, and never so long that one waits for it.
+/// as people read, and never so long that they wait for it.
 pub(crate) fn reading_time(line: &str) -> Duration {
     let characters = u64::try_from(line.chars().count()).unwrap_or(u64::MAX);
     Duration::from_millis((300 + characters.saturating_mul(25)).min(2_500))
@@ -24,7 +24,7 @@ pub(crate) struct Keys {
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "termios(3) and poll(2) have no form in std")]
 impl Keys {
-    /// The keyboard; none where standard input is no terminal.
+    /// The keyboard; none where standard input is not a terminal.
     pub(crate) fn listen() -> Option<Keys> {
         // SAFETY: a termios of zeros is valid, and tcgetattr fills it before it is read.
         let before = unsafe {
@@ -40,7 +40,7 @@ impl Keys {
         Some(Keys { before })
     }
 
-    /// Waits for a key, for so long, or until a signal asks for the end.
+    /// Waits for a key, for that long, or until a signal asks for the end.
     pub(crate) fn wait(&self, time: Duration) {
         let deadline = std::time::Instant::now() + time;
         loop {

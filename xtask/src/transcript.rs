@@ -87,7 +87,7 @@ pub fn renamed(line: &str) -> String {
 }
 
 /// The lines that `came`, with the values that `page` shows for the same placeholders, so
-/// that a page which is written anew changes in no more than what differs.
+/// that a page which is rewritten changes in no more than what differs.
 pub fn in_the_words_of(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Vec<String>> {
     let mut on_page = Renaming::default();
     let mut shown: HashMap<String, String> = HashMap::new();
@@ -144,7 +144,7 @@ pub fn compare(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Option<Differe
         .collect()
 }
 
-/// `ss` of iproute2 7.3 and later leaves out the heading of a column in which nothing stands.
+/// `ss` of iproute2 7.3 and later leaves out the heading of a column in which every row is empty.
 fn drop_empty_column(line: &mut String) {
     if let Some(rest) = line.strip_suffix("Process")
         && rest.trim_end().ends_with("Address:Port")

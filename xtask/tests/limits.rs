@@ -1,4 +1,4 @@
-//! Under limits of the system: where no process or thread is to be had.
+//! Under limits of the system: where no process or thread can be made.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -15,7 +15,7 @@ macro_rules! say {
 /// What [`say!`] calls: the text and a newline, in one write(2), flushed.
 ///
 /// `println!` would panic where this returns an error. A stdout that was already closed
-/// when the program started is no error: std opens /dev/null in its place.
+/// when the program started is not an error: std opens /dev/null in its place.
 ///
 /// # Errors
 /// `EPIPE`: the reader of the pipe is gone. `ENOSPC`: the device is full. See write(2).

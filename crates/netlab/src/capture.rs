@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How much of each packet is kept, and of how many packets at once.
 #[derive(Debug, Clone, Copy)]
 pub struct CaptureSize {
-    /// Bytes kept of each packet at most; longer ones are cut, their length is still told.
+    /// Bytes kept of each packet at most; longer ones are cut, and their length is still known.
     pub packet_bytes: usize,
     /// Packets that the ring holds before the kernel drops new ones.
     pub packets: usize,
@@ -251,7 +251,7 @@ fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
 
 /// How the ring is divided. The kernel allocates it in blocks of whole pages, and does not
 /// let a frame cross the end of one: frames are parts of a page by a power of two, or whole
-/// pages, so that they stand without gaps.
+/// pages, so that there are no gaps between them.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     frame_bytes: usize,

@@ -23,7 +23,7 @@ pub enum Signal {
     Terminate,
     /// `SIGKILL`: the end, which no program can refuse.
     Kill,
-    /// `SIGSTOP`: to stand still until [`Signal::Continue`].
+    /// `SIGSTOP`: to stop until [`Signal::Continue`].
     Stop,
     /// `SIGCONT`: to go on.
     Continue,
@@ -49,9 +49,9 @@ pub fn isolate(command: &mut Command) {
     }
 }
 
-/// Makes this process, and what it starts, heed signals again that who started it made it
-/// ignore: what runs in the background of a script, or under nohup(1), begins deaf to SIGINT
-/// or SIGHUP, and execve(2) keeps that. A program that is run as from a terminal hears both.
+/// Makes this process, and what it starts, heed signals that its parent had it ignore: a
+/// program in the background of a script, or under nohup(1), starts with SIGINT or SIGHUP
+/// ignored, and execve(2) keeps it so. A program that a user starts heeds both.
 #[cfg(unix)]
 pub fn heed_signals() {
     // The signals of `signal(7)` without the real-time ones. SIGKILL and SIGSTOP are
@@ -192,29 +192,29 @@ pub fn wait_exited(pid: u32) -> io::Result<()> {
 }
 
 /// Sends `signal` to every process of the group that `leader` leads. A group that is gone
-/// already is no error.
+/// already is not an error.
 #[cfg(unix)]
 pub fn signal_group(leader: u32, signal: Signal) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(-leader.cast_signed(), number(signal)) };
 }
 
-/// Sends `signal` to process `pid` alone. One that is gone already is no error.
+/// Sends `signal` to process `pid` alone. One that is gone already is not an error.
 #[cfg(unix)]
 pub fn signal(pid: u32, signal: Signal) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(pid.cast_signed(), number(signal)) };
 }
 
-/// Kills process `pid` (`SIGKILL`). One that is gone already is no error.
+/// Kills process `pid` (`SIGKILL`). One that is gone already is not an error.
 #[cfg(unix)]
 pub fn kill(pid: u32) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
 }
 
-/// Reaps child `pid` and waits for it if it has not exited. One that is no child of this
-/// process, or was reaped, is no error.
+/// Reaps child `pid` and waits for it if it has not exited. One that is not a child of this
+/// process, or was reaped, is not an error.
 #[cfg(unix)]
 pub fn reap(pid: u32) {
     let status = std::ptr::null_mut();
@@ -330,7 +330,7 @@ pub fn processor_time(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
-/// The unit of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every Linux of today.
+/// The unit of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every Linux today.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Orphans that fell to this process and are in another session than it: nothing that it
@@ -383,7 +383,7 @@ pub fn threads(pid: u32) -> usize {
 }
 
 /// Whether process `pid` was started with `NAME=VALUE` in its environment
-/// (`/proc/PID/environ`). What was started for a run can be told from all else by it.
+/// (`/proc/PID/environ`). It marks the processes that were started for a run.
 pub fn has_variable(pid: u32, variable: &str) -> bool {
     // In the middle of execve(2) a process has no variables. The dead and the kernel's have
     // none either, and one that was started with none is soon given up.

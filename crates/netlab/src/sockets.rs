@@ -152,7 +152,7 @@ fn table(process: &str) -> Vec<Open> {
 }
 
 /// A row reads `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`; the header
-/// is no row, since its state is no number.
+/// is not a row, because its state is not a number.
 fn row(line: &str, transport: Transport) -> Option<Open> {
     const LISTEN: u8 = 0x0A;
     let mut fields = line.split_whitespace();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// Does `work` for 0 to `count`, `workers` at a time where so many threads can be made, and gives
+/// Does `work` for 0 to `count`, `workers` at a time if that many threads can be made, and gives
 /// each result to `report` as soon as it and all before it are there. When `report` returns
 /// false, no further work is begun and nothing more is reported.
 ///

@@ -1,4 +1,4 @@
-//! What every server of the ladder (lessons 12 to 15) must stand: one table of scenarios, run
+//! What every server of the ladder (lessons 12 to 15) must withstand: one table of scenarios, run
 //! against each. `testkit::tcp_rung!` and `testkit::udp_rung!` make a test of each.
 
 use std::io::{ErrorKind, Read, Write};
@@ -340,7 +340,7 @@ fn ticks(server: &Program) -> u64 {
     number(11) + number(12)
 }
 
-/// With 32 descriptors and 40 clients, those whom it accepted are served, the server waits
+/// With 32 descriptors and 40 clients, those that it accepted are served, the server waits
 /// and does not spin, and a client that waited is served as soon as another leaves.
 #[cfg(target_os = "linux")]
 pub fn no_descriptor_is_left(program: &str, serves: Serves) {

@@ -11,7 +11,7 @@
 //!
 //! Each becomes a test of that name; `help` and `version` are tested of every program.
 //!
-//! A command line is one string here, cut at its blanks; `''` is an empty argument, and
+//! A command line is one string here, split at its spaces; `''` is an empty argument, and
 //! `PORT` the port that the scenario has prepared. A scenario that a system does not have,
 //! such as signals on Windows, is skipped there, and says so.
 
@@ -71,7 +71,7 @@ macro_rules! shared_cases {
 /// Who is at the other end of the program, at the port that stands for `PORT`.
 #[derive(Clone, Copy, Debug)]
 pub enum Peer {
-    /// The program meets nobody, and `PORT` stands nowhere in its command line.
+    /// The program meets nobody, and its command line has no `PORT`.
     Nobody,
     /// A TCP listener that accepts nobody.
     Listener,

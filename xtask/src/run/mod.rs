@@ -43,11 +43,11 @@ pub use places::{Missing, Programs};
 /// How often what sends no event (a socket that begins to listen) is looked at.
 const TICK: Duration = Duration::from_micros(500);
 
-/// After so long a process that listens, but never comes to rest, is ready as well. (Times of a
+/// After this long a process that listens, but never comes to rest, counts as ready. (Times of a
 /// [`Patience`]: what a program had a chance to do.)
 const RESTLESS: Duration = Duration::from_millis(200);
 
-/// After so long in which nobody prints or exits, `^C` no longer waits for the lines that the
+/// After this long in which nobody prints or exits, `^C` no longer waits for the lines that the
 /// page has before it. (A time of a [`Patience`].)
 const SILENCE: Duration = Duration::from_secs(1);
 

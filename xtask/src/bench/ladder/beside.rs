@@ -1,4 +1,4 @@
-//! What is no case of the tables: two servers on one port, and `load` beside wrk(1).
+//! Comparisons outside the tables: two servers on one port, and `load` beside wrk(1).
 
 use std::fmt::Write;
 use std::process::Command;
@@ -15,8 +15,8 @@ const SECONDS: &str = "0.7";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One server on a port, then two that share it (`SO_REUSEPORT`), each on a core of its own.
-/// Where `load` has no core left for itself, what two cores would answer is told by the
-/// processor time that a request takes.
+/// Where `load` has no core left for itself, the processor time of a request says what two
+/// cores would answer.
 pub(super) fn shared_port(plan: &Plan, server: &Server) -> Result<String, String> {
     let cores = plan.machine.cores.len();
     if !plan.machine.apart() {

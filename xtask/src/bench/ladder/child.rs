@@ -254,7 +254,7 @@ impl Drop for Held {
     }
 }
 
-/// Opens so many connections, and holds them.
+/// Opens that many connections, and holds them.
 pub(super) fn hold(machine: &Machine, port: u16, count: usize) -> Result<Held, String> {
     let mut command = load_command(machine);
     command.args(["--port", &port.to_string(), "--hold"]);

@@ -1,9 +1,10 @@
-//! `bench ladder`: the servers of lessons 12 to 15 side by side, and peers of other making.
+//! `bench ladder`: the servers of lessons 12 to 15 side by side, and servers by others to
+//! compare them with: the *peers*.
 //!
 //! A figure of one run says little: the machine does other things too. So every server has
 //! its turn in every round, in an order that rotates; what counts is the ratio to the best *of
 //! the same round*, and its median. One server runs twice: by how much it differs from itself
-//! is what no other difference may be smaller than (an A/A control).
+//! says how large a difference must be to mean something (an A/A control).
 
 mod beside;
 mod child;
@@ -30,7 +31,7 @@ pub struct Options {
     /// In less than 30 s once all is built: fewer cases, fewer servers, two rounds
     #[arg(long)]
     pub quick: bool,
-    /// Also servers of other making, as far as they are installed or can be built here
+    /// Also servers by others, where they are installed or can be built
     #[arg(long)]
     pub peers: bool,
     /// Only servers whose name has one of these words in it
@@ -49,7 +50,7 @@ struct Case {
     key: &'static str,
     /// As the table says it.
     title: &'static str,
-    /// What `load` is told.
+    /// The arguments of `load`.
     load: Vec<String>,
     /// How many clients there are at a time.
     clients: usize,

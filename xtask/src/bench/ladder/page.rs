@@ -1,4 +1,4 @@
-//! The tables that lesson 15 quotes, put into its page anew.
+//! Rewrites the tables that lesson 15 quotes.
 
 use std::fs;
 use std::io;

@@ -189,7 +189,7 @@ pub(super) fn tables(plan: &Plan, results: &Results) -> String {
         text.push_str(section);
     }
     if !plan.absent.is_empty() {
-        text.push_str("\nPeers that are not to be had here\n");
+        text.push_str("\nPeers that are not available here\n");
         for line in &plan.absent {
             let _ = writeln!(text, "  {line}");
         }

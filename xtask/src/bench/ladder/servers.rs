@@ -29,11 +29,11 @@ pub(super) struct Server {
     /// How many clients it serves at a time.
     pub(super) clients: usize,
     pub(super) udp: bool,
-    /// It is none of the lessons'.
+    /// It is not one of the lessons' servers.
     pub(super) peer: bool,
-    /// Its work is done by children: their processor time is not known.
+    /// Its children do the work, so their processor time is not known.
     pub(super) forks: bool,
-    /// The same as another, once more.
+    /// Another server a second time.
     pub(super) control: bool,
 }
 
@@ -45,7 +45,7 @@ impl Server {
         self.udp == case.udp && self.clients >= case.clients
     }
 
-    /// Whether the memory of an idle connection can be told.
+    /// Whether the memory of an idle connection is measured.
     pub(super) fn has_memory(&self) -> bool {
         !self.udp && !self.control && self.clients > 1000
     }
@@ -84,7 +84,7 @@ impl Server {
     }
 }
 
-/// Builds what is to be built. Also tells which peers are not to be had here, and why.
+/// Builds the servers, and says which peers are not available here, and why.
 ///
 /// # Errors
 /// The lessons' programs do not build.
