@@ -16,6 +16,7 @@ fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
         format!("{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
     let began = Instant::now();
     let output = Command::new(CHECK)
+        .env("CHECK_MY", "/nonexistent")
         .args(["tcp-echo", "--only", "1", "--env", "ZOO_MARK"])
         .args(arguments)
         .args(["--", zoo(), "nasty", what])
@@ -88,6 +89,7 @@ fn nothing_outlives_a_checker_that_is_killed() {
         let mark = format!("{}-killed-{network}", std::process::id());
         let variable = format!("ZOO_MARK={mark}");
         let mut check = Command::new(CHECK)
+            .env("CHECK_MY", "/nonexistent")
             .args(["tcp-echo", "--only", "1", "--network", network, "--env", "ZOO_MARK"])
             .args(["--", "sleep", "60"])
             .env("ZOO_MARK", &mark)
