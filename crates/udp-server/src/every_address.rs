@@ -4,7 +4,8 @@
 //! sendto(2) would let the kernel choose: it takes the address from which the way to the
 //! client leads, which need not be the one that was asked, and the client would take the
 //! reply for a stranger's. With `IP_PKTINFO` (ip(7)) recvmsg(2) says to which address a
-//! datagram was sent, and sendmsg(2) is told from which to send.
+//! datagram was sent, and sendmsg(2) is told from which to send. Neither std nor socket2 can set
+//! that option: hence the crate `nix`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddrV4, UdpSocket};
