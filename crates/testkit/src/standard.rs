@@ -103,7 +103,9 @@ impl Peer {
             Self::Datagrams(bytes) => {
                 let (socket, port) = crate::datagram_socket();
                 thread::spawn(move || {
-                    let (_, client) = socket.recv_from(&mut [0; 1]).expect("a datagram");
+                    // Windows fails where the buffer is too short for the datagram.
+                    let mut buffer = [0; 2048];
+                    let (_, client) = socket.recv_from(&mut buffer).expect("a datagram");
                     socket.send_to(bytes, client).expect("send");
                 });
                 (None, port)
