@@ -11,6 +11,8 @@ pub(super) struct Thread {
     pub(super) side: usize,
     /// Counts up: the order in which threads came.
     pub(super) birth: u64,
+    /// It is about to end.
+    pub(super) ends: bool,
     /// The call that it is in.
     pub(super) call: Option<Open>,
     /// A call that a signal interrupted and that may go on.
@@ -49,6 +51,7 @@ impl Thread {
             pid,
             side,
             birth,
+            ends: false,
             call: None,
             suspended: None,
             parked: None,

@@ -251,6 +251,17 @@ impl Tracer {
         let Some(thread) = self.threads.get_mut(&status.tid) else {
             return self.work(status);
         };
+        // A thread that ends while its process goes on closes nothing; and another one's
+        // execve(2) may wait for its end.
+        if stop == Stop::Event(libc::PTRACE_EVENT_EXIT) {
+            let pid = thread.pid;
+            let is_other =
+                |it: &Thread| it.pid == pid && it.tid != status.tid && !it.ends;
+            if self.threads.values().any(is_other) {
+                return self.work(status);
+            }
+        }
+        let Some(thread) = self.threads.get_mut(&status.tid) else { return };
         // A turn ends where a socket call returns.
         let returns = stop == Stop::Syscall && thread.is_in_socket_call();
         if alone || (self.turns.current == Some(status.tid) && !returns) {
@@ -408,19 +419,25 @@ impl Tracer {
             libc::PTRACE_EVENT_EXEC => self.on_exec(tid, pid, side),
             libc::PTRACE_EVENT_EXIT => {
                 let status = sys::event_message(tid).unwrap_or(0) as i32;
-                // Only what the whole process ends with is worth a line.
-                if tid == pid {
-                    self.drain();
-                    let what = if libc::WIFSIGNALED(status) {
-                        Change::Killed(names::signal(libc::WTERMSIG(status)))
-                    } else {
-                        Change::Exited(libc::WEXITSTATUS(status))
-                    };
-                    self.process(side, pid, what);
+                thread.ends = true;
+                // The process ends with its last thread, whichever that is: the first may
+                // have ended alone, or be in the way of another one's execve(2).
+                if self.threads.values().all(|it| it.pid != pid || it.ends) {
+                    self.on_process_end(side, pid, status);
                 }
             }
             _ => {}
         }
+    }
+
+    fn on_process_end(&mut self, side: usize, pid: i32, status: i32) {
+        self.drain();
+        let what = if libc::WIFSIGNALED(status) {
+            Change::Killed(names::signal(libc::WTERMSIG(status)))
+        } else {
+            Change::Exited(libc::WEXITSTATUS(status))
+        };
+        self.process(side, pid, what);
     }
 
     fn on_exec(&mut self, tid: i32, pid: i32, side: usize) {
@@ -428,6 +445,7 @@ impl Tracer {
         self.threads.retain(|_, thread| thread.pid != pid || thread.tid == tid);
         if let Some(thread) = self.threads.get_mut(&tid) {
             (thread.call, thread.suspended) = (None, None);
+            thread.ends = false;
         }
         self.unwind.forget(pid);
         self.pythons.forget(pid);
