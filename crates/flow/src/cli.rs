@@ -23,6 +23,8 @@ use std::time::Duration;
         flow -- python3 server.py -- python3 client.py\n  \
         flow --format svg -o echo.svg -- ./server -- ./client\n  \
         flow --pcap echo.pcapng -- ./server -- ./client\n  \
+        flow --live -- ./server -- ./client\n  \
+        flow --summary show echo.json\n  \
         flow show echo.json\n\n\
         Exit status: 0 drawn; 1 failed; 2 wrong command line; 77 the system\n\
         does not allow tracing.",
@@ -98,9 +100,20 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) exact: bool,
 
-    /// Rows drawn at most; longer conversations are cut in the middle.
-    #[arg(long, value_name = "ROWS", default_value_t = 2000, global = true)]
-    pub(crate) rows: usize,
+    /// Rows drawn at most, longer conversations being cut in the middle;
+    /// or the first and the last row of a part, as 300..340.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "ROWS|A..B", default_value = "2000", global = true)]
+    #[arg(value_parser = parse_rows)]
+    pub(crate) rows: Rows,
+
+    /// Writes sums in place of the drawing: calls, errors, bytes, round
+    /// trips, a line a connection, and what was never closed. With
+    /// --format json an object.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, global = true)]
+    #[arg(conflicts_with_all = ["port", "connection", "call", "errors", "process", "fold"])]
+    pub(crate) summary: bool,
 
     /// Writes the packets to this file as well, for Wireshark and
     /// tcpdump.
@@ -115,6 +128,12 @@ pub(crate) struct Cli {
     /// Runs the programs in this folder.
     #[arg(short = 'C', long, value_name = "FOLDER")]
     pub(crate) directory: Option<PathBuf>,
+
+    /// Draws each row as it comes, and at the end what looks different
+    /// by then. What the programs print goes to standard error.
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, conflicts_with_all = ["output", "summary"])]
+    pub(crate) live: bool,
 
     /// Throws away what the programs print.
     #[arg(short, long)]
@@ -222,6 +241,29 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// Which rows are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// So many at most.
+    Most(usize),
+    /// From the first to the last, counted from 1.
+    Part(usize, usize),
+}
+
+fn parse_rows(text: &str) -> Result<Rows, String> {
+    let number = |text: &str| text.parse::<usize>().ok().filter(|it| *it > 0);
+    let rows = match text.split_once("..") {
+        None => number(text).map(Rows::Most),
+        Some((first, last)) => match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => Some(Rows::Part(first, last)),
+            _ => None,
+        },
+    };
+    rows.ok_or_else(|| {
+        "a number of rows, or the first and the last as 300..340".to_owned()
+    })
 }
 
 fn parse_bytes(text: &str) -> Result<usize, String> {

@@ -3,6 +3,8 @@
 
 mod cli;
 #[cfg(target_os = "linux")]
+mod drafting;
+#[cfg(target_os = "linux")]
 mod run;
 
 use std::collections::HashMap;
@@ -11,8 +13,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Color, Command, Format};
+use cli::{Cli, Color, Command, Format, Rows};
 use flow::draw;
+use flow::draw::summary::Summary;
 use flow::event::Log;
 
 /// The exit status where the system does not allow the drawing.
@@ -39,6 +42,13 @@ impl ExitError {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
+        _ if cli.summary && !matches!(cli.format, Format::Text | Format::Json) => {
+            Err(ExitError {
+                message: "flow: --summary is text or JSON; give --format text or json"
+                    .to_owned(),
+                status: 2,
+            })
+        }
         Some(Command::Show { log, sources }) => show(log, sources.as_deref(), &cli),
         None => live(&cli),
     };
@@ -100,11 +110,15 @@ fn show(path: &Path, sources: Option<&Path>, cli: &Cli) -> Result<(), ExitError>
     write_log(&log, cli, true)
 }
 
-/// Writes a log in the form asked for.
-fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
+/// How the command line wants a log to be drawn.
+fn options(cli: &Cli, recording: bool) -> draw::Options {
     let terminal = cli.output.is_none() && io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    let options = draw::Options {
+    let (rows, window) = match cli.rows {
+        Rows::Most(rows) => (rows, None),
+        Rows::Part(first, last) => (usize::MAX, Some((first, last))),
+    };
+    draw::Options {
         width: cli.width.unwrap_or(80),
         color: match cli.color {
             Color::Always => true,
@@ -112,7 +126,8 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
             Color::Auto => terminal && !no_color,
         },
         exact: cli.exact,
-        rows: cli.rows,
+        rows,
+        window,
         recording,
         time: cli.time,
         fold: cli.fold,
@@ -124,7 +139,29 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
             errors: cli.errors,
             processes: cli.process.clone(),
         },
+    }
+}
+
+/// Writes the sums of a log in the form asked for.
+fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
+    let report = summary.report();
+    let text = if cli.format == Format::Json {
+        let json = serde_json::to_string(&report);
+        json.map_err(|it| ExitError::new(format!("write the sums: {it}")))? + "\n"
+    } else {
+        report.text(cli.width.unwrap_or(80))
     };
+    write_output(text.as_bytes(), cli)
+}
+
+/// Writes a log in the form asked for.
+fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
+    if cli.summary {
+        let mut summary = Summary::default();
+        log.events.iter().for_each(|event| summary.push(event));
+        return write_summary(&summary, cli);
+    }
+    let options = options(cli, recording);
     let mut bytes = Vec::new();
     match cli.format {
         Format::Text => bytes = draw::text(log, &options).into_bytes(),

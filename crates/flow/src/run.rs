@@ -1,5 +1,6 @@
 //! Runs or joins the programs that the command line names, and draws them.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,7 +8,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow::event::{Event, Header, Log};
+use flow::draw::summary::Summary;
+use flow::event::{Change, Event, Header, Log};
 use flow::keep::Keep;
 use flow::trace::{self, Condition, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
@@ -15,15 +17,71 @@ use netlab::capture::{CaptureSize, CapturedPacket};
 use netlab::wire::{Rules, Wire, WireError};
 
 use crate::cli::{Cli, Format};
-use crate::{ExitError, shown, write_log};
+use crate::drafting::Drafting;
+use crate::{ExitError, options, shown, write_log, write_output, write_summary};
 
 /// Events kept for a drawing, from the beginning and from the end each.
 const KEPT: usize = 20_000;
 
-/// Where events go: into memory for a drawing, to a file as the log, or both.
+/// Where events go: into memory for a drawing, into its sums, to a file as the log, or to
+/// several of these.
 struct Sink {
     keep: Option<Keep>,
+    summary: Option<Summary>,
+    draft: Option<Drafting>,
     log: Option<LogFile>,
+    failure: Failure,
+}
+
+/// Finds the program that failed before any program made a call about sockets: then there was
+/// nothing to draw.
+#[derive(Default)]
+struct Failure {
+    has_calls: bool,
+    /// The first process of each side.
+    first: HashMap<usize, i32>,
+    /// The side that failed, and how.
+    failed: Option<(usize, String)>,
+}
+
+impl Failure {
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Call(_) => self.has_calls = true,
+            Event::Process(process) => {
+                let first = *self.first.entry(process.side).or_insert(process.pid);
+                let how = match &process.what {
+                    Change::Exited(status) if *status != 0 => {
+                        format!("it exits {status}")
+                    }
+                    Change::Killed(signal) => format!("it is killed by {signal}"),
+                    _ => return,
+                };
+                if first == process.pid && self.failed.is_none() {
+                    self.failed = Some((process.side, how));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What to say of it. `sides` are the programs with their arguments.
+    fn message(self, sides: &[&[OsString]]) -> Option<String> {
+        let (side, how) = self.failed.filter(|_| !self.has_calls)?;
+        let words = sides.get(side)?.iter().map(|word| shown(Path::new(word)));
+        Some(format!(
+            "run {}: {how} before it made a call about sockets; try it without flow",
+            words.collect::<Vec<_>>().join(" ")
+        ))
+    }
+}
+
+/// What there is to be written when a run is over.
+struct Kept {
+    log: Option<Log>,
+    summary: Option<Summary>,
+    draft: Option<Drafting>,
+    failure: Failure,
 }
 
 struct LogFile {
@@ -33,44 +91,59 @@ struct LogFile {
 }
 
 impl Sink {
-    fn new(cli: &Cli, header: Header) -> Result<Sink, ExitError> {
-        let to: Option<Box<dyn Write + Send>> = match (&cli.log, cli.format) {
-            (Some(path), _) => Some(create(path)?),
-            (None, Format::Json) => Some(match &cli.output {
+    fn new(cli: &Cli, header: Header, sides: &[String]) -> Result<Sink, ExitError> {
+        let writes_log = cli.format == Format::Json && !cli.summary;
+        let to: Option<Box<dyn Write + Send>> = match &cli.log {
+            Some(path) => Some(create(path)?),
+            None if writes_log => Some(match &cli.output {
                 Some(path) => create(path)?,
                 None => Box::new(io::stdout()),
             }),
-            (None, _) => None,
+            None => None,
         };
         let log = to.map(|to| {
             let mut to = BufWriter::new(to);
             let result = json::write_header(&mut to, &header);
             LogFile { to, result }
         });
-        let keep = (cli.format != Format::Json).then(|| Keep::new(header, KEPT));
-        Ok(Sink { keep, log })
+        let summary = cli.summary.then(Summary::default);
+        let draft = cli.live.then(|| {
+            let is_on_wire = cli.wire.is_some() || !cli.rule.is_empty();
+            Drafting::begin(header.clone(), options(cli, false), sides, is_on_wire)
+        });
+        let draws = !cli.summary && cli.format != Format::Json;
+        let keep = draws.then(|| Keep::new(header, KEPT));
+        Ok(Sink { keep, summary, draft, log, failure: Failure::default() })
     }
 
     fn push(&mut self, event: Event) {
+        self.failure.follow(&event);
         if let Some(LogFile { to, result }) = &mut self.log
             && result.is_ok()
         {
             // Whoever reads along, at the other end of a pipe, sees each event as it comes.
             *result = json::write_event(to, &event).and_then(|()| to.flush());
         }
+        if let Some(summary) = &mut self.summary {
+            summary.push(&event);
+        }
+        if let Some(draft) = &self.draft {
+            draft.push(event.clone());
+        }
         if let Some(keep) = &mut self.keep {
             keep.push(event);
         }
     }
 
-    /// Ends the log's file; what was kept for a drawing.
-    fn finish(self) -> Result<Option<Log>, ExitError> {
+    /// Ends the log's file; what was kept for the end.
+    fn finish(self) -> Result<Kept, ExitError> {
         if let Some(LogFile { mut to, result }) = self.log {
             result
                 .and_then(|()| to.flush())
                 .map_err(|error| ExitError::new(format!("write the log: {error}")))?;
         }
-        Ok(self.keep.map(Keep::into_log))
+        let log = self.keep.map(Keep::into_log);
+        Ok(Kept { log, summary: self.summary, draft: self.draft, failure: self.failure })
     }
 }
 
@@ -113,21 +186,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         .split(|word| word == "--")
         .filter(|words| !words.is_empty())
         .collect();
-    if sides.is_empty() == cli.attach.is_empty() {
-        return Err(ExitError {
-            message: "flow: no program; try `flow -- python3 server.py -- python3 \
-                      client.py`, or --help"
-                .to_owned(),
-            status: 2,
-        });
-    }
-    if cli.log.is_some() && cli.format == Format::Json {
-        return Err(ExitError {
-            message: "flow: --log and --format json both write the log; give one of them"
-                .to_owned(),
-            status: 2,
-        });
-    }
+    check(cli, &sides)?;
     // One side is not in anybody's way, and joined processes are left as they are.
     let in_turn = !cli.free && cli.attach.is_empty();
     let options = Options {
@@ -137,24 +196,11 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         ..Options::default()
     };
 
-    let rules = rules(cli)?;
-
     // Before the session's first word, while this process has one thread.
-    let mut wire = None;
-    let private = if let Some(rules) = &rules {
-        wire = Some(open_wire(rules, cli)?);
-        Ok(())
-    } else if cli.packets {
-        Ok(())
-    } else if cli.host_network || !cli.attach.is_empty() {
-        Err("on the host's network".to_owned())
-    } else {
-        netlab::enter_network_as_oneself()
-            .map(drop)
-            .map_err(|refusal| refusal.to_string())
-    };
-
-    let sink = Arc::new(Mutex::new(Sink::new(cli, trace::header(in_turn))?));
+    let (private, wire) = enter_network(cli)?;
+    let names: Vec<String> = sides.iter().map(|words| name(words)).collect();
+    let sink = Sink::new(cli, trace::header(in_turn), &names)?;
+    let sink = Arc::new(Mutex::new(sink));
     let into = Arc::clone(&sink);
     let mut session = Session::new(
         options,
@@ -170,20 +216,10 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     }
     // Without it Python programs run as well, and their calls have no lines.
     let lines = trace::PythonLines::new().ok();
-    for words in &sides {
-        let mut program = Program::new(*words);
+    for (words, name) in sides.iter().zip(names) {
+        let mut program = program(cli, words)?;
         program.variable = lines.as_ref().map(trace::PythonLines::variable);
-        program.directory = cli.directory.clone();
-        if cli.quiet {
-            program.stdout = nowhere()?;
-            program.stderr = nowhere()?;
-        } else if cli.output.is_none() && cli.format != Format::Text {
-            // What is drawn on standard output must not be mixed with what programs print.
-            program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
-        }
-        let words: Vec<String> =
-            words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        session.add(side_name(&words), program);
+        session.add(name, program);
     }
     session.wait_for(conditions(cli));
     let ran = session.run();
@@ -193,16 +229,99 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     });
     let sink = Arc::into_inner(sink)
         .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let kept = sink.map_or(Ok(None), Sink::finish);
-    let drawn = kept.and_then(|log| match log {
-        // Where a side did not start, only what the others did is worth drawing.
-        Some(log) if ran.is_ok() || log.events.iter().any(is_call) => {
-            write_log(&log, cli, false)
-        }
-        _ => Ok(()),
-    });
+    let drawn = match sink.map(Sink::finish) {
+        Some(Ok(kept)) => write_kept(kept, cli, ran.is_ok(), &sides),
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
     ran.map_err(failure)?;
     drawn.and(packets)
+}
+
+/// Refuses what the command line cannot mean.
+fn check(cli: &Cli, sides: &[&[OsString]]) -> Result<(), ExitError> {
+    let wrong = |message: &str| Err(ExitError { message: message.to_owned(), status: 2 });
+    if sides.is_empty() == cli.attach.is_empty() {
+        return wrong(
+            "flow: no program; try `flow -- python3 server.py -- python3 client.py`, or --help",
+        );
+    }
+    if cli.log.is_some() && cli.format == Format::Json && !cli.summary {
+        return wrong(
+            "flow: --log and --format json both write the log; give one of them",
+        );
+    }
+    if cli.live && cli.format != Format::Text {
+        return wrong(
+            "flow: --live is text; --format json writes each event as it comes anyway",
+        );
+    }
+    Ok(())
+}
+
+/// Enters the network that the programs run on: whether it is private, or why it is not, and
+/// the wire, where there is to be one.
+fn enter_network(cli: &Cli) -> Result<(Result<(), String>, Option<Wire>), ExitError> {
+    if let Some(rules) = rules(cli)? {
+        return Ok((Ok(()), Some(open_wire(&rules, cli)?)));
+    }
+    let private = if cli.packets {
+        Ok(())
+    } else if cli.host_network || !cli.attach.is_empty() {
+        Err("on the host's network".to_owned())
+    } else {
+        netlab::enter_network_as_oneself()
+            .map(drop)
+            .map_err(|refusal| refusal.to_string())
+    };
+    Ok((private, None))
+}
+
+/// What a side is called.
+fn name(words: &[OsString]) -> String {
+    let words: Vec<String> =
+        words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    side_name(&words)
+}
+
+/// A side's program, as the command line wants it to run.
+fn program(cli: &Cli, words: &[OsString]) -> Result<Program, ExitError> {
+    let mut program = Program::new(words);
+    program.directory = cli.directory.clone();
+    if cli.quiet {
+        program.stdout = nowhere()?;
+        program.stderr = nowhere()?;
+    } else if cli.output.is_none() && (cli.format != Format::Text || cli.live) {
+        // What is drawn on standard output must not be mixed with what programs print.
+        program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
+    }
+    Ok(program)
+}
+
+/// Writes what a run left: its drawing or its sums.
+fn write_kept(
+    kept: Kept,
+    cli: &Cli,
+    ran: bool,
+    sides: &[&[OsString]],
+) -> Result<(), ExitError> {
+    let Kept { log, summary, draft, failure } = kept;
+    let failed = failure.message(sides).map_or(Ok(()), |it| Err(ExitError::new(it)));
+    if let Some(summary) = summary {
+        return write_summary(&summary, cli).and(failed);
+    }
+    // Where a side did not start, only what the others did is worth drawing.
+    let Some(log) = log.filter(|log| ran || log.events.iter().any(is_call)) else {
+        return failed;
+    };
+    let written = match draft.and_then(Drafting::end) {
+        Some(live) => {
+            let whole = flow::draw::text(&log, &options(cli, false));
+            write_output(live.finish(&whole).as_bytes(), cli)
+        }
+        None => write_log(&log, cli, false),
+    };
+    written.and(failed)
 }
 
 /// What the second program, the third, … wait for.

@@ -44,6 +44,9 @@
 //! `window 0` stands at a segment whose sender has no room for a byte more (RFC 9293 §3.8.6):
 //! its program does not receive, and the peer has to wait.
 //!
+//! What goes over sockets of AF_UNIX is no packet: there an arrow is what a call sends to the
+//! program that has the other end.
+//!
 //! Where there are several connections, `#2` stands at each packet of the second one that
 //! began, and at its first packet both ports.
 //!
@@ -71,13 +74,17 @@ mod detail;
 mod filter;
 mod fold;
 pub mod html;
+mod live;
+mod local;
 mod owners;
 mod scene;
 mod states;
+pub mod summary;
 mod svg;
 mod text;
 mod topics;
 
+pub use live::Live;
 pub use scene::{Arrow, Column, PacketKind, Row, Scene};
 pub use states::State;
 pub use svg::svg;
@@ -95,6 +102,8 @@ pub struct Options {
     pub exact: bool,
     /// Rows drawn at most; longer logs are cut in the middle.
     pub rows: usize,
+    /// The first and the last row that are drawn, counted from 1; none: all.
+    pub window: Option<(usize, usize)>,
     /// Says that the log was recorded before, and where.
     pub recording: bool,
     /// Whether the text has the time of each row, in milliseconds since the beginning and
@@ -133,6 +142,7 @@ impl Default for Options {
             color: false,
             exact: false,
             rows: 2000,
+            window: None,
             recording: false,
             time: false,
             filter: Filter::default(),

@@ -9,11 +9,13 @@ use super::connections::Places;
 use super::detail::Details;
 use super::filter::Sieve;
 use super::fold;
+use super::local::Locals;
 use super::owners::{Owners, port, unmapped};
 use super::states::{Changes, Segment, State, States};
 use super::topics::{self, Topic};
 use crate::event::{
-    Call, Change, Event, Fate, Flag, Flags, Log, OnWire, Packet, Protocol, Return, Source,
+    Call, Change, Data, Event, Fate, Flag, Flags, Log, OnWire, Packet, Protocol, Return,
+    Source,
 };
 use crate::{bytes, packet};
 
@@ -176,6 +178,7 @@ struct Builder<'a> {
     last_from: HashMap<String, u64>,
     owners: Owners,
     places: Places,
+    locals: Locals,
     /// Connections of which a packet was drawn.
     opened: HashSet<usize>,
     causes: Causes,
@@ -199,6 +202,8 @@ struct Builder<'a> {
     first: HashMap<usize, i32>,
     /// Processes that make calls which are drawn.
     callers: HashSet<i32>,
+    /// The processes of each side that have not ended.
+    alive: HashMap<usize, HashSet<i32>>,
 }
 
 impl<'a> Builder<'a> {
@@ -215,6 +220,7 @@ impl<'a> Builder<'a> {
             last_from: HashMap::new(),
             owners: Owners::new(log),
             places: Places::new(&log.events),
+            locals: Locals::new(&log.events),
             opened: HashSet::new(),
             causes: Causes::default(),
             details: Details::default(),
@@ -229,6 +235,7 @@ impl<'a> Builder<'a> {
             threads: HashMap::new(),
             first: HashMap::new(),
             callers: HashSet::new(),
+            alive: HashMap::new(),
         };
         builder.columns();
         builder.index();
@@ -412,8 +419,23 @@ impl<'a> Builder<'a> {
 
     fn life(&mut self, column: usize, side: usize, pid: i32, what: &Change) {
         let first = *self.first.entry(side).or_insert(pid) == pid;
+        let alive = self.alive.entry(side).or_default();
+        let is_last = match what {
+            Change::Exited(_) | Change::Killed(_) => {
+                alive.remove(&pid);
+                alive.is_empty()
+            }
+            Change::Forked(child) => {
+                alive.extend([pid, *child]);
+                false
+            }
+            Change::Executed(_) | Change::Signal(_) => {
+                alive.insert(pid);
+                false
+            }
+        };
         // Of a side's other processes only those that make socket calls are worth a line.
-        if !first && !self.callers.contains(&pid) {
+        if !first && !is_last && !self.callers.contains(&pid) {
             return;
         }
         let called = self.threads.get(&side).is_some_and(|all| all.contains_key(&pid));
@@ -422,18 +444,23 @@ impl<'a> Builder<'a> {
             // The first program of a side is what its column's head says.
             Change::Executed(_) if first && !called => (String::new(), Some(true)),
             Change::Executed(path) => (format!("runs {}", base(path)), None),
+            // The child's mark stands before all that it does.
             Change::Forked(child) if self.callers.contains(child) => {
-                ("forks".to_owned(), None)
+                let child = self.thread_mark(side, *child);
+                (format!("forks {child}").trim_end().to_owned(), None)
             }
             // SIGCHLD says that a child changed: nothing of the conversation.
             // With SIGURG the runtime of Go takes a processor from its threads.
             Change::Signal(name) if name == "SIGCHLD" || name == "SIGURG" => return,
             Change::Forked(_) => return,
             Change::Signal(name) => (format!("gets {}", bytes::printable(name)), None),
-            Change::Exited(status) => (format!("exits {status}"), first.then_some(false)),
+            // A daemon's first process ends, and the program goes on.
+            Change::Exited(status) => {
+                (format!("exits {status}"), is_last.then_some(false))
+            }
             Change::Killed(signal) => (
                 format!("killed by {}", bytes::printable(signal)),
-                first.then_some(false),
+                is_last.then_some(false),
             ),
         };
         let text = if text.is_empty() { text } else { format!("{mark}{text}") };
@@ -474,6 +501,41 @@ impl<'a> Builder<'a> {
             let returned = self.returns.get(&call.id).copied();
             self.call_row(column, call, returned);
         }
+        self.local_arrow(column, call);
+    }
+
+    /// What a call sends to another program over a socket of AF_UNIX.
+    fn local_arrow(&mut self, from: usize, call: &Call) {
+        let receiver = self.locals.receiver(call);
+        let Some(&to) = receiver.and_then(|side| self.column_of.get(&side)) else {
+            return;
+        };
+        let returned = self.returns.get(&call.id);
+        if returned.is_some_and(|it| it.error.is_some()) {
+            return;
+        }
+        let (label, kind) = match &call.data {
+            Some(data) => {
+                // Less than that was sent, perhaps.
+                let sent = returned.and_then(|it| u64::try_from(it.value?).ok());
+                let mut data = data.clone();
+                data.length = sent.unwrap_or(data.length);
+                data.bytes.truncate(usize::try_from(data.length).unwrap_or(usize::MAX));
+                (data_label(&data), PacketKind::Data)
+            }
+            None if call.name == "connect" => ("connect".to_owned(), PacketKind::Control),
+            None => return,
+        };
+        self.scene.rows.push(Row::Packet(Arrow {
+            from,
+            to,
+            label,
+            ports: None,
+            kind,
+            from_state: None,
+            to_state: None,
+            fate: Fate::Arrived,
+        }));
     }
 
     fn call_row(&mut self, column: usize, call: &Call, returned: Option<&Return>) {
@@ -834,16 +896,26 @@ impl<'a> Builder<'a> {
         if self.options.fold {
             fold::fold(&mut self.scene);
         }
-        let rows = &mut self.scene.rows;
-        let limit = self.options.rows.max(2);
-        if rows.len() > limit {
-            let left_out = rows.len() - limit;
-            let last = rows.len() - limit / 2;
-            rows.splice(limit - limit / 2..last, [Row::Cut(left_out)]);
-            let at = self.scene.origins[last - 1];
-            self.scene.origins.splice(limit - limit / 2..last, [at]);
+        let count = self.scene.rows.len();
+        if let Some((first, last)) = self.options.window {
+            let last = last.min(count);
+            self.cut(last..count);
+            self.cut(0..first.saturating_sub(1).min(last));
+        } else {
+            let limit = self.options.rows.max(2);
+            if count > limit {
+                self.cut(limit - limit / 2..count - limit / 2);
+            }
         }
         self.scene
+    }
+
+    /// Leaves these rows out, and says how many there were.
+    fn cut(&mut self, rows: std::ops::Range<usize>) {
+        let Some(last) = rows.clone().last() else { return };
+        let at = self.scene.origins[last];
+        self.scene.rows.splice(rows.clone(), [Row::Cut(rows.len())]);
+        self.scene.origins.splice(rows, [at]);
     }
 }
 
@@ -878,11 +950,12 @@ fn base(path: &str) -> String {
 
 /// What a packet carries: `16 bytes "Hello TCP Server"`; none where it carries nothing.
 fn shown_data(packet: &Packet) -> Option<String> {
-    (packet.data.length > 0).then(|| {
-        let bytes = if packet.data.length == 1 { "byte" } else { "bytes" };
-        let length = bytes::grouped(packet.data.length);
-        format!("{length} {bytes} {}", calls::quoted_start(&packet.data))
-    })
+    (packet.data.length > 0).then(|| data_label(&packet.data))
+}
+
+fn data_label(data: &Data) -> String {
+    let bytes = if data.length == 1 { "byte" } else { "bytes" };
+    format!("{} {bytes} {}", bytes::grouped(data.length), calls::quoted_start(data))
 }
 
 fn datagram_label(packet: &Packet) -> String {

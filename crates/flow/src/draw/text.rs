@@ -23,8 +23,9 @@ pub fn text(log: &Log, options: &Options) -> String {
         }
     };
     if !scene.columns.is_empty() {
-        let times = log.events.iter().map(Event::time_ns).collect();
-        Lines::new(&scene, options, times).draw(&mut out);
+        let (head, rows) = Lines::of(&scene, options, log).rows();
+        out.push_str(&head);
+        rows.iter().for_each(|(_, lines)| out.push_str(lines));
     }
     notes(&mut out);
     out
@@ -35,14 +36,14 @@ const GUTTER: usize = 22;
 
 /// Writes the time of a row, and the time since the one before, before its first line: both in
 /// milliseconds.
-fn stamp(out: &mut String, start: usize, now_ns: u64, before_ns: u64) {
+fn stamp(out: &mut String, now_ns: u64, before_ns: u64) {
     let milliseconds = |nanoseconds: f64| nanoseconds / 1e6;
     let since = milliseconds(now_ns as f64 - before_ns as f64);
     let text = format!("{:>9.3} {since:>+9.3}", milliseconds(now_ns as f64));
-    let room = out.get(start..start + text.len());
+    let room = out.get(..text.len());
     // A row without a line of its own has no time, nor has one that nothing fits before.
     if text.len() < GUTTER && room.is_some_and(|it| it.bytes().all(|byte| byte == b' ')) {
-        out.replace_range(start..start + text.len(), &text);
+        out.replace_range(..text.len(), &text);
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> Strin
 /// Narrowest column.
 const NARROWEST: usize = 12;
 
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     scene: &'a Scene,
     options: &'a Options,
     /// The time of each event.
@@ -80,7 +81,8 @@ enum Life {
 }
 
 impl<'a> Lines<'a> {
-    fn new(scene: &'a Scene, options: &'a Options, times: Vec<u64>) -> Lines<'a> {
+    pub(super) fn of(scene: &'a Scene, options: &'a Options, log: &Log) -> Lines<'a> {
+        let times = log.events.iter().map(Event::time_ns).collect();
         let count = scene.columns.len();
         let gutter = if options.time { GUTTER } else { 0 };
         let each = (options.width.max(40).saturating_sub(gutter) / count).max(NARROWEST);
@@ -97,7 +99,9 @@ impl<'a> Lines<'a> {
         Lines { scene, options, times, at, end, life }
     }
 
-    fn draw(&mut self, out: &mut String) {
+    /// The head, and each row's lines with the place in the log that it comes from.
+    pub(super) fn rows(mut self) -> (String, Vec<(usize, String)>) {
+        let mut out = String::new();
         let mut head = Canvas::default();
         for (column, it) in self.scene.columns.iter().enumerate() {
             let room = self.end[column] - self.at[column];
@@ -106,17 +110,20 @@ impl<'a> Lines<'a> {
             head.put(self.at[column], &name, Ink::Head);
             head.put(self.end[column] - width(&file), &file, Ink::Faint);
         }
-        head.finish(self.options.color, out);
+        head.finish(self.options.color, &mut out);
         let mut before = 0;
+        let mut rows = Vec::with_capacity(self.scene.rows.len());
         for (row, origin) in self.scene.rows.iter().zip(&self.scene.origins) {
-            let start = out.len();
-            self.row(row, out);
+            let mut lines = String::new();
+            self.row(row, &mut lines);
             if self.options.time {
                 let now = self.times.get(*origin).copied().unwrap_or(before);
-                stamp(out, start, now, before);
+                stamp(&mut lines, now, before);
                 before = now;
             }
+            rows.push((*origin, lines));
         }
+        (out, rows)
     }
 
     /// An empty line with the lines of life in it.

@@ -19,6 +19,8 @@ mod strace;
 #[cfg(target_os = "linux")]
 mod strangers;
 #[cfg(target_os = "linux")]
+mod telling;
+#[cfg(target_os = "linux")]
 mod tool;
 #[cfg(target_os = "linux")]
 mod wire;
@@ -37,6 +39,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(strace::trials());
         trials.extend(wire::trials());
         trials.extend(strangers::trials());
+        trials.extend(telling::trials());
     }
     #[cfg(not(target_os = "linux"))]
     trials.push(Trial::test("tracing_needs_linux", || Ok(())).with_ignored_flag(true));

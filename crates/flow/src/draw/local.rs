@@ -1,0 +1,137 @@
+//! Sockets of AF_UNIX between the drawn programs: no packet says what goes from one to the
+//! other, but the calls do. What a program sends is drawn as an arrow to the program that has
+//! the other end.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::event::{Arg, Call, Event, Return};
+
+/// Connections to one address that wait for their `accept`, at most.
+const WAITING: usize = 1024;
+
+/// Which ends of AF_UNIX sockets belong together.
+#[derive(Debug, Default)]
+pub(super) struct Locals {
+    /// Sockets of AF_UNIX, and whether they take datagrams.
+    known: HashMap<u64, bool>,
+    /// Who has a socket: the side that used it last.
+    side: HashMap<u64, usize>,
+    /// The sockets that are bound to an address, the latest of each.
+    bound: HashMap<String, u64>,
+    /// The other end of each.
+    peer: HashMap<u64, u64>,
+}
+
+impl Locals {
+    pub(super) fn new(events: &[Event]) -> Locals {
+        let mut locals = Locals::default();
+        let mut calls: HashMap<u64, &Call> = HashMap::new();
+        let mut waiting: HashMap<u64, VecDeque<u64>> = HashMap::new();
+        let mut accepted_early: HashMap<u64, VecDeque<u64>> = HashMap::new();
+        for event in events {
+            match event {
+                Event::Socket(socket) if socket.family == "AF_UNIX" => {
+                    let datagrams = socket.kind.starts_with("SOCK_DGRAM");
+                    locals.known.insert(socket.inode, datagrams);
+                    locals.side.insert(socket.inode, socket.side);
+                }
+                // The number of a socket that is gone is given to another.
+                Event::Socket(socket) => {
+                    locals.known.remove(&socket.inode);
+                }
+                Event::Call(call) => {
+                    calls.insert(call.id, call);
+                    if let Some(inode) = call.socket {
+                        locals.side.insert(inode, call.side);
+                    }
+                }
+                Event::Return(returned) => {
+                    let Some(call) = calls.get(&returned.id) else { continue };
+                    locals.returned(call, returned, &mut waiting, &mut accepted_early);
+                }
+                _ => {}
+            }
+        }
+        locals
+    }
+
+    fn returned(
+        &mut self,
+        call: &Call,
+        returned: &Return,
+        waiting: &mut HashMap<u64, VecDeque<u64>>,
+        accepted_early: &mut HashMap<u64, VecDeque<u64>>,
+    ) {
+        let Some(inode) = call.socket else { return };
+        if returned.error.is_some() || !self.known.contains_key(&inode) {
+            return;
+        }
+        match call.name.as_str() {
+            "bind" => {
+                if let Some(address) = address(&call.args) {
+                    self.bound.insert(address.to_owned(), inode);
+                }
+            }
+            "connect" => {
+                let listener = address(&call.args).and_then(|it| self.bound.get(it));
+                let Some(&listener) = listener else { return };
+                if self.known.get(&inode) == Some(&true) {
+                    self.peer.insert(inode, listener);
+                    return;
+                }
+                // In the log `accept` may have come back before `connect` did.
+                let early =
+                    accepted_early.get_mut(&listener).and_then(VecDeque::pop_front);
+                match early {
+                    Some(accepted) => self.join(inode, accepted),
+                    None => {
+                        let queue = waiting.entry(listener).or_default();
+                        if queue.len() < WAITING {
+                            queue.push_back(inode);
+                        }
+                    }
+                }
+            }
+            "accept" | "accept4" => {
+                let Some(accepted) = returned.socket else { return };
+                self.known.insert(accepted, false);
+                self.side.entry(accepted).or_insert(call.side);
+                match waiting.get_mut(&inode).and_then(VecDeque::pop_front) {
+                    Some(connected) => self.join(connected, accepted),
+                    None => {
+                        let queue = accepted_early.entry(inode).or_default();
+                        if queue.len() < WAITING {
+                            queue.push_back(accepted);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, one: u64, other: u64) {
+        self.peer.insert(one, other);
+        self.peer.insert(other, one);
+    }
+
+    /// The side that gets what a call sends, if it is another one than the caller's.
+    pub(super) fn receiver(&self, call: &Call) -> Option<usize> {
+        let inode = call.socket.filter(|inode| self.known.contains_key(inode))?;
+        let to = match (call.name.as_str(), destination(&call.args)) {
+            ("connect", _) => self.bound.get(address(&call.args)?),
+            // A datagram without a connection.
+            (_, Some(destination)) => self.bound.get(destination),
+            _ => self.peer.get(&inode),
+        };
+        self.side.get(to?).copied().filter(|side| *side != call.side)
+    }
+}
+
+fn address(args: &[Arg]) -> Option<&str> {
+    args.iter().find(|it| it.name == "addr").map(|it| it.value.as_str())
+}
+
+fn destination(args: &[Arg]) -> Option<&str> {
+    args.iter().find(|it| it.name == "dest_addr").map(|it| it.value.as_str())
+}

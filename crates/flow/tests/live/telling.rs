@@ -1,0 +1,188 @@
+//! What `flow` tells beside the drawing: sums, rows as they come, arrows without packets.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::conversations::{drawn, has_network};
+use crate::tool::{self, flow, log, run, trial};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let python: &[&str] = &["python3"];
+    vec![
+        trial("sums_as_text_and_as_an_object", python, sums),
+        trial("sums_are_no_picture", &[], sums_are_no_picture),
+        trial("rows_come_while_the_program_runs", python, rows_come),
+        trial("unix_sockets_are_arrows", python, unix_sockets),
+        trial("unix_datagrams_are_arrows", python, unix_datagrams),
+        trial("nothing_to_draw_and_a_program_that_failed", python, nothing_to_draw),
+        trial("arguments_are_bytes", python, arguments_are_bytes),
+        trial("a_daemon_lives_on", python, daemon_lives_on),
+    ]
+}
+
+const SERVER: &str = "import os, socket\n\
+    s = socket.create_server(('127.0.0.1', 12345)); c, _ = s.accept()\n\
+    for _ in range(2): c.sendall(b'Echo: ' + c.recv(99))\n\
+    c.recv(9); os._exit(0)\n";
+const CLIENT: &str = "import socket\n\
+    try: socket.socket().connect(('127.0.0.1', 1))\n\
+    except ConnectionRefusedError: pass\n\
+    c = socket.create_connection(('127.0.0.1', 12345))\n\
+    for word in b'one', b'three': c.sendall(word); c.recv(99)\n\
+    c.close()\n";
+
+fn sums() -> Result<(), Failed> {
+    let python = tool::python();
+    let sums = |format: &str| {
+        let args =
+            ["--quiet", "--summary", "--format", format, "--", &python, "-c", SERVER];
+        let run = run(flow(&args).args(["--", &python, "-c", CLIENT]));
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    let text = sums("text");
+    let has =
+        |line: &str| text.lines().any(|it| it.split_whitespace().eq(line.split(' ')));
+    assert!(text.contains("errors: ECONNREFUSED 1"), "{text}");
+    // Its only recv calls: two words, and the end.
+    let received = text.lines().find(|line| line.trim_start().starts_with("recv "));
+    let received: Vec<&str> = received.unwrap_or("").split_whitespace().collect();
+    assert_eq!(received.get(..5), Some(&["recv", "3", "0", "0", "8"][..]), "{text}");
+    if has("none") {
+        testkit::skip("sums_as_text_and_as_an_object", "no packets, so no connections");
+        return Ok(());
+    }
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["8 bytes there, 20 back", "2 round trips", "LISTEN", "CLOSE-WAIT"] {
+        assert!(words.contains(part), "{part} in {text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&sums("json"))?;
+    let connections = json["connections"].as_array().ok_or("a list")?;
+    let echo = connections.iter().find(|it| it["round_trips"] == 2).ok_or("the echo")?;
+    assert_eq!(echo["bytes"], serde_json::json!([8, 20]));
+    assert_eq!(json["programs"][0]["calls"]["accept"]["calls"], 1);
+    assert_eq!(json["programs"][1]["calls"]["connect"]["errors"]["ECONNREFUSED"], 1);
+    let open = json["never_closed"].as_array().ok_or("a list")?;
+    assert!(open.iter().any(|it| it["state"] == "CLOSE-WAIT"), "{json}");
+    Ok(())
+}
+
+fn sums_are_no_picture() -> Result<(), Failed> {
+    for args in [["--summary", "--format", "svg"], ["--live", "--format", "json"]] {
+        let run = run(flow(&args).args(["--", "true"]));
+        assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    Ok(())
+}
+
+/// The program waits in the middle for a line, which it gets when its first call is drawn.
+fn rows_come() -> Result<(), Failed> {
+    let script = "import socket, sys\n\
+        s = socket.socket(); s.bind(('127.0.0.1', 12345))\n\
+        sys.stdin.readline(); s.listen(7); s.close()\n";
+    let mut command = flow(&["--live", "--quiet", "--", &tool::python(), "-c", script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut out = BufReader::new(child.stdout.take().ok_or("its output")?);
+    // Where nothing came this would wait until the test's own deadline, in `finish`.
+    let mut text = String::new();
+    while !text.contains("bind(") {
+        if out.read_line(&mut text)? == 0 {
+            return Err(format!("it ended before a row came: {text}").into());
+        }
+    }
+    assert!(!text.contains("listen("), "{text}");
+    child.stdin.take().ok_or("its input")?.write_all(b"\n")?;
+    out.read_to_string(&mut text)?;
+    assert!(tool::finish(child).status == Some(0), "{text}");
+    assert!(
+        text.contains("listen(3, 7) = 0 [LISTEN]") && text.contains("exits 0"),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// A folder that both programs of a run know, for the names of their sockets.
+fn in_folder(script: &str, folder: &tempfile::TempDir) -> String {
+    format!("import os, socket\nos.chdir({:?})\n{script}", folder.path())
+}
+
+fn unix_sockets() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let server = "s = socket.socket(socket.AF_UNIX); s.bind('name'); s.listen()\n\
+        c, _ = s.accept(); c.sendall(b'Echo: ' + c.recv(99))\n";
+    let client = "c = socket.socket(socket.AF_UNIX); c.connect('name')\n\
+        c.sendall(b'hello'); c.recv(99)\n";
+    let (server, client) = (in_folder(server, &folder), in_folder(client, &folder));
+    let python = tool::python();
+    let text = drawn(&log(&[], &[&[&python, "-c", &server], &[&python, "-c", &client]]));
+    let arrow = |what: &str, tip: char| {
+        text.lines().any(|line| line.contains(what) && line.contains(tip))
+    };
+    assert!(arrow("─ connect ─", '▶'), "{text}");
+    assert!(arrow("─ 5 bytes \"hello\" ─", '▶'), "{text}");
+    assert!(arrow("─ 11 bytes \"Echo: hello\" ─", '◀'), "{text}");
+    Ok(())
+}
+
+fn unix_datagrams() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let server = "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('name')\n\
+        s.recv(99); s.recv(99)\n";
+    let client = "c = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+        c.sendto(b'first', 'name'); c.connect('name'); c.send(b'second')\n\
+        try: c.sendto(b'nowhere', 'nobody')\n\
+        except OSError: pass\n";
+    let (server, client) = (in_folder(server, &folder), in_folder(client, &folder));
+    let python = tool::python();
+    let text = drawn(&log(&[], &[&[&python, "-c", &server], &[&python, "-c", &client]]));
+    assert!(text.contains("─ 5 bytes \"first\" ─"), "{text}");
+    assert!(text.contains("─ 6 bytes \"second\" ─"), "{text}");
+    assert!(!text.contains("7 bytes"), "{text}");
+    Ok(())
+}
+
+fn nothing_to_draw() -> Result<(), Failed> {
+    let python = tool::python();
+    let ran = run(&mut flow(&["--", &python, "no-such-file.py", "--", "true"]));
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+    assert!(ran.stderr.contains("it exits 2 before it made a call"), "{}", ran.stderr);
+    // A program that fails later has been drawn.
+    let script = "import socket, sys; socket.socket(); sys.exit(3)";
+    let ran = run(&mut flow(&["--", &python, "-c", script]));
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    Ok(())
+}
+
+fn arguments_are_bytes() -> Result<(), Failed> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let script = "import os, sys, socket; socket.socket()\n\
+        print(os.fsencode(sys.argv[1]))\n";
+    let odd = std::ffi::OsStr::from_bytes(b"a\xff\x1b[31m");
+    let ran = run(flow(&["--", &tool::python(), "-c", script]).arg(odd));
+    assert!(ran.stdout.contains("b'a\\xff\\x1b[31m'"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains('\x1b'), "{:?}", ran.stdout);
+    Ok(())
+}
+
+/// Its first process ends, and a child goes on: so does the line.
+fn daemon_lives_on() -> Result<(), Failed> {
+    let server = "import os, socket\n\
+        s = socket.create_server(('127.0.0.1', 12345))\n\
+        if os.fork(): os._exit(0)\n\
+        c, _ = s.accept(); c.close(); os._exit(4)\n";
+    let client = "import socket\n\
+        c = socket.create_connection(('127.0.0.1', 12345)); c.recv(9); c.close()\n";
+    let python = tool::python();
+    let log = log(&[], &[&[&python, "-c", server], &[&python, "-c", client]]);
+    if !has_network(&log) {
+        return Ok(());
+    }
+    let text = drawn(&log);
+    for row in ["│ forks (2)", "│ exits 0", "(2) accept(3)", "╵ (2) exits 4"] {
+        assert!(text.contains(row), "{row} in\n{text}");
+    }
+    Ok(())
+}
