@@ -48,6 +48,8 @@ const STILL: Duration = Duration::from_millis(100);
 const STILL_WITH_PLANS: Duration = Duration::from_secs(1);
 /// How long a side that listens, but does not wait for a peer, must be at rest to be ready.
 const AT_REST: Duration = Duration::from_millis(400);
+/// How many times as long a side has to be ready that has got no processor.
+const MORE_FOR_THE_BUSY: u32 = 4;
 /// How often the kernel's table is asked whether a side listens whose calls are not seen.
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// How long the kernels of a wire are followed when no program does anything any more.
@@ -516,10 +518,21 @@ impl Session {
         }
     }
 
+    /// Whether a side has had its time to be ready. On a busy machine that time goes by while
+    /// it gets no processor: one that wants to go on gets more of it.
+    fn is_late(&mut self, side: usize) -> bool {
+        let since = self.since_ready.elapsed();
+        let of_side = |thread: &&mut Thread| thread.side == side;
+        let mut threads = self.tracer.threads.values_mut().filter(of_side);
+        since > self.options.ready_within
+            && (since > self.options.ready_within * MORE_FOR_THE_BUSY
+                || threads.all(|it| it.parked.is_none() && it.is_quiet()))
+    }
+
     /// Starts the next side if the one before is ready for it.
     fn start_next(&mut self) -> Result<(), TraceError> {
         let before = self.tracer.sides.len().checked_sub(1);
-        let late = self.since_ready.elapsed() > self.options.ready_within;
+        let late = before.is_some_and(|it| self.is_late(it));
         if self.waiting.is_empty() || !late && before.is_some_and(|it| !self.is_ready(it))
         {
             return Ok(());
@@ -541,7 +554,7 @@ impl Session {
                 }
                 None => format!("{} neither listened nor ended", state.name),
             };
-            let seconds = self.options.ready_within.as_secs();
+            let seconds = self.since_ready.elapsed().as_secs();
             self.note(format!("{missing} within {seconds} s: {name} starts anyway"));
         }
         self.spawn(name, program).map(|_| ())
