@@ -10,13 +10,16 @@
 //! When the keeper dies, the kernel kills all that is left in the namespace, however fast it
 //! forks; and the keeper dies with the one that watches.
 //!
-//! What it cannot shut: the program and its keeper are the same user, so the program may
-//! change the keeper's resource limits (`prlimit(2)`) and so end it. Then the kernel ends
-//! the program too, and no [`Notice`] of its end comes. Memory in a System V segment that
-//! nobody has attached is not counted, and is gone with the namespace.
+//! The program and its keeper are the same user, so the program could change the keeper's
+//! resource limits (`prlimit(2)`) and so end it: a filter of its system calls refuses that.
+//!
+//! What it cannot shut: memory in a System V segment that nobody has attached is not counted,
+//! and is gone with the namespace. Where the kernel has no filters, or the processor is
+//! neither x86-64 nor AArch64, the program reaches its keeper as said. Then the kernel ends the
+//! program too, and no [`Notice`] of its end comes.
 //!
 //! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `ipc_namespaces(7)`,
-//! `capabilities(7)`, `setrlimit(2)`, `prctl(2)`, `close_range(2)`.
+//! `capabilities(7)`, `setrlimit(2)`, `prctl(2)`, `close_range(2)`, `seccomp(2)`.
 #![allow(
     unsafe_code,
     reason = "unshare, fork, mount, prctl and waitid have no safe form"
@@ -285,6 +288,63 @@ fn drop_capabilities() {
     }
 }
 
+/// `prlimit64(2)` by architecture: the value that seccomp(2) knows it by, and the number of the
+/// call. The second line is for 32-bit programs on the same kernel.
+#[cfg(target_arch = "x86_64")]
+const PRLIMIT: &[(u32, u32)] = &[(0xC000_003E, 302), (0x4000_0003, 340)];
+#[cfg(target_arch = "aarch64")]
+const PRLIMIT: &[(u32, u32)] = &[(0xC000_00B7, 261), (0x4000_0028, 369)];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const PRLIMIT: &[(u32, u32)] = &[];
+
+/// A filter that refuses (`EPERM`) to read or change the limits of `keeper`, and allows all
+/// other calls. The keeper is the first of its namespace: nobody else in it has its number.
+fn spares(keeper: u32) -> Vec<libc::sock_filter> {
+    // Where these lie in struct seccomp_data, of which a word is loaded at a time. An
+    // argument has two, the lower one first on these processors.
+    const NUMBER: u32 = 0;
+    const ARCHITECTURE: u32 = 4;
+    const FIRST_ARGUMENT: u32 = 16;
+    // The numbers of x32 are those of x86-64, and this.
+    const NOT_X32: u32 = !0x4000_0000;
+    let step =
+        |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let load = |from| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, from);
+    // Over so many steps, if it is something else.
+    let is = |k, jf| libc::sock_filter {
+        jf,
+        ..step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, k)
+    };
+    let answer = |value| step(libc::BPF_RET | libc::BPF_K, value);
+    let mut filter = Vec::new();
+    for (architecture, number) in PRLIMIT {
+        filter.extend([
+            load(ARCHITECTURE),
+            is(*architecture, 6),
+            load(NUMBER),
+            step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, NOT_X32),
+            is(*number, 3),
+            load(FIRST_ARGUMENT),
+            is(keeper, 1),
+            answer(libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned()),
+        ]);
+    }
+    filter.push(answer(libc::SECCOMP_RET_ALLOW));
+    filter
+}
+
+/// Filters the calls of this process and of all that it becomes or starts. A kernel without
+/// filters leaves it as it is.
+fn set_filter(filter: &[libc::sock_filter]) {
+    let program =
+        libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the kernel reads the program, which lives through the call.
+    unsafe {
+        let mode = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
+        libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program);
+    }
+}
+
 /// Starts the program, says how it ended, and reaps what falls to this process.
 fn keep(
     limits: &ProcessLimits,
@@ -301,8 +361,9 @@ fn keep(
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).process_group(0);
     let keeper = std::process::id().cast_signed();
+    let filter = spares(keeper.cast_unsigned());
     // SAFETY: prctl(2), getppid(2), capset(2), and all that `stop` calls, is
-    // async-signal-safe.
+    // async-signal-safe; the filter was made before.
     unsafe {
         command.pre_exec(move || {
             die_with_parent();
@@ -310,6 +371,7 @@ fn keep(
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             drop_capabilities();
+            set_filter(&filter);
             if stopped { stop() } else { Ok(()) }
         });
     }

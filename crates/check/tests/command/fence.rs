@@ -171,6 +171,20 @@ fn program_has_no_capability() {
 }
 
 #[test]
+fn limits_of_the_watcher_cannot_be_changed() {
+    let test = "limits_of_the_watcher_cannot_be_changed";
+    if netlab::environment::on_path("prlimit").is_none() {
+        return testkit::skip(test, "prlimit is not installed");
+    }
+    // The first process of its namespace watches it. Its own limits are its own affair.
+    let own = "prlimit --pid $$ --core=0; echo own $?";
+    let text = shell(&[], &format!("{own}; prlimit --pid 1 --cpu=1:1; echo watcher $?"));
+    assert!(text.contains("stdout: own 0"), "{text}");
+    assert!(text.contains("stdout: watcher 1"), "{text}");
+    assert!(text.contains("Operation not permitted"), "{text}");
+}
+
+#[test]
 fn system_v_objects_are_gone_with_the_check() {
     if !testkit::sibling("/usr/bin/x", "ipcmk").is_some_and(|it| it.is_file()) {
         return testkit::skip("system_v_objects_are_gone_with_the_check", "no ipcmk");
