@@ -178,6 +178,7 @@ fn manifest(task: &Task) -> String {
         "goodbye" => {
             "signal-hook = \"0.3\"\nsocket2 = { version = \"0.6\", features = [\"all\"] }\n"
         }
+        "json-lines" => "serde_json = \"1\"\n",
         _ => "",
     };
     format!(

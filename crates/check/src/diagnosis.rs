@@ -26,6 +26,8 @@ pub enum Diagnosis {
     WaitsForEnd,
     /// It serves this client once the others have gone.
     OneAtATime,
+    /// It serves this client once another one has come.
+    WaitsForAnother,
     /// It uses the processor without a pause; after the end of the stream, perhaps.
     NeverRests {
         /// The checker's side had ended its stream.
@@ -59,6 +61,7 @@ impl Diagnosis {
             Diagnosis::WaitsForNewline => "waits-for-newline",
             Diagnosis::WaitsForEnd => "waits-for-end",
             Diagnosis::OneAtATime => "one-at-a-time",
+            Diagnosis::WaitsForAnother => "waits-for-another",
             Diagnosis::NeverRests { .. } => "never-rests",
             Diagnosis::DiesOfReset(_) => "dies-of-reset",
             Diagnosis::NewlineAdded => "newline-added",
@@ -101,6 +104,10 @@ impl Diagnosis {
                 .into(),
             Diagnosis::OneAtATime => "it serves one client at a time: when the checker \
                                       closed its other connections, this one was served"
+                .into(),
+            Diagnosis::WaitsForAnother => "it waits in accept(2) while a client that is there \
+                                           has sent something: when another client came, \
+                                           this one was served"
                 .into(),
             Diagnosis::NeverRests { at_the_end: true } => {
                 "recv(2) returns 0 again and again at the end of the stream, and the loop \

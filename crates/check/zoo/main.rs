@@ -15,6 +15,8 @@ mod every_address_client;
 mod first_client;
 mod framing;
 mod goodbye;
+mod http;
+mod json_lines;
 mod nasty;
 mod once_server;
 mod proxy;
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         "queue" => queue::run(&flaw),
         "chat" => chat::run(&flaw),
         "proxy" => proxy::run(&flaw),
+        "http" => http::run(&flaw),
+        "json-lines" => json_lines::run(&flaw),
         "resp" => resp::run(&flaw),
         "udp-key-value" => udp_key_value::run(&flaw),
         "confirm-client" => confirm_client::run(&flaw),

@@ -7,6 +7,8 @@ mod every_address_client;
 mod first_client;
 mod framing;
 mod goodbye;
+mod http;
+mod json_lines;
 mod once_server;
 mod proxy;
 mod queue;
@@ -51,6 +53,8 @@ pub const TASKS: &[Task] = &[
     udp_key_value::TASK,
     proxy::TASK,
     chat::TASK,
+    json_lines::TASK,
+    http::TASK,
     retry_client::TASK,
     once_server::TASK,
 ];

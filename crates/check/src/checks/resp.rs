@@ -182,10 +182,7 @@ fn errors(arena: &mut Arena<'_>) -> Outcome {
     for wrong in [&[&b"DANCE"[..]][..], &[b"SET", b"colour"], &[b"GET"]] {
         client.send(&command(wrong))?;
         client.expect(b"-ERR ")?;
-        let mut line = client.expect_bytes(1)?;
-        while !line.ends_with(b"\n") {
-            line.extend(client.expect_bytes(1)?);
-        }
+        let line = client.expect_through(b"\n", 1000)?;
         if !line.ends_with(b"\r\n") {
             return fails("a line that ends with \\r\\n", quoted(&line));
         }

@@ -28,6 +28,8 @@ pub struct Connection {
     finished: bool,
     /// The server has sent something: it serves us.
     heard: bool,
+    /// What we sent last ended with a newline.
+    sent_line: bool,
 }
 
 /// What a receive gave.
@@ -59,6 +61,7 @@ impl Connection {
             company: None,
             finished: false,
             heard: false,
+            sent_line: false,
         })
     }
 
@@ -80,6 +83,7 @@ impl Connection {
 
     /// Sends all of `bytes` with one call.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
+        self.sent_line = bytes.ends_with(b"\n");
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         match (&*self.stream).write_all(bytes) {
             Ok(()) => Ok(()),
@@ -217,6 +221,32 @@ impl Connection {
         }
     }
 
+    /// Waits for bytes up to `end`, and gives them with it, at most `most`. What comes behind it
+    /// is left for the next question.
+    pub fn expect_through(&mut self, end: &[u8], most: usize) -> Outcome<Vec<u8>> {
+        let program = Arc::clone(&self.program);
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(end) {
+            let received = match bytes.len() < most {
+                true => self.receive(&mut byte, &mut Patience::new(&program))?,
+                false => {
+                    let expected = format!("{} after at most {most} bytes", quoted(end));
+                    return fails(expected, quoted(&bytes));
+                }
+            };
+            if received != Received::Bytes(1) {
+                let words = self.words(received);
+                let diagnosis = self.diagnosis(&bytes, 1, b"", received);
+                let expected = format!("bytes up to {}", quoted(end));
+                let got = format!("{}, then {words}", quoted(&bytes));
+                return fails_because(expected, got, diagnosis);
+            }
+            bytes.push(byte[0]);
+        }
+        Ok(bytes)
+    }
+
     /// Waits for the end of the stream, and for nothing before it.
     pub fn expect_end(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
@@ -252,17 +282,12 @@ impl Connection {
         match self.collect(most)? {
             (bytes, Some(Received::End)) => Ok(bytes),
             (bytes, end) => {
-                let words =
-                    end.map_or("more bytes than that".into(), |it| self.words(it));
-                fails_because(
-                    "the end of the stream",
-                    format!("{}, then {words}", quoted(&bytes)),
-                    end.and_then(|end| match bytes.is_empty() {
-                        // What waits for bytes before it says anything has sent none.
-                        true => self.diagnosis(&bytes, 1, b"", end),
-                        false => self.restlessness(end),
-                    }),
-                )
+                let diagnosis = end.and_then(|end| match bytes.is_empty() {
+                    // What waits for bytes before it says anything has sent none.
+                    true => self.diagnosis(&bytes, 1, b"", end),
+                    false => self.restlessness(end),
+                });
+                self.goes_on(&bytes, end, diagnosis)
             }
         }
     }
@@ -270,22 +295,31 @@ impl Connection {
     /// The same where it is not asked how the stream ends: a program that closes with bytes
     /// unread resets it.
     pub fn read_to_any_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
+        self.read_to_reset(most).map(|(bytes, _)| bytes)
+    }
+
+    /// The same, and whether it was a reset, which may have overtaken bytes.
+    pub fn read_to_reset(&mut self, most: usize) -> Outcome<(Vec<u8>, bool)> {
         match self.collect(most)? {
-            (bytes, Some(Received::End | Received::Reset)) => Ok(bytes),
+            (bytes, Some(Received::End)) => Ok((bytes, false)),
+            (bytes, Some(Received::Reset)) => Ok((bytes, true)),
             (bytes, end) => {
-                let words =
-                    end.map_or("more bytes than that".into(), |it| self.words(it));
-                fails_because(
-                    "the end of the stream",
-                    format!("{}, then {words}", quoted(&bytes)),
-                    end.and_then(|end| match bytes.is_empty() {
-                        // What waits for bytes before it says anything has sent none.
-                        true => self.diagnosis(&bytes, 1, b"", end),
-                        false => self.restlessness(end),
-                    }),
-                )
+                let diagnosis = end.and_then(|end| self.restlessness(end));
+                self.goes_on(&bytes, end, diagnosis)
             }
         }
+    }
+
+    /// The end of the stream was expected, and has not come.
+    fn goes_on<T>(
+        &self,
+        bytes: &[u8],
+        end: Option<Received>,
+        diagnosis: Option<Diagnosis>,
+    ) -> Outcome<T> {
+        let words = end.map_or("more bytes than that".into(), |it| self.words(it));
+        let got = format!("{}, then {words}", quoted(bytes));
+        fails_because("the end of the stream", got, diagnosis)
     }
 
     /// Sees that nothing comes until the program has come to rest.
@@ -421,12 +455,22 @@ impl Connection {
     /// Sends `bytes`, begins to receive what comes back when the program has taken all that
     /// it can and waits, and goes on with both until it is `expected`.
     pub fn exchange(&mut self, bytes: &[u8], expected: &[u8]) -> Outcome {
+        self.send_while_receiving(bytes, |connection| connection.expect(expected))
+    }
+
+    /// Sends `bytes`; begins with `receive` when the program has taken all that it can and
+    /// waits, and goes on with both until that is done.
+    pub fn send_while_receiving(
+        &mut self,
+        bytes: &[u8],
+        receive: impl FnOnce(&mut Connection) -> Outcome,
+    ) -> Outcome {
         let mut writer = self.stream.try_clone()?;
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         thread::scope(|scope| {
             let sending = scope.spawn(move || writer.write_all(bytes));
             self.settle();
-            let result = self.expect(expected);
+            let result = receive(self);
             if result.is_err() {
                 // So that the sender does not wait for a program that does not read.
                 let _ = self.stream.shutdown(Shutdown::Both);
@@ -524,7 +568,8 @@ impl Connection {
     }
 
     /// An experiment, once a check has failed: the server has said nothing, and waits. Does it
-    /// go on when the other clients are gone, when a newline comes, when our stream ends?
+    /// go on when the other clients are gone, when another one comes, when a newline comes,
+    /// when our stream ends?
     fn ask_what_it_waits_for(&mut self, head: &[u8]) -> Option<Diagnosis> {
         let company = Arc::clone(self.company.as_ref()?);
         // One that was served already does not wait for its turn.
@@ -538,9 +583,16 @@ impl Connection {
                 return (!served).then_some(Diagnosis::OneAtATime);
             }
         }
+        // One that accepts again before it looks at the client that is there.
+        if let Some(_another) = another_client(&self.stream)
+            && self.says_something()
+        {
+            return Some(Diagnosis::WaitsForAnother);
+        }
         if self.finished {
             return None;
         }
+        let sent_line = self.sent_line;
         // Any byte more may be what it waits for, or two: then it is not the newline.
         for _ in 0..2 {
             self.send_if_it_can(b"x");
@@ -550,7 +602,8 @@ impl Connection {
         }
         self.send_if_it_can(b"\n");
         if self.says_something() {
-            return Some(Diagnosis::WaitsForNewline);
+            // If a newline has come before, this answers another line.
+            return (!sent_line).then_some(Diagnosis::WaitsForNewline);
         }
         self.finish_sending().ok()?;
         self.says_something().then_some(Diagnosis::WaitsForEnd)
@@ -581,6 +634,12 @@ impl Connection {
             Received::Nothing(why) => nothing(why, &self.program),
         }
     }
+}
+
+/// One more client of the server that this stream leads to, if it can have one.
+fn another_client(stream: &TcpStream) -> Option<TcpStream> {
+    const SOON: Duration = Duration::from_millis(500);
+    TcpStream::connect_timeout(&stream.peer_addr().ok()?, SOON).ok()
 }
 
 /// What came, and where it begins to differ from what was expected, if that is not in sight.

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 mod batch;
+mod clients;
 mod course;
 mod fairness;
 mod fence;
