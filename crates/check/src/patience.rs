@@ -13,12 +13,17 @@ use crate::subject::Subject;
 
 /// Between two looks at the program.
 const LOOK: Duration = Duration::from_millis(10);
-/// A program that was seen at rest so many times in a row does nothing more by itself.
+/// A program that was seen at rest so many times does nothing more by itself.
 const RESTS: u32 = 50;
+/// A program that was seen at work has so many of its rests taken back: not all, since a virtual
+/// machine that waits wakes up for a moment now and then.
+const TAKEN_BACK: u32 = 2;
 /// For a silence: so many.
 const SHORT_RESTS: u32 = 6;
 /// Processor time for something that the program is to do: far more than any answer needs.
 const BUSY: Duration = Duration::from_millis(1500);
+/// The same for a program that used up all of that in another check, and did nothing with it.
+const BUSY_AGAIN: Duration = Duration::from_millis(500);
 /// For a silence: what is done after so much is done by a program that polls.
 const SHORT_BUSY: Duration = Duration::from_millis(300);
 /// Before a program has begun with its task: a virtual machine that starts is at work.
@@ -108,8 +113,13 @@ impl<'a> Patience<'a> {
     fn look(&mut self) -> Option<GaveUp> {
         let before = std::mem::replace(&mut self.looked, Instant::now());
         // Looks that come late, since this process did not run, count once.
-        self.rests = if self.program.rests() { self.rests + 1 } else { 0 };
-        if self.rests == 0 {
+        let rests = self.program.rests();
+        self.rests = match self.enough == SHORT_RESTS {
+            _ if rests => self.rests + 1,
+            true => 0,
+            false => self.rests.saturating_sub(TAKEN_BACK),
+        };
+        if !rests {
             self.until = (self.until + (self.looked - before)).min(self.latest);
             return self.is_exhausted().then_some(GaveUp::Busy);
         }
@@ -131,9 +141,16 @@ impl<'a> Patience<'a> {
         let budget = match self.program.may_take() {
             // Nobody knows yet how long it takes to start.
             time if time > BUSY_AT_FIRST / 2 => self.budget.max(BUSY_AT_FIRST),
+            time if self.budget == BUSY && self.program.is_restless() => {
+                BUSY_AGAIN.max(time)
+            }
             time => self.budget.max(time),
         };
-        now.saturating_sub(first) >= budget
+        let is_exhausted = now.saturating_sub(first) >= budget;
+        if is_exhausted && self.budget == BUSY {
+            self.program.is_seen_restless();
+        }
+        is_exhausted
     }
 
     /// Whether the program has been at rest for long, whatever it may be about to begin.

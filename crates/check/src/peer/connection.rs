@@ -544,8 +544,14 @@ impl Connection {
         end: Received,
     ) -> Option<Diagnosis> {
         match end {
-            Received::Nothing(GaveUp::Rests) if bytes.is_empty() && count > 0 => {
-                self.ask_what_it_waits_for(head)
+            // Nothing came; or whole lines, and what comes after the last newline did not.
+            Received::Nothing(GaveUp::Rests)
+                if count > 0
+                    && (bytes.is_empty()
+                        || !head.is_empty() && bytes.ends_with(b"\n")) =>
+            {
+                let rest = head.strip_prefix(bytes).unwrap_or(head);
+                self.ask_what_it_waits_for(rest)
             }
             Received::End | Received::Reset | Received::Nothing(GaveUp::Ended) => {
                 self.of_an_end()

@@ -47,6 +47,8 @@ pub struct Run {
     /// How long the program took to start, the slowest time so far, in milliseconds; 0 while
     /// it is not known.
     slowest_start_ms: AtomicU64,
+    /// The program has used a good deal of processor time for nothing.
+    restless: AtomicBool,
     /// Nobody waits for the checks that still run.
     cancelled: AtomicBool,
 }
@@ -69,7 +71,17 @@ impl Run {
         }
     }
 
-    /// Ends what still runs, for nobody waits for it.
+    /// The program has used a good deal of processor time, and what it was to do did not come.
+    pub(super) fn is_seen_restless(&self) {
+        self.restless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was seen in any check.
+    pub(super) fn is_restless(&self) -> bool {
+        self.restless.load(Ordering::Relaxed)
+    }
+
+    /// Ends what still runs, since nobody waits for it.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }

@@ -232,6 +232,16 @@ impl Subject {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// It has used a good deal of processor time, and what it was to do did not come.
+    pub(crate) fn is_seen_restless(&self) {
+        self.run.is_seen_restless();
+    }
+
+    /// Whether that was seen in any check of this run.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.run.is_restless()
+    }
+
     /// How long it may rest, and still be about to begin with its task.
     pub(crate) fn may_take(&self) -> Duration {
         if self.has_begun() { Duration::ZERO } else { self.run.may_take() }
@@ -239,13 +249,18 @@ impl Subject {
 
     /// Where it waits for TCP clients, or for datagrams.
     pub fn waits_at(&self, transport: Transport) -> Vec<SocketAddr> {
-        let all = sockets::family_waits(self.keeper).into_iter();
+        let all = self.waits().into_iter();
         all.filter(|(found, _)| *found == transport).map(|(_, address)| address).collect()
     }
 
-    /// Everywhere it waits for somebody.
+    /// Everywhere it waits for somebody. A socket of IPv6 that is bound to an address of IPv4,
+    /// as a Java virtual machine does it (`::ffff:127.0.0.1`), waits at that address.
     pub(crate) fn waits(&self) -> Vec<(Transport, SocketAddr)> {
-        sockets::family_waits(self.keeper)
+        let mut waits = sockets::family_waits(self.keeper);
+        for (_, address) in &mut waits {
+            address.set_ip(address.ip().to_canonical());
+        }
+        waits
     }
 
     /// Remembers and gives the address under which clients find it.

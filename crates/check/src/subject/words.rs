@@ -1,7 +1,8 @@
 //! The one line in what a program printed on standard error that says what is the matter.
 
-/// The message: of a Python traceback the last line, of a Rust or Go panic the reason, of a
-/// Java or Node.js stack trace the exception; else the last line. Escaped, and not long.
+/// The message: of a Python traceback the last line, of a Rust or Go panic the reason, of
+/// another language's stack trace the exception, of a compiler its first error; else the last
+/// line. Escaped, and not long.
 pub(super) fn message(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr
         .lines()
@@ -18,8 +19,11 @@ pub(super) fn message(stderr: &str) -> Option<String> {
         format!("panicked at {place} {}", reason.unwrap_or(&""))
     } else if let Some(line) = lines.iter().rfind(|line| is_heading(line)) {
         (*line).to_owned()
+    } else if let Some(line) = lines.iter().find(|line| is_error_of_a_compiler(line)) {
+        (*line).to_owned()
     } else {
-        (*lines.last()?).to_owned()
+        let own = lines.iter().rfind(|line| !is_frame(line));
+        (*own.or(lines.last())?).to_owned()
     };
     const MOST: usize = 200;
     let text: String = text.trim().chars().take(MOST).collect();
@@ -28,12 +32,50 @@ pub(super) fn message(stderr: &str) -> Option<String> {
 
 /// Whether a stack trace comes after this line, not before it.
 fn is_heading(line: &str) -> bool {
-    line.starts_with("panic: ")
-        || line.starts_with("Exception in thread ")
+    // Go; Java; C# and Dart; PHP and OCaml; Elixir.
+    const HEADINGS: &[&str] = &[
+        "panic: ",
+        "fatal error: ",
+        "Exception in thread ",
+        "Unhandled exception",
+        "PHP Fatal error: ",
+        "Fatal error: ",
+        "** (",
+    ];
+    HEADINGS.iter().any(|heading| line.starts_with(heading))
         // Node.js; in Python such a line is the last one anyway.
         || line.split_once(": ").is_some_and(|(name, _)| {
             name.ends_with("Error") && name.chars().all(|it| it.is_alphanumeric())
         })
+}
+
+/// Whether a compiler tells of an error in this line. What comes after the first is often no
+/// more than its consequence, and the last line only counts them.
+fn is_error_of_a_compiler(line: &str) -> bool {
+    // Rust; Perl; then C, Java and others.
+    line.starts_with("error[")
+        || line.starts_with("error: ")
+        || line.starts_with("syntax error at ")
+        || line.contains(": error: ")
+}
+
+/// Whether the line tells no more than where something happened.
+fn is_frame(line: &str) -> bool {
+    let line = line.trim_start();
+    let frames = [
+        "at ",
+        "from ",
+        "in ",
+        "...",
+        "[C]:",
+        "stack traceback:",
+        "note: ",
+        "BEGIN failed--",
+    ];
+    frames.iter().any(|frame| line.starts_with(frame))
+        || line
+            .strip_prefix('#')
+            .is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -67,6 +109,34 @@ mod tests {
                 "Error: listen EADDRINUSE",
             ),
             ("bind: Address already in use\n\n", "bind: Address already in use"),
+            (
+                "syntax error at a.pl line 2, near \"my \"\nBEGIN failed--compilation aborted \
+              at a.pl line 2.\n",
+                "syntax error at a.pl line 2, near \"my \"",
+            ),
+            (
+                "a.rb:1:in `bind': Address in use (Errno::EADDRINUSE)\n\tfrom a.rb:1:in `m'\n",
+                "a.rb:1:in `bind': Address in use (Errno::EADDRINUSE)",
+            ),
+            (
+                "lua: a.lua:1: no port\nstack traceback:\n\t[C]: in function 'error'\n\
+              \t[C]: in ?\n",
+                "lua: a.lua:1: no port",
+            ),
+            (
+                "A.java:3: error: ';' expected\n        int a\n             ^\n1 error\n",
+                "A.java:3: error: ';' expected",
+            ),
+            (
+                "error[E0425]: cannot find value `x`\n --> src/main.rs:2:5\n\nerror: could \
+              not compile `a`\n",
+                "error[E0425]: cannot find value `x`",
+            ),
+            (
+                "Unhandled exception. System.Net.Sockets.SocketException (98): in use\n   at \
+              A.Main()\n",
+                "Unhandled exception. System.Net.Sockets.SocketException (98): in use",
+            ),
         ] {
             assert_eq!(message(stderr).as_deref(), Some(expected), "{stderr}");
         }
