@@ -184,6 +184,39 @@ fn limits_of_the_watcher_cannot_be_changed() {
     assert!(text.contains("Operation not permitted"), "{text}");
 }
 
+/// Prepares a system by a shell command, as root of namespaces of its own, and runs a right
+/// program under a check there; nothing where the kernel does not allow it.
+fn prepared(test: &str, unshare: &str, preparation: &str) {
+    let prepare = |then: &str| {
+        let mut outer = Command::new("unshare");
+        let command = format!("{preparation} && exec {then}");
+        outer.args([unshare, "sh", "-c", &command, CHECK]);
+        outer.args(["whoami", "--network", "private", "--", zoo(), "whoami", "none"]);
+        outer.env("CHECK_MY", "/nonexistent").output()
+    };
+    match prepare("true") {
+        Ok(output) if output.status.success() => {}
+        _ => return testkit::skip(test, &format!("cannot do `{preparation}` here")),
+    }
+    let output = prepare("\"$0\" \"$@\"").unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("passed") && text.contains("private network"), "{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+}
+
+#[test]
+fn root_without_user_namespaces_has_a_fence_too() {
+    let none = "echo 0 > /proc/sys/user/max_user_namespaces";
+    prepared("root_without_user_namespaces_has_a_fence_too", "-Ur", none);
+}
+
+/// As in a container: the kernel mounts no new /proc where a part of the old one is covered.
+#[test]
+fn proc_that_cannot_be_mounted_anew_is_no_reason_to_fail() {
+    let covered = "mount -t tmpfs none /proc/fs";
+    prepared("proc_that_cannot_be_mounted_anew_is_no_reason_to_fail", "-Urm", covered);
+}
+
 #[test]
 fn system_v_objects_are_gone_with_the_check() {
     if !testkit::sibling("/usr/bin/x", "ipcmk").is_some_and(|it| it.is_file()) {
