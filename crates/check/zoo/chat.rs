@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::{Flaw, tcp_listener};
+use crate::{Flaw, keeps_something, tcp_listener};
 
 struct Member {
     name: String,
@@ -20,6 +20,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         let flaw = flaw.clone();
         thread::spawn(move || {
             if serve(&flaw, client).is_err() && flaw.is("reset-ends") {

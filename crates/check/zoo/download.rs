@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::{Flaw, for_ever, tcp_listener};
+use crate::{Flaw, for_ever, keeps_something, tcp_listener};
 
 const LETTERS: usize = 23;
 
@@ -13,6 +13,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         let flaw = flaw.clone();
         if flaw.is("one-by-one") || flaw.is("gone-ends") || flaw.is("bad-ends") {
             let served = serve(&flaw, client);

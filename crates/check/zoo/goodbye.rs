@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
-use crate::{Flaw, tcp_listener};
+use crate::{Flaw, keeps_something, tcp_listener};
 
 /// SIGTERM has come.
 static FLAG: AtomicBool = AtomicBool::new(false);
@@ -36,7 +36,8 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     // The accepting thread has a copy of the listener; shutdown(2) wakes it up.
     let accepting = listener.try_clone()?;
     let to = sender.clone();
-    thread::spawn(move || accept(&accepting, &to));
+    let keeping = flaw.clone();
+    thread::spawn(move || accept(&keeping, &accepting, &to));
     let mut listener = Some(listener);
     let mut clients = 0;
     let mut until = None;
@@ -96,9 +97,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     }
 }
 
-fn accept(listener: &TcpListener, to: &Sender<News>) {
+fn accept(flaw: &Flaw, listener: &TcpListener, to: &Sender<News>) {
     // It fails once the listener is shut down.
     while let Ok((client, _)) = listener.accept() {
+        drop(keeps_something(flaw));
         if to.send(News::Client(client)).is_err() {
             return;
         }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::{Flaw, tcp_listener};
+use crate::{Flaw, keeps_something, tcp_listener};
 
 static COUNT_OF_ALL: AtomicU64 = AtomicU64::new(0);
 
@@ -13,6 +13,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         if flaw.is("one-by-one") {
             let _ = serve(flaw, client);
             continue;

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::{Flaw, tcp_listener};
+use crate::{Flaw, keeps_something, tcp_listener};
 
 static COUNT_OF_ALL: AtomicU64 = AtomicU64::new(0);
 
@@ -15,6 +15,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         if flaw.is("one-by-one") {
             let _ = serve(flaw, client);
             continue;

@@ -105,15 +105,26 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
+/// 127.0.0.1 as a socket of IPv6 has it; a Java virtual machine makes no other. That is no flaw.
+/// Where the kernel has no IPv6, the address of IPv4.
+fn mapped(port: u16) -> SocketAddr {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port));
+    match Socket::new(Domain::IPV6, Type::STREAM, None) {
+        Ok(_) => address,
+        Err(_) => loopback(port),
+    }
+}
+
 /// A TCP listener, with the flaws that all servers share.
 fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
     let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
     let address = match () {
         () if flaw.is("everywhere") => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
         () if flaw.is("other-host") => SocketAddr::from(([127, 0, 0, 2], port)),
+        () if flaw.is("mapped") => mapped(port),
         () => loopback(port),
     };
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if !flaw.is("no-reuse") {
         socket.set_reuse_address(true)?;
     }
@@ -133,15 +144,28 @@ fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
     let address = match () {
         () if flaw.is("everywhere") => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
         () if flaw.is("other-host") => SocketAddr::from(([127, 0, 0, 2], port)),
+        () if flaw.is("mapped") => mapped(port),
         () => loopback(port),
     };
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     #[cfg(unix)]
     if flaw.is("reuse-port") {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// What servers do wrong with each client that they accept, and its own program shows nothing of.
+fn keeps_something(flaw: &Flaw) -> io::Result<()> {
+    match () {
+        // A process that nobody waits for, a thread that never ends, memory.
+        () if flaw.is("zombies") => drop(std::process::Command::new("true").spawn()?),
+        () if flaw.is("keeps-threads") => drop(std::thread::spawn(|| for_ever())),
+        () if flaw.is("keeps-memory") => drop(vec![1_u8; 1 << 20].leak()),
+        () => {}
+    }
+    Ok(())
 }
 
 /// Closes with a reset.

@@ -60,9 +60,11 @@ fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream) {
                 }
                 let written = match flaw.is("short-writes") {
                     true => {
-                        let _ = to.set_nonblocking(true);
-                        let _ = to.write(&piece);
-                        to.set_nonblocking(false)
+                        // One send(2) that does not wait, and what it did not take is gone.
+                        const MSG_DONTWAIT: i32 = 0x40;
+                        let socket = socket2::SockRef::from(to);
+                        let _ = socket.send_with_flags(&piece, MSG_DONTWAIT);
+                        Ok(())
                     }
                     false => to.write_all(&piece),
                 };

@@ -3,12 +3,13 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-use crate::{Flaw, for_ever, tcp_listener};
+use crate::{Flaw, for_ever, keeps_something, tcp_listener};
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         let served = serve(flaw, client);
         if flaw.is("reset-ends") {
             served?;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::{Flaw, tcp_listener};
+use crate::{Flaw, keeps_something, tcp_listener};
 
 type Values = HashMap<Vec<u8>, Vec<u8>>;
 
@@ -16,6 +16,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = tcp_listener(flaw)?;
     loop {
         let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
         if flaw.is("one-by-one") {
             let _ = serve(flaw, client);
         } else if flaw.is("bad-ends") {

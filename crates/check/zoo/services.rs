@@ -72,9 +72,6 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
     if flaw.is("greets") {
         stream.write_all(b"hello\r\n")?;
     }
-    if flaw.is("times-out") {
-        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
-    }
     if flaw.is("polls") {
         stream.set_nonblocking(true)?;
     }
@@ -139,6 +136,11 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
         }
         if flaw.is("one-message") {
             return Ok(());
+        }
+        if flaw.is("times-out") {
+            // After a word, the next must come soon.
+            let soon = Duration::from_millis(400);
+            stream.set_read_timeout((length < 100).then_some(soon))?;
         }
     }
 }

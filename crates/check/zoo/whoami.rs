@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use crate::{Flaw, for_ever, tcp_listener};
+use crate::{Flaw, for_ever, keeps_something, tcp_listener};
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let listener = match tcp_listener(flaw) {
@@ -13,6 +13,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let mut first = None;
     loop {
         let (mut client, mut peer) = listener.accept()?;
+        keeps_something(flaw)?;
         if flaw.is("asks-peer") {
             client.peer_addr()?;
         }

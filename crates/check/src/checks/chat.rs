@@ -93,6 +93,7 @@ pub(super) const TASK: Task = Task {
         ),
         servers::AGAIN,
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 
@@ -217,6 +218,7 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
     let longest = [&[b'x'; 1000][..], b"\n"].concat();
     bert.send(&longest)?;
     anna.expect(&[b"[bert] ".as_slice(), &longest].concat())?;
+    bert.expect_silence()?;
     bert.send_if_it_can(&[b'y'; 5000]);
     anna.expect(b"* bert left\n")?;
     bert.expect_closed()

@@ -100,6 +100,7 @@ pub(super) const TASK: Task = Task {
             most,
         ),
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 

@@ -103,6 +103,7 @@ pub(super) const TASK: Task = Task {
             cut_character,
         ),
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 

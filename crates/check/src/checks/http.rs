@@ -108,6 +108,7 @@ pub(super) const TASK: Task = Task {
         ),
         servers::AGAIN,
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 

@@ -70,6 +70,7 @@ pub(super) const TASK: Task = Task {
             after_too_long,
         ),
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 

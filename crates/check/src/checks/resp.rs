@@ -90,6 +90,7 @@ pub(super) const TASK: Task = Task {
         ),
         servers::AGAIN,
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 
@@ -225,6 +226,7 @@ fn leaves(arena: &mut Arena<'_>) -> Outcome {
     client.finish_sending()?;
     client.drain()?;
     client.close();
+    settle(&server);
     let mut client = arena.connect(&server)?;
     client.send(&half[..20])?;
     client.settle();

@@ -4,6 +4,7 @@ use super::page;
 use crate::arena::Arena;
 use crate::outcome::{Outcome, Stop, fails};
 use crate::patience::Patience;
+use crate::peer::settle;
 use crate::subject::Subject;
 use crate::task::{Check, must};
 use crate::text::quoted;
@@ -52,6 +53,15 @@ pub(super) const AGAIN: Check = must(
     starts_again,
 );
 
+/// A server that serves many keeps nothing of those who have left.
+pub(super) const NOTHING_STAYS: Check = must(
+    "a hundred clients that came and left leave nothing behind",
+    "a socket is not closed, a thread does not end with its client, a child is not waited \
+     for (wait(2)), or memory is kept",
+    page::GOODBYE,
+    nothing_stays,
+);
+
 /// Whether the message stands in the reply. What stands around it, other checks ask.
 pub(super) fn carries(reply: &[u8], message: &[u8]) -> bool {
     message.is_empty() || reply.windows(message.len()).any(|window| window == message)
@@ -60,6 +70,48 @@ pub(super) fn carries(reply: &[u8], message: &[u8]) -> bool {
 /// Letters in a row that repeats after 23.
 pub(super) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| b'a' + (at % 23) as u8).collect()
+}
+
+/// A hundred clients, one after another, send nothing but the end of their streams. Of each a
+/// server knows at once that it is over, whatever it serves.
+fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
+    const CLIENTS: usize = 100;
+    /// A pool may grow a little, and a child is waited for when the next one comes.
+    const MORE_THREADS: usize = 20;
+    /// A virtual machine clears up when it likes.
+    const MORE_BYTES: u64 = 48 << 20;
+    arena.limits.each.open_files = 64;
+    let server = arena.tcp_server()?;
+    let mut serve = || {
+        let mut client = arena.connect(&server)?;
+        client.finish_sending()?;
+        client.read_to_any_end(1 << 20)?;
+        client.close();
+        Outcome::Ok(())
+    };
+    serve()?;
+    settle(&server);
+    let (threads, memory) = (server.threads(), server.memory_bytes());
+    for _ in 1..CLIENTS {
+        serve()?;
+    }
+    settle(&server);
+    let after = server.threads();
+    if after > threads + MORE_THREADS {
+        return fails(
+            format!("about {threads} threads and processes, as after the first client"),
+            format!(
+                "{after}, those that ended and were not waited for (zombies) included"
+            ),
+        );
+    }
+    match server.memory_bytes().saturating_sub(memory) {
+        more if more <= MORE_BYTES => Ok(()),
+        more => fails(
+            "about as much memory as after the first client",
+            format!("{} MiB more", more >> 20),
+        ),
+    }
 }
 
 /// The server is ended while it has a client, so that its end of the connection stays in

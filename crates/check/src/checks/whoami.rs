@@ -70,6 +70,7 @@ pub(super) const TASK: Task = Task {
             servers::busy_port,
         ),
         servers::TCP_PORT,
+        servers::NOTHING_STAYS,
     ],
 };
 

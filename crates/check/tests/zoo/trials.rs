@@ -99,13 +99,19 @@ fn named(task: &Task, name: &str, time: usize) -> String {
     }
 }
 
-/// A check that must fail, and what must be seen to explain it: `3`, or `3=one-at-a-time`.
-/// `?3` is a check that fails at times, for one reason or another.
+/// A check that failed, and the diagnosis, if one was made.
 type Failure = (usize, Option<String>);
+
+/// A check that must fail, and the diagnoses of which one must be made: `3`, `3=one-at-a-time`
+/// or `3=never-rests|limit`. The word `none` stands for no diagnosis. `?3` is a check that fails
+/// at times, for one reason or another.
+type Wanted = (usize, Vec<String>);
+
+const NONE: &str = "none";
 const AT_TIMES: &str = "?";
 
 /// `TASK FLAW: FAILURES`, a line each; `#` begins a comment.
-fn table() -> Result<Vec<(Task, String, Vec<Failure>)>, String> {
+fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
     let mut table = Vec::new();
     for line in MUTANTS.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -117,12 +123,12 @@ fn table() -> Result<Vec<(Task, String, Vec<Failure>)>, String> {
         let (task, flaw) = name.split_once(' ').ok_or_else(wrong)?;
         let task = checks::find(task)?;
         let failures = numbers.split_whitespace().map(|word| {
-            let (number, diagnosis) = match word.split_once('=') {
-                _ if word.starts_with('?') => (&word[1..], Some(AT_TIMES.to_owned())),
-                Some((number, diagnosis)) => (number, Some(diagnosis.to_owned())),
-                None => (word, None),
+            let (number, diagnoses) = match word.strip_prefix(AT_TIMES) {
+                Some(number) => (number, AT_TIMES),
+                None => word.split_once('=').unwrap_or((word, NONE)),
             };
-            number.parse().map(|number| (number, diagnosis)).map_err(|_| wrong())
+            let diagnoses = diagnoses.split('|').map(str::to_owned).collect();
+            number.parse().map(|number| (number, diagnoses)).map_err(|_| wrong())
         });
         table.push((task, flaw.to_owned(), failures.collect::<Result<_, _>>()?));
     }
@@ -130,7 +136,7 @@ fn table() -> Result<Vec<(Task, String, Vec<Failure>)>, String> {
 }
 
 /// Each check fails a mutant that is not simply dead: one that passes the first check.
-fn every_check_catches(table: &[(Task, String, Vec<Failure>)]) -> Result<(), Failed> {
+fn every_check_catches(table: &[(Task, String, Vec<Wanted>)]) -> Result<(), Failed> {
     let mut caught: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (task, _, failures) in table {
         let numbers: Vec<usize> = failures.iter().map(|(number, _)| *number).collect();
@@ -217,25 +223,29 @@ fn is_installed(program: &OsString) -> bool {
     netlab::environment::on_path(program).is_some()
 }
 
-fn judge(task: &Task, command: &[OsString], expected: &[Failure]) -> Result<(), Failed> {
+fn judge(task: &Task, command: &[OsString], wanted: &[Wanted]) -> Result<(), Failed> {
     let (failed, broken, report) = failures(task, command);
-    let at_times =
-        |number: usize| expected.contains(&(number, Some(AT_TIMES.to_owned())));
-    let sure = |failures: &[Failure]| -> Vec<Failure> {
-        failures.iter().filter(|(number, _)| !at_times(*number)).cloned().collect()
-    };
-    if sure(&failed) == sure(expected) && !broken {
+    let is_at_times = |it: &&Wanted| it.1 == [AT_TIMES];
+    let at_times: Vec<usize> = wanted.iter().filter(is_at_times).map(|it| it.0).collect();
+    let sure: Vec<&Failure> =
+        failed.iter().filter(|it| !at_times.contains(&it.0)).collect();
+    let wanted: Vec<&Wanted> = wanted.iter().filter(|it| !is_at_times(it)).collect();
+    let is_wanted =
+        |((number, diagnosis), (wanted, diagnoses)): (&&Failure, &&Wanted)| {
+            let diagnosis = diagnosis.as_deref().unwrap_or(NONE);
+            number == wanted && diagnoses.iter().any(|it| it == diagnosis)
+        };
+    let same = sure.len() == wanted.len() && sure.iter().zip(&wanted).all(is_wanted);
+    if same && !broken {
         return Ok(());
     }
-    let words = |failures: &[Failure]| {
-        let word = |(number, diagnosis): &Failure| match diagnosis {
-            Some(diagnosis) => format!("{number}={diagnosis}"),
-            None => number.to_string(),
-        };
-        failures.iter().map(word).collect::<Vec<_>>().join(" ")
-    };
-    Err(format!("failed: {}\nexpected: {}\n{report}", words(&failed), words(expected))
-        .into())
+    let failed = failed.iter().map(|(number, diagnosis)| {
+        format!("{number}={}", diagnosis.as_deref().unwrap_or(NONE))
+    });
+    let wanted = wanted.iter().map(|it| format!("{}={}", it.0, it.1.join("|")));
+    let words = |it: Vec<String>| it.join(" ");
+    let (failed, wanted) = (words(failed.collect()), words(wanted.collect()));
+    Err(format!("failed: {failed}\nexpected: {wanted}\n{report}").into())
 }
 
 /// The numbers of the checks that failed, whether the checker failed, and the report.
