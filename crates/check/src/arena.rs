@@ -49,7 +49,7 @@ pub struct Arena<'a> {
 }
 
 impl<'a> Arena<'a> {
-    /// A arena on the calling thread's network.
+    /// An arena on the calling thread's network.
     pub fn new(
         recipe: &'a Recipe,
         port: u16,
