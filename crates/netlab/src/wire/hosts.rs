@@ -440,7 +440,8 @@ fn configure(host: Host, card: Card) -> io::Result<()> {
 /// The kernel makes an IPv6 address usable in its own time, though nobody is asked for it.
 fn await_ipv6(last: u8) -> io::Result<()> {
     let address = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, last.into());
-    let deadline = Instant::now() + Duration::from_secs(5);
+    // A thread of the kernel does it, and on a crowded machine that has to wait as well.
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match UdpSocket::bind((address, 0)) {
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
