@@ -42,6 +42,25 @@ pub(super) enum Kind {
     SetProcessors,
 }
 
+impl Kind {
+    /// Whether such a call may change what the kernel holds for a socket, other than by a
+    /// packet: its queues, its state, its being there.
+    pub(super) fn changes_sockets(self) -> bool {
+        !matches!(
+            self,
+            Kind::Name
+                | Kind::SetOption
+                | Kind::GetOption
+                | Kind::Poll
+                | Kind::Select
+                | Kind::EpollWait
+                | Kind::EpollControl
+                | Kind::FileControl
+                | Kind::DeviceControl
+        )
+    }
+}
+
 /// A traced system call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Traced {

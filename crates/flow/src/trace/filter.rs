@@ -9,8 +9,9 @@ const ARCH_AT: u32 = 4;
 /// Of the second argument the lower half, on processors that put it first.
 const SECOND_ARGUMENT_AT: u32 = 24;
 
-/// A program for `seccomp(2)`: stop with `SECCOMP_RET_TRACE` at the traced calls, allow all
-/// others; a few calls only with a second argument that matters. Calls of another architecture (32-bit code) have other numbers: they are allowed.
+/// A program for `seccomp(2)`: stop with `SECCOMP_RET_TRACE` at the traced calls (a few of
+/// them only with a second argument that matters), and allow all others. Calls of another
+/// architecture (32-bit code) have other numbers: they are allowed.
 pub(super) fn program() -> Vec<libc::sock_filter> {
     let load = |at| libc::sock_filter {
         code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,

@@ -2,9 +2,9 @@
 //!
 //! At each stop of a program the tracer works, and then the program goes on: never both at
 //! once. On two processors each change wakes the other one from its sleep, which takes
-//! longer than all the rest together. So in turn, tracer and programs share one processor
+//! longer than all the rest together. So tracer and programs share one processor
 //! (`sched_setaffinity(2)`). A program that starts a second thread or process gets all of
-//! them back, with that one.
+//! them back, with that one; so do all programs once one of them computes.
 //!
 //! A program does not notice: `sched_getaffinity(2)` is answered with the processors that
 //! it would have untraced. (`/proc/self/status` is not.)

@@ -162,6 +162,8 @@ pub struct Session {
     /// A signal has asked this process to end.
     asked_to_end: bool,
     joined: bool,
+    /// What this thread's is without the session, and that of the programs.
+    timer_slack: libc::c_ulong,
 }
 
 /// What must be so before a side starts.
@@ -190,6 +192,7 @@ impl Session {
             interrupted: None,
             asked_to_end: false,
             joined: false,
+            timer_slack: sys::timer_slack(),
         }
     }
 
@@ -235,7 +238,7 @@ impl Session {
         program.network = self.tracer.wire.as_ref().map(|wire| wire.network(host));
         let program = &program;
         self.tracer.share_processor();
-        let pid = spawn::spawn(program)
+        let pid = spawn::spawn(program, self.timer_slack)
             .map_err(|error| TraceError::Spawn(name.clone(), error))?;
         let side = self.tracer.add_side(name, program.words(), pid);
         self.tracer.add_thread(pid, pid, side, false);
@@ -423,7 +426,21 @@ impl Session {
     /// # Errors
     /// [`TraceError`].
     pub fn run(&mut self) -> Result<(), TraceError> {
-        const SHORTEST: Duration = Duration::from_micros(20);
+        let mask = sys::keep_news();
+        // The shortest of its pauses are shorter than what the kernel adds to one.
+        sys::set_timer_slack(1);
+        let ran = self.follow();
+        sys::set_timer_slack(self.timer_slack);
+        sys::set_mask(&mask);
+        ran?;
+        self.finish();
+        let sides = 0..self.tracer.sides.len();
+        sides.into_iter().find_map(|side| self.failure(side)).map_or(Ok(()), Err)
+    }
+
+    /// Works on what happens until every side has ended.
+    fn follow(&mut self) -> Result<(), TraceError> {
+        const SHORTEST: Duration = Duration::from_micros(5);
         const LONGEST: Duration = Duration::from_millis(1);
         let mut pause = SHORTEST;
         let (mut heeded, _) = sys::asked();
@@ -439,8 +456,7 @@ impl Session {
             if count > heeded {
                 heeded = count;
                 if self.joined {
-                    self.detach()?;
-                    break;
+                    return self.detach();
                 }
                 self.on_signal(asked);
             }
@@ -449,16 +465,17 @@ impl Session {
             }
             self.start_next()?;
             if self.is_over() {
-                break;
+                return Ok(());
             }
             let ending = self.interrupt_the_rest();
             let parked =
                 self.tracer.threads.values().any(|thread| thread.parked.is_some());
             if ending || parked || !self.waiting.is_empty() {
-                std::thread::sleep(pause);
+                sys::await_stop(pause);
                 pause = (pause * 2).min(LONGEST);
                 if pause == LONGEST {
                     self.tracer.mark_asleep();
+                    self.tracer.spread();
                 }
                 continue;
             }
@@ -466,14 +483,12 @@ impl Session {
                 Ok(status) => status.into_iter().for_each(|it| self.tracer.handle(it)),
                 Err(error) => {
                     self.tracer.mark_asleep();
+                    self.tracer.spread();
                     self.on_wait_error(error)?;
                 }
             }
             self.last_news = Instant::now();
         }
-        self.finish();
-        let sides = 0..self.tracer.sides.len();
-        sides.into_iter().find_map(|side| self.failure(side)).map_or(Ok(()), Err)
     }
 
     /// A signal asked this process to end. The programs get it first, unless the kernel has

@@ -71,10 +71,15 @@ pub enum SpawnError {
 }
 
 /// Starts the program, traced by the calling thread; its process id. It has reached
-/// `execve(2)`, which the tracer sees as its first event.
-pub(super) fn spawn(program: &Program) -> Result<i32, SpawnError> {
+/// `execve(2)`, which the tracer sees as its first event. Its sleeps may be too long by
+/// `timer_slack` nanoseconds.
+pub(super) fn spawn(
+    program: &Program,
+    timer_slack: libc::c_ulong,
+) -> Result<i32, SpawnError> {
     let path = program.path().map_err(SpawnError::Program)?;
-    let prepared = Prepared::new(program, &path).map_err(SpawnError::Program)?;
+    let mut prepared = Prepared::new(program, &path).map_err(SpawnError::Program)?;
+    prepared.timer_slack = timer_slack;
     let (go_read, go_write) = pipe().map_err(SpawnError::Other)?;
     let (failure_read, failure_write) = pipe().map_err(SpawnError::Other)?;
 
@@ -169,6 +174,7 @@ struct Prepared {
     stderr: Option<RawFd>,
     network: Option<RawFd>,
     filter: Vec<libc::sock_filter>,
+    timer_slack: libc::c_ulong,
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -209,6 +215,7 @@ impl Prepared {
             stderr: program.stderr.as_ref().map(AsRawFd::as_raw_fd),
             network: program.network,
             filter: filter::program(),
+            timer_slack: 0,
         })
     }
 
@@ -231,6 +238,8 @@ impl Prepared {
             if libc::read(go, (&raw mut word).cast(), 1) != 1 || word != GO {
                 libc::_exit(127);
             }
+            // 0 is the kernel's own.
+            libc::prctl(libc::PR_SET_TIMERSLACK, self.timer_slack, 0, 0, 0);
             // Rust ignores SIGPIPE and may block signals; programs expect neither.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             let mut none: libc::sigset_t = std::mem::zeroed();

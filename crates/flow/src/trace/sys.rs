@@ -392,6 +392,54 @@ pub(super) fn socket_address(socket: &OwnedFd, peer: bool) -> io::Result<Vec<u8>
     Ok(bytes)
 }
 
+/// Has the kernel keep each `SIGCHLD`, by which it tells of a stop, until [`await_stop`]
+/// takes it. Gives back what the calling thread's mask was.
+pub(super) fn keep_news() -> libc::sigset_t {
+    // SAFETY: all zeroes is a valid set; each pointer is to one of ours.
+    unsafe {
+        let (mut news, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&raw mut news);
+        libc::sigaddset(&raw mut news, libc::SIGCHLD);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const news, &raw mut before);
+        before
+    }
+}
+
+/// Sets the calling thread's mask.
+pub(super) fn set_mask(mask: &libc::sigset_t) {
+    // SAFETY: the pointer is to a set.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
+}
+
+/// Waits until something has stopped since [`keep_news`] or the last call, but no longer
+/// than this. It may have been waited for already.
+pub(super) fn await_stop(longest: std::time::Duration) {
+    let time = libc::timespec {
+        tv_sec: longest.as_secs() as _,
+        tv_nsec: longest.subsec_nanos() as _,
+    };
+    // SAFETY: the set and the time are ours; nothing is asked to be written.
+    unsafe {
+        let mut news = std::mem::zeroed();
+        libc::sigemptyset(&raw mut news);
+        libc::sigaddset(&raw mut news, libc::SIGCHLD);
+        libc::sigtimedwait(&raw const news, std::ptr::null_mut(), &raw const time);
+    }
+}
+
+/// By how much the kernel may let the calling thread sleep too long, in nanoseconds.
+pub(super) fn timer_slack() -> libc::c_ulong {
+    // SAFETY: no pointers.
+    let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+    slack.max(1) as libc::c_ulong
+}
+
+/// Sets that. What the thread starts from now on inherits it.
+pub(super) fn set_timer_slack(nanoseconds: libc::c_ulong) {
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0) };
+}
+
 /// Sends a signal to a process; one that is gone is no error.
 pub(super) fn kill(pid: i32, signal: i32) {
     // SAFETY: no pointers.

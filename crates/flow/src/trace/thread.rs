@@ -1,5 +1,9 @@
 //! What is known of a traced thread.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+
 use super::calls::Kind;
 use super::sys::Status;
 
@@ -35,6 +39,8 @@ pub(super) struct Thread {
     working_since: Option<u64>,
     /// It has computed for so long without a stop that nobody waits for it any more.
     computes: bool,
+    /// Its `/proc/TID/task/TID/stat`, open: it is read again and again.
+    stat: Option<File>,
 }
 
 impl Thread {
@@ -63,6 +69,7 @@ impl Thread {
             pinned: false,
             working_since: None,
             computes: false,
+            stat: None,
         }
     }
 
@@ -98,7 +105,7 @@ impl Thread {
         if self.parked.is_some() || self.listening || self.computes {
             return true;
         }
-        match Stat::of(self.tid) {
+        match self.stat() {
             None => true,
             Some(stat) => match stat.state {
                 b'S' | b'Z' | b'X' => true,
@@ -113,8 +120,30 @@ impl Thread {
     }
 
     /// Whether it sleeps at this moment.
-    pub(super) fn is_asleep(&self) -> bool {
-        Stat::of(self.tid).is_some_and(|stat| stat.state == b'S')
+    pub(super) fn is_asleep(&mut self) -> bool {
+        self.stat().is_some_and(|stat| stat.state == b'S')
+    }
+
+    /// Looks whether it has computed for long.
+    pub(super) fn is_seen_to_compute(&mut self) -> bool {
+        self.is_quiet();
+        self.computes
+    }
+
+    /// What the kernel says of it now; none once it is gone.
+    fn stat(&mut self) -> Option<Stat> {
+        let mut text = [0; 1024];
+        let length = if let Some(file) = &self.stat {
+            file.read_at(&mut text, 0).ok()?
+        } else {
+            // Below its process's own folder: `/proc/TID/stat` is that of all its threads.
+            let file = File::open(format!("/proc/{0}/task/{0}/stat", self.tid)).ok()?;
+            let length = file.read_at(&mut text, 0).ok()?;
+            // Of a thousand threads some are opened each time.
+            self.stat = Some(file).filter(|file| file.as_raw_fd() < STATS_OPEN);
+            length
+        };
+        Stat::parse(text.get(..length)?)
     }
 
     /// Whether it will do something by itself: it computes, or sleeps until a time comes.
@@ -161,7 +190,10 @@ pub(super) struct Open {
 /// clock's: on a busy machine a thread may have to wait for a processor.
 const COMPUTES_TICKS: u64 = 10;
 
-/// What `/proc/TID/stat` says of a thread.
+/// Files of states are kept open up to this descriptor: a process may have 1,024.
+const STATS_OPEN: i32 = 512;
+
+/// What `/proc/TID/task/TID/stat` says of a thread.
 struct Stat {
     state: u8,
     /// The processor time that it has had.
@@ -169,8 +201,7 @@ struct Stat {
 }
 
 impl Stat {
-    fn of(tid: i32) -> Option<Stat> {
-        let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
+    fn parse(stat: &[u8]) -> Option<Stat> {
         // The name, in parentheses, may itself hold any byte: look for the last `)`.
         let end = stat.iter().rposition(|&byte| byte == b')')?;
         let mut fields = std::str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');

@@ -142,8 +142,11 @@ impl Tracer {
                 observed.source_hash = source.as_ref().and_then(|it| self.hash(it));
                 self.observe(observed);
             }
-            Event::Return(Return { observed, .. })
-            | Event::Process(Process { observed, .. }) => self.observe(observed),
+            Event::Return(Return { observed, .. }) => self.observe(observed),
+            Event::Process(Process { observed, .. }) => {
+                self.diag.note_change();
+                self.observe(observed);
+            }
             Event::Socket(socket) => self.diag.follow(socket),
             _ => {}
         }
@@ -151,7 +154,13 @@ impl Tracer {
     }
 
     fn observe(&mut self, observed: &mut Observed) {
-        observed.kernel = self.diag.measure();
+        let now = self.now();
+        // Without the packets of the network nobody knows what else has happened.
+        observed.kernel = if self.capture.is_some() {
+            self.diag.measure_if_stale(now)
+        } else {
+            self.diag.measure(now)
+        };
         observed.printed = std::mem::take(&mut self.printed);
     }
 
@@ -201,10 +210,10 @@ impl Tracer {
         self.threads.entry(tid).or_insert(thread);
     }
 
-    /// In turn, shares its processor with what is started from now on; before a side's
-    /// first process is made.
+    /// Shares its processor with what is started from now on; before a side's first process
+    /// is made.
     pub(super) fn share_processor(&mut self) {
-        if self.turns.enabled && self.processors.is_none() {
+        if self.processors.is_none() {
             // Where it is refused everything is slower, no more.
             self.processors = Processors::share().ok();
         }
@@ -219,12 +228,13 @@ impl Tracer {
     }
 
     /// Gives threads all processors back.
-    fn unpin(&mut self, tids: [i32; 2]) {
+    fn unpin(&mut self, tids: &[i32]) {
         let Some(processors) = &self.processors else { return };
         for tid in tids {
-            if let Some(thread) = self.threads.get_mut(&tid) {
-                thread.pinned = false;
-                processors.give_back(tid);
+            if let Some(thread) = self.threads.get_mut(tid)
+                && std::mem::take(&mut thread.pinned)
+            {
+                processors.give_back(*tid);
             }
         }
     }
@@ -408,7 +418,8 @@ impl Tracer {
                 let was_pinned = thread.pinned;
                 self.add_thread(new, if is_thread { pid } else { new }, side, attached);
                 if was_pinned {
-                    self.unpin([tid, new]);
+                    self.mark_pinned(new);
+                    self.unpin(&[tid, new]);
                 }
                 if !is_thread {
                     self.pythons.forked(pid, new);
@@ -463,6 +474,8 @@ impl Tracer {
 
     fn on_end(&mut self, tid: i32, status: i32) {
         self.drain();
+        // With a process its sockets go that no call has closed.
+        self.diag.note_change();
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
         if self.turns.current == Some(tid) {
@@ -779,6 +792,9 @@ impl Tracer {
             decode::exit(self.memory(tid), open.kind, &open.args, value)
         };
         self.drain();
+        if open.kind.changes_sockets() {
+            self.diag.note_change();
+        }
         let mut made = None;
         match open.kind {
             Kind::Socket | Kind::Accept if !failed => {
@@ -891,6 +907,16 @@ impl Tracer {
         }
     }
 
+    /// Gives the threads all processors back if one of them computes: the others would have
+    /// to wait for it.
+    pub(super) fn spread(&mut self) {
+        let pinned = self.threads.values_mut().filter(|thread| thread.pinned);
+        if pinned.into_iter().any(|thread| thread.is_seen_to_compute()) {
+            let all: Vec<i32> = self.threads.keys().copied().collect();
+            self.unpin(&all);
+        }
+    }
+
     /// Asks a socket for its addresses and tells what is new.
     fn ask(&mut self, side: usize, pid: i32, fd: i32, inode: u64) {
         if let Some(mut seen) = self.sockets.ask(pid, fd, inode, side) {
@@ -922,6 +948,7 @@ impl Tracer {
                 self.diag.follow_syn(&packet.from, &packet.to);
             }
             self.progress += 1;
+            self.diag.note_change();
             (self.sink)(Event::Packet(packet));
         });
         self.capture = Some(capture);

@@ -28,6 +28,8 @@ pub(super) struct Turns {
     pub(super) returned: Option<i32>,
     last: (usize, u64),
     since: Instant,
+    /// A thread that was on its way when it was last looked at.
+    busy: Option<i32>,
 }
 
 impl Turns {
@@ -38,6 +40,7 @@ impl Turns {
             returned: None,
             last: (0, 0),
             since: Instant::now(),
+            busy: None,
         }
     }
 
@@ -49,10 +52,25 @@ impl Turns {
 
     /// Whether it is time for the next turn: somebody waits for it, and nobody else is on
     /// their way.
-    pub(super) fn may_pass(&self, threads: &mut BTreeMap<i32, Thread>) -> bool {
-        threads.values().any(|thread| thread.parked.is_some())
-            && (self.since.elapsed() >= PATIENCE
-                || threads.values_mut().all(Thread::is_quiet))
+    pub(super) fn may_pass(&mut self, threads: &mut BTreeMap<i32, Thread>) -> bool {
+        if !threads.values().any(|thread| thread.parked.is_some()) {
+            return false;
+        }
+        if self.since.elapsed() >= PATIENCE {
+            return true;
+        }
+        // Who was on their way a moment ago most likely still is, and only then the others
+        // need not be looked at. Else all are, after that one has come to rest: it may have
+        // woken any of them.
+        let busy = self.busy.and_then(|tid| threads.get_mut(&tid));
+        if busy.is_some_and(|thread| !thread.is_quiet()) {
+            return false;
+        }
+        let busy = threads
+            .values_mut()
+            .find_map(|thread| (!thread.is_quiet()).then_some(thread.tid));
+        self.busy = busy;
+        self.busy.is_none()
     }
 
     /// The thread whose turn comes now.
