@@ -12,6 +12,7 @@ mod calls;
 mod decode;
 mod diag;
 mod filter;
+mod lines;
 mod memory;
 mod names;
 mod processors;

@@ -2,18 +2,19 @@
 //!
 //! The call instruction stands in the C library or in `std`; the line wanted is that of
 //! the innermost frame whose source is the program's own. So the stack is unwound through
-//! the libraries' tables (`.eh_frame`), and each return address is looked up in the debug
-//! information of the program, where it has any.
+//! the libraries' tables (`.eh_frame`, and where there are none, as in Go, by the frame
+//! pointers), and each return address is looked up in the debug information of the program,
+//! where it has any: see `lines`.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use addr2line::Loader;
 use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _};
 use object::{Object as _, ObjectSection as _};
 
 use super::arch::{self, Cache, Unwinder};
+use super::lines::Lines;
 use super::sys;
 use crate::event::Source;
 
@@ -36,7 +37,7 @@ type Bytes = std::sync::Arc<[u8]>;
 #[derive(Default)]
 pub(super) struct Unwind {
     /// Programs by path: their debug information, where they have any.
-    programs: HashMap<PathBuf, Option<std::rc::Rc<Loader>>>,
+    programs: HashMap<PathBuf, Option<std::rc::Rc<Lines>>>,
     /// Unwinding tables by path.
     tables: HashMap<PathBuf, Option<Tables>>,
     processes: HashMap<i32, Option<Process>>,
@@ -50,7 +51,7 @@ struct Tables {
 
 /// A process's mapped files.
 struct Process {
-    program: std::rc::Rc<Loader>,
+    program: std::rc::Rc<Lines>,
     /// Where the program is loaded: address minus this is the address in the file.
     program_base: u64,
     program_range: std::ops::Range<u64>,
@@ -83,7 +84,7 @@ impl Unwind {
         let program = match self.programs.get(&path) {
             Some(known) => known.clone()?,
             None => {
-                let loaded = debug_information(&path).map(std::rc::Rc::new);
+                let loaded = Lines::of(&path).map(std::rc::Rc::new);
                 self.programs.insert(path.clone(), loaded.clone());
                 loaded?
             }
@@ -162,50 +163,13 @@ impl Process {
             let line = self
                 .lines
                 .entry(address)
-                .or_insert_with(|| own_line(program, address.wrapping_sub(base)));
+                .or_insert_with(|| program.own_line(address.wrapping_sub(base)));
             if line.is_some() {
                 return line.clone();
             }
         }
         None
     }
-}
-
-/// The line of the program's own source at an address, through inlined functions, the
-/// innermost first.
-fn own_line(program: &Loader, address: u64) -> Option<Source> {
-    let mut frames = program.find_frames(address).ok()?;
-    while let Ok(Some(frame)) = frames.next() {
-        if let Some(location) = frame.location
-            && let (Some(file), Some(line)) = (location.file, location.line)
-            && is_own(file)
-            && line > 0
-        {
-            return Some(Source { file: file.to_owned(), line });
-        }
-    }
-    None
-}
-
-/// Whether a source file is the program's own: not Rust's library, not a crate from a
-/// registry, not the C library.
-fn is_own(file: &str) -> bool {
-    const FOREIGN: &[&str] = &[
-        "/rustc/",
-        "/.cargo/registry/",
-        "/.cargo/git/",
-        "/rustlib/src/",
-        "/csu/",
-        "/usr/",
-    ];
-    !FOREIGN.iter().any(|part| file.contains(part)) && !file.starts_with('<')
-}
-
-/// The program's debug information, if it has line numbers at all.
-fn debug_information(path: &Path) -> Option<Loader> {
-    let loader = Loader::new(path).ok()?;
-    loader.get_section_range(b".debug_line")?;
-    Some(loader)
 }
 
 struct Mapped {
