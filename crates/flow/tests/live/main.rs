@@ -13,6 +13,8 @@ mod causes;
 #[cfg(target_os = "linux")]
 mod conversations;
 #[cfg(target_os = "linux")]
+mod lines;
+#[cfg(target_os = "linux")]
 mod owners;
 #[cfg(target_os = "linux")]
 mod strace;
@@ -27,7 +29,40 @@ mod wire;
 
 use libtest_mimic::{Arguments, Trial};
 
+/// Where this variable is set, this is the program that tokio is tried with.
+#[cfg(target_os = "linux")]
+const TOKIO: &str = "FLOW_LIVE_TOKIO";
+
+/// An echo, its server and its client tasks of one runtime.
+#[cfg(target_os = "linux")]
+fn tokio_echo() -> std::io::Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_io().build()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await?;
+            let mut text = [0; 5];
+            connection.read_exact(&mut text).await?;
+            connection.write_all(&text).await
+        });
+        let mut client = TcpStream::connect(address).await?;
+        client.set_nodelay(true)?;
+        client.write_all(b"hello").await?;
+        client.shutdown().await?;
+        client.read_to_end(&mut Vec::new()).await?;
+        server.await?
+    })
+}
+
 fn main() -> std::process::ExitCode {
+    #[cfg(target_os = "linux")]
+    if std::env::var_os(TOKIO).is_some() {
+        tokio_echo().expect("echo");
+        return std::process::ExitCode::SUCCESS;
+    }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     #[cfg(target_os = "linux")]
@@ -35,6 +70,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(behaviour::trials());
         trials.extend(causes::trials());
         trials.extend(conversations::trials());
+        trials.extend(lines::trials());
         trials.extend(owners::trials());
         trials.extend(strace::trials());
         trials.extend(wire::trials());

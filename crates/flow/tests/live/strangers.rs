@@ -30,13 +30,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 const CLIENT: &str = "import socket\n\
     c = socket.create_connection(('127.0.0.1', 12345)); print(c.recv(100)); c.close()\n";
 
-fn is_root() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").expect("my status");
-    status.contains("Uid:\t0\t")
-}
-
 fn change_user() -> Result<(), Failed> {
-    if !is_root() {
+    if !tool::is_root() {
         testkit::skip("programs_may_change_their_user", "only root can");
         return Ok(());
     }
@@ -50,7 +45,7 @@ fn change_user() -> Result<(), Failed> {
 fn who_they_are() -> Result<(), Failed> {
     let script = "import os, socket; print('uid', os.getuid(), 'gid', os.getgid());\
                   s = socket.socket(); s.bind(('127.0.0.1', 80)); print('bound')";
-    if !is_root() {
+    if !tool::is_root() {
         let own = run(Command::new("id").arg("-u")).stdout;
         let run = run(&mut flow(&["--", &tool::python(), "-c", script]));
         return says(&run, &format!("uid {} gid", own.trim()));

@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) fn trial(
     name: &str,
     needs: &[&str],
-    test: fn() -> Result<(), Failed>,
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
     let missing: Vec<&str> =
         needs.iter().copied().filter(|it| find(it).is_none()).collect();
@@ -216,4 +216,17 @@ pub(crate) fn results<'a>(
         Event::Return(returned) if ids.contains(&returned.id) => returned.value,
         _ => None,
     })
+}
+
+/// Go's command, which reads no network, and writes below `target/`.
+pub(crate) fn go() -> Command {
+    let mut go = Command::new("go");
+    go.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
+    go.env("GOPROXY", "off").env("GOTOOLCHAIN", "local").env("GO111MODULE", "auto");
+    go
+}
+
+pub(crate) fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("my status");
+    status.contains("Uid:\t0\t")
 }
