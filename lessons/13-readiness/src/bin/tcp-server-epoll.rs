@@ -38,7 +38,7 @@ mod linux {
     use super::Arguments;
 
     /// What epoll tells us beside an event is a number of our choice. A client's is its file
-    /// descriptor; these two are no descriptors.
+    /// descriptor; these two are not descriptors.
     const LISTENER: u64 = u64::MAX;
     const SIGNAL: u64 = u64::MAX - 1;
 
