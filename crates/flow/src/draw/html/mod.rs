@@ -683,6 +683,75 @@ fn draw_arrow(out: &mut String, arrow: &Arrow, from: usize, to: usize) {
     );
 }
 
+/// What has been observed up to a row.
+struct SoFar<'a> {
+    can_measure: bool,
+    /// What the kernel held, each time that there was news.
+    kernels: Vec<Value>,
+    printed: Vec<Value>,
+    /// What each side does.
+    doing: HashMap<usize, Doing>,
+    /// The latest call, while it has not returned.
+    open: Option<&'a Call>,
+    measured: Measured,
+}
+
+impl<'a> SoFar<'a> {
+    fn new(log: &Log) -> SoFar<'a> {
+        let can_measure = log.header.measured.iter().any(|it| it == "kernel");
+        let when = if can_measure {
+            "Nothing was measured yet"
+        } else {
+            "The kernel was not asked in this run"
+        };
+        SoFar {
+            can_measure,
+            kernels: Vec::new(),
+            printed: Vec::new(),
+            doing: HashMap::new(),
+            open: None,
+            measured: Measured { kernel: -1, when: when.to_owned(), between: false },
+        }
+    }
+
+    /// Takes the next event. `drawn` are the calls that have a row.
+    fn follow(&mut self, page: &Steps<'a>, event: &'a Event, drawn: &HashSet<u64>) {
+        if let Some(observed) = observed(event) {
+            if let Some(held) = &observed.kernel {
+                self.kernels.push(held.iter().map(|it| page.held(it)).collect());
+            }
+            if self.can_measure {
+                let kernel = self.kernels.len() as i64 - 1;
+                self.measured =
+                    Measured { kernel, when: page.when(event), between: false };
+            }
+            let printed = observed
+                .printed
+                .iter()
+                .map(|it| json!([it.side, it.fd, printed(&it.data)]));
+            self.printed.extend(printed);
+        }
+        match event {
+            Event::Call(call) if drawn.contains(&call.id) => {
+                self.open = Some(call);
+                if let Some(line) = page.line(call) {
+                    self.doing.insert(call.side, Doing { line, waits: true });
+                }
+            }
+            Event::Return(it) if drawn.contains(&it.id) => {
+                self.open = self.open.filter(|call| call.id != it.id);
+                if let Some(call) = page.calls.get(&it.id)
+                    && let Some(doing) = self.doing.get_mut(&call.side)
+                {
+                    doing.waits = false;
+                }
+            }
+            Event::Packet(_) => self.measured.between = true,
+            _ => {}
+        }
+    }
+}
+
 /// The measurement that a moment shows.
 #[derive(Debug, Clone)]
 struct Measured {
@@ -694,24 +763,9 @@ struct Measured {
     between: bool,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
     /// All that the script needs.
     fn data(&self) -> Value {
-        let events = &self.log.events;
-        let can_measure = self.log.header.measured.iter().any(|it| it == "kernel");
-        let mut kernels: Vec<Value> = Vec::new();
-        let mut printed_so_far: Vec<Value> = Vec::new();
-        let mut doing: HashMap<usize, Doing> = HashMap::new();
-        let mut open: Option<&Call> = None;
-        let mut measured = Measured {
-            kernel: -1,
-            when: if can_measure {
-                "Nothing was measured yet".to_owned()
-            } else {
-                "The kernel was not asked in this run".to_owned()
-            },
-            between: false,
-        };
         let rows: Vec<(&Row, usize)> = self.rows().collect();
         let until = self.until(&rows);
         // What the C library asks of its own accord is no line of the program's.
@@ -719,84 +773,60 @@ impl Steps<'_> {
             .iter()
             .filter_map(|(row, origin)| Some(self.call_of(row, *origin)?.id))
             .collect();
+        let mut observed = SoFar::new(self.log);
         let mut steps = Vec::new();
         let mut at = 0;
-        for (number, (row, origin)) in rows.iter().enumerate() {
+        for ((row, origin), until) in rows.iter().zip(until) {
             let mut cause = None;
-            while at < until[number] {
-                let event = &events[at];
-                if let Some(observed) = observed(event) {
-                    if let Some(held) = &observed.kernel {
-                        kernels.push(held.iter().map(|it| self.held(it)).collect());
-                    }
-                    if can_measure {
-                        let kernel = kernels.len() as i64 - 1;
-                        let when = self.when(event);
-                        measured = Measured { kernel, when, between: false };
-                    }
-                    printed_so_far.extend(
-                        observed
-                            .printed
-                            .iter()
-                            .map(|it| json!([it.side, it.fd, printed(&it.data)])),
-                    );
-                }
-                match event {
-                    Event::Call(call) if drawn.contains(&call.id) => {
-                        open = Some(call);
-                        if let Some(line) = self.line(call) {
-                            doing.insert(call.side, Doing { line, waits: true });
-                        }
-                    }
-                    Event::Return(it) if drawn.contains(&it.id) => {
-                        if open.is_some_and(|call| call.id == it.id) {
-                            open = None;
-                        }
-                        if let Some(call) = self.calls.get(&it.id)
-                            && let Some(doing) = doing.get_mut(&call.side)
-                        {
-                            doing.waits = false;
-                        }
-                    }
-                    Event::Packet(packet) => {
-                        measured.between = true;
-                        if at == *origin {
-                            cause = open
-                                .filter(|call| self.lanes.owns(call.side, &packet.from));
-                        }
-                    }
-                    _ => {}
+            while at < until {
+                let event = &self.log.events[at];
+                observed.follow(self, event, &drawn);
+                if let (Event::Packet(packet), true) = (event, at == *origin) {
+                    let owns = |call: &&Call| self.lanes.owns(call.side, &packet.from);
+                    cause = observed.open.filter(owns);
                 }
                 at += 1;
             }
             let call = self.call_of(row, *origin).or(cause);
-            let mut lines: Vec<(usize, Doing)> = doing.clone().into_iter().collect();
-            lines.sort_by_key(|(side, _)| *side);
-            let lines: Vec<Value> =
-                lines.iter().map(|(_, it)| json!([it.line, it.waits])).collect();
-            let when = if measured.between {
-                format!("{}; between its packets no program stops", measured.when)
-            } else {
-                measured.when.clone()
-            };
-            let (packet, bytes) = self.carried(row, *origin);
-            let mut step = json!({
-                "line": call.and_then(|call| self.line(call)),
-                "lines": lines,
-                "kernel": measured.kernel,
-                "measured": visible(&when),
-                "between": measured.between,
-                "printed": printed_so_far.len(),
-                "packet": packet,
-                "bytes": bytes,
-            });
-            if let Some(step) = step.as_object_mut() {
-                // What is not there is not written: a page is to be small.
-                step.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
-            }
-            steps.push(step);
+            steps.push(self.step(row, *origin, call, &observed));
         }
-        json!({ "steps": steps, "kernels": kernels, "printed": printed_so_far })
+        json!({ "steps": steps, "kernels": observed.kernels, "printed": observed.printed })
+    }
+
+    /// What is shown beside a row.
+    fn step(
+        &self,
+        row: &Row,
+        origin: usize,
+        call: Option<&Call>,
+        observed: &SoFar<'_>,
+    ) -> Value {
+        let mut lines: Vec<(&usize, &Doing)> = observed.doing.iter().collect();
+        lines.sort_by_key(|(side, _)| **side);
+        let lines: Vec<Value> =
+            lines.iter().map(|(_, it)| json!([it.line, it.waits])).collect();
+        let measured = &observed.measured;
+        let when = if measured.between {
+            format!("{}; between its packets no program stops", measured.when)
+        } else {
+            measured.when.clone()
+        };
+        let (packet, bytes) = self.carried(row, origin);
+        let mut step = json!({
+            "line": call.and_then(|call| self.line(call)),
+            "lines": lines,
+            "kernel": measured.kernel,
+            "measured": visible(&when),
+            "between": measured.between,
+            "printed": observed.printed.len(),
+            "packet": packet,
+            "bytes": bytes,
+        });
+        if let Some(step) = step.as_object_mut() {
+            // What is not there is not written: a page is to be small.
+            step.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+        }
+        step
     }
 
     /// Up to which event each row shows what was observed: to where the next one begins. A
