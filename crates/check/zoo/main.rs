@@ -24,6 +24,7 @@ mod queue;
 mod resp;
 mod retry_client;
 mod services;
+mod slow_readers;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         "goodbye" => goodbye::run(&flaw),
         "retry-client" => retry_client::run(&flaw),
         "once-server" => once_server::run(&flaw),
+        "slow-readers" => slow_readers::run(&flaw),
         "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),

@@ -16,6 +16,7 @@ mod resp;
 mod retry_client;
 mod servers;
 mod services;
+mod slow_readers;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -57,6 +58,7 @@ pub const TASKS: &[Task] = &[
     http::TASK,
     retry_client::TASK,
     once_server::TASK,
+    slow_readers::TASK,
 ];
 
 /// The pages that a report sends its reader to.
@@ -71,6 +73,7 @@ pub(crate) mod page {
     pub(crate) const WRITES: &str = "lessons/08-writes-that-do-not-fit/README.md";
     pub(crate) const GOODBYE: &str = "lessons/09-saying-goodbye/README.md";
     pub(crate) const RETRY: &str = "lessons/11-what-udp-does-not-promise/README.md";
+    pub(crate) const THREADS: &str = "lessons/12-one-at-a-time/README.md";
 }
 
 /// A statement from `crates/check/tasks/`.

@@ -18,10 +18,10 @@ use crate::timeline::{Bytes, Timeline, What};
 /// A TCP connection with the program.
 #[derive(Debug)]
 pub struct Connection {
-    stream: Arc<TcpStream>,
-    name: String,
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) name: String,
     program: Arc<Subject>,
-    timeline: Timeline,
+    pub(super) timeline: Timeline,
     /// The other clients of a server under test.
     company: Option<Arc<Company>>,
     /// Our side of the stream has ended.

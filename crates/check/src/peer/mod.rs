@@ -4,6 +4,7 @@
 mod company;
 mod connection;
 mod datagrams;
+mod flood;
 mod listener;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub(crate) use company::Company;
 pub use connection::Connection;
 pub use datagrams::Datagrams;
+pub use flood::send_all_until_full;
 pub use listener::Listener;
 
 use crate::patience::{GaveUp, Patience};

@@ -363,6 +363,7 @@ fn point(task: &Task) -> usize {
         "download" => 6,
         "retry-client" => 4,
         "once-server" => 2,
+        "slow-readers" => 2,
         // The services: that nothing is served yet.
         "rfc863" => 1,
         "rfc863-udp" => 1,

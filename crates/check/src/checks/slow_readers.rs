@@ -1,0 +1,163 @@
+//! Lesson 12: clients that do not read, and clients that say nothing, hold up nobody.
+
+use std::sync::Arc;
+
+use super::{page, servers, statement};
+use crate::arena::Arena;
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails};
+use crate::peer::{Connection, send_all_until_full, settle};
+use crate::subject::Subject;
+use crate::task::{Role, Task, must};
+
+pub(super) const TASK: Task = Task {
+    name: "slow-readers",
+    lesson: 12,
+    optional: false,
+    role: Role::TcpServer,
+    statement: statement!("slow-readers"),
+    learned: "What a client does not take must wait at the client: neither your memory nor \
+              another client may pay for it.",
+    checks: &[
+        must(
+            "it sends the bytes back at once, and ends its stream after the client's",
+            "the words differ, or the end of the client's stream is not noticed",
+            page::THREADS,
+            echoes,
+        ),
+        must(
+            "a client that does not read does not hold up another",
+            "one thread serves all and blocks in send(2)",
+            page::THREADS,
+            beside_one,
+        ),
+        must(
+            "fifty clients that do not read do not hold up another",
+            "a pool has as many threads as it has, and each of them blocks in send(2)",
+            page::THREADS,
+            beside_fifty,
+        ),
+        must(
+            "a hundred silent clients do not hold up another",
+            "a pool has as many threads as it has, and each of them blocks in recv(2)",
+            page::THREADS,
+            beside_silent,
+        ),
+        must(
+            "two million bytes come back whole to a client that reads late",
+            "what does not fit into one send(2) is dropped, or the end of the client's stream \
+             ends the sending",
+            page::THREADS,
+            late,
+        ),
+        must(
+            "ten clients that send and never read cost at most 32 MiB",
+            "what cannot be sent is kept in memory, and more is read: stop reading from a \
+             client that takes nothing",
+            page::THREADS,
+            memory,
+        ),
+        must(
+            "a client that never read and resets its connection ends nothing for the others",
+            "the error of send(2), EPIPE or ECONNRESET, ends the program",
+            page::THREADS,
+            reset,
+        ),
+        servers::AGAIN,
+        servers::TCP_PORT,
+    ],
+};
+
+fn echoes(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect(b"hello")?;
+    client.send(b"again")?;
+    client.finish_sending()?;
+    client.expect(b"again")?;
+    client.expect_end()
+}
+
+/// Whether somebody who comes now is served.
+fn another(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
+    let mut client = arena.connect(server)?;
+    client.send(b"and I?")?;
+    match client.expect(b"and I?") {
+        // That the others stand in its way is what is asked; the check says what it is about.
+        Err(Stop::Failed(Finding {
+            expected,
+            got,
+            diagnosis: Some(Diagnosis::OneAtATime),
+        })) => fails(expected, got),
+        result => result,
+    }
+}
+
+/// Clients that have sent as much as the server takes, and read nothing.
+fn full(
+    arena: &mut Arena<'_>,
+    server: &Arc<Subject>,
+    count: usize,
+) -> Outcome<Vec<Connection>> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        clients.push(arena.connect_narrow(server)?);
+    }
+    send_all_until_full(&mut clients, server)?;
+    Ok(clients)
+}
+
+fn beside_one(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let _full = full(arena, &server, 1)?;
+    another(arena, &server)
+}
+
+fn beside_fifty(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let _full = full(arena, &server, 50)?;
+    another(arena, &server)
+}
+
+fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(arena.connect(&server)?);
+    }
+    settle(&server);
+    another(arena, &server)
+}
+
+fn late(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect_narrow(&server)?;
+    let bytes = servers::pattern(2_000_000);
+    client.exchange(&bytes, &bytes)?;
+    client.finish_sending()?;
+    client.expect_end()
+}
+
+fn memory(arena: &mut Arena<'_>) -> Outcome {
+    const MOST_BYTES: u64 = 32 << 20;
+    let server = arena.tcp_server()?;
+    another(arena, &server)?;
+    settle(&server);
+    let before = server.memory_bytes();
+    let _full = full(arena, &server, 10)?;
+    let more = server.memory_bytes().saturating_sub(before);
+    match more <= MOST_BYTES {
+        true => Ok(()),
+        false => fails("at most 32 MiB more", format!("{} MiB", more >> 20)),
+    }
+}
+
+fn reset(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    for client in full(arena, &server, 3)? {
+        client.reset()?;
+    }
+    settle(&server);
+    another(arena, &server)
+}

@@ -1,0 +1,51 @@
+//! Clients that send more than one server can like.
+
+use std::io::{ErrorKind, Write};
+
+use super::Connection;
+use crate::outcome::Outcome;
+use crate::patience::Patience;
+use crate::subject::Subject;
+
+/// What a client sends at most which reads nothing: a server that takes so much keeps it.
+const MOST_BYTES: usize = 5 << 20;
+
+/// Sends to all of them in turn until none takes any more, and reads nothing.
+pub fn send_all_until_full(clients: &mut [Connection], program: &Subject) -> Outcome {
+    let bytes = vec![b'x'; 64 * 1024];
+    let mut sent = vec![0; clients.len()];
+    for client in clients.iter() {
+        client
+            .timeline
+            .does(&client.name, "sends until no more is taken, and reads none");
+        client.stream.set_nonblocking(true)?;
+    }
+    let mut patience = Patience::for_silence(program);
+    loop {
+        let mut any = false;
+        for (client, sent) in clients.iter().zip(&mut sent) {
+            while *sent < MOST_BYTES {
+                match (&*client.stream).write(&bytes) {
+                    Ok(length) => {
+                        *sent += length;
+                        any = true;
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        if any {
+            patience = Patience::for_silence(program);
+        } else if patience.tick().is_some() {
+            break;
+        } else {
+            patience.nap();
+        }
+    }
+    for (client, sent) in clients.iter().zip(sent) {
+        client.timeline.does(&client.name, format!("could send {sent} bytes"));
+        client.stream.set_nonblocking(false)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Lesson 12's server for slow readers: one loop around poll(2).
+
+#[cfg(not(unix))]
+pub(crate) fn run(_flaw: &crate::Flaw) -> std::io::Result<()> {
+    Err(std::io::Error::other("there is no poll(2) here"))
+}
+
+#[cfg(unix)]
+pub(crate) use unix::run;
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use crate::{Flaw, tcp_listener};
+
+    pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
+        let listener = tcp_listener(flaw)?;
+        match () {
+            () if flaw.is("thread-each") => threads(flaw, &listener),
+            () if flaw.is("pool-8") => pool(flaw, listener),
+            () => polls(flaw, &listener),
+        }
+    }
+
+    struct Client {
+        stream: TcpStream,
+        unsent: Vec<u8>,
+        /// A buffer of its own, in the flaw of that name.
+        _own: Vec<u8>,
+    }
+
+    fn polls(flaw: &Flaw, listener: &TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let mut clients: Vec<Client> = Vec::new();
+        let mut leaked = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let full = flaw.is("low-limit") && clients.len() >= 300;
+            let wants = |client: &Client| match client.unsent.is_empty() {
+                true => PollFlags::IN,
+                false if flaw.is("keeps-all") => PollFlags::IN | PollFlags::OUT,
+                false => PollFlags::OUT,
+            };
+            let mut wanted: Vec<PollFd<'_>> =
+                clients.iter().map(|it| PollFd::new(&it.stream, wants(it))).collect();
+            if !full {
+                wanted.push(PollFd::new(listener, PollFlags::IN));
+            }
+            poll(&mut wanted, None)?;
+            let ready: Vec<bool> =
+                wanted.iter().map(|it| !it.revents().is_empty()).collect();
+            let mut left = Vec::new();
+            for (at, client) in
+                clients.iter_mut().enumerate().filter(|(at, _)| ready[*at])
+            {
+                match turn(flaw, client, &mut buffer) {
+                    Ok(true) => {}
+                    Ok(false) => left.push(at),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) if flaw.is("reset-ends") => return Err(error),
+                    Err(_) => left.push(at),
+                }
+            }
+            for at in left.into_iter().rev() {
+                let client = clients.swap_remove(at);
+                if flaw.is("leaks") || flaw.is("never-ends") {
+                    if flaw.is("leaks") {
+                        let _ = client.stream.shutdown(Shutdown::Write);
+                    }
+                    leaked.push(client);
+                }
+            }
+            while let Some(Ok((stream, _))) = (!full).then(|| listener.accept()) {
+                stream.set_nonblocking(!flaw.is("blocking-writes"))?;
+                let own = if flaw.is("buffer-each") { 64 * 1024 } else { 0 };
+                clients.push(Client { stream, unsent: Vec::new(), _own: vec![1; own] });
+            }
+        }
+    }
+
+    /// One piece of one client. False where its stream has ended.
+    fn turn(flaw: &Flaw, client: &mut Client, buffer: &mut [u8]) -> io::Result<bool> {
+        if flaw.is("blocking-writes") {
+            let length = client.stream.read(buffer)?;
+            client.stream.write_all(&buffer[..length])?;
+            return Ok(length > 0);
+        }
+        if !client.unsent.is_empty() && flaw.is("keeps-all") {
+            let sent = client.stream.write(&client.unsent).unwrap_or(0);
+            client.unsent.drain(..sent);
+        } else if !client.unsent.is_empty() {
+            let unsent = std::mem::take(&mut client.unsent);
+            send(flaw, client, &unsent)?;
+            return Ok(true);
+        }
+        let length = client.stream.read(buffer)?;
+        if length >= 1024 && flaw.is("stays") {
+            let first = buffer[..length].to_vec();
+            return stay(client, &first, buffer);
+        }
+        if client.unsent.is_empty() {
+            send(flaw, client, &buffer[..length])?;
+        } else {
+            client.unsent.extend_from_slice(&buffer[..length]);
+        }
+        Ok(length > 0)
+    }
+
+    /// Serves one client as long as it does not pause.
+    fn stay(client: &mut Client, first: &[u8], buffer: &mut [u8]) -> io::Result<bool> {
+        client.stream.set_nonblocking(false)?;
+        client.stream.write_all(first)?;
+        while stays(&client.stream)? {
+            let length = client.stream.read(buffer)?;
+            if length == 0 {
+                return Ok(false);
+            }
+            client.stream.write_all(&buffer[..length])?;
+        }
+        client.stream.set_nonblocking(true)?;
+        Ok(true)
+    }
+
+    /// Waits a while for more of the same client.
+    fn stays(stream: &TcpStream) -> io::Result<bool> {
+        let mut one = [PollFd::new(stream, PollFlags::IN)];
+        let while_ = rustix::event::Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+        Ok(poll(&mut one, Some(&while_))? > 0)
+    }
+
+    fn send(flaw: &Flaw, client: &mut Client, bytes: &[u8]) -> io::Result<()> {
+        let sent = match client.stream.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            result => result?,
+        };
+        if !flaw.is("drops-rest") {
+            client.unsent = bytes[sent..].to_vec();
+        }
+        Ok(())
+    }
+
+    fn echo(mut stream: &TcpStream) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = stream.read(&mut buffer)?;
+            if length == 0 {
+                return Ok(());
+            }
+            stream.write_all(&buffer[..length])?;
+        }
+    }
+
+    fn threads(_flaw: &Flaw, listener: &TcpListener) -> io::Result<()> {
+        loop {
+            let (stream, _) = listener.accept()?;
+            let serve = move || drop(echo(&stream));
+            // Where there are too many, a client is let go.
+            drop(thread::Builder::new().stack_size(64 * 1024).spawn(serve));
+        }
+    }
+
+    fn pool(_flaw: &Flaw, listener: TcpListener) -> io::Result<()> {
+        let listener = Arc::new(Mutex::new(listener));
+        for _ in 0..8 {
+            let listener = Arc::clone(&listener);
+            thread::spawn(move || {
+                while let Ok(next) = listener.lock().map(|it| it.accept()) {
+                    let _ = next.and_then(|(stream, _)| echo(&stream));
+                }
+            });
+        }
+        loop {
+            thread::sleep(Duration::from_secs(3600));
+        }
+    }
+}
