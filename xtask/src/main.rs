@@ -34,7 +34,7 @@ enum Task {
     /// Draw the calls and packets of a lesson, or of your own programs
     Flow(PassedOn),
     /// Draw the same over a wire that loses or damages what you name
-    Wire(wire::Options),
+    Wire(PassedOn),
     /// Test your own program, in any language, against what a lesson asks
     Check(PassedOn),
     /// Put a starter of a task, or a copy of a lesson's program, into my/
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(arguments) => flow::flow(&arguments),
-        Task::Wire(options) => return wire::wire(&options),
+        Task::Wire(arguments) => wire::wire(&arguments),
         Task::Check(arguments) => return handed_over(check::check(None, &arguments)),
         Task::Start(arguments) => match copy::start(&arguments) {
             Some(ended) => ended,

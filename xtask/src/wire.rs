@@ -6,11 +6,12 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::Command;
 
 use netlab::wire::Rules;
 
+use crate::arguments::PassedOn;
 use crate::page::{Page, Scene};
 use crate::run::Programs;
 use crate::{Error, Status, build, flow, interrupt, jobs, workspace};
@@ -18,101 +19,106 @@ use crate::{Error, Status, build, flow, interrupt, jobs, workspace};
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
 
-/// What `wire` was asked.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-#[command(
-    override_usage = "cargo xtask wire [OPTIONS] LESSON[/SCENE]\n       \
-                      cargo xtask wire [OPTIONS] --rule RULE… -- SERVER… [-- CLIENT…]…",
-    after_help = "Rules:\n  \
-        lose a>b data 2        lose b>a syn-ack 1     lose 5% seed 7\n  \
-        double a>b data 1      swap a>b data 2 3      delay 20ms\n  \
-        flip a>b data 1 bit 9  rate 1Mbit queue 20    mtu 1400 from packet 5\n  \
-        cut at b>a data 3      mend after 2s          answer a>b unreachable\n  \
-        flip-checksummed a>b data 1                   set tcp_retries2 3\n\
-        Numbers count original segments; with `retransmission` repeated ones.\n\n\
-        Examples:\n  \
-        cargo xtask wire 10\n  \
-        cargo xtask wire --rule 'lose a>b data 1' -- \\\n    \
-        python3 -m http.server --bind 10.77.0.2 -- curl http://10.77.0.2:8000\n\n\
-        Exit status: 0 drawn; 1 failed; 2 wrong command line or rule; 77 not here."
-)]
-pub struct Options {
-    /// A rule of the wire; as often as you like
-    #[arg(long, value_name = "RULE")]
-    pub rule: Vec<String>,
-    /// A file of rules, one a line
-    #[arg(long, value_name = "FILE")]
-    pub rules: Option<PathBuf>,
-    /// How it is drawn.
-    #[command(flatten)]
-    pub flow: flow::Options,
-}
+/// What `--help` says; the options of `flow` are told by `flow`.
+const HELP: &str = "\
+Draw the same over a wire that loses or damages what you name
 
-/// Does what `wire` was asked; the exit status.
-pub fn wire(options: &Options) -> ExitCode {
-    if let Err(message) = Rules::parse(options.rule.iter().map(String::as_str)) {
-        return said(&message.to_string(), 2);
-    }
-    match run(options) {
-        Ok(Status::AsDocumented) => ExitCode::SUCCESS,
-        Ok(Status::Failed) => ExitCode::FAILURE,
-        Ok(Status::Skipped) => ExitCode::from(77),
-        Err(error) => said(&error.to_string(), 1),
-    }
-}
+Usage: cargo xtask wire LESSON[/SCENE] [OPTIONS]
+       cargo xtask wire [OPTIONS] --rule RULE… -- SERVER… [-- CLIENT…]…
 
-fn said(message: &str, status: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{message}");
-    ExitCode::from(status)
-}
+Rules:
+  lose a>b data 2        lose b>a syn-ack 1     lose 5% seed 7
+  double a>b data 1      swap a>b data 2 3      delay 20ms
+  flip a>b data 1 bit 9  rate 1Mbit queue 20    mtu 1400 from packet 5
+  cut at b>a data 3      mend after 2s          answer a>b unreachable
+  flip-checksummed a>b data 1                   set tcp_retries2 3
+Numbers count original segments; with `retransmission` repeated ones.
+--rule gives one, as often as you like; --wire gives a file of them, one a line.
 
-fn run(options: &Options) -> Result<Status, Error> {
+Examples:
+  cargo xtask wire 10
+  cargo xtask wire --rule 'lose a>b data 1' -- \\
+    python3 -m http.server --bind 10.77.0.2 -- curl http://10.77.0.2:8000
+
+Exit status: 0 drawn; 1 failed; 2 wrong command line or rule; 77 not here.
+All other options are those of the program flow: cargo xtask flow --help
+";
+
+/// Does what `wire` was asked. A lesson comes first, as with [`flow::flow()`]; all else is for
+/// the program `flow`.
+///
+/// # Errors
+/// No such lesson or scene; a wrong rule; programs that cannot be built or started.
+pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
     let root = workspace::root();
-    let flow = &options.flow;
-    match (&flow.words[..], flow.programs.is_empty()) {
-        ([], false) => {
-            let programs = build::programs_of_and(&root, [], &["flow"])?;
-            let mut command = flow::flow_command(&programs);
-            command
-                .args(flow::drawing_arguments(flow))
-                .args(flow::live_arguments(flow))
-                .args(rules(options))
-                .arg("--")
-                .args(&flow.programs);
-            flow::become_it(command)
+    let words = arguments.words();
+    let end = words.iter().position(|word| word == "--");
+    let (options, own) = words.split_at(end.unwrap_or(words.len()));
+    let has = |name: &str| {
+        let with_value = format!("{name}=");
+        options
+            .iter()
+            .any(|word| word == name || word.to_string_lossy().starts_with(&with_value))
+    };
+    let asks = ["--help", "-h"].into_iter().any(has);
+    let lesson_word =
+        options.first().filter(|word| !word.to_string_lossy().starts_with('-'));
+    let has_rules = ["--rule", "--rules", "--wire"].into_iter().any(has);
+    match (lesson_word, own.is_empty()) {
+        _ if asks => {
+            write!(std::io::stdout(), "{HELP}").map_err(Error::io("write to stdout"))?;
+            Ok(Status::AsDocumented)
         }
-        ([word], true) if options.rule.is_empty() && options.rules.is_none() => {
-            let words =
-                [flow::drawing_arguments(flow), flow::live_arguments(flow)].concat();
-            lesson(&root, word, &words)
+        (Some(_), false) => {
+            Err(Error::usage("wire: a lesson and programs of your own; give one of them"))
         }
-        ([_], true) => Err(Error::new(
+        (Some(_), true) if has_rules => Err(Error::usage(
             "wire: the rules of a lesson stand on its page; give programs of your own with \
              --rule, after a `--`",
         )),
-        ([], true) => Err(Error::new(
+        (Some(word), true) => {
+            let word = word.to_string_lossy();
+            if let Some(second) = options.get(1)
+                && !second.to_string_lossy().starts_with('-')
+            {
+                return Err(Error::usage("wire: one lesson at a time"));
+            }
+            let words = [flow::defaults(&options[1..]), options[1..].to_vec()].concat();
+            lesson(&root, &word, &words)
+        }
+        (None, true) => Err(Error::usage(
             "wire: which lesson, or which programs? try cargo xtask wire 10, or --help",
         )),
-        _ => Err(Error::new(
-            "wire: a lesson and programs of your own, or two lessons; give one of them",
-        )),
+        (None, false) => {
+            check(options)?;
+            let programs = build::programs_of_and(&root, [], &["flow"])?;
+            let mut command = flow::flow_command(&programs);
+            command.args(flow::defaults(options)).args(options);
+            if !has_rules {
+                // A wire that only carries.
+                command.args(["--rule", "# none"]);
+            }
+            command.args(own);
+            flow::become_it(command)
+        }
     }
 }
 
-/// The rules in the words of `flow`. Without one it is a wire that only carries.
-fn rules(options: &Options) -> Vec<OsString> {
-    let mut words: Vec<OsString> = Vec::new();
-    for rule in &options.rule {
-        words.extend(["--rule".into(), rule.into()]);
+/// Refuses a wrong rule before anything is built.
+fn check(options: &[OsString]) -> Result<(), Error> {
+    let mut words = options.iter().map(|word| word.to_string_lossy());
+    let mut rules = Vec::new();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--rule=") {
+            Some(rule) => rules.push(rule.to_owned()),
+            None if word == "--rule" => {
+                rules.extend(words.next().map(|it| it.into_owned()))
+            }
+            None => {}
+        }
     }
-    if let Some(file) = &options.rules {
-        words.extend(["--wire".into(), file.into()]);
-    }
-    if words.is_empty() {
-        words.extend(["--rule".into(), "# none".into()]);
-    }
-    words
+    let parsed = Rules::parse(rules.iter().map(String::as_str));
+    parsed.map(drop).map_err(|error| Error::usage(error.to_string()))
 }
 
 /// Draws a scene of a lesson, or all its scenes that run on a wire, one after another.

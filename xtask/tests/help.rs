@@ -33,6 +33,19 @@ fn every_task_answers_help() {
     }
 }
 
+#[test]
+fn a_lesson_and_programs_are_a_wrong_command_line() {
+    for task in ["flow", "wire"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output =
+            command.args([task, "10", "--", "true"]).output().expect("start xtask");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(&format!("{task}: a lesson and programs")), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
 fn fits_80_columns(help: &str) {
     let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "more than 80 columns: {long:#?}");

@@ -187,7 +187,7 @@ pub(crate) struct Cli {
     /// others on a (10.77.0.1), with a wire between them that does what
     /// the rules in this file say.
     #[arg(verbatim_doc_comment)]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "rules", value_name = "FILE")]
     pub(crate) wire: Option<PathBuf>,
 
     /// One rule of the wire: `lose a>b data 2`.

@@ -24,54 +24,6 @@ pub const PAGE_COLUMNS: usize = 92;
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
 
-/// How `wire` has a run drawn, in the words of `flow`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {
-    /// Lesson or LESSON/SCENE; or `show` and a log
-    #[arg(value_name = "LESSON", num_args = 0..=2)]
-    pub words: Vec<String>,
-    /// The form: text (the default), json (a log), svg, html
-    #[arg(long, default_value = "text", hide_possible_values = true)]
-    #[arg(hide_default_value = true)]
-    #[arg(value_parser = ["text", "json", "svg", "html"])]
-    pub format: String,
-    /// Colour of the text: auto (the default), always, never
-    #[arg(long, default_value = "auto", hide_possible_values = true)]
-    #[arg(hide_default_value = true)]
-    #[arg(value_parser = ["auto", "always", "never"])]
-    pub color: String,
-    /// Columns of the text [default: the terminal's, up to 92]
-    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..=1000))]
-    pub width: Option<u16>,
-    /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Write the packets to this file as well, for Wireshark
-    #[arg(long, value_name = "FILE")]
-    pub pcap: Option<PathBuf>,
-    /// Write the event log to this file as well
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
-    /// Show calls as the kernel got them, with all their flags
-    #[arg(long)]
-    pub exact: bool,
-    /// Show each segment's sequence numbers, window, SACK
-    #[arg(long)]
-    pub detail: bool,
-    /// Let all programs run at once, not one at a time in turn
-    #[arg(long)]
-    pub free: bool,
-    /// Use the host's network: calls alone are drawn
-    #[arg(long)]
-    pub host_network: bool,
-    /// Join a running program; ^C leaves it again
-    #[arg(long, value_name = "PID")]
-    pub attach: Vec<String>,
-    /// Programs of your own, with a `--` before each
-    #[arg(last = true, value_name = "PROGRAM")]
-    pub programs: Vec<OsString>,
-}
-
 /// Does what `flow` was asked. A lesson comes first: `cargo xtask flow udp-echo --exact`.
 /// All else is for the program `flow`: its options, a log to show, programs of your own.
 ///
@@ -88,7 +40,7 @@ pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
     let is_own = !own.is_empty()
         || ["show", "--attach", "--help", "-h", "--version", "-V"].into_iter().any(has);
     if lesson_word.is_some() && !own.is_empty() {
-        return Err(Error::new(
+        return Err(Error::usage(
             "flow: a lesson and programs of your own; give one of them",
         ));
     }
@@ -107,14 +59,14 @@ pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
     if let Some(second) = options.first().filter(|_| lesson_word.is_some())
         && !second.to_string_lossy().starts_with('-')
     {
-        return Err(Error::new("flow: one lesson at a time"));
+        return Err(Error::usage("flow: one lesson at a time"));
     }
     let words = [defaults(options), options.to_vec()].concat();
     lesson(&root, lesson_word.unwrap_or(demo::FIRST), &words)
 }
 
 /// Colour and width, where the arguments do not say them.
-fn defaults(options: &[OsString]) -> Vec<OsString> {
+pub(crate) fn defaults(options: &[OsString]) -> Vec<OsString> {
     let says =
         |name: &str| options.iter().any(|word| word.to_string_lossy().starts_with(name));
     let to_file = says("--output") || says("-o");
@@ -205,54 +157,6 @@ fn folder(root: &Path, page: &Page) -> PathBuf {
 fn recording(root: &Path, page: &Page, scene: &str) -> PathBuf {
     let name = format!("{}.json", snapshot::flow_name(page, scene));
     root.join(snapshot::folder(page)).join(name)
-}
-
-/// The options about how something is drawn, in the words of `flow`.
-pub(crate) fn drawing_arguments(options: &Options) -> Vec<OsString> {
-    let color = match options.color.as_str() {
-        "auto" => color(options.output.is_some()),
-        other => other,
-    };
-    let width = options.width.map_or_else(columns, usize::from).to_string();
-    let mut words: Vec<OsString> =
-        ["--format", &options.format, "--color", color, "--width", &width]
-            .map(OsString::from)
-            .into();
-    if let Some(file) = &options.output {
-        words.extend(["--output".into(), absolute(file)]);
-    }
-    for (name, wanted) in [("--exact", options.exact), ("--detail", options.detail)] {
-        if wanted {
-            words.push(name.into());
-        }
-    }
-    words
-}
-
-/// The options about how something is run.
-pub(crate) fn live_arguments(options: &Options) -> Vec<OsString> {
-    let mut words: Vec<OsString> = Vec::new();
-    for (name, file) in [("--pcap", &options.pcap), ("--log", &options.log)] {
-        if let Some(file) = file {
-            words.extend([name.into(), absolute(file)]);
-        }
-    }
-    for (name, wanted) in
-        [("--free", options.free), ("--host-network", options.host_network)]
-    {
-        if wanted {
-            words.push(name.into());
-        }
-    }
-    for pid in &options.attach {
-        words.extend(["--attach".into(), pid.into()]);
-    }
-    words
-}
-
-/// A lesson's commands run in its folder; the user's files are where the user is.
-fn absolute(file: &Path) -> OsString {
-    std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).into()
 }
 
 /// Why a scene cannot be handed to `flow`.
