@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn a_copy_builds_where_it_is_put_and_is_never_overwritten() {
         let here = workspace::root();
-        let root = std::env::temp_dir().join(format!("copy-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
         let package = root.join("lessons/01-one");
         fs::create_dir_all(package.join("src/bin")).unwrap();
         fs::write(package.join("README.md"), "# One\n").unwrap();
@@ -189,8 +190,8 @@ mod tests {
         fs::write(package.join("src/lib.rs"), "").unwrap();
         fs::write(package.join("Cargo.toml"), dependencies).unwrap();
         fs::copy(here.join("Cargo.toml"), root.join("Cargo.toml")).unwrap();
-        let program = find(&root, "one").unwrap();
-        copy(&root, "one", &program).unwrap();
+        let program = find(root, "one").unwrap();
+        copy(root, "one", &program).unwrap();
         let made = fs::read_to_string(root.join("my/one/Cargo.toml")).unwrap();
         assert!(
             made.ends_with(
@@ -203,11 +204,10 @@ mod tests {
         );
         let members = fs::read_to_string(root.join("my/Cargo.toml")).unwrap();
         assert!(members.contains("members = [\n    \"one\",\n]"), "{members}");
-        let again = copy(&root, "one", &program).unwrap_err().to_string();
+        let again = copy(root, "one", &program).unwrap_err().to_string();
         assert_eq!(
             again,
             "copy one to my/one: it is there, and yours; move it away first"
         );
-        fs::remove_dir_all(&root).unwrap();
     }
 }
