@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use common::{Escaped, Visible, is_hidden};
-use flow::draw::{self, Options};
+use flow::draw::{self, Options, html};
 use framing::{Lengths, Lines};
 use quick_xml::events::Event;
 use xtask::page::Page;
@@ -38,6 +38,18 @@ pub(crate) fn log(data: &[u8]) {
         let svg = draw::svg(&log, &options);
         seen(&svg, "\n");
         well_formed(&svg);
+        // With the source that the log names, and without it.
+        let source = |name: &str| {
+            let (title, text) = (name.to_owned(), format!("{name}\n").repeat(3));
+            exact.then_some(html::File { title, page: Some(text.clone()), text })
+        };
+        let document = html::document(&log, &options, &source);
+        seen(&document, "\n\t");
+        // What the log has is text: it brings no element of its own.
+        for (element, most) in [("<script", 2), ("<style", 1), ("<main", 1)] {
+            let found = document.matches(element).count();
+            assert!(found <= most, "{found} {element} in {document}");
+        }
     }
     let mut written = Vec::new();
     flow::json::write(&mut written, &log).expect("a log in memory is written");
