@@ -14,11 +14,20 @@ use serde_json::{Value, json};
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// How long any one command may take, on a loaded machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Becomes chromedriver at the first word: once there is somebody to end it.
+const DRIVER: &str = "read go && exec chromedriver --port=0";
+/// Waits for the end of its input: for whoever started it to be gone, however it went, as a
+/// test that is killed cleans nothing up. Then it ends the browser with all that belongs to
+/// it, and removes the folder that they wrote into.
+const KEEPER: &str = "cat >/dev/null; kill -KILL \"-$1\"; \
+                      while ! rm -rf -- \"$TMPDIR\"; do :; done";
 
 /// A headless Chromium of its own.
 pub(crate) struct Browser {
     driver: Child,
+    keeper: Child,
     port: u16,
     session: String,
 }
@@ -26,21 +35,29 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one, with its files below `folder`; none where there is no chromedriver.
     pub(crate) fn start(folder: &Path) -> Result<Option<Browser>> {
-        let driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("TMPDIR", folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let driver = match driver {
-            Ok(driver) => driver,
+        match Command::new("chromedriver").arg("--version").output() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(None);
             }
             Err(error) => return Err(format!("start chromedriver: {error}")),
+            Ok(_) => {}
+        }
+        let own = folder.join(format!("browser-{}", std::process::id()));
+        std::fs::create_dir_all(&own)
+            .map_err(|error| format!("make {}: {error}", own.display()))?;
+        let mut driver = shell(&own, DRIVER, &[])?;
+        let keeper = match shell(&own, KEEPER, &[&driver.id().to_string()]) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                let _ = driver.kill();
+                return Err(error);
+            }
         };
-        let mut it = Browser { driver, port: 0, session: String::new() };
+        let mut it = Browser { driver, keeper, port: 0, session: String::new() };
+        let go = it.driver.stdin.take();
+        go.ok_or("chromedriver has no input")?
+            .write_all(b"go\n")
+            .map_err(|error| format!("start chromedriver: {error}"))?;
         it.port = it.read_port()?;
         let options = json!({"args": [
             "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
@@ -170,6 +187,12 @@ impl Browser {
         self.on("POST", "/actions", &moves).map(drop)
     }
 
+    /// The port of its driver.
+    #[allow(dead_code, reason = "a test asks whether it is still there")]
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A command of Chromium's own protocol.
     pub(crate) fn chromium(&self, command: &str, params: &Value) -> Result<Value> {
         let body = json!({"cmd": command, "params": params});
@@ -223,12 +246,31 @@ impl Browser {
     }
 }
 
+/// A shell in a process group of its own, which a Ctrl-C does not reach. What Chromium keeps
+/// for its user is kept in the folder as well.
+fn shell(folder: &Path, script: &str, words: &[&str]) -> Result<Child> {
+    let mut shell = Command::new("sh");
+    for name in ["TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+        shell.env(name, folder);
+    }
+    shell
+        .args(["-c", script, "sh"])
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    shell.spawn().map_err(|error| format!("start sh: {error}"))
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
             let _ = self.on("DELETE", "", &json!({}));
         }
-        let _ = self.driver.kill();
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
         let _ = self.driver.wait();
     }
 }

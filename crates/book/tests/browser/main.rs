@@ -5,8 +5,9 @@ mod driver;
 mod pages;
 mod recorded;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use driver::{Browser, Result};
@@ -54,6 +55,9 @@ impl Stage {
 type Test = (&'static str, fn(&Stage, &Browser) -> Result<()>, Option<PathBuf>);
 
 fn main() -> ExitCode {
+    if let Some(folder) = std::env::var_os(HOLD) {
+        return hold(Path::new(&folder));
+    }
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         ("no_page_is_wider_than_its_window", pages::widths, None),
         ("a_lesson_is_printed", pages::print, None),
         ("hostile_programs_run_nothing", pages::hostile, None),
+        ("a_test_that_is_killed_leaves_no_browser", killed, None),
         ("axe_finds_nothing", pages::axe, Some(axe)),
     ];
     // Listing the tests makes no book.
@@ -126,6 +131,51 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(stage.browser.lock().unwrap_or_else(PoisonError::into_inner).take());
     conclusion.exit_code()
+}
+
+/// Names the folder in which this program, started by its own test, holds a browser until it
+/// is killed.
+const HOLD: &str = "BOOK_TEST_HOLDS_A_BROWSER_IN";
+
+fn hold(folder: &Path) -> ExitCode {
+    let Ok(Some(browser)) = Browser::start(folder) else { return ExitCode::FAILURE };
+    if writeln!(std::io::stdout(), "{}", browser.port()).is_err() {
+        return ExitCode::FAILURE;
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A program that holds a browser is killed: its driver, and the folder with all that the
+/// browser kept, go as well.
+fn killed(stage: &Stage, _: &Browser) -> Result<()> {
+    let say = |error: std::io::Error| error.to_string();
+    let folder = stage.book.with_file_name(format!("killed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(say)?;
+    let mut held = Command::new(std::env::current_exe().map_err(say)?)
+        .env(HOLD, &folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(say)?;
+    let mut port = String::new();
+    let out = held.stdout.take().ok_or("the program has no output")?;
+    BufReader::new(out).read_line(&mut port).map_err(say)?;
+    let port: u16 = port.trim().parse().map_err(|_| format!("no browser: {port:?}"))?;
+    let kept = || std::fs::read_dir(&folder).map(Iterator::count).map_err(say);
+    let before = kept()?;
+    held.kill().map_err(say)?;
+    held.wait().map_err(say)?;
+    let begin = std::time::Instant::now();
+    while kept()? > 0 || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        if begin.elapsed() > driver::DEADLINE {
+            return Err(format!("{} or its driver is left", folder.display()));
+        }
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir(&folder).map_err(say)?;
+    same("folders of a browser that is there", &before, &1)
 }
 
 /// Fails with what was expected and what came, where they differ.
