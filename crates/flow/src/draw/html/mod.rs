@@ -514,9 +514,10 @@ impl<'a> Steps<'a> {
     /// What JavaScript fills; without it there is no panel.
     fn panel(&self, count: usize) -> String {
         const FIRST: &str = "M2 2h2v12H2zM14 2v12L5 8z";
-        const BACK: &str = "M13 2v12L3 8z";
-        const NEXT: &str = "M3 2v12l10-6z";
-        const PLAY: &str = "M1 2v12l7-6zM8 2v12l7-6z";
+        // A step is an angle, so that nobody takes it for Play.
+        const BACK: &str = "M11 1l1.5 1.5L7 8l5.5 5.5L11 15 4 8z";
+        const NEXT: &str = "M5 1L3.5 2.5 9 8l-5.5 5.5L5 15l7-7z";
+        const PLAY: &str = "M3 1v14l11-7z";
         const PAUSE: &str = "M3 2h4v12H3zM9 2h4v12H9z";
         let icon = |class: &str, path: &str| {
             format!(

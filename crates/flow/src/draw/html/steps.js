@@ -17,7 +17,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
     const first = box.querySelector("ol").start;
     [...box.querySelectorAll("li")].forEach((line, n) => lines.set(`${box.dataset.file}:${first + n}`, line));
   }
-  let at = 0, timer = 0;
+  let at = 0, timer = 0, near = false, late = null;
 
   // One file is shown at a time.
   const file = (number) => {
@@ -83,7 +83,6 @@ for (const figure of document.querySelectorAll(".s-steps")) {
     for (const terminal of all(".s-terminal")) {
       const mine = data.printed.slice(0, step.printed).filter((it) => it[0] === +terminal.dataset.side);
       terminal.replaceChildren(...mine.map((it) => make("span", it[1] === 2 ? "s-err" : "", it[2])));
-      terminal.scrollTop = terminal.scrollHeight;
     }
   };
 
@@ -104,7 +103,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
       if (n === at) row.setAttribute("aria-current", "step");
       else row.removeAttribute("aria-current");
     });
-    keep(one(".s-drawing"), rows[at]);
+    const seen = [[one(".s-drawing"), rows[at]]];
     for (const line of lines.values()) line.classList.remove("s-here", "s-waits");
     const shown = step.line || data.steps.slice(0, at + 1).findLast((it) => it.line)?.line || data.steps.find((it) => it.line)?.line;
     if (shown) file(shown.split(":")[0]);
@@ -112,8 +111,15 @@ for (const figure of document.querySelectorAll(".s-steps")) {
       const line = lines.get(name);
       if (!line) continue;
       line.classList.add(waits ? "s-waits" : "s-here");
-      keep(line.closest(".s-source"), line);
+      seen.push([line.closest(".s-source"), line]);
     }
+    const scroll = () => {
+      for (const [box, element] of seen) keep(box, element);
+      for (const terminal of all(".s-terminal")) terminal.scrollTop = terminal.scrollHeight;
+    };
+    // To scroll is to lay out, which a page that opens leaves for when the figure comes near.
+    if (near) scroll();
+    else late = scroll;
     figure.dataset.at = at + 1;
     if (at === data.steps.length - 1) stop();
     if (quiet) return;
@@ -217,7 +223,14 @@ for (const figure of document.querySelectorAll(".s-steps")) {
     return true;
   };
   addEventListener("hashchange", fromAddress);
+  new IntersectionObserver((seen, observer) => {
+    if (!seen.some((it) => it.isIntersecting)) return;
+    observer.disconnect();
+    near = true;
+    late();
+  }, { rootMargin: "50%" }).observe(figure);
   one(".s-panel").hidden = false;
   figure.classList.add("s-on");
-  if (!fromAddress()) go(0, true);
+  // A page may show at once what a packet carries.
+  if (!fromAddress()) go("carried" in figure.dataset ? data.steps.findIndex((it) => it.packet && it.bytes) : 0, true);
 }
