@@ -18,6 +18,9 @@ pub struct Options {
     /// Where the book goes [default: target/book]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Print the book into a PDF as well; needs Chromium
+    #[arg(long, value_name = "FILE")]
+    pub pdf: Option<PathBuf>,
 }
 
 /// Writes the book, and says where it is.
@@ -31,6 +34,9 @@ pub fn book(options: &Options) -> Result<Status, Error> {
     let program = programs.binaries.join(format!("book{}", env::consts::EXE_SUFFIX));
     let mut command = Command::new(program);
     command.arg("--root").arg(&root).arg("--out").arg(&out);
+    if let Some(file) = &options.pdf {
+        command.arg("--pdf").arg(file);
+    }
     let status = command.status().map_err(Error::io("start book"))?;
     if !status.success() {
         return Ok(Status::Failed);

@@ -94,6 +94,22 @@ pub fn contents(site: &Site, name: &str) -> String {
     out
 }
 
+/// The head of a page.
+fn head(name: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport \
+         content=\"width=device-width,initial-scale=1\">\n<meta \
+         http-equiv=Content-Security-Policy content=\"{POLICY}\">\n<title>{name}</title>\n<link \
+         rel=icon href=\"data:,\">\n<link rel=stylesheet href=book.css>\n"
+    )
+}
+
+/// The page that holds all others: to be printed, without what is to be clicked.
+pub fn whole(main: &str) -> String {
+    let head = head("Sockets in Rust");
+    format!("{head}<body class=whole>\n<main id=main>\n{main}</main>\n</body>\n</html>\n")
+}
+
 /// A whole page around what stands in its middle.
 pub fn page(place: &Place<'_>, main: &str) -> String {
     let title = escape(place.title);
@@ -110,11 +126,7 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
         _ => format!("{title} · Sockets in Rust"),
     };
     format!(
-        "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport \
-         content=\"width=device-width,initial-scale=1\">\n<meta \
-         http-equiv=Content-Security-Policy content=\"{POLICY}\">\n<title>{name}</title>\n<link \
-         rel=icon href=\"data:,\">\n<link rel=stylesheet href=book.css>\n<script src=book.js \
-         defer></script>\n{steps}<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
+        "{head}<script src=book.js defer></script>\n{steps}<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
          class=menu><summary>Contents</summary></details><a class=home href=index.html>Sockets in Rust</a><div class=tools \
          hidden><input type=search placeholder=\"Search ( / )\" aria-label=\"Search the book\" \
          role=combobox aria-expanded=false aria-controls=hits autocomplete=off \
@@ -128,6 +140,7 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
         } else {
             ""
         },
+        head = head(&name),
         contents = place.contents,
         before = turn(place.before, "prev", "←"),
         after = turn(place.after, "next", "next →"),

@@ -2,7 +2,8 @@
 //!
 //! [`site`] finds the pages and says where each goes, [`page`] turns Markdown into HTML,
 //! [`code`] shows source, [`conversation`] reads the recording of a drawing, [`layout`] is
-//! what every page has, [`search`] makes the index. The component that steps through a
+//! what every page has, [`search`] makes the index, [`whole`] has all on one page, which
+//! [`pdf`] prints. The component that steps through a
 //! conversation is `flow`'s own: a page of `flow --format html` has the same.
 //!
 //! The pages make no request elsewhere, work from `file://` and from any folder of a web
@@ -12,8 +13,10 @@ pub mod code;
 pub mod conversation;
 pub mod layout;
 pub mod page;
+pub mod pdf;
 pub mod search;
 pub mod site;
+pub mod whole;
 
 use std::fmt;
 use std::path::Path;

@@ -16,24 +16,39 @@ struct Cli {
     /// Where the book goes
     #[arg(long, value_name = "FOLDER", default_value = "target/book")]
     out: PathBuf,
+    /// Print the whole book into this file as well
+    #[arg(long, value_name = "FILE")]
+    pdf: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let said = match book::build(&cli.root, &cli.out) {
-        Ok(written) => writeln!(
-            std::io::stdout(),
-            "{} pages, {} conversations, {} kB in {}",
-            written.pages,
-            written.conversations,
-            written.bytes / 1000,
-            cli.out.display()
-        ),
+    match write(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where stderr is closed there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "{error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
+    }
+}
+
+fn write(cli: &Cli) -> Result<(), book::Error> {
+    let say = |text: String| {
+        writeln!(std::io::stdout(), "{text}")
+            .map_err(|error| book::Error(format!("write to stdout: {error}")))
     };
-    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let written = book::build(&cli.root, &cli.out)?;
+    say(format!(
+        "{} pages, {} conversations, {} kB in {}",
+        written.pages,
+        written.conversations,
+        written.bytes / 1000,
+        cli.out.display()
+    ))?;
+    if let Some(file) = &cli.pdf {
+        let bytes = book::pdf::print(&cli.out, file)?;
+        say(format!("the whole book, {} kB in {}", bytes / 1000, file.display()))?;
+    }
+    Ok(())
 }

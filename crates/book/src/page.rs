@@ -4,10 +4,12 @@
 use std::fmt::Write as _;
 
 use flow::draw::html::{escape, steps_js};
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{
+    CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd,
+};
 
 use crate::layout::{self, Place};
-use crate::site::{Site, Source, page_name};
+use crate::site::{Site, Source, page_name, resolve};
 use crate::{Error, code, conversation};
 
 /// A page as HTML.
@@ -15,6 +17,8 @@ use crate::{Error, code, conversation};
 pub struct Rendered {
     /// What stands in `<main>`.
     pub html: String,
+    /// The same with every drawing as text: what is printed with all other pages.
+    pub print: String,
     /// Its sections, for the search.
     pub sections: Vec<Section>,
     /// Paths of the pictures that it shows.
@@ -36,7 +40,7 @@ pub struct Section {
 
 /// Bytes that a page takes at most, with its sheet and its scripts. Conversations that do not
 /// fit are shown as text, and each has a page of its own.
-const LARGEST: usize = 99_000;
+const LARGEST: usize = 99_900;
 /// The page whose conversation stands on the start page.
 const FIRST: &str = "lessons/02-tcp-echo/README.md";
 
@@ -72,6 +76,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         depth: 0,
         in_comment: false,
         in_link: false,
+        in_section: false,
     };
     it.done.sections.push(Section { title: page.title.clone(), ..Section::default() });
     let mut events = parser(&page.text);
@@ -79,6 +84,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         it.event(event, &mut events)?;
     }
     it.end_terminals();
+    it.end_section();
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, it.out.into_iter());
     // A column without a name has no header cell.
@@ -96,6 +102,10 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     let shared =
         layout::css().len() + layout::js().len() + steps_js().len() + around.len();
     let mut room = LARGEST.saturating_sub(shared + html.len());
+    it.done.print =
+        it.flows.iter().enumerate().fold(html.clone(), |html, (number, flow)| {
+            html.replacen(&place_of(number), &flow.text, 1)
+        });
     it.done.html = html;
     // As text first; then, as long as there is room, to be stepped through.
     room = room.saturating_sub(it.flows.iter().map(|flow| flow.text.len()).sum());
@@ -128,6 +138,7 @@ struct Renderer<'a> {
     depth: usize,
     in_comment: bool,
     in_link: bool,
+    in_section: bool,
 }
 
 impl<'a> Renderer<'a> {
@@ -141,41 +152,7 @@ impl<'a> Renderer<'a> {
         }
         match event {
             Event::Start(Tag::CodeBlock(kind)) => self.block(&kind, rest)?,
-            Event::Start(Tag::Heading { level, .. }) => {
-                self.python = None;
-                let mut inner = Vec::new();
-                let mut title = String::new();
-                for event in rest.by_ref() {
-                    match event {
-                        Event::End(TagEnd::Heading(_)) => break,
-                        // A heading is a link's aim, not a link.
-                        Event::Start(_) | Event::End(_) => continue,
-                        _ => {}
-                    }
-                    if let Event::Text(text) | Event::Code(text) = &event {
-                        title.push_str(text);
-                    }
-                    inner.push(event);
-                }
-                let id = self.id(&title);
-                self.html(format!("<{level} id=\"{}\">", escape(&id)));
-                self.out.append(&mut inner);
-                self.html(format!(
-                    " <a class=anchor href=\"#{0}\" aria-label=\"Link to the section {1}\">#</a>\
-                     </{level}>\n",
-                    escape(&id),
-                    escape(&title)
-                ));
-                // The first heading is the page's own.
-                let first = self.done.sections.len() == 1
-                    && self.done.sections[0].id.is_empty()
-                    && title.replace('`', "") == self.page.title;
-                if !first {
-                    self.done.sections.push(Section { id, title, text: String::new() });
-                } else if self.page.path == "README.md" {
-                    self.start_page()?;
-                }
-            }
+            Event::Start(Tag::Heading { level, .. }) => self.heading(level, rest)?,
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
                 let dest_url = self.site.link(&self.page.path, &dest_url)?.into();
                 self.in_link = true;
@@ -190,30 +167,9 @@ impl<'a> Renderer<'a> {
                     .for_each(drop);
             }
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-                let name = self.site.link(&self.page.path, &dest_url)?;
-                let mut parts: Vec<&str> = self.page.path.split('/').collect();
-                parts.pop();
-                let path = std::path::Path::new(&parts.join("/")).join(&*dest_url);
-                let mut normal = Vec::new();
-                for part in path.to_string_lossy().split('/') {
-                    match part {
-                        ".." => {
-                            normal.pop();
-                        }
-                        "." | "" => {}
-                        part => normal.push(part.to_owned()),
-                    }
-                }
+                let dest_url = self.picture(&dest_url)?;
                 // Its words are what is said of it, and have no links.
                 self.in_link = true;
-                let path = normal.join("/");
-                let dest_url = match embedded(&self.site.root.join(&path)) {
-                    Some(data) => data.into(),
-                    None => {
-                        self.done.pictures.push(path);
-                        name.into()
-                    }
-                };
                 self.out.push(Event::Start(Tag::Image {
                     link_type,
                     dest_url,
@@ -256,28 +212,102 @@ impl<'a> Renderer<'a> {
                 self.out.push(Event::SoftBreak);
             }
             other => {
-                match &other {
-                    Event::Start(Tag::List(_) | Tag::BlockQuote(_)) => {
-                        self.depth += 1;
-                        self.python = None;
-                    }
-                    Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_)) => {
-                        self.depth -= 1;
-                    }
-                    Event::Start(Tag::Paragraph) => {
-                        if let Some((_, paragraphs)) = &mut self.python {
-                            *paragraphs += 1;
-                        }
-                    }
-                    Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell) => {
-                        self.index(" ");
-                    }
-                    _ => {}
-                }
+                self.note(&other);
                 self.out.push(other);
             }
         }
         Ok(())
+    }
+
+    fn heading(
+        &mut self,
+        level: HeadingLevel,
+        rest: &mut Parser<'a>,
+    ) -> Result<(), Error> {
+        self.python = None;
+        let mut inner = Vec::new();
+        let mut title = String::new();
+        for event in rest.by_ref() {
+            match event {
+                Event::End(TagEnd::Heading(_)) => break,
+                // A heading is a link's aim, not a link.
+                Event::Start(_) | Event::End(_) => continue,
+                _ => {}
+            }
+            if let Event::Text(text) | Event::Code(text) = &event {
+                title.push_str(text);
+            }
+            inner.push(event);
+        }
+        let id = self.id(&title);
+        if level == HeadingLevel::H2 && self.depth == 0 {
+            self.begin_section();
+        }
+        self.html(format!("<{level} id=\"{}\">", escape(&id)));
+        self.out.append(&mut inner);
+        self.html(format!(
+            " <a class=anchor href=\"#{0}\" aria-label=\"Link to the section {1}\">#</a>\
+             </{level}>\n",
+            escape(&id),
+            escape(&title)
+        ));
+        // The first heading is the page's own.
+        let first = self.done.sections.len() == 1
+            && self.done.sections[0].id.is_empty()
+            && title.replace('`', "") == self.page.title;
+        if !first {
+            self.done.sections.push(Section { id, title, text: String::new() });
+        } else if self.page.path == "README.md" {
+            self.start_page()?;
+        }
+        Ok(())
+    }
+
+    /// The address of a picture: a small one is held by the page itself.
+    fn picture(&mut self, address: &str) -> Result<CowStr<'a>, Error> {
+        let name = self.site.link(&self.page.path, address)?;
+        let path = resolve(&self.page.path, address);
+        Ok(match embedded(&self.site.root.join(&path)) {
+            Some(data) => data.into(),
+            None => {
+                self.done.pictures.push(path);
+                name.into()
+            }
+        })
+    }
+
+    /// What an event that stays as it is means for those that come.
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start(Tag::List(_) | Tag::BlockQuote(_)) => {
+                self.depth += 1;
+                self.python = None;
+            }
+            Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_)) => self.depth -= 1,
+            Event::Start(Tag::Paragraph) => {
+                if let Some((_, paragraphs)) = &mut self.python {
+                    *paragraphs += 1;
+                }
+            }
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell) => {
+                self.index(" ");
+            }
+            _ => {}
+        }
+    }
+
+    /// A heading of the second level begins a section, which the browser lays out when it
+    /// comes near the window: so the first is seen as early as on a short page.
+    fn begin_section(&mut self) {
+        self.end_section();
+        self.html("<section>\n".to_owned());
+        self.in_section = true;
+    }
+
+    fn end_section(&mut self) {
+        if std::mem::take(&mut self.in_section) {
+            self.html("</section>\n".to_owned());
+        }
     }
 
     /// The start page shows a conversation at once, below its title.
@@ -286,17 +316,41 @@ impl<'a> Renderer<'a> {
             return Ok(());
         };
         let lines = flow_lines(&first.text);
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let id = self.id("flow");
-        let drawn = conversation::draw(self.site, FIRST, "", &id, &lines)?;
         let page = page_name(FIRST);
         self.html(format!(
-            "<p class=lead>Learn TCP and UDP from programs that ran. This run happened: step \
-             through it, and see each call with the line that made it, each packet with its \
-             bytes, and what the kernel held. It is from <a href=\"{page}\">lesson 2</a>; \
-             begin with <a href=\"{begin}\">lesson 1</a>.</p>\n{drawn}",
+            "<p class=lead>Learn TCP and UDP from programs that ran. Step through this run: each \
+             call with its line, each packet with its bytes, what the kernel held, what was \
+             printed. It is from <a href=\"{page}\">lesson 2</a>; \
+             begin with <a href=\"{begin}\">lesson 1</a>.</p>\n",
             begin = page_name("lessons/01-what-is-a-socket/README.md"),
         ));
+        self.flow(FIRST, "", &lines)?;
+        // At the first packet with data: with its bytes, the line, and what the kernel holds.
+        if let Some(Flow { run: [_, _, drawn], .. }) = self.flows.last_mut() {
+            *drawn = drawn.replacen("class=s-steps", "class=s-steps data-carried", 1);
+        }
+        Ok(())
+    }
+
+    /// A drawing: that of a scene of the page `path`.
+    fn flow(&mut self, path: &str, scene: &str, content: &str) -> Result<(), Error> {
+        let id = if scene.is_empty() { "flow".into() } else { format!("flow-{scene}") };
+        let id = self.id(&id);
+        let lines: Vec<&str> = content.lines().collect();
+        let drawn = conversation::draw(self.site, path, scene, &id, &lines)?;
+        let title = match scene {
+            "" => format!("{}: the run", self.page.title),
+            scene => format!("{}: the run {scene}", self.page.title),
+        };
+        let name = page_name(&self.page.path).replace(".html", &format!("-{id}.html"));
+        let text = format!(
+            "<div class=code><p class=title><a href=\"{name}\">Step through this \
+             run</a></p><pre tabindex=0>{}</pre></div>\n",
+            escape(content.trim_end())
+        );
+        let number = self.flows.len();
+        self.html(place_of(number));
+        self.flows.push(Flow { run: [name, title, drawn], text });
         Ok(())
     }
 
@@ -385,27 +439,7 @@ impl<'a> Renderer<'a> {
             ["flow"] | ["flow", _] => {
                 self.python = None;
                 let scene = words.get(1).copied().unwrap_or_default();
-                let id = if scene.is_empty() {
-                    "flow".into()
-                } else {
-                    format!("flow-{scene}")
-                };
-                let id = self.id(&id);
-                let path = &self.page.path;
-                let drawn = conversation::draw(self.site, path, scene, &id, &lines)?;
-                let title = match scene {
-                    "" => format!("{}: the run", self.page.title),
-                    scene => format!("{}: the run {scene}", self.page.title),
-                };
-                let name = page_name(path).replace(".html", &format!("-{id}.html"));
-                let text = format!(
-                    "<div class=code><p class=title><a href=\"{name}\">Step through this \
-                     run</a></p><pre tabindex=0>{}</pre></div>\n",
-                    escape(content.trim_end())
-                );
-                let number = self.flows.len();
-                self.html(place_of(number));
-                self.flows.push(Flow { run: [name, title, drawn], text });
+                self.flow(&self.page.path, scene, &content)?;
             }
             [language, path] => self.quotation(language, path, &lines),
             _ => {
@@ -495,23 +529,22 @@ fn place_of(number: usize) -> String {
 }
 
 /// The lines of a page's main drawing.
-fn flow_lines(text: &str) -> Vec<String> {
+fn flow_lines(text: &str) -> String {
     let mut events = parser(text);
     while let Some(event) = events.next() {
         if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event
             && &*info == "flow"
         {
-            let content: String = events
+            return events
                 .take_while(|event| *event != Event::End(TagEnd::CodeBlock))
                 .filter_map(|event| match event {
                     Event::Text(text) => Some(text.into_string()),
                     _ => None,
                 })
                 .collect();
-            return content.lines().map(str::to_owned).collect();
         }
     }
-    Vec::new()
+    String::new()
 }
 
 /// The line at which a quotation begins in its file; its indent may be another.

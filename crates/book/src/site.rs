@@ -8,7 +8,7 @@ use flow::draw::html::{self, escape};
 
 use crate::layout::{self, Place};
 use crate::page::{self, Rendered};
-use crate::{Error, code, search};
+use crate::{Error, code, search, whole};
 
 /// A file of the book.
 #[derive(Debug)]
@@ -171,6 +171,8 @@ impl Site {
                 files.push(File { name: name.clone(), content });
             }
         }
+        let content = whole::page(self, &rendered).into_bytes();
+        files.push(File { name: whole::NAME.to_owned(), content });
         for (path, text) in &self.sources {
             let name = source_name(path);
             index.add_source(&name, path, text);
@@ -242,7 +244,7 @@ fn is_picture(path: &str) -> bool {
 }
 
 /// A link from a page, as a path from the root.
-fn resolve(page: &str, link: &str) -> String {
+pub fn resolve(page: &str, link: &str) -> String {
     let link = link.split('#').next().unwrap_or_default();
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
@@ -300,7 +302,7 @@ fn group(path: &str, parts: &Parts) -> String {
     }
     let name = match path {
         "README.md" | "lessons/README.md" => "The course",
-        "lessons/programs.md" => "Appendix",
+        "lessons/programs.md" | "lessons/errors.md" | "lessons/sheet.md" => "Appendix",
         _ if path.contains("/tasks/") => "Tasks",
         _ if path.starts_with("crates/") => "Instruments",
         _ => "For contributors",

@@ -75,6 +75,7 @@ fn main() -> ExitCode {
         ("light_and_dark", pages::light_and_dark, None),
         ("no_page_is_wider_than_its_window", pages::widths, None),
         ("a_lesson_is_printed", pages::print, None),
+        ("the_whole_book_is_printed", pages::whole_book, None),
         ("hostile_programs_run_nothing", pages::hostile, None),
         ("a_test_that_is_killed_leaves_no_browser", killed, None),
         ("axe_finds_nothing", pages::axe, Some(axe)),

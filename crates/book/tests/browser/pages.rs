@@ -264,6 +264,36 @@ pub(crate) fn print(stage: &Stage, browser: &Browser) -> Result<()> {
     Ok(())
 }
 
+/// The page that is printed as a PDF: no link leads out of it but to the web, and it is as
+/// long as the book.
+pub(crate) fn whole_book(stage: &Stage, browser: &Browser) -> Result<()> {
+    browser.open(&stage.page(book::whole::NAME))?;
+    let seen = browser.run(
+        "const links = [...document.links].map((it) => it.getAttribute('href')); const \
+         out = links.filter((it) => !it.startsWith('#') && !it.startsWith('https://') && \
+         !it.startsWith('http://')); return [out, document.querySelectorAll('h1').length === \
+         document.querySelectorAll('article').length + 1, \
+         document.querySelectorAll('details[open]').length > 50]",
+    )?;
+    same("links out, titles, answers", &seen, &json!([["index.html"], true, true]))?;
+    let path = stage.book.with_file_name("whole-book.pdf");
+    let bytes = match book::pdf::print(&stage.book, &path) {
+        Ok(bytes) => bytes,
+        // A driver whose browser is not on PATH: as a reader would be told.
+        Err(error) if error.to_string().contains("there is no Chromium") => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let pdf = std::fs::read(&path).map_err(|error| error.to_string())?;
+    let count = |what: &[u8]| pdf.windows(what.len()).filter(|it| *it == what).count();
+    // Each lesson alone is several pages; and no page names a file of this machine.
+    same("a page for each article and more", &(count(b"/Type /Page\n") > 100), &true)?;
+    same("links to files", &count(b"file:///"), &0)?;
+    if bytes > 20_000_000 || stage.book.join(".browser").exists() {
+        return Err(format!("{bytes} bytes, or the browser left its folder"));
+    }
+    Ok(())
+}
+
 /// A page of `flow --format html` whose programs are called, print and are written as what
 /// would run if it were read as HTML.
 pub(crate) fn hostile(stage: &Stage, browser: &Browser) -> Result<()> {
@@ -335,6 +365,8 @@ pub(crate) fn axe(stage: &Stage, browser: &Browser) -> Result<()> {
     let axe = stage.root.join("target/axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).map_err(|error| error.to_string())?;
     let mut pages = stage.pages();
+    // The page to print is made of the others.
+    pages.retain(|name| name != book::whole::NAME);
     // One page of source stands for all: they are made the same way.
     pages.push("crates-tcp-server-src-main.rs.html".to_owned());
     let mut violations = Vec::new();
@@ -342,9 +374,11 @@ pub(crate) fn axe(stage: &Stage, browser: &Browser) -> Result<()> {
         browser.colours(scheme)?;
         for page in &pages {
             browser.open(&stage.page(page))?;
-            // A conversation in its middle has rows behind and before the cursor.
+            // What is far from the window is not laid out, and axe takes its colours from what
+            // is; a conversation in its middle has rows behind and before the cursor.
             browser.run(
-                "for (const it of document.querySelectorAll('.s-steps input')) { it.value = \
+                "for (const it of document.querySelectorAll('section, .s-steps')) \
+                 it.style.contentVisibility = 'visible'; for (const it of document.querySelectorAll('.s-steps input')) { it.value = \
                  Math.floor(it.max / 2); it.dispatchEvent(new Event('input')); }",
             )?;
             browser.run(&axe)?;
