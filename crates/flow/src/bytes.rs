@@ -1,4 +1,5 @@
-//! Bytes as text: escaped as C and Rust do, so that a terminal obeys none of them.
+//! Bytes as text that can be turned back into them: the form of the log, in which nothing but
+//! printable ASCII stands. What is only shown goes through `common`'s `Escaped` or `Visible`.
 
 use std::fmt::Write as _;
 

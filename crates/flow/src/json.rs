@@ -16,6 +16,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Write};
 
+use crate::bytes::printable;
 use crate::event::{Event, Header, Log, Note, VERSION};
 
 /// Writes a whole log.
@@ -62,11 +63,7 @@ impl fmt::Display for ReadError {
             ReadError::Io(error) => write!(f, "{error}"),
             // The reason quotes the log, which may hold anything.
             ReadError::Line(line, reason) => {
-                write!(
-                    f,
-                    "line {line}: {}",
-                    common::Visible(reason.to_string().as_bytes())
-                )
+                write!(f, "line {line}: {}", printable(reason))
             }
             ReadError::Version(found) => write!(
                 f,

@@ -11,6 +11,7 @@ mod sha256;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use common::Visible;
 use serde_json::{Value, json};
 
 use self::lanes::Lanes;
@@ -97,36 +98,21 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The text with control characters, and those that turn the direction around or take no
-/// place, as escapes; line feeds and tabs stay.
+/// The text without what is hidden or obeyed; line feeds and tabs stay.
 fn visible(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}')
-    };
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if hidden(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    lines(text.as_bytes())
+}
+
+/// The lines of bytes, each as a terminal may show it.
+fn lines(bytes: &[u8]) -> String {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.map(|line| Visible(line).to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// Bytes as text: UTF-8 where it is, all else as `\xff`.
 fn printed(data: &Data) -> String {
     let shown = &data.bytes[..data.bytes.len().min(LETTERS)];
-    let mut out = String::new();
-    for chunk in shown.utf8_chunks() {
-        out.push_str(&visible(chunk.valid()));
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
+    let mut out = lines(shown);
     let left_out = data.length.saturating_sub(shown.len() as u64);
     if left_out > 0 {
         let _ = write!(out, "… {} bytes more", grouped(left_out));
