@@ -56,11 +56,8 @@ pub fn contents(site: &Site, name: &str) -> String {
                 }
                 folded = Some(&page.group);
                 let first = page_name(&page.path);
-                let _ = write!(
-                    out,
-                    "<li><a href=\"{first}\">{}</a></li>",
-                    escape(&page.group)
-                );
+                let _ =
+                    write!(out, "<li><a href=\"{first}\">{}</a>", escape(&page.group));
             }
             continue;
         }
@@ -82,11 +79,8 @@ pub fn contents(site: &Site, name: &str) -> String {
             "README.md" => "Start",
             _ => &page.title,
         };
-        let _ = write!(
-            out,
-            "<li{class}><a href=\"{own}\"{current}>{}</a></li>",
-            escape(title)
-        );
+        let _ =
+            write!(out, "<li{class}><a href=\"{own}\"{current}>{}</a>", escape(title));
     }
     if !group.is_empty() {
         out.push_str("</ul>");

@@ -40,7 +40,7 @@ pub struct Section {
 
 /// Bytes that a page takes at most, with its sheet and its scripts. Conversations that do not
 /// fit are shown as text, and each has a page of its own.
-const LARGEST: usize = 99_900;
+const LARGEST: usize = 99_600;
 /// The page whose conversation stands on the start page.
 const FIRST: &str = "lessons/02-tcp-echo/README.md";
 
@@ -111,9 +111,9 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     room = room.saturating_sub(it.flows.iter().map(|flow| flow.text.len()).sum());
     for (number, Flow { run, text }) in it.flows.into_iter().enumerate() {
         let more = run[2].len().saturating_sub(text.len());
-        let shown = if more <= room { &run[2] } else { &text };
+        let shown = if more < room { &run[2] } else { &text };
         it.done.html = it.done.html.replacen(&place_of(number), shown, 1);
-        if more <= room {
+        if more < room {
             room -= more;
         } else {
             it.done.runs.push(run);

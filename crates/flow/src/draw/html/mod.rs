@@ -33,7 +33,10 @@ pub fn steps_js() -> String {
 /// several lines.
 pub fn lean(text: &str) -> String {
     let lines = text.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("// "));
+    let is_comment = |line: &str| {
+        line.starts_with("// ") || line.starts_with("/* ") && line.ends_with(" */")
+    };
+    let lines = lines.filter(|line| !line.is_empty() && !is_comment(line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
