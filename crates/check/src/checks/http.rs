@@ -47,7 +47,7 @@ pub(super) const TASK: Task = Task {
             echoes,
         ),
         must(
-            "it answers a request that comes byte by byte",
+            "it answers a request that comes in pieces of nine bytes",
             "the result of one recv(2) was taken for one request, or one line",
             page::FRAMING,
             byte_by_byte,
@@ -267,7 +267,7 @@ fn echoes(arena: &mut Arena<'_>) -> Outcome {
 fn byte_by_byte(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    client.send_in_pieces(request("POST /echo", "", b"hi").chunks(1))?;
+    client.send_in_pieces(request("POST /echo", "", b"hi").chunks(9))?;
     receive(&mut client, true)?.expect(200, Some(b"hi"))
 }
 
