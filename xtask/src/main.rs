@@ -59,7 +59,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let ended = match Arguments::parse().task {
+    let ended = match common::parse_arguments::<Arguments>().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(arguments) => flow::flow(&arguments),
         Task::Wire(arguments) => wire::wire(&arguments),

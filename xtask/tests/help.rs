@@ -46,6 +46,20 @@ fn a_lesson_and_programs_are_a_wrong_command_line() {
     }
 }
 
+/// A word of a script's that a terminal would obey: ESC, a C1 control, a change of direction.
+#[test]
+fn a_wrong_word_is_quoted_without_what_a_terminal_obeys() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("x\u{1b}[31m\u{9b}2J\u{202e}")
+        .output()
+        .expect("start xtask");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("\\xc2\\x9b2J\\xe2\\x80\\xae"), "{said:?}");
+    let obeyed = ['\u{1b}', '\u{9b}', '\u{202e}'];
+    assert!(!said.contains(obeyed), "{said:?}");
+}
+
 fn fits_80_columns(help: &str) {
     let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "more than 80 columns: {long:#?}");

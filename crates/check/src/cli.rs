@@ -171,7 +171,7 @@ enum NetworkChoice {
 
 /// The whole program, after the fence's part in it.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = common::parse_arguments();
     let result = match &cli.course {
         Some(Course::Start(options)) => course::start(options),
         Some(Course::Next(options)) => course::next(options),

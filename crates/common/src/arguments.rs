@@ -1,14 +1,35 @@
 //! `--host`, `--port` and `--message`.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ops::Deref;
+use std::process;
 
 use clap::builder::{
     OsStringValueParser, TypedValueParser, ValueParser, ValueParserFactory,
 };
 
-use crate::{During, Failure};
+use clap::Parser;
+
+use crate::{During, Failure, Visible, is_hidden};
+
+/// The command line, as [`Parser::parse`] reads it. But a word that is not understood is
+/// quoted without what a terminal would obey: the word may come from a script.
+pub fn parse_arguments<T: Parser>() -> T {
+    let hides = |word: OsString| word.to_string_lossy().chars().any(is_hidden);
+    T::try_parse().unwrap_or_else(|error| {
+        if std::env::args_os().any(hides) {
+            // Without colours, so that whatever else a terminal would obey is the word's.
+            let message = error.to_string();
+            for line in message.lines() {
+                let _ = writeln!(io::stderr(), "{}", Visible(line.as_bytes()));
+            }
+            process::exit(error.exit_code());
+        }
+        error.exit()
+    })
+}
 
 /// `--host` and `--port`: where a server listens, and where a client finds it.
 ///

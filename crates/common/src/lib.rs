@@ -10,7 +10,7 @@ mod failure;
 mod memory;
 mod text;
 
-pub use arguments::{Address, Message};
+pub use arguments::{Address, Message, parse_arguments};
 pub use failure::{
     During, Failure, exit_code, internet_address, is_out_of_descriptors, report,
 };

@@ -12,7 +12,6 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use cli::{Cli, Color, Command, Format, Rows};
 use flow::draw;
 use flow::draw::summary::Summary;
@@ -40,7 +39,7 @@ impl ExitError {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = common::parse_arguments();
     let done = match &cli.command {
         _ if cli.summary && !matches!(cli.format, Format::Text | Format::Json) => {
             Err(ExitError {
