@@ -68,7 +68,14 @@ pub(crate) fn page(data: &[u8]) {
                 terminal.lines.iter().for_each(|line| seen(line, "\t"));
                 let lines: String =
                     terminal.lines.iter().map(|line| format!("{line}\n")).collect();
-                let block = page.text[terminal.range.clone()].replace("\r\n", "\n");
+                // A terminal in the item of a list stands further right.
+                let indent = terminal.indent.as_str();
+                let block: String = page.text[terminal.range.clone()]
+                    .lines()
+                    .map(|line| {
+                        format!("{}\n", line.strip_prefix(indent).unwrap_or(line))
+                    })
+                    .collect();
                 assert_eq!(
                     block.trim_end(),
                     lines.trim_end(),

@@ -581,7 +581,8 @@ impl Connection {
         // One that was served already does not wait for its turn.
         let served = self.heard;
         self.timeline.does("checker", "tries what the program waits for");
-        if company.dismiss_others(&self.stream) {
+        let dismissed = company.dismiss_others(&self.stream);
+        if dismissed {
             // It may also be told that the others have gone: that is not what was expected.
             let said = self.says();
             if said.iter().zip(head).all(|(one, other)| one == other) && !said.is_empty()
@@ -589,8 +590,10 @@ impl Connection {
                 return (!served).then_some(Diagnosis::OneAtATime);
             }
         }
-        // One that accepts again before it looks at the client that is there.
-        if let Some(_another) = another_client(&self.stream)
+        // One that accepts again before it looks at the client that is there. (What comes to a
+        // client that was served may be what the others held up.)
+        if !(served && dismissed)
+            && let Some(_another) = another_client(&self.stream)
             && self.says_something()
         {
             return Some(Diagnosis::WaitsForAnother);

@@ -19,6 +19,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 enum News {
     Client(TcpStream),
     Done,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Terminate,
 }
 
