@@ -30,13 +30,13 @@ struct Sink {
     summary: Option<Summary>,
     draft: Option<Drafting>,
     log: Option<LogFile>,
-    failure: Failure,
+    failure: EarlyFailure,
 }
 
 /// Finds the program that failed before any program made a call about sockets: then there was
 /// nothing to draw.
 #[derive(Default)]
-struct Failure {
+struct EarlyFailure {
     has_calls: bool,
     /// The first process of each side.
     first: HashMap<usize, i32>,
@@ -44,7 +44,7 @@ struct Failure {
     failed: Option<(usize, String)>,
 }
 
-impl Failure {
+impl EarlyFailure {
     fn follow(&mut self, event: &Event) {
         match event {
             Event::Call(_) => self.has_calls = true,
@@ -81,7 +81,7 @@ struct Kept {
     log: Option<Log>,
     summary: Option<Summary>,
     draft: Option<Drafting>,
-    failure: Failure,
+    failure: EarlyFailure,
 }
 
 struct LogFile {
@@ -113,7 +113,7 @@ impl Sink {
         });
         let draws = !cli.summary && cli.format != Format::Json;
         let keep = draws.then(|| Keep::new(header, KEPT));
-        Ok(Sink { keep, summary, draft, log, failure: Failure::default() })
+        Ok(Sink { keep, summary, draft, log, failure: EarlyFailure::default() })
     }
 
     fn push(&mut self, event: Event) {

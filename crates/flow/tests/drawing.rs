@@ -396,14 +396,14 @@ fn times_stand_before_the_rows() {
 fn a_filter_draws_what_is_asked_for() {
     let log = recorded();
     let rows = |filter: draw::Filter| {
-        let scene = draw::Scene::new(&log, &Options { filter, ..Options::default() });
+        let diagram = draw::Diagram::new(&log, &Options { filter, ..Options::default() });
         let text = |row: &draw::Row| match row {
             draw::Row::Call { text, .. } | draw::Row::Return { text, .. } => text.clone(),
             draw::Row::Packet(arrow) => arrow.label.clone(),
             draw::Row::Life { text, .. } => text.clone(),
             other => format!("{other:?}"),
         };
-        let texts: Vec<String> = scene.rows.iter().map(text).collect();
+        let texts: Vec<String> = diagram.rows.iter().map(text).collect();
         texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>()
     };
     let all = rows(draw::Filter::default());
@@ -523,7 +523,7 @@ fn a_draft_that_was_wrong_is_drawn_again() {
 fn a_window_shows_a_part_of_the_rows() {
     let rows = |window| {
         let options = Options { window, ..Options::default() };
-        draw::Scene::new(&recorded(), &options).rows
+        draw::Diagram::new(&recorded(), &options).rows
     };
     let all = rows(None);
     let part = rows(Some((5, 7)));

@@ -1,4 +1,4 @@
-//! Sends as many bytes as a client asks for, to one client at a time. Mend that, and what it
+//! Sends as many bytes as a client asks for, to one client at a time. Fix that, and what it
 //! costs.
 
 use std::io::{self, Read, Write};

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::calls::shown_name;
 use super::connections::Places;
 use super::owners::port;
-use super::{Filter, PacketKind, Row, Scene};
+use super::{Diagram, Filter, PacketKind, Row};
 use crate::event::{Arg, Call, Event, Log, Return};
 
 /// A filter, with what of the log it needs.
@@ -43,27 +43,27 @@ impl<'a> Sieve<'a> {
     }
 
     /// Keeps the rows that are wanted; how many are not.
-    pub(super) fn sift(&self, scene: &mut Scene) -> usize {
+    pub(super) fn sift(&self, diagram: &mut Diagram) -> usize {
         let mut kept = Vec::new();
         // What a cause explains is the row above it; numbers are those of the one above.
         let mut last = false;
-        for (row, origin) in scene.rows.iter().zip(&scene.origins) {
+        for (row, origin) in diagram.rows.iter().zip(&diagram.origins) {
             let is_wanted = match row {
                 Row::Cause { .. } | Row::Detail { .. } => last,
-                _ => self.wants(scene, row, *origin),
+                _ => self.wants(diagram, row, *origin),
             };
             last = is_wanted;
             kept.push(is_wanted);
         }
-        let before = scene.rows.len();
+        let before = diagram.rows.len();
         let mut flags = kept.iter();
-        scene.rows.retain(|_| flags.next().is_none_or(|kept| *kept));
+        diagram.rows.retain(|_| flags.next().is_none_or(|kept| *kept));
         let mut flags = kept.iter();
-        scene.origins.retain(|_| flags.next().is_none_or(|kept| *kept));
-        before - scene.rows.len()
+        diagram.origins.retain(|_| flags.next().is_none_or(|kept| *kept));
+        before - diagram.rows.len()
     }
 
-    fn wants(&self, scene: &Scene, row: &Row, origin: usize) -> bool {
+    fn wants(&self, diagram: &Diagram, row: &Row, origin: usize) -> bool {
         // Where a line of life begins is no row of its own.
         if matches!(row, Row::Life { text, .. } if text.is_empty()) {
             return true;
@@ -111,7 +111,7 @@ impl<'a> Sieve<'a> {
             && (connections.is_empty() || of_connection())
             && (calls.is_empty() || of_name())
             && (!errors || failed())
-            && (processes.is_empty() || self.of_process(scene, row, event, call))
+            && (processes.is_empty() || self.of_process(diagram, row, event, call))
     }
 
     /// The numbers of the connections whose sockets a call has to do with.
@@ -141,7 +141,7 @@ impl<'a> Sieve<'a> {
 
     fn of_process(
         &self,
-        scene: &Scene,
+        diagram: &Diagram,
         row: &Row,
         event: &Event,
         call: Option<&Call>,
@@ -161,7 +161,10 @@ impl<'a> Sieve<'a> {
             Row::Cut(_) => return true,
         };
         let names = || {
-            columns.into_iter().filter_map(|it| scene.columns.get(it)).map(|it| &it.name)
+            columns
+                .into_iter()
+                .filter_map(|it| diagram.columns.get(it))
+                .map(|it| &it.name)
         };
         self.filter.processes.iter().any(|wanted| {
             wanted.parse().ok().is_some_and(|wanted: i32| pid == Some(wanted))

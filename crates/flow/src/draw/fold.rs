@@ -1,6 +1,6 @@
 //! Repeats as one: a loop that calls the same thing again and again.
 
-use super::{Row, Scene};
+use super::{Diagram, Row};
 
 /// Rows of a loop that are recognized as one round, at most.
 const LONGEST: usize = 8;
@@ -8,9 +8,9 @@ const LONGEST: usize = 8;
 const FEWEST: usize = 3;
 
 /// Leaves of rows that repeat exactly the first round, and says how many there were.
-pub(super) fn fold(scene: &mut Scene) {
+pub(super) fn fold(diagram: &mut Diagram) {
     let (rows, origins) =
-        (std::mem::take(&mut scene.rows), std::mem::take(&mut scene.origins));
+        (std::mem::take(&mut diagram.rows), std::mem::take(&mut diagram.origins));
     let mut at = 0;
     while at < rows.len() {
         let rounds = |length: usize| {
@@ -22,8 +22,8 @@ pub(super) fn fold(scene: &mut Scene) {
         let found = (1..=LONGEST).find(|length| rounds(*length) >= FEWEST);
         let length = found.unwrap_or(1);
         let end = (at + length).min(rows.len());
-        scene.rows.extend_from_slice(&rows[at..end]);
-        scene.origins.extend_from_slice(&origins[at..end]);
+        diagram.rows.extend_from_slice(&rows[at..end]);
+        diagram.origins.extend_from_slice(&origins[at..end]);
         match found {
             None => at = end,
             Some(length) => {
@@ -33,11 +33,11 @@ pub(super) fn fold(scene: &mut Scene) {
                 } else {
                     format!("these {length} rows")
                 };
-                scene
+                diagram
                     .rows
                     .push(Row::Time { left: 0, text: format!("{what} × {count}") });
                 at += length * count;
-                scene.origins.push(origins[at - 1]);
+                diagram.origins.push(origins[at - 1]);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::calls::{Place, place};
 use super::text::Lines;
-use super::{Options, Scene};
+use super::{Diagram, Options};
 use crate::event::{Event, Flag, Header, Log, Protocol, Side, Socket};
 
 /// Events that are drawn as they come, at most: each time all of them are drawn anew.
@@ -116,8 +116,8 @@ impl Live {
         if end <= self.drawn_to {
             return self.end_of_draft();
         }
-        let scene = Scene::new(&self.log, &self.options);
-        let (head, rows) = Lines::of(&scene, &self.options, &self.log).rows();
+        let diagram = Diagram::new(&self.log, &self.options);
+        let (head, rows) = Lines::of(&diagram, &self.options, &self.log).rows();
         let mut new = String::new();
         for (origin, lines) in rows {
             if origin >= self.drawn_to && origin < end {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::canvas::{cut_start, width, wrap};
 use super::text::with_ports;
-use super::{Arrow, Options, PacketKind, Row, Scene, State};
+use super::{Arrow, Diagram, Options, PacketKind, Row, State};
 use crate::bytes::printable;
 use crate::event::{Fate, Log};
 
@@ -42,13 +42,13 @@ monospace;fill:var(--ink);white-space:pre}\
 
 /// Draws a log as an SVG document.
 pub fn svg(log: &Log, options: &Options) -> String {
-    let scene = Scene::new(log, options);
-    let mut notes = scene.notes.clone();
+    let diagram = Diagram::new(log, options);
+    let mut notes = diagram.notes.clone();
     if options.recording {
         let system = printable(&log.header.system);
         notes.push(format!("A recording, made on {system}"));
     }
-    Picture::new(&scene).draw(&notes)
+    Picture::new(&diagram).draw(&notes)
 }
 
 /// A column's place, in pixels.
@@ -71,7 +71,7 @@ struct Life {
 }
 
 struct Picture<'a> {
-    scene: &'a Scene,
+    diagram: &'a Diagram,
     places: Vec<Place>,
     y: f64,
     lives: String,
@@ -79,11 +79,11 @@ struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    fn new(scene: &'a Scene) -> Picture<'a> {
+    fn new(diagram: &'a Diagram) -> Picture<'a> {
         let mut at = MARGIN + 8.0;
         let mut places = Vec::new();
-        for (column, head) in scene.columns.iter().enumerate() {
-            let longest = scene.rows.iter().filter_map(|row| match row {
+        for (column, head) in diagram.columns.iter().enumerate() {
+            let longest = diagram.rows.iter().filter_map(|row| match row {
                 Row::Call { column: it, text, source, .. } if *it == column => {
                     Some(width(text) + source.as_ref().map_or(0, |it| width(it) + 3))
                 }
@@ -99,11 +99,11 @@ impl<'a> Picture<'a> {
             places.push(Place { at, letters, end, life });
             at = end + 26.0;
         }
-        Picture { scene, places, y: HEAD, lives: String::new(), body: String::new() }
+        Picture { diagram, places, y: HEAD, lives: String::new(), body: String::new() }
     }
 
     fn draw(mut self, notes: &[String]) -> String {
-        for (column, head) in self.scene.columns.iter().enumerate() {
+        for (column, head) in self.diagram.columns.iter().enumerate() {
             let place = self.places[column];
             let (name, file) = (escape(&head.name), head.file.as_deref().unwrap_or(""));
             let _ = write!(
@@ -115,8 +115,8 @@ impl<'a> Picture<'a> {
                 escape(file)
             );
         }
-        let scene = self.scene;
-        for row in &scene.rows {
+        let diagram = self.diagram;
+        for row in &diagram.rows {
             self.row(row);
         }
         self.y += 10.0;
@@ -131,7 +131,7 @@ impl<'a> Picture<'a> {
         }
         let bottom = self.y + MARGIN;
         let names: Vec<&str> =
-            scene.columns.iter().map(|column| column.name.as_str()).collect();
+            diagram.columns.iter().map(|column| column.name.as_str()).collect();
         let title = escape(&format!("The conversation of {}", names.join(" and ")));
         format!(
             "<svg xmlns='http://www.w3.org/2000/svg' class='flow' role='img' \

@@ -1,16 +1,16 @@
 //! The drawing as text.
 
 use super::canvas::{Canvas, Ink, cut, cut_start, width, wrap};
-use super::{Arrow, Options, PacketKind, Row, Scene};
+use super::{Arrow, Diagram, Options, PacketKind, Row};
 use crate::bytes::printable;
 use crate::event::{Event, Fate, Log};
 
 /// Draws a log as text of [`Options::width`] columns, in lines that end with a newline.
 pub fn text(log: &Log, options: &Options) -> String {
-    let scene = Scene::new(log, options);
+    let diagram = Diagram::new(log, options);
     let mut out = String::new();
     let notes = |out: &mut String| {
-        let mut lines: Vec<String> = scene.notes.clone();
+        let mut lines: Vec<String> = diagram.notes.clone();
         if options.recording {
             let system = printable(&log.header.system);
             lines.push(format!("A recording, made on {system}"));
@@ -22,8 +22,8 @@ pub fn text(log: &Log, options: &Options) -> String {
             }
         }
     };
-    if !scene.columns.is_empty() {
-        let (head, rows) = Lines::of(&scene, options, log).rows();
+    if !diagram.columns.is_empty() {
+        let (head, rows) = Lines::of(&diagram, options, log).rows();
         out.push_str(&head);
         rows.iter().for_each(|(_, lines)| out.push_str(lines));
     }
@@ -59,7 +59,7 @@ pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> Strin
 const NARROWEST: usize = 12;
 
 pub(super) struct Lines<'a> {
-    scene: &'a Scene,
+    diagram: &'a Diagram,
     options: &'a Options,
     /// The time of each event.
     times: Vec<u64>,
@@ -81,9 +81,9 @@ enum Life {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(scene: &'a Scene, options: &'a Options, log: &Log) -> Lines<'a> {
+    pub(super) fn of(diagram: &'a Diagram, options: &'a Options, log: &Log) -> Lines<'a> {
         let times = log.events.iter().map(Event::time_ns).collect();
-        let count = scene.columns.len();
+        let count = diagram.columns.len();
         let gutter = if options.time { GUTTER } else { 0 };
         let each = (options.width.max(40).saturating_sub(gutter) / count).max(NARROWEST);
         let at: Vec<usize> = (0..count).map(|column| gutter + column * each).collect();
@@ -91,19 +91,19 @@ impl<'a> Lines<'a> {
         let end = (0..count)
             .map(|column| at.get(column + 1).map_or(last, |next| next - 1))
             .collect();
-        let life = scene
+        let life = diagram
             .columns
             .iter()
             .map(|column| if column.is_nobody { Life::Running } else { Life::NotYet })
             .collect();
-        Lines { scene, options, times, at, end, life }
+        Lines { diagram, options, times, at, end, life }
     }
 
     /// The head, and each row's lines with the place in the log that it comes from.
     pub(super) fn rows(mut self) -> (String, Vec<(usize, String)>) {
         let mut out = String::new();
         let mut head = Canvas::default();
-        for (column, it) in self.scene.columns.iter().enumerate() {
+        for (column, it) in self.diagram.columns.iter().enumerate() {
             let room = self.end[column] - self.at[column];
             let file = cut(it.file.as_deref().unwrap_or_default(), room * 2 / 3);
             let name = cut(&it.name, room.saturating_sub(width(&file) + 1));
@@ -112,8 +112,8 @@ impl<'a> Lines<'a> {
         }
         head.finish(self.options.color, &mut out);
         let mut before = 0;
-        let mut rows = Vec::with_capacity(self.scene.rows.len());
-        for (row, origin) in self.scene.rows.iter().zip(&self.scene.origins) {
+        let mut rows = Vec::with_capacity(self.diagram.rows.len());
+        for (row, origin) in self.diagram.rows.iter().zip(&self.diagram.origins) {
             let mut lines = String::new();
             self.row(row, &mut lines);
             if self.options.time {

@@ -1,6 +1,6 @@
 //! Packets are drawn at the programs that sent and received them.
 
-use flow::draw::{Arrow, Options, Row, Scene};
+use flow::draw::{Arrow, Diagram, Options, Row};
 use flow::event::Log;
 use libtest_mimic::{Failed, Trial};
 
@@ -24,14 +24,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn scene(log: &Log) -> Scene {
-    Scene::new(log, &Options::default())
+fn diagram(log: &Log) -> Diagram {
+    Diagram::new(log, &Options::default())
 }
 
 /// The arrows whose label has this piece: from which column to which.
-fn arrows(scene: &Scene, piece: &str) -> Vec<(String, String)> {
-    let name = |column: usize| scene.columns[column].name.clone();
-    let all = scene.rows.iter().filter_map(|row| match row {
+fn arrows(diagram: &Diagram, piece: &str) -> Vec<(String, String)> {
+    let name = |column: usize| diagram.columns[column].name.clone();
+    let all = diagram.rows.iter().filter_map(|row| match row {
         Row::Packet(Arrow { from, to, label, .. }) if label.contains(piece) => {
             Some((name(*from), name(*to)))
         }
@@ -80,14 +80,14 @@ fn one_port() -> Result<(), Failed> {
     if !has_network(&log) {
         return Ok(());
     }
-    let scene = scene(&log);
+    let diagram = diagram(&log);
     // The kernel chooses by the client's port: whatever it chose, it is drawn so.
     for (letter, name) in [("\"A\"", "a.py"), ("\"B\"", "b.py")] {
-        for (from, to) in arrows(&scene, letter) {
+        for (from, to) in arrows(&diagram, letter) {
             assert_eq!((from.as_str(), to.as_str()), (name, "client.py"));
         }
     }
-    let all = arrows(&scene, "1 byte").len();
+    let all = arrows(&diagram, "1 byte").len();
     assert_eq!(all, 12, "{}", drawn(&log));
     Ok(())
 }
@@ -110,8 +110,8 @@ fn port_used_again() -> Result<(), Failed> {
     if !has_network(&log) {
         return Ok(());
     }
-    let scene = scene(&log);
-    let of = |piece| arrows(&scene, piece);
+    let diagram = diagram(&log);
+    let of = |piece| arrows(&diagram, piece);
     assert_eq!(
         of("\"one\""),
         [("one.py".to_owned(), "a.py".to_owned())],
@@ -143,10 +143,10 @@ fn handed_over() -> Result<(), Failed> {
     let text = drawn(&log);
     assert!(text.contains("SCM_RIGHTS"), "{text}");
     if has_network(&log) {
-        let scene = scene(&log);
+        let diagram = diagram(&log);
         let is = |piece: &str, from: &str, to: &str| {
             assert_eq!(
-                arrows(&scene, piece)[0],
+                arrows(&diagram, piece)[0],
                 (from.to_owned(), to.to_owned()),
                 "{text}"
             );
@@ -170,9 +170,9 @@ fn broadcast() -> Result<(), Failed> {
     let log = run(&[("a.py", RECEIVER), ("b.py", RECEIVER), ("sender.py", sender)]);
     if has_network(&log) {
         let to = |name: &str| ("sender.py".to_owned(), name.to_owned());
-        let scene = scene(&log);
-        assert_eq!(arrows(&scene, "to all"), [to("a.py")], "{}", drawn(&log));
-        assert_eq!(arrows(&scene, "the same"), [to("b.py")], "{}", drawn(&log));
+        let diagram = diagram(&log);
+        assert_eq!(arrows(&diagram, "to all"), [to("a.py")], "{}", drawn(&log));
+        assert_eq!(arrows(&diagram, "the same"), [to("b.py")], "{}", drawn(&log));
     }
     Ok(())
 }
@@ -190,12 +190,13 @@ fn datagrams_at_one_port() -> Result<(), Failed> {
     if !has_network(&log) {
         return Ok(());
     }
-    let scene = scene(&log);
+    let diagram = diagram(&log);
     // As many are drawn at each program as it has received.
     for (side, name) in [(0, "a.py"), (1, "b.py")] {
         let received =
             tool::results(&log, side, "recvfrom").filter(|it| *it == 4).count();
-        let drawn_at = arrows(&scene, "ping").iter().filter(|(_, to)| to == name).count();
+        let drawn_at =
+            arrows(&diagram, "ping").iter().filter(|(_, to)| to == name).count();
         assert_eq!(received, drawn_at, "{}", drawn(&log));
     }
     Ok(())
@@ -212,7 +213,7 @@ fn icmp_error() -> Result<(), Failed> {
     {
         let log = run(&[("client.py", &client)]);
         if has_network(&log) {
-            let found = arrows(&scene(&log), "ICMP port 9 unreachable");
+            let found = arrows(&diagram(&log), "ICMP port 9 unreachable");
             let expected = ("(no program)".to_owned(), "client.py".to_owned());
             assert_eq!(found, [expected], "{}", drawn(&log));
         }

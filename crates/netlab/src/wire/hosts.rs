@@ -35,7 +35,7 @@ const NO_CARD: &str = "give your user access to a TUN device (`sudo modprobe tun
 /// the last program on them.
 #[derive(Debug)]
 pub struct Wire {
-    networks: [Network; 2],
+    networks: [Namespace; 2],
     link: Arc<Mutex<Link>>,
     /// Written to when the forwarder is to look again, or to end.
     alarm: Arc<Alarm>,
@@ -45,21 +45,21 @@ pub struct Wire {
 
 /// A network namespace.
 #[derive(Debug)]
-struct Network {
+struct Namespace {
     file: OwnedFd,
     inode: u64,
 }
 
-impl Network {
+impl Namespace {
     /// Gives the calling thread a new one, with its loopback up.
-    fn enter() -> Result<Network, Refusal> {
+    fn enter() -> Result<Namespace, Refusal> {
         PrivateNetwork::enter()?;
         let opened = File::open("/proc/thread-self/ns/net")
             .and_then(|file| Ok((file.metadata()?.ino(), file)));
         let (inode, file) = opened.map_err(|reason| {
             Refusal::new("open /proc/thread-self/ns/net", reason, "mount /proc")
         })?;
-        Ok(Network { file: file.into(), inode })
+        Ok(Namespace { file: file.into(), inode })
     }
 }
 
@@ -343,7 +343,7 @@ const OPEN_TUN: &str = "open /dev/net/tun";
 
 /// A host that is ready.
 struct Ready {
-    network: Network,
+    network: Namespace,
     end: End,
     counters: Counters,
 }
@@ -351,7 +351,7 @@ struct Ready {
 /// Both hosts with a TUN device each: side by side, because the kernel takes its time.
 fn on_tuns(rules: &Rules, pieces: Pieces) -> Result<[Ready; 2], WireError> {
     let make = |host: Host| {
-        let network = Network::enter()?;
+        let network = Namespace::enter()?;
         let end = device::open_tun(pieces)
             .map_err(|reason| Refusal::new(OPEN_TUN, reason, NO_CARD))?;
         let counters = set_up(host, Card::Tun, rules)?;
@@ -369,13 +369,13 @@ fn on_tuns(rules: &Rules, pieces: Pieces) -> Result<[Ready; 2], WireError> {
 /// Both hosts with an end of a veth pair each. The outer ends stand on a network of their
 /// own, which lives as long as their sockets.
 fn on_veths(rules: &Rules) -> Result<[Ready; 2], WireError> {
-    let [a, b] = [on_a_thread(Network::enter)?, on_a_thread(Network::enter)?];
+    let [a, b] = [on_a_thread(Namespace::enter)?, on_a_thread(Namespace::enter)?];
     let ends = on_a_thread(|| {
         PrivateNetwork::enter()?;
         device::open_veths([&a.file, &b.file])
             .map_err(|reason| Refusal::new("make a veth pair", reason, NO_CARD))
     })?;
-    let ready = |host: Host, network: Network, end: End| {
+    let ready = |host: Host, network: Namespace, end: End| {
         let fd = network.file.as_raw_fd();
         let counters = on_a_thread(move || {
             enter(fd).map_err(|reason| Refusal::new("setns", reason, NO_CARD))?;

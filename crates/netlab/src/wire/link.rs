@@ -9,7 +9,7 @@ use super::counters::Counters;
 use super::device::End;
 use super::headers::{self, Body, Facts, SYN};
 use super::rules::{Host, Rules};
-use super::script::{Lost, Script, Verdict};
+use super::script::{Decision, Lost, Script};
 
 /// Packets on their way at most, in both directions together; with the largest packets of
 /// a card that is 30 MB.
@@ -261,7 +261,7 @@ impl Link {
         now: Instant,
     ) {
         if self.log.is_some() {
-            let whole = Verdict::passes(now);
+            let whole = Decision::passes(now);
             let seen = self.seen(from, facts, &whole, Some(packet));
             if let Some(log) = &mut self.log {
                 log.push(seen, packet);
@@ -284,18 +284,20 @@ impl Link {
         routed: bool,
     ) {
         let original = self.log.is_some().then(|| packet.to_vec());
-        let mut verdict = self.script.judge(from, facts, packet, now);
+        let mut decision = self.script.judge(from, facts, packet, now);
         self.counts.sent[from.index()] += 1;
-        if verdict.lost.is_none()
+        if decision.lost.is_none()
             && self.on_their_way.len() + self.waiting.len() >= MOST_ON_THEIR_WAY
         {
-            verdict.lost = Some(Lost::Full(None));
+            decision.lost = Some(Lost::Full(None));
         }
-        let seen =
-            Sighting { routed, ..self.seen(from, &facts, &verdict, original.as_deref()) };
-        let lost = verdict.lost.is_some();
+        let seen = Sighting {
+            routed,
+            ..self.seen(from, &facts, &decision, original.as_deref())
+        };
+        let lost = decision.lost.is_some();
         if let (Some(log), Some(original)) = (&mut self.log, original) {
-            let place = match (lost, verdict.held) {
+            let place = match (lost, decision.held) {
                 (true, _) => Place::Lost,
                 (false, Some(_)) => Place::Held,
                 (false, None) => Place::Left,
@@ -307,10 +309,10 @@ impl Link {
             );
         }
         if !lost {
-            self.send_on(from, seen, &verdict, packet, now);
+            self.send_on(from, seen, &decision, packet, now);
         }
-        if let Some(answer) = verdict.answer {
-            self.answer(from, answer, verdict.lost);
+        if let Some(answer) = decision.answer {
+            self.answer(from, answer, decision.lost);
         }
     }
 
@@ -318,18 +320,18 @@ impl Link {
         &mut self,
         from: Host,
         facts: &Facts,
-        verdict: &Verdict,
+        decision: &Decision,
         original: Option<&[u8]>,
     ) -> Sighting {
         self.next += 1;
-        let rule = match verdict.lost {
+        let rule = match decision.lost {
             Some(Lost::Rule(rule)) => Some(rule),
             Some(Lost::Full(rule)) => rule,
-            None => verdict.damaged.or(verdict.doubled).or(verdict.held),
+            None => decision.damaged.or(decision.doubled).or(decision.held),
         };
         let mut cause = None;
         // Where nobody looks, the counters need not be read.
-        if original.is_some() && (verdict.again || verdict.probe) {
+        if original.is_some() && (decision.again || decision.probe) {
             let is_syn =
                 matches!(facts.body, Body::Tcp { flags, .. } if flags & SYN != 0);
             cause = self.counters[from.index()].cause(is_syn);
@@ -343,12 +345,12 @@ impl Link {
             place: Place::Left,
             bytes: Vec::new(),
             length: facts.length,
-            again: verdict.again,
-            probe: verdict.probe,
-            damaged: verdict.damaged.is_some(),
+            again: decision.again,
+            probe: decision.probe,
+            damaged: decision.damaged.is_some(),
             doubled: false,
             fragment: facts.fragment.map(|offset| (offset, facts.fragment_length())),
-            held: verdict.held.is_some(),
+            held: decision.held.is_some(),
             routed: false,
             cause,
             rule: rule.and_then(|rule| self.script.text(rule)).map(str::to_owned),
@@ -360,32 +362,32 @@ impl Link {
         &mut self,
         from: Host,
         seen: Sighting,
-        verdict: &Verdict,
+        decision: &Decision,
         packet: &[u8],
         now: Instant,
     ) {
-        let copies = 1 + usize::from(verdict.doubled.is_some());
+        let copies = 1 + usize::from(decision.doubled.is_some());
         for copy in 0..copies {
             let seen = Sighting { doubled: copy > 0, ..seen.clone() };
             // Nothing overtakes what is on its way in the same direction.
-            let at_once = verdict.due <= now
-                && verdict.until.is_none()
+            let at_once = decision.due <= now
+                && decision.until.is_none()
                 && self.queued[from.index()] == 0;
             if at_once {
                 self.deliver(&seen, packet);
                 continue;
             }
             self.next += 1;
-            let (due, order) = (verdict.due, self.next);
+            let (due, order) = (decision.due, self.next);
             let packet = packet.to_vec();
-            let it = OnItsWay { due, order, until: verdict.until, seen, packet };
+            let it = OnItsWay { due, order, until: decision.until, seen, packet };
             if it.until.is_some() {
                 self.waiting.push(it);
             } else {
                 self.queue(it);
             }
         }
-        let Some(rule) = verdict.releases else { return };
+        let Some(rule) = decision.releases else { return };
         let (released, still): (Vec<OnItsWay>, Vec<OnItsWay>) =
             std::mem::take(&mut self.waiting)
                 .into_iter()
@@ -393,7 +395,7 @@ impl Link {
         self.waiting = still;
         for mut it in released {
             self.next += 1;
-            (it.due, it.order, it.until) = (verdict.due, self.next, None);
+            (it.due, it.order, it.until) = (decision.due, self.next, None);
             self.queue(it);
         }
     }

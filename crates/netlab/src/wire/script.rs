@@ -16,7 +16,7 @@ pub(super) const LONGEST_HELD: Duration = Duration::from_secs(1);
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Decision {
     /// Why it does not arrive, if it does not.
     pub(super) lost: Option<Lost>,
     /// When it arrives.
@@ -39,10 +39,10 @@ pub(super) struct Verdict {
     pub(super) probe: bool,
 }
 
-impl Verdict {
+impl Decision {
     /// No rule is about it.
-    pub(super) fn passes(now: Instant) -> Verdict {
-        Verdict {
+    pub(super) fn passes(now: Instant) -> Decision {
+        Decision {
             lost: None,
             due: now,
             held: None,
@@ -169,28 +169,28 @@ impl Script {
         facts: Facts,
         bytes: &mut [u8],
         now: Instant,
-    ) -> Verdict {
+    ) -> Decision {
         let (again, probe) = self.follow(&facts);
         let kinds = Kinds { facts, again, probe };
         for (tally, (_, kind)) in self.tallies[from.index()].iter_mut().zip(KINDS) {
             *tally += u64::from(kinds.is(kind));
         }
-        let mut verdict = Verdict { again, probe, ..Verdict::passes(now) };
+        let mut decision = Decision { again, probe, ..Decision::passes(now) };
         let mut rates = Vec::new();
         for rule in 0..self.rules.len() {
-            self.apply(rule, from, &kinds, bytes, now, &mut verdict, &mut rates);
+            self.apply(rule, from, &kinds, bytes, now, &mut decision, &mut rates);
         }
-        self.pass_the_cut(now, &mut verdict);
+        self.pass_the_cut(now, &mut decision);
         for (rule, bits_per_second, queue) in rates {
-            if verdict.lost.is_none() {
+            if decision.lost.is_none() {
                 let line = self.lines.entry((rule, from)).or_default();
                 match line.send(now, facts.length, bits_per_second, queue) {
-                    Some(leaves) => verdict.due += leaves.saturating_duration_since(now),
-                    None => verdict.lost = Some(Lost::Full(Some(rule))),
+                    Some(leaves) => decision.due += leaves.saturating_duration_since(now),
+                    None => decision.lost = Some(Lost::Full(Some(rule))),
                 }
             }
         }
-        verdict
+        decision
     }
 
     /// The size to which a router on this wire cuts a packet that it may cut: its pieces are
@@ -226,38 +226,38 @@ impl Script {
         kinds: &Kinds,
         bytes: &mut [u8],
         now: Instant,
-        verdict: &mut Verdict,
+        decision: &mut Decision,
         rates: &mut Vec<(usize, u64, usize)>,
     ) {
         let live = &mut self.rules[rule];
         let facts = &kinds.facts;
-        let lose = |verdict: &mut Verdict| {
-            verdict.lost.get_or_insert(Lost::Rule(rule));
+        let lose = |decision: &mut Decision| {
+            decision.lost.get_or_insert(Lost::Rule(rule));
         };
         let is_for = |of: &Option<Host>| of.is_none_or(|of| of == from);
         let matched = match &live.what {
             What::Lose(which) => {
                 let hit = which.matches(from, kinds, &mut live.counted);
                 if hit {
-                    lose(verdict);
+                    lose(decision);
                 }
                 hit
             }
             What::Double(which) => {
                 let hit = which.matches(from, kinds, &mut live.counted);
                 if hit {
-                    verdict.doubled = Some(rule);
+                    decision.doubled = Some(rule);
                 }
                 hit
             }
             What::Swap(which, [first, second]) => {
                 let hit = which.matches(from, kinds, &mut live.counted);
                 if hit && live.counted == *first {
-                    (verdict.held, verdict.until) = (Some(rule), Some(rule));
-                    verdict.due = now + LONGEST_HELD;
+                    (decision.held, decision.until) = (Some(rule), Some(rule));
+                    decision.due = now + LONGEST_HELD;
                 }
                 if hit && live.counted == *second {
-                    verdict.releases = Some(rule);
+                    decision.releases = Some(rule);
                 }
                 hit && live.counted == *second
             }
@@ -265,7 +265,7 @@ impl Script {
                 let hit = which.matches(from, kinds, &mut live.counted)
                     && headers::flip(bytes, facts, *bit);
                 if hit {
-                    verdict.damaged = Some(rule);
+                    decision.damaged = Some(rule);
                 }
                 hit
             }
@@ -273,16 +273,16 @@ impl Script {
                 let hit = which.matches(from, kinds, &mut live.counted)
                     && headers::exchange_words(bytes, facts);
                 if hit {
-                    verdict.damaged = Some(rule);
+                    decision.damaged = Some(rule);
                 }
                 hit
             }
             What::Delay(which, time) => {
                 let hit = which.matches(from, kinds, &mut live.counted);
                 if hit {
-                    verdict.due += *time;
+                    decision.due += *time;
                     if !which.is_all() {
-                        verdict.held = Some(rule);
+                        decision.held = Some(rule);
                     }
                 }
                 hit
@@ -299,10 +299,10 @@ impl Script {
                     && live.counted >= *from_packet
                     && facts.length > usize::from(*most);
                 if hit {
-                    lose(verdict);
+                    lose(decision);
                     if !silent {
                         let what = Complaint::TooBig(*most);
-                        verdict.answer = Some(headers::complaint(bytes, facts, what));
+                        decision.answer = Some(headers::complaint(bytes, facts, what));
                     }
                 }
                 hit
@@ -310,9 +310,9 @@ impl Script {
             What::Answer(which) => {
                 let hit = which.matches(from, kinds, &mut live.counted);
                 if hit {
-                    lose(verdict);
+                    lose(decision);
                     let what = Complaint::Unreachable;
-                    verdict.answer = Some(headers::complaint(bytes, facts, what));
+                    decision.answer = Some(headers::complaint(bytes, facts, what));
                 }
                 hit
             }
@@ -329,7 +329,7 @@ impl Script {
     }
 
     /// Loses the packet where the link is cut, and mends that in time.
-    fn pass_the_cut(&mut self, now: Instant, verdict: &mut Verdict) {
+    fn pass_the_cut(&mut self, now: Instant, decision: &mut Decision) {
         let Some(cut) = &mut self.cut else { return };
         let later = self.rules.iter_mut().enumerate().skip(cut.rule + 1);
         let mend = later.take_while(|(_, rule)| !matches!(rule.what, What::Cut(_))).find(
@@ -351,7 +351,7 @@ impl Script {
             self.cut = None;
         } else {
             cut.lost += 1;
-            verdict.lost = Some(Lost::Rule(cut.rule));
+            decision.lost = Some(Lost::Rule(cut.rule));
         }
     }
 
@@ -505,11 +505,11 @@ mod tests {
             Try { script: Script::new(&rules), now: Instant::now() }
         }
 
-        fn judge(&mut self, flags: u8, seq: u32, data: &[u8]) -> (Verdict, Vec<u8>) {
+        fn judge(&mut self, flags: u8, seq: u32, data: &[u8]) -> (Decision, Vec<u8>) {
             let mut bytes = segment(flags, seq, data);
             let facts = Facts::read(&bytes).unwrap();
-            let verdict = self.script.judge(Host::A, facts, &mut bytes, self.now);
-            (verdict, bytes)
+            let decision = self.script.judge(Host::A, facts, &mut bytes, self.now);
+            (decision, bytes)
         }
 
         fn is_lost(&mut self, flags: u8, seq: u32, data: &[u8]) -> bool {
@@ -585,10 +585,10 @@ mod tests {
     fn what_is_too_long_gets_an_answer_unless_the_link_is_silent() {
         let mut it = Try::new("mtu 100 from packet 2");
         assert!(!it.is_lost(ACK, 1, &[0; 100]));
-        let (verdict, _) = it.judge(ACK, 101, &[0; 100]);
-        assert!(verdict.lost.is_some() && verdict.answer.is_some());
-        let (verdict, _) = Try::new("mtu 100 silent").judge(ACK, 1, &[0; 100]);
-        assert!(verdict.lost.is_some() && verdict.answer.is_none());
+        let (decision, _) = it.judge(ACK, 101, &[0; 100]);
+        assert!(decision.lost.is_some() && decision.answer.is_some());
+        let (decision, _) = Try::new("mtu 100 silent").judge(ACK, 1, &[0; 100]);
+        assert!(decision.lost.is_some() && decision.answer.is_none());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::super::owners::unmapped;
-use super::super::{Row, Scene};
+use super::super::{Diagram, Row};
 use crate::event::{Event, Log};
 
-/// Lanes at most: as many as a scene has columns, and nobody's.
+/// Lanes at most: as many as a diagram has columns, and nobody's.
 pub(super) const MOST: usize = 17;
 
 /// Lanes for sockets at most: more would be too narrow to read.
@@ -30,9 +30,9 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(log: &Log, scene: &Scene) -> Lanes {
+    pub(super) fn new(log: &Log, diagram: &Diagram) -> Lanes {
         let mut it = Lanes {
-            names: scene
+            names: diagram
                 .columns
                 .iter()
                 .map(|column| (column.name.clone(), None))
@@ -63,7 +63,7 @@ impl Lanes {
                 _ => {}
             }
         }
-        if scene.columns.len() == 1 {
+        if diagram.columns.len() == 1 {
             it.by_sockets(log);
         }
         if it.names.is_empty() {

@@ -15,7 +15,7 @@ use common::Visible;
 use serde_json::{Value, json};
 
 use self::lanes::Lanes;
-use super::{Arrow, Options, PacketKind, Row, Scene, calls};
+use super::{Arrow, Diagram, Options, PacketKind, Row, calls};
 use crate::bytes::grouped;
 use crate::event::{Call, Data, Event, Fate, Log, Observed, Packet, Protocol, Return};
 
@@ -161,7 +161,7 @@ struct Doing {
 
 struct Steps<'a> {
     log: &'a Log,
-    scene: Scene,
+    diagram: Diagram,
     lanes: Lanes,
     id: &'a str,
     /// Of each file that the log names its number, and the file where it can be shown.
@@ -179,11 +179,11 @@ impl<'a> Steps<'a> {
         id: &'a str,
         file: &dyn Fn(&str) -> Option<File>,
     ) -> Steps<'a> {
-        let scene = Scene::for_lanes(log, options);
-        let lanes = Lanes::new(log, &scene);
+        let diagram = Diagram::for_lanes(log, options);
+        let lanes = Lanes::new(log, &diagram);
         let mut it = Steps {
             log,
-            scene,
+            diagram,
             lanes,
             id,
             files: Vec::new(),
@@ -230,7 +230,7 @@ impl<'a> Steps<'a> {
 
     /// The rows that are shown: a program's start is none of them.
     fn rows(&self) -> impl Iterator<Item = (&Row, usize)> {
-        let rows = self.scene.rows.iter().zip(self.scene.origins.iter().copied());
+        let rows = self.diagram.rows.iter().zip(self.diagram.origins.iter().copied());
         rows.filter(|(row, _)| !matches!(row, Row::Life { text, .. } if text.is_empty()))
     }
 
@@ -238,7 +238,7 @@ impl<'a> Steps<'a> {
         let mut out = String::new();
         let id = escape(self.id);
         let names: Vec<String> =
-            self.scene.columns.iter().map(|it| escape(&it.name)).collect();
+            self.diagram.columns.iter().map(|it| escape(&it.name)).collect();
         let count = self.rows().count();
         let _ = write!(
             out,
@@ -279,13 +279,13 @@ impl<'a> Steps<'a> {
         let mut life = vec![0_isize; self.lanes.names.len()];
         // Lanes that have begun, and not ended.
         let mut alive = vec![self.lanes.by_socket; self.lanes.names.len()];
-        for (at, column) in self.scene.columns.iter().enumerate() {
+        for (at, column) in self.diagram.columns.iter().enumerate() {
             if column.is_nobody && !self.lanes.by_socket {
                 alive[at] = true;
             }
         }
         let mut number = 0;
-        for (row, origin) in self.scene.rows.iter().zip(&self.scene.origins) {
+        for (row, origin) in self.diagram.rows.iter().zip(&self.diagram.origins) {
             let (from, to) = self.lanes.of(row, &self.log.events[*origin]);
             if !matches!(row, Row::Cut(_)) {
                 for lane in [from, to] {
@@ -484,7 +484,7 @@ impl<'a> Steps<'a> {
     }
 
     fn draw_notes(&self, out: &mut String) {
-        let mut notes = self.scene.notes.clone();
+        let mut notes = self.diagram.notes.clone();
         if !self.log.header.system.is_empty() {
             notes.push(format!("Recorded on {}.", self.log.header.system));
         }

@@ -21,7 +21,7 @@ use crate::{bytes, packet};
 
 /// A drawing's contents.
 #[derive(Debug, Default)]
-pub struct Scene {
+pub struct Diagram {
     /// The columns, from left to right.
     pub columns: Vec<Column>,
     /// The rows, from top to bottom.
@@ -146,15 +146,15 @@ pub enum PacketKind {
     Error,
 }
 
-impl Scene {
-    /// Makes the scene of a log. No log makes it panic, however wrong it is.
-    pub fn new(log: &Log, options: &Options) -> Scene {
+impl Diagram {
+    /// Makes the diagram of a log. No log makes it panic, however wrong it is.
+    pub fn new(log: &Log, options: &Options) -> Diagram {
         Builder::new(log, options).build()
     }
 
     /// The same for a drawing that has a lane for each socket of a program that is both ends:
     /// the label of a packet does not say whose it is.
-    pub(super) fn for_lanes(log: &Log, options: &Options) -> Scene {
+    pub(super) fn for_lanes(log: &Log, options: &Options) -> Diagram {
         Builder { for_lanes: true, ..Builder::new(log, options) }.build()
     }
 }
@@ -166,7 +166,7 @@ struct Builder<'a> {
     log: &'a Log,
     options: &'a Options,
     for_lanes: bool,
-    scene: Scene,
+    diagram: Diagram,
     /// The column of each side.
     column_of: HashMap<usize, usize>,
     nobody: Option<usize>,
@@ -212,7 +212,7 @@ impl<'a> Builder<'a> {
             log,
             options,
             for_lanes: false,
-            scene: Scene::default(),
+            diagram: Diagram::default(),
             column_of: HashMap::new(),
             nobody: None,
             hosts: HashMap::new(),
@@ -242,11 +242,11 @@ impl<'a> Builder<'a> {
         builder
     }
 
-    fn build(mut self) -> Scene {
+    fn build(mut self) -> Diagram {
         for (at, event) in self.log.events.iter().enumerate() {
             self.event(at, event);
             self.cause(at, event);
-            self.scene.origins.resize(self.scene.rows.len(), at);
+            self.diagram.origins.resize(self.diagram.rows.len(), at);
         }
         self.finish()
     }
@@ -279,7 +279,7 @@ impl<'a> Builder<'a> {
                 None => return,
             },
         };
-        self.scene.rows.push(Row::Cause { column, text, topic });
+        self.diagram.rows.push(Row::Cause { column, text, topic });
     }
 
     /// The first side, which the others come to, stands at the right.
@@ -306,7 +306,7 @@ impl<'a> Builder<'a> {
         }
         for (column, (side, name)) in names.into_iter().enumerate() {
             let file = self.only_file(side);
-            self.scene.columns.push(Column { name, file, is_nobody: false });
+            self.diagram.columns.push(Column { name, file, is_nobody: false });
             self.column_of.insert(side, column);
         }
     }
@@ -375,7 +375,7 @@ impl<'a> Builder<'a> {
                 _ => {}
             }
         }
-        self.scene.has_packets = packets > 0;
+        self.diagram.has_packets = packets > 0;
         if !self.options.exact {
             self.hidden = to_nscd;
         }
@@ -393,7 +393,7 @@ impl<'a> Builder<'a> {
                     self.datagrams.remove(&socket.inode);
                 }
             }
-            Event::Note(note) => self.scene.notes.push(bytes::printable(&note.text)),
+            Event::Note(note) => self.diagram.notes.push(bytes::printable(&note.text)),
             Event::Process(process) => {
                 let Some(&column) = self.column_of.get(&process.side) else { return };
                 self.life(column, process.side, process.pid, &process.what);
@@ -464,7 +464,7 @@ impl<'a> Builder<'a> {
             ),
         };
         let text = if text.is_empty() { text } else { format!("{mark}{text}") };
-        self.scene.rows.push(Row::Life { column, text, line });
+        self.diagram.rows.push(Row::Life { column, text, line });
     }
 
     /// Whether a call is drawn as two rows.
@@ -526,7 +526,7 @@ impl<'a> Builder<'a> {
             None if call.name == "connect" => ("connect".to_owned(), PacketKind::Control),
             None => return,
         };
-        self.scene.rows.push(Row::Packet(Arrow {
+        self.diagram.rows.push(Row::Packet(Arrow {
             from,
             to,
             label,
@@ -547,7 +547,7 @@ impl<'a> Builder<'a> {
             text.push_str(&calls::result(call, returned, self.takes_datagrams(call)));
         }
         let listens = call.name == "listen" && returned.is_some() && !failed;
-        self.scene.rows.push(Row::Call {
+        self.diagram.rows.push(Row::Call {
             column,
             text,
             source: call.source.as_ref().map(|source| self.source(column, source)),
@@ -558,7 +558,8 @@ impl<'a> Builder<'a> {
     }
 
     fn source(&self, column: usize, source: &Source) -> String {
-        let has_file = self.scene.columns.get(column).is_some_and(|it| it.file.is_some());
+        let has_file =
+            self.diagram.columns.get(column).is_some_and(|it| it.file.is_some());
         let file = if has_file { String::new() } else { base(&source.file) };
         format!("{file}:{}", source.line)
     }
@@ -584,9 +585,9 @@ impl<'a> Builder<'a> {
             let timed = returned.error.as_deref();
             if !self.hosts.is_empty() && matches!(timed, Some("ETIMEDOUT" | "EAGAIN")) {
                 let text = passed(returned.time_ns.saturating_sub(call.time_ns));
-                self.scene.rows.push(Row::Time { left: 0, text });
+                self.diagram.rows.push(Row::Time { left: 0, text });
             }
-            self.scene.rows.push(Row::Return { column, text, failed });
+            self.diagram.rows.push(Row::Return { column, text, failed });
         } else if self.place(call) == Place::Return {
             self.call_row(column, call, Some(returned));
         }
@@ -662,14 +663,14 @@ impl<'a> Builder<'a> {
         let label = mark + &label;
         let ports = ports.filter(|_| from != to);
         let arrow = Arrow { from, to, label, ports, kind, from_state, to_state, fate };
-        self.scene.rows.push(Row::Packet(arrow));
+        self.diagram.rows.push(Row::Packet(arrow));
         // A page to step through has a place of its own for the fields of a packet.
         if self.options.detail
             && !self.for_lanes
             && let Some(text) = self.details.of(packet)
         {
             let between = [from.min(to), from.max(to)];
-            self.scene.rows.push(Row::Detail { between, text });
+            self.diagram.rows.push(Row::Detail { between, text });
         }
     }
 
@@ -789,7 +790,7 @@ impl<'a> Builder<'a> {
             let cause = wire.cause.as_deref().and_then(cause);
             let text = cause.map_or_else(|| time.clone(), |why| format!("{time}: {why}"));
             let left = columns[0].min(columns[1]);
-            self.scene.rows.push(Row::Time { left, text });
+            self.diagram.rows.push(Row::Time { left, text });
         }
         label
     }
@@ -835,7 +836,7 @@ impl<'a> Builder<'a> {
             all => all.iter().map(|side| self.column_or_nobody(Some(*side))).collect(),
         };
         for to in columns {
-            self.scene.rows.push(Row::Packet(Arrow {
+            self.diagram.rows.push(Row::Packet(Arrow {
                 from,
                 to,
                 label: std::mem::replace(&mut label, "the same datagram".to_owned()),
@@ -853,33 +854,33 @@ impl<'a> Builder<'a> {
             return *column;
         }
         *self.nobody.get_or_insert_with(|| {
-            self.scene.columns.push(Column {
+            self.diagram.columns.push(Column {
                 name: "(no program)".to_owned(),
                 file: None,
                 is_nobody: true,
             });
-            self.scene.columns.len() - 1
+            self.diagram.columns.len() - 1
         })
     }
 
     /// What is to be said below of causes, and where they are explained.
     fn read_on(&mut self, notes: Vec<(Topic, String)>) {
-        let of_rows = self.scene.rows.iter().filter_map(|row| match row {
+        let of_rows = self.diagram.rows.iter().filter_map(|row| match row {
             Row::Cause { topic, .. } => Some(*topic),
             _ => None,
         });
         let of_notes = notes.iter().map(|(topic, _)| *topic);
         let read_on = topics::note(of_rows.chain(of_notes));
-        self.scene.notes.extend(notes.into_iter().map(|(_, text)| text));
-        self.scene.notes.extend(read_on);
+        self.diagram.notes.extend(notes.into_iter().map(|(_, text)| text));
+        self.diagram.notes.extend(read_on);
     }
 
-    fn finish(mut self) -> Scene {
-        if self.calls.is_empty() && !self.scene.has_packets {
+    fn finish(mut self) -> Diagram {
+        if self.calls.is_empty() && !self.diagram.has_packets {
             let text = "No program made a call about sockets".to_owned();
-            self.scene.notes.push(text);
+            self.diagram.notes.push(text);
         }
-        let columns = &self.scene.columns;
+        let columns = &self.diagram.columns;
         let name = |side: usize| {
             let column = self.column_of.get(&side).and_then(|it| columns.get(*it));
             column.map_or_else(|| "?".to_owned(), |column| column.name.clone())
@@ -889,14 +890,16 @@ impl<'a> Builder<'a> {
         if let Some(sieve) =
             Sieve::new(filter, self.log, &self.calls, &self.returns, &self.places)
         {
-            let left_out = sieve.sift(&mut self.scene);
-            self.scene.notes.push(format!("{left_out} rows are left out by the filter"));
+            let left_out = sieve.sift(&mut self.diagram);
+            self.diagram
+                .notes
+                .push(format!("{left_out} rows are left out by the filter"));
         }
         self.read_on(notes);
         if self.options.fold {
-            fold::fold(&mut self.scene);
+            fold::fold(&mut self.diagram);
         }
-        let count = self.scene.rows.len();
+        let count = self.diagram.rows.len();
         if let Some((first, last)) = self.options.window {
             let last = last.min(count);
             self.cut(last..count);
@@ -907,15 +910,15 @@ impl<'a> Builder<'a> {
                 self.cut(limit - limit / 2..count - limit / 2);
             }
         }
-        self.scene
+        self.diagram
     }
 
     /// Leaves these rows out, and says how many there were.
     fn cut(&mut self, rows: std::ops::Range<usize>) {
         let Some(last) = rows.clone().last() else { return };
-        let at = self.scene.origins[last];
-        self.scene.rows.splice(rows.clone(), [Row::Cut(rows.len())]);
-        self.scene.origins.splice(rows, [at]);
+        let at = self.diagram.origins[last];
+        self.diagram.rows.splice(rows.clone(), [Row::Cut(rows.len())]);
+        self.diagram.origins.splice(rows, [at]);
     }
 }
 
