@@ -67,7 +67,8 @@ pub fn ci() -> Result<Status, Error> {
     })?;
     step(&format!("lessons {REPEATS} times"), &mut || {
         for _ in 0..REPEATS {
-            let again = ["test", "--quiet", "-p", "lessons", "--", "--quiet"];
+            let again =
+                ["test", "--quiet", "-p", "lessons", "--test", "check", "--", "--quiet"];
             if !cargo(&root, &again, &[])? {
                 return Ok(false);
             }

@@ -49,7 +49,7 @@ impl Topic {
         Topic::HalfOpen,
     ];
 
-    /// The heading of its entry in [`BOOK`].
+    /// The heading of its entry in `BOOK`.
     pub fn heading(self) -> &'static str {
         match self {
             Topic::Reset => "ECONNRESET: connection reset by peer",
