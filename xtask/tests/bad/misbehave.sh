@@ -1,5 +1,6 @@
 #!/bin/sh
 # Programs that are bad on purpose, each in one way: what the runner must survive.
+leave="echo left; exec sleep 1000 >/dev/null 2>&1"
 case $1 in
     never-ready) exec sleep 1000 ;;
     dies-early) echo 'cannot go on' >&2; exit 3 ;;
@@ -16,8 +17,9 @@ case $1 in
     # A grandchild that holds the pipe open: the end of the output never comes.
     holds-pipe) setsid sleep 1000 & echo left ;;
     # What tells a run's processes from others is taken away.
-    leaves-clean) env -i setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
-    leaves-network) unshare -n setsid sleep 1000 >/dev/null 2>&1 & echo left ;;
+    # The word comes from what has left already: before that it would be killed with its group.
+    leaves-clean) echo "$(env -i setsid sh -c "$leave" &)" ;;
+    leaves-network) echo "$(unshare -n setsid sh -c "$leave" &)" ;;
     spins) while :; do :; done ;;
     *) echo "misbehave: $1?" >&2; exit 2 ;;
 esac
