@@ -333,6 +333,17 @@ pub fn processor_time(pid: u32) -> Option<Duration> {
 /// The unit of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every Linux today.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// Orphans that fell to this process and are in the group that one of these processes led,
+/// which are gone themselves.
+pub fn orphans_of_groups(leaders: &[u32]) -> Vec<u32> {
+    let member = |pid: &u32| {
+        let group = stat(*pid).map(|stat| stat.group);
+        // A leader is a new process with an old number.
+        group.is_some_and(|group| group != *pid && leaders.contains(&group))
+    };
+    children().into_iter().filter(member).collect()
+}
+
 /// Orphans that fell to this process and are in another session than it: nothing that it
 /// started itself, since a session is left by setsid(2) alone.
 pub fn orphans_of_other_sessions() -> Vec<u32> {
@@ -430,6 +441,7 @@ fn processes() -> impl Iterator<Item = u32> {
 struct Stat {
     state: char,
     parent: u32,
+    group: u32,
     session: u32,
     /// A thread of the kernel.
     kernel: bool,
@@ -447,9 +459,10 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
     let flags: u32 = fields.nth(2)?.parse().ok()?;
-    Some(Stat { state, parent, session, kernel: flags & PF_KTHREAD != 0 })
+    Some(Stat { state, parent, group, session, kernel: flags & PF_KTHREAD != 0 })
 }
 
 #[cfg(test)]
@@ -460,7 +473,7 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = parse_stat("12 (a) S 1) R 34 12 12 0 -1 2129984 0").unwrap();
         assert_eq!((stat.state, stat.parent, stat.kernel), ('R', 34, true));
-        assert_eq!(stat.session, 12);
+        assert_eq!((stat.group, stat.session), (12, 12));
     }
 
     #[cfg(target_os = "linux")]

@@ -184,6 +184,7 @@ pub fn run(
             deadline: start + setting.limits.run,
             silence: Patience::default(),
             id: RUNS.fetch_add(1, Ordering::Relaxed),
+            leaders: Vec::new(),
         };
         let failure = run.follow().and_then(|()| run.rules_matched()).err();
         let leftovers = run.stop();
@@ -240,6 +241,8 @@ struct Run<'a> {
     silence: Patience,
     /// Its number among the runs of this process.
     id: u32,
+    /// The commands that were started: each leads a process group.
+    leaders: Vec<u32>,
 }
 
 /// A terminal while it runs.
@@ -423,6 +426,7 @@ impl Run<'_> {
             self.failure(terminal, format!("start {}: {error}", program.display()))
         })?;
         let live = &mut self.live[terminal];
+        self.leaders.push(running.pid());
         live.running = Some(running);
         live.progress = Progress::default();
         live.patience = Patience::default();
@@ -693,6 +697,10 @@ impl Run<'_> {
                 (_, Some(wire)) => wire.processes(),
                 _ => self.orphans(),
             };
+            // On its way out of the network and the group, it is still in the group.
+            if left.is_empty() {
+                left = process::orphans_of_groups(&self.leaders);
+            }
             // What also left the network, or its environment, can be told from another run's
             // only where there is no other.
             if left.is_empty() && CURRENT.load(Ordering::SeqCst) == 1 {
