@@ -3,30 +3,15 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::{Flaw, keeps_something, tcp_listener};
+use crate::{Flaw, serve_each};
 
 static COUNT_OF_ALL: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
-    let listener = tcp_listener(flaw)?;
-    loop {
-        let (client, _) = listener.accept()?;
-        keeps_something(flaw)?;
-        if flaw.is("one-by-one") {
-            let _ = serve(flaw, client);
-            continue;
-        }
-        let flaw = flaw.clone();
-        thread::spawn(move || {
-            if serve(&flaw, client).is_err() && flaw.is("reset-ends") {
-                std::process::exit(1);
-            }
-        });
-    }
+    serve_each(flaw, "reset-ends", serve)
 }
 
 /// A client, and what it has sent and is not a line yet.

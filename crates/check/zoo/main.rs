@@ -35,6 +35,7 @@ mod whoami;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
+use std::thread;
 
 use socket2::{Domain, Socket, Type};
 
@@ -117,6 +118,31 @@ fn mapped(port: u16) -> SocketAddr {
     }
 }
 
+/// Serves each client on a thread of its own, with the flaws that such servers share. With the
+/// flaw `ends`, an error of one client ends the program.
+fn serve_each(
+    flaw: &Flaw,
+    ends: &str,
+    serve: fn(&Flaw, TcpStream) -> io::Result<()>,
+) -> io::Result<()> {
+    let listener = tcp_listener(flaw)?;
+    let ends = flaw.is(ends);
+    loop {
+        let (client, _) = listener.accept()?;
+        keeps_something(flaw)?;
+        if flaw.is("one-by-one") {
+            let _ = serve(flaw, client);
+            continue;
+        }
+        let flaw = flaw.clone();
+        thread::spawn(move || {
+            if serve(&flaw, client).is_err() && ends {
+                std::process::exit(1);
+            }
+        });
+    }
+}
+
 /// A TCP listener, with the flaws that all servers share.
 fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
     let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
@@ -163,7 +189,7 @@ fn keeps_something(flaw: &Flaw) -> io::Result<()> {
     match () {
         // A process that nobody waits for, a thread that never ends, memory.
         () if flaw.is("zombies") => drop(std::process::Command::new("true").spawn()?),
-        () if flaw.is("keeps-threads") => drop(std::thread::spawn(|| for_ever())),
+        () if flaw.is("keeps-threads") => drop(thread::spawn(|| for_ever())),
         () if flaw.is("keeps-memory") => drop(vec![1_u8; 1 << 20].leak()),
         () => {}
     }
@@ -179,7 +205,7 @@ fn reset(stream: TcpStream) -> io::Result<()> {
 /// Lets a flaw of impatience wait for nothing.
 fn for_ever() -> ! {
     loop {
-        std::thread::park();
+        thread::park();
     }
 }
 

@@ -4,33 +4,15 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use crate::{Flaw, keeps_something, tcp_listener};
+use crate::{Flaw, serve_each};
 
 type Values = HashMap<Vec<u8>, Vec<u8>>;
 
 static VALUES: Mutex<Option<Values>> = Mutex::new(None);
 
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
-    let listener = tcp_listener(flaw)?;
-    loop {
-        let (client, _) = listener.accept()?;
-        keeps_something(flaw)?;
-        if flaw.is("one-by-one") {
-            let _ = serve(flaw, client);
-        } else if flaw.is("bad-ends") {
-            let flaw = flaw.clone();
-            thread::spawn(move || {
-                if serve(&flaw, client).is_err() {
-                    std::process::exit(1);
-                }
-            });
-        } else {
-            let flaw = flaw.clone();
-            thread::spawn(move || serve(&flaw, client));
-        }
-    }
+    serve_each(flaw, "bad-ends", serve)
 }
 
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
