@@ -37,7 +37,7 @@ struct Pair {
     server: &'static str,
     client: &'static str,
     /// A file's name and its text.
-    file: (&'static str, &'static str),
+    file: Option<(&'static str, &'static str)>,
 }
 
 /// Each on a network of its own, so that a port may be fixed: 12345.
@@ -47,27 +47,27 @@ const PAIRS: &[Pair] = &[
         needs: &["nginx", "curl"],
         server: "nginx -p {} -e {}/errors -c {}/nginx.conf",
         client: "curl -s http://127.0.0.1:12345/nginx.conf",
-        file: (
+        file: Some((
             "nginx.conf",
             "daemon off; worker_processes 1; pid pid; user root;\n\
              events {} http { access_log off; client_body_temp_path t;\n\
              proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;\n\
              server { listen 127.0.0.1:12345; root .; } }\n",
-        ),
+        )),
     },
     Pair {
         name: "as_strace_redis",
         needs: &["redis-server", "redis-cli"],
         server: "redis-server --port 12345 --save  --dir {}",
         client: "redis-cli -p 12345 set key value",
-        file: ("unused", ""),
+        file: None,
     },
     Pair {
         name: "as_strace_memcached",
         needs: &["memcached", "nc"],
         server: "memcached -u root -l 127.0.0.1 -p 12345 -t 2",
         client: "sh -c nc␣-N␣127.0.0.1␣12345␣<{}/commands",
-        file: ("commands", "set key 0 0 5\r\nvalue\r\nget key\r\nquit\r\n"),
+        file: Some(("commands", "set key 0 0 5\r\nvalue\r\nget key\r\nquit\r\n")),
     },
     Pair {
         name: "as_strace_dnsmasq",
@@ -76,58 +76,58 @@ const PAIRS: &[Pair] = &[
         client: "python3 -c import␣socket;s=socket.socket(2,2);\
                  s.connect(('127.0.0.1',12345));\
                  s.send(b'\\0\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4name\\0\\0\\1\\0\\1');s.recv(99)",
-        file: (
+        file: Some((
             "dnsmasq.conf",
             "port=12345\nno-resolv\nno-hosts\naddress=/name/127.0.0.9\npid-file=\n\
              listen-address=127.0.0.1\nbind-interfaces\n",
-        ),
+        )),
     },
     Pair {
         name: "as_strace_iperf3",
         needs: &["iperf3"],
         server: "iperf3 -s -1 -p 12345",
         client: "iperf3 -c 127.0.0.1 -p 12345 -n 1M",
-        file: ("unused", ""),
+        file: None,
     },
     Pair {
         name: "as_strace_busybox",
         needs: &["busybox"],
         server: "busybox httpd -f -p 127.0.0.1:12345 -h {}",
         client: "busybox wget -q -O - http://127.0.0.1:12345/page",
-        file: ("page", "hello\n"),
+        file: Some(("page", "hello\n")),
     },
     Pair {
         name: "as_strace_ncat",
         needs: &["ncat"],
         server: "ncat -l 127.0.0.1 12345 --keep-open --exec /bin/cat",
         client: "sh -c ncat␣127.0.0.1␣12345␣<{}/text",
-        file: ("text", "hello\n"),
+        file: Some(("text", "hello\n")),
     },
     Pair {
         name: "as_strace_socat_server",
         needs: &["socat"],
         server: "socat TCP-LISTEN:12345,reuseaddr,fork EXEC:cat,socketpair",
         client: "sh -c socat␣-t␣30␣-␣TCP:127.0.0.1:12345␣<{}/text",
-        file: ("text", "hello\n"),
+        file: Some(("text", "hello\n")),
     },
     Pair {
         name: "as_strace_openssl",
         needs: &["openssl"],
         server: "openssl s_server -www -quiet -nocert -psk 0123 -accept 127.0.0.1:12345",
         client: "sh -c openssl␣s_client␣-quiet␣-psk␣0123␣-connect␣127.0.0.1:12345␣<{}/text",
-        file: ("text", "GET / HTTP/1.0\r\n\r\n"),
+        file: Some(("text", "GET / HTTP/1.0\r\n\r\n")),
     },
     Pair {
         name: "as_strace_java",
         needs: &["java", "javac"],
         server: "java {}/Echo.java",
         client: "sh -c printf␣hello|nc␣-N␣127.0.0.1␣12345",
-        file: (
+        file: Some((
             "Echo.java",
             "import java.net.*;\npublic class Echo { public static void main(String[] a) \
              throws Exception {\n  try (var s = new ServerSocket(12345); var c = s.accept()) \
              {\n    c.getInputStream().transferTo(c.getOutputStream()); } } }\n",
-        ),
+        )),
     },
 ];
 
@@ -226,9 +226,11 @@ fn compare_kinds(command: &[&str]) -> Result<(), Failed> {
 }
 
 fn compare_pair(pair: &Pair) -> Result<(), Failed> {
-    let file = tool::scratch(pair.file.0);
-    std::fs::write(&file, pair.file.1)?;
-    let folder = file.parent().and_then(|it| it.to_str()).expect("UTF-8");
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    if let Some((name, text)) = pair.file {
+        std::fs::write(scratch.path().join(name), text)?;
+    }
+    let folder = scratch.path().to_str().expect("UTF-8");
     let [server, client] = [pair.server, pair.client].map(|it| it.replace("{}", folder));
     let mut alone = vec!["unshare", "--net"];
     if !tool::is_root() {
