@@ -1,4 +1,4 @@
-//! `--host`, `--port` and `--message`.
+//! The command line: how it is read, and `--host`, `--port` and `--message`.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -6,11 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ops::Deref;
 use std::process;
 
+use clap::Parser;
 use clap::builder::{
     OsStringValueParser, TypedValueParser, ValueParser, ValueParserFactory,
 };
-
-use clap::Parser;
 
 use crate::{During, Failure, Visible, is_hidden};
 
