@@ -9,7 +9,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use testkit::Program;
 
 /// What the exercise asks for.
 enum Edit {
@@ -194,9 +196,8 @@ fn changed_programs_say_what_the_answers_say() {
         let Some((arguments, words)) = exercise.run else { continue };
         let program = target.join("debug").join(name(exercise));
         let mut command = Command::new(program);
-        let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
+        let finished = Program::start(command.args(arguments)).finish();
+        let said = finished.stdout + &finished.stderr;
         for word in words {
             assert!(said.contains(word), "{}: no `{word}` in:\n{said}", name(exercise));
         }
