@@ -66,7 +66,7 @@ pub(crate) struct Cli {
     /// Draws only the connection of this number, which stands on its
     /// arrows where there are several; may be given more than once.
     #[arg(long, value_name = "NUMBER", global = true)]
-    #[arg(verbatim_doc_comment)]
+    #[arg(verbatim_doc_comment, value_parser = parse_connection)]
     pub(crate) connection: Vec<usize>,
 
     /// Draws only calls of this name; may be given more than once.
@@ -264,6 +264,12 @@ fn parse_rows(text: &str) -> Result<Rows, String> {
     rows.ok_or_else(|| {
         "a number of rows, or the first and the last as 300..340".to_owned()
     })
+}
+
+fn parse_connection(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number
+        .ok_or_else(|| "a connection's number, from 1, as the drawing has it".to_owned())
 }
 
 fn parse_bytes(text: &str) -> Result<usize, String> {

@@ -349,6 +349,9 @@ fn wrong_command_line() -> Result<(), Failed> {
         &["--width", "3", "--", "true"],
         &["--no-such-option"],
         &["--bytes", "1000000000000", "--", "true"],
+        &["--rows", "9..3", "--", "true"],
+        &["--connection", "0", "--", "true"],
+        &["--connection", "first", "--", "true"],
     ] {
         assert_eq!(run(&mut flow(args)).status, Some(2), "{args:?}");
     }
