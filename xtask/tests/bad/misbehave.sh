@@ -20,6 +20,9 @@ case $1 in
     # The word comes from what has left already: before that it would be killed with its group.
     leaves-clean) echo "$(env -i setsid sh -c "$leave" &)" ;;
     leaves-network) echo "$(unshare -n setsid sh -c "$leave" &)" ;;
+    # The same, but for the process group.
+    clean-in-group) echo "$(env -i sh -c "$leave" &)" ;;
+    network-in-group) echo "$(unshare -n sh -c "$leave" &)" ;;
     spins) while :; do :; done ;;
     *) echo "misbehave: $1?" >&2; exit 2 ;;
 esac
