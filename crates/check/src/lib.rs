@@ -1,12 +1,12 @@
-//! Tests a learner's own program, in any language, against what a lesson asks.
+//! Tests a learner's own program, in any language, against the requirements of a lesson.
 //!
 //! A [`task`] has a statement and [`checks`]; a check is a short function in plain terms:
-//! start the server, connect, send, expect. It plays on a [`arena`]: a network of its own,
-//! the program under test behind a fence ([`subject`]), the checker's peers ([`peer`]).
-//! Nothing waits by the clock alone ([`patience`]). [`run`] runs checks side by side and
-//! [`report`] tells what came of them.
+//! start the server, connect, send, expect. Each check runs in an [`arena`]: a network of its
+//! own, the program under test behind a fence ([`subject`]), and the checker's peers
+//! ([`peer`]). No wait depends on the clock alone ([`patience`]). [`run`] runs checks side by
+//! side and [`report`] reports the results.
 //!
-//! The instrument needs Linux: elsewhere it says so.
+//! It needs Linux; on other systems it says so.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! `check TASK -- COMMAND`: tests a program against what a lesson asks.
-//! `cargo xtask check` hands over to it.
+//! `check TASK -- COMMAND`: tests a program against the requirements of a lesson.
+//! `cargo xtask check` runs it.
 
 use std::process::ExitCode;
 
@@ -15,8 +15,8 @@ fn main() -> ExitCode {
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
     use std::io::Write;
-    let words = "check: this needs Linux, for its networks and its fences; run it in a \
-                 virtual machine or a container\n";
+    let words = "check: this needs Linux, for its private networks and its fences; run it \
+    in a virtual machine or a container\n";
     let _ = std::io::stderr().write_all(words.as_bytes());
     ExitCode::from(77)
 }

@@ -1,4 +1,4 @@
-//! How a program is started: the command, what it sees of our environment, the fence.
+//! Starting a program: its command, the part of our environment that it sees, the fence.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,43 +25,44 @@ use crate::timeline::Timeline;
 /// How to start the program.
 #[derive(Debug, Clone)]
 pub struct Recipe {
-    /// This crate's own program, which becomes the fence.
+    /// This crate's own executable, which becomes the fence.
     pub guard: PathBuf,
-    /// The command, `{port}` and the like still in it.
+    /// The command, with `{port}` and the like not yet replaced.
     pub command: Vec<OsString>,
-    /// Where it runs.
+    /// The working directory.
     pub folder: PathBuf,
-    /// Names of further variables of our environment that it may see.
+    /// Names of additional environment variables that it may see.
     pub pass: Vec<String>,
-    /// Whether the kernel gives namespaces.
+    /// Whether the kernel lets us create namespaces.
     pub namespaces: bool,
-    /// The program `flow`, if what this one does is to be drawn.
+    /// The `flow` executable, if the program's calls are to be drawn.
     pub flow: Option<PathBuf>,
-    /// What the checks of one run know in common.
+    /// What the checks of one run share.
     pub shared: Arc<Run>,
 }
 
-/// What the checks of one run, which start the same program, know in common.
+/// What the checks of one run, which all start the same program, share.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// How long the program took to start, the slowest time so far, in milliseconds; 0 while
-    /// it is not known.
+    /// The longest time that the program has taken to start so far, in milliseconds; 0 if
+    /// not yet known.
     slowest_start_ms: AtomicU64,
-    /// The program has used a good deal of processor time for nothing.
+    /// The program has used a good deal of processor time with nothing to show for it.
     restless: AtomicBool,
-    /// Nobody waits for the checks that still run.
+    /// Nobody is waiting for the checks that are still running.
     cancelled: AtomicBool,
 }
 
 impl Run {
-    /// The program has begun with its task so long after its start.
+    /// Records how long after its start the program began its task.
     pub(super) fn begun_after(&self, time: Duration) {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
         self.slowest_start_ms.fetch_max(ms, Ordering::Relaxed);
     }
 
-    /// How long a program that was started, and rests, may still be about to begin: behind a
-    /// lock of its build tool, for one. Much shorter once it is known how long it takes.
+    /// Returns how long an idle program may still be on the point of beginning its task: it
+    /// may be waiting for its build tool's lock, for instance. The time is much shorter once
+    /// it is known how long the program takes to start.
     pub(super) fn may_take(&self) -> Duration {
         const AT_FIRST: Duration = Duration::from_millis(6500);
         const AT_LEAST: Duration = Duration::from_millis(500);
@@ -71,29 +72,30 @@ impl Run {
         }
     }
 
-    /// The program has used a good deal of processor time, and what it was to do did not come.
+    /// Records that the program used a good deal of processor time and still did not do what
+    /// was expected.
     pub(super) fn is_seen_restless(&self) {
         self.restless.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that was seen in any check.
+    /// Returns whether that has happened in any check.
     pub(super) fn is_restless(&self) -> bool {
         self.restless.load(Ordering::Relaxed)
     }
 
-    /// Ends what still runs, since nobody waits for it.
+    /// Ends the checks that are still running, since nobody is waiting for them.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nobody waits for what still runs.
+    /// Returns whether the run was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 }
 
-/// The variables that a program finds its language and its home by. All others, among which
-/// secrets may be, stay outside.
+/// The environment variables by which a program finds its home and its language's tools. All
+/// others, which may hold secrets, are withheld.
 const PASSED: &[&str] = &[
     "PATH",
     "HOME",
@@ -126,7 +128,7 @@ impl Subject {
     /// it.
     ///
     /// # Errors
-    /// A failure where there is no such program; broken where the fence cannot be built.
+    /// Fails if there is no such program; the check is broken if the fence cannot be built.
     pub fn start(
         recipe: &Recipe,
         allowance: Allowance,
@@ -173,7 +175,7 @@ impl Subject {
         if recipe.namespaces {
             subject.keeper = process::family(guard).get(1).copied().unwrap_or(guard);
         }
-        // It is there even if it has ended: its keeper does not reap it.
+        // The process exists even if it has ended: its keeper does not reap it.
         let pid = process::family(subject.keeper).get(1).copied();
         subject.pid = pid.unwrap_or(subject.keeper);
         timeline.does("program", format!("starts: {}", shown(recipe, variables)));
@@ -183,7 +185,7 @@ impl Subject {
     }
 }
 
-/// The command that fences the program and runs it.
+/// Returns the command that builds the fence and runs the program behind it.
 fn fenced(
     recipe: &Recipe,
     allowance: Allowance,
@@ -208,13 +210,13 @@ fn fenced(
             command.env(name, value);
         }
     }
-    // No code of ours runs before execve(2), so that std need not copy this process for it
-    // (posix_spawn(3)): the fence does what is to be done.
+    // No code of ours runs between fork and execve(2), so std can use posix_spawn(3) and need
+    // not copy this process. The fence does the rest.
     command.envs(variables).process_group(0);
     command
 }
 
-/// The keeper's first notice must say that the program runs.
+/// Checks that the keeper's first notice says that the program has started.
 fn is_started(first: Option<Notice>, recipe: &Recipe) -> Outcome {
     let reason = std::io::Error::from_raw_os_error;
     match first {
@@ -235,7 +237,7 @@ fn is_started(first: Option<Notice>, recipe: &Recipe) -> Outcome {
     }
 }
 
-/// `{port}` in a word of the command is the value of the variable `PORT`, and so on.
+/// Replaces `{port}` in a word of the command with the value of the variable `PORT`, and so on.
 fn fill(word: &OsString, variables: &BTreeMap<String, String>) -> OsString {
     let Some(text) = word.to_str() else { return word.clone() };
     let mut text = text.to_owned();
@@ -252,7 +254,7 @@ fn shown(recipe: &Recipe, variables: &BTreeMap<String, String>) -> String {
     words.join(" ")
 }
 
-/// Further descriptors of the output streams.
+/// Duplicates the descriptors of the output streams.
 fn copies(child: &Child) -> Outcome<Vec<OwnedFd>> {
     let out = child.stdout.as_ref().map(AsFd::as_fd);
     let err = child.stderr.as_ref().map(AsFd::as_fd);

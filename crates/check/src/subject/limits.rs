@@ -1,4 +1,4 @@
-//! What a program may use during one check, and the thread that ends one that uses more.
+//! Limits on what a program may use during one check, and the thread that enforces them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use netlab::process;
 
 use super::{Subject, proc};
 
-/// What a program under test may use during one check.
+/// The resources that a program under test may use during one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// For each process, from the kernel.
+    /// Limits for each process, which the kernel enforces.
     pub each: fence::ProcessLimits,
-    /// Bytes in memory of all its processes together (the proportional set size), and in
-    /// files in memory that they hold.
+    /// Maximum bytes of memory for all its processes together: their proportional set size,
+    /// plus the files in memory (`memfd_create(2)`) that they hold open.
     pub resident_bytes: u64,
-    /// Bytes that it may print, on each of its two streams.
+    /// Maximum bytes that it may print on each of its two streams.
     pub output_bytes: usize,
-    /// How long it may run. The time in which it waits for a processor does not count.
+    /// How long it may run. Time spent waiting for a processor does not count.
     pub time: Duration,
 }
 
@@ -42,13 +42,14 @@ impl Default for Allowance {
     }
 }
 
-/// How often a program is looked at.
+/// How often a program's use is measured.
 const LOOK: Duration = Duration::from_millis(20);
-/// Every so many looks the costly questions are asked too.
+/// The costly measurements are made only once in this many looks.
 const RARELY: u32 = 5;
 
 impl Subject {
-    /// Stops it when it uses more than the kernel's limits hold, on a thread of its own.
+    /// Starts a thread that ends the program when it exceeds a limit that the kernel does not
+    /// enforce.
     pub(super) fn watch(&self, allowance: Allowance) {
         let shared = Arc::clone(&self.shared);
         let (keeper, run) = (self.keeper, Arc::clone(&self.run));
@@ -76,7 +77,7 @@ impl Subject {
                 };
                 if let Some(why) = why {
                     shared.limit(why);
-                    // The process that holds the namespace dies, and with it all in it.
+                    // When the first process of a namespace dies, all others in it die too.
                     process::kill(keeper);
                     return;
                 }
@@ -85,16 +86,16 @@ impl Subject {
     }
 }
 
-/// Measures how long a program has run. The time in which it, or the checker that talks to
-/// it, waited for a processor does not count.
+/// Measures how long a program has run. Time that it, or the checker's thread that talks to it,
+/// spent waiting for a processor does not count.
 struct Clock {
     began: Instant,
-    /// The thread of the checker that makes the check, and how long it had waited by then.
+    /// The thread that runs the check, and how long it had waited for a processor at the start.
     checker: Option<(PathBuf, Duration)>,
 }
 
 impl Clock {
-    /// Of a check that this thread makes.
+    /// Starts the clock of a check that runs on this thread.
     fn start() -> Clock {
         let checker = fs::read_link("/proc/thread-self").ok().map(|thread| {
             let thread = Path::new("/proc").join(thread);
@@ -106,7 +107,7 @@ impl Clock {
 
     fn is_over(&self, time: Duration, family: &[u32]) -> bool {
         let elapsed = self.began.elapsed();
-        // The kernel is asked only when it matters.
+        // Ask the kernel only when the answer matters.
         elapsed > time && {
             let checker = self.checker.as_ref().map(|(thread, before)| {
                 proc::thread_waited_for_processor(thread).saturating_sub(*before)
@@ -117,7 +118,8 @@ impl Clock {
     }
 }
 
-/// Whether it has had its time, or one of its processes its time on a processor.
+/// Returns a reason to stop the program if its time is up, or if one of its processes has used
+/// up its processor time.
 fn too_long(clock: &Clock, family: &[u32], allowance: Allowance) -> Option<String> {
     let cpu_s = allowance.each.cpu_s;
     let most = Duration::from_secs(cpu_s);
@@ -130,7 +132,8 @@ fn too_long(clock: &Clock, family: &[u32], allowance: Allowance) -> Option<Strin
         .then(|| format!("it still ran after {} s (--time)", time.as_secs()))
 }
 
-/// The words for a process that the kernel, or the checker, ended for its processor time.
+/// Returns the reason given when a process is ended for its use of processor time, whether by
+/// the kernel or by the checker.
 pub(super) fn limit_of_processor_time(cpu_s: u64) -> String {
     format!("a process used {cpu_s} s of processor time")
 }
@@ -143,7 +146,7 @@ fn too_much(family: &[u32], allowance: Allowance, rarely: bool) -> Option<String
     }
     let resident: u64 = family.iter().map(|pid| process::resident_bytes(*pid)).sum();
     let most = allowance.resident_bytes;
-    // Pages that processes share are counted again and again in the quick sum.
+    // The quick sum counts a page once for each process that shares it.
     let used = if resident > most { proc::memory_bytes(family) } else { 0 };
     let files = if rarely { proc::memfd_bytes(family) } else { 0 };
     (used + files > most)

@@ -1,5 +1,5 @@
-//! The program under test: the subject. It runs behind a fence (`netlab::fence`), with limits
-//! and without the checker's secrets, and nothing of it outlives its check.
+//! The program under test: the subject. It runs behind a fence (`netlab::fence`), within
+//! limits and without access to our secrets, and none of its processes outlive the check.
 
 mod exit;
 mod launch;
@@ -29,7 +29,7 @@ use crate::drawing::Drawing;
 use crate::outcome::{Outcome, Stop};
 use crate::timeline::Timeline;
 
-/// A program that was started. Dropping it ends it and all that it started.
+/// A running program under test. Dropping it ends the program and everything that it started.
 #[derive(Debug)]
 pub struct Subject {
     child: Mutex<Option<Child>>,
@@ -39,9 +39,9 @@ pub struct Subject {
     shared: Arc<Shared>,
     run: Arc<Run>,
     started: Instant,
-    /// It has begun with its task: it listened, or connected, or sent something.
+    /// It has begun its task: it has listened, connected, or sent something.
     begun: AtomicBool,
-    /// Where it waits, once that is known.
+    /// The address that clients use to reach it, once known.
     address: Mutex<Option<SocketAddr>>,
     drawing: Mutex<Option<Drawing>>,
 }
@@ -52,26 +52,27 @@ struct Shared {
     changed: Condvar,
     timeline: Timeline,
     allowance: Allowance,
-    /// Its output streams, to see what the threads that read them have not read yet.
+    /// Its output streams: used to ask the kernel whether they hold bytes that the threads
+    /// that read them have not read yet.
     streams: Vec<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ended: Option<Exit>,
-    /// Nothing more will be told of its end.
+    /// The keeper will send no further notice about its end.
     told: bool,
-    /// The limit for which it was stopped, if it was.
+    /// The limit that it was stopped for exceeding, if any.
     stopped: Option<String>,
     /// It is being ended because its check is over.
     dismissed: bool,
-    /// What it printed on standard output, or the beginning of it.
+    /// What it has printed on standard output; only the beginning, if that is long.
     stdout: Vec<u8>,
-    /// What it printed on standard error, or the beginning and the end of it.
+    /// What it has printed on standard error; only the beginning and the end, if that is long.
     stderr: Vec<u8>,
-    /// Bytes that it printed on standard output and on standard error.
+    /// Number of bytes printed so far, on standard output and on standard error.
     printed: [usize; 2],
-    /// Threads that still hear from it: what it prints, and its end.
+    /// Number of threads still waiting for its output or for its end.
     hearing: u8,
     over: bool,
 }
@@ -86,7 +87,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The program hit this limit, and is stopped for it.
+    /// Records that the program is being stopped for exceeding this limit.
     fn limit(&self, why: String) {
         self.timeline.does("checker", format!("stops the program: {why}"));
         self.change(|state| state.stopped = state.stopped.take().or(Some(why)));
@@ -94,13 +95,13 @@ impl Shared {
 }
 
 impl Subject {
-    /// The process id, as this process sees it.
+    /// Returns its process id, as this process sees it.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether all of its processes wait in the kernel for something to happen, or have
-    /// ended.
+    /// Returns whether it is idle: every one of its processes is blocked in the kernel,
+    /// stopped, or has ended.
     pub fn rests(&self) -> bool {
         let rests = |pid: u32| {
             process::has_ended(pid)
@@ -110,66 +111,67 @@ impl Subject {
         self.is_heard() && self.family().into_iter().all(rests)
     }
 
-    /// Whether all that it has printed, and its end, is known here. On a busy machine the
-    /// threads that hear of it may be waiting for a processor when it has long ended.
+    /// Returns whether we have caught up with all its output, and with its end. On a busy
+    /// machine the threads that read them may still be waiting for a processor long after the
+    /// program has ended.
     fn is_heard(&self) -> bool {
         let told = self.shared.lock().told;
         (told || !process::has_ended(self.pid))
             && self.shared.streams.iter().all(|it| process::unread_bytes(it) == 0)
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended, if it has.
     pub fn ended(&self) -> Option<Exit> {
         self.shared.lock().ended
     }
 
-    /// Whether it has ended, in any way.
+    /// Returns whether it has ended, by itself or because it was stopped.
     pub fn is_over(&self) -> bool {
         let state = self.shared.lock();
         state.ended.is_some() || state.stopped.is_some()
     }
 
-    /// The limit that it hit and was stopped for, if it did.
+    /// Returns the limit that it was stopped for exceeding, if any.
     pub fn stopped(&self) -> Option<String> {
         self.shared.lock().stopped.clone()
     }
 
-    /// Whether all threads of all its processes are stopped by a signal.
+    /// Returns whether a signal has stopped all threads of all its processes.
     pub(crate) fn is_frozen(&self) -> bool {
         self.family()
             .into_iter()
             .all(|it| process::is_stopped(it) || process::has_ended(it))
     }
 
-    /// Its processes, in whatever session or group.
+    /// Returns the ids of its processes, in whatever session or process group they are.
     fn family(&self) -> Vec<u32> {
         process::family(self.keeper).into_iter().skip(1).collect()
     }
 
-    /// The processor time that it has used.
+    /// Returns the processor time that it has used.
     pub(crate) fn processor_time(&self) -> Duration {
         proc::processor_time_of_all(&self.family())
     }
 
-    /// How long that thread of it has waited for a processor which waited longest.
+    /// Returns the longest time that any one of its threads has spent waiting for a processor.
     pub(crate) fn waited_for_processor(&self) -> Duration {
         proc::waited_for_processor(&self.family())
     }
 
-    /// Its threads, in all processes, and the processes that have ended and that it has not
-    /// waited for (zombies).
+    /// Returns the number of its threads, in all its processes. A process that has ended and
+    /// has not been waited for (a zombie) counts as one.
     pub(crate) fn threads(&self) -> usize {
         self.family().into_iter().map(|pid| process::threads(pid).max(1)).sum()
     }
 
-    /// Whether `flow` draws it.
+    /// Returns whether `flow` is drawing it.
     pub(crate) fn is_drawn(&self) -> bool {
         self.drawing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Signals the program. `SIGTERM` and `SIGINT` go to the group that it leads, as `kill`
-    /// and Ctrl-C send them; the others to every process of it, wherever that went: a helper
-    /// in a session of its own stops and dies with the rest.
+    /// Sends a signal to the program. `SIGTERM` and `SIGINT` go to the process group that it
+    /// leads, as a terminal's Ctrl-C does; other signals go to every one of its processes,
+    /// wherever it is, so that a helper in a session of its own stops and dies with the rest.
     pub fn signal(&self, signal: Signal) {
         let (name, number) = match signal {
             Signal::Interrupt => ("SIGINT", 2),
@@ -182,8 +184,8 @@ impl Subject {
         if self.shared.lock().stopped.is_some() {
             return;
         }
-        // Its id, and that of the group it leads, is its own as long as its keeper lives,
-        // which does not reap it.
+        // Its process id, which is also its group's, cannot be reused while its keeper lives:
+        // the keeper does not reap it.
         match signal {
             Signal::Interrupt | Signal::Terminate => {
                 match self.behind_a_wrapper(number) {
@@ -192,7 +194,7 @@ impl Subject {
                 }
             }
             Signal::Kill => {
-                // Stopped first, so that none starts another meanwhile.
+                // Stop them all first, so that none starts another in the meantime.
                 self.signal_all(Signal::Stop);
                 self.signal_all(Signal::Kill);
             }
@@ -200,13 +202,13 @@ impl Subject {
         }
     }
 
-    /// Signals every process of the program.
+    /// Sends a signal to every process of the program.
     pub(crate) fn signal_all(&self, signal: Signal) {
         self.family().into_iter().for_each(|pid| process::signal(pid, signal));
     }
 
-    /// The program itself, where the command is a wrapper that put it into a session of its
-    /// own and would not pass this signal on (`setsid --wait`).
+    /// Returns the program itself, if the command is a wrapper that put it into a session of
+    /// its own and would not pass this signal on (`setsid --wait`).
     fn behind_a_wrapper(&self, signal: u32) -> Option<u32> {
         let family = self.family();
         let [wrapper, program, ..] = family[..] else { return None };
@@ -215,46 +217,48 @@ impl Subject {
             .then_some(program)
     }
 
-    /// Lets it go on.
+    /// Lets it continue after [`Subject::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::Continue);
     }
 
-    /// It has begun with its task.
+    /// Records that it has begun its task.
     pub(crate) fn begins(&self) {
         if !self.begun.swap(true, Ordering::Relaxed) {
             self.run.begun_after(self.started.elapsed());
         }
     }
 
-    /// Whether it has begun with its task.
+    /// Returns whether it has begun its task.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// It has used a good deal of processor time, and what it was to do did not come.
+    /// Records that it used a good deal of processor time and still did not do what was
+    /// expected.
     pub(crate) fn is_seen_restless(&self) {
         self.run.is_seen_restless();
     }
 
-    /// Whether that was seen in any check of this run.
+    /// Returns whether that has happened in any check of this run.
     pub(crate) fn is_restless(&self) -> bool {
         self.run.is_restless()
     }
 
-    /// How long it may rest, and still be about to begin with its task.
+    /// Returns how long it may be idle and still be on the point of beginning its task.
     pub(crate) fn may_take(&self) -> Duration {
         if self.has_begun() { Duration::ZERO } else { self.run.may_take() }
     }
 
-    /// Where it waits for TCP clients, or for datagrams.
+    /// Returns the addresses at which it waits for TCP clients, or for datagrams.
     pub fn waits_at(&self, transport: Transport) -> Vec<SocketAddr> {
         let all = self.waits().into_iter();
         all.filter(|(found, _)| *found == transport).map(|(_, address)| address).collect()
     }
 
-    /// Everywhere it waits for somebody. A socket of IPv6 that is bound to an address of IPv4,
-    /// as a Java virtual machine does it (`::ffff:127.0.0.1`), waits at that address.
+    /// Returns every address at which it listens or receives datagrams. An IPv6 socket that is
+    /// bound to an IPv4-mapped address (`::ffff:127.0.0.1`), as the Java virtual machine binds
+    /// them, counts as waiting at the IPv4 address.
     pub(crate) fn waits(&self) -> Vec<(Transport, SocketAddr)> {
         let mut waits = sockets::family_waits(self.keeper);
         for (_, address) in &mut waits {
@@ -263,20 +267,23 @@ impl Subject {
         waits
     }
 
-    /// Remembers and gives the address under which clients find it.
+    /// Records the address that clients use to reach it.
     pub(crate) fn found_at(&self, address: SocketAddr) {
         self.begins();
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
-    /// The address under which clients find it.
+    /// Returns the address that clients use to reach it.
+    ///
+    /// # Errors
+    /// The check is broken if the program was not started as a server.
     pub fn address(&self) -> Outcome<SocketAddr> {
         let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
         address.ok_or_else(|| Stop::Broken("the program is no server".into()))
     }
 
-    /// Waits until all that it printed is on the time line. A process that it left behind may
-    /// hold its output open: that is not waited for long.
+    /// Waits until everything that it printed is on the timeline, but not for long: a process
+    /// that it left behind may be holding its output open.
     pub(crate) fn hear_out(&self) {
         const GRACE: Duration = Duration::from_secs(1);
         let hears = |state: &mut State| state.hearing > 0;
@@ -285,17 +292,17 @@ impl Subject {
         drop(waited);
     }
 
-    /// All that it printed on standard output so far.
+    /// Returns what it has printed on standard output so far.
     pub fn stdout(&self) -> Vec<u8> {
         self.shared.lock().stdout.clone()
     }
 
-    /// All that it printed on standard error so far.
+    /// Returns what it has printed on standard error so far.
     pub fn stderr(&self) -> Vec<u8> {
         self.shared.lock().stderr.clone()
     }
 
-    /// What can be said about the program now, for a report.
+    /// Describes the program's current state, for a report.
     pub fn condition(&self) -> String {
         self.come_to_rest();
         let words =
@@ -312,8 +319,8 @@ impl Subject {
         format!("the program still runs, and {doing}{words}")
     }
 
-    /// Gives a program that is about to end, or to wait, a moment for it: what is said about
-    /// it then does not depend on who of us is quicker.
+    /// Gives a program that is about to end, or to block, a moment to do so, so that what is
+    /// said about it does not depend on which of us is quicker.
     fn come_to_rest(&self) {
         const MOMENT: Duration = Duration::from_millis(300);
         let until = Instant::now() + MOMENT;
@@ -325,8 +332,8 @@ impl Subject {
         }
     }
 
-    /// The message in what it printed on standard error, if there is one: of a Python
-    /// traceback the last line, of a Rust panic the reason.
+    /// Returns the error message that it printed on standard error, if there is one: the last
+    /// line of a Python traceback, for instance, or the reason of a Rust panic.
     pub fn last_words(&self) -> Option<String> {
         if self.ended().is_some() {
             self.hear_out();
@@ -334,31 +341,34 @@ impl Subject {
         words::message(&String::from_utf8_lossy(&self.shared.lock().stderr))
     }
 
-    /// Bytes that all its processes have in memory. What several of them share counts once.
+    /// Returns the memory that all its processes use together, in bytes. A page that several
+    /// of them share counts once.
     pub fn memory_bytes(&self) -> u64 {
         proc::memory_bytes(&self.family())
     }
 
-    /// Ends it and all that it started; returns when they are gone and what they printed is
-    /// read.
+    /// Ends the program and everything that it started. Returns when they are gone and their
+    /// output has been read.
     pub fn stop(&self) {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut child) = child else { return };
         if self.is_drawn() {
-            // A program that is about to end by itself is drawn to its end.
+            // If the program is about to end by itself, let the drawing show that.
             self.come_to_rest();
         }
         self.shared.change(|state| state.dismissed = true);
         if self.namespaces {
-            // The guard and the keeper are one group. The keeper's end is complete when all
-            // in its namespace are gone; an orphan, it falls to this process.
+            // The guard and the keeper form one group. Once the keeper has ended, all
+            // processes in its namespace are gone. Being an orphan by then, it is this
+            // process's to reap.
             process::signal_group(child.id(), Signal::Kill);
             let _ = child.wait();
             if self.keeper != child.id() {
                 process::reap(self.keeper);
             }
         } else {
-            // Without a namespace, one by one; each that dies gives its children to the keeper.
+            // Without a namespace, they are killed one by one. The children of one that dies
+            // pass to the keeper, so look again.
             for _ in 0..1000 {
                 let family = process::family(child.id());
                 if family[1..].iter().all(|pid| process::has_ended(*pid)) {

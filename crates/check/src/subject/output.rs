@@ -1,4 +1,4 @@
-//! What a program prints, and its end, as threads of ours hear of them.
+//! The threads that read a program's output and wait for its end.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::limits::{Allowance, limit_of_processor_time};
 use super::{Exit, Shared, State};
 use crate::timeline::{Timeline, What};
 
-/// Waits for the keeper's word that the program ended, on a thread of its own.
+/// Starts a thread that waits for the keeper's notice that the program has ended.
 pub(super) fn follow(mut notices: impl BufRead + Send + 'static, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     shared.change(|state| state.hearing += 1);
@@ -24,7 +24,7 @@ pub(super) fn follow(mut notices: impl BufRead + Send + 'static, shared: &Arc<Sh
                 }
                 Some(Exit::Signal(signal))
             }
-            // The keeper was killed. If not by us, then by what it keeps.
+            // The keeper was killed: if not by us, then by the program in its keeping.
             _ => {
                 let state = shared.lock();
                 let by_us = state.dismissed || state.stopped.is_some();
@@ -46,7 +46,7 @@ pub(super) fn follow(mut notices: impl BufRead + Send + 'static, shared: &Arc<Sh
     });
 }
 
-/// Reads one of its output streams to the end, on a thread of its own.
+/// Starts a thread that reads one of the program's output streams to its end.
 pub(super) fn listen(
     name: &'static str,
     stream: Option<impl Read + Send + 'static>,
@@ -77,7 +77,7 @@ pub(super) fn listen(
     });
 }
 
-/// The limit of the kernel's that this signal tells of.
+/// Returns the limit whose violation the kernel reports with this signal, if any.
 fn limit(signal: i32, allowance: &Allowance) -> Option<String> {
     const SIGXCPU: i32 = 24;
     const SIGXFSZ: i32 = 25;
@@ -91,9 +91,9 @@ fn limit(signal: i32, allowance: &Allowance) -> Option<String> {
     }
 }
 
-/// Bytes of each stream that are kept.
+/// Number of bytes kept of each stream.
 const KEPT: usize = 1 << 20;
-/// Bytes of the end of standard error that are kept.
+/// Number of bytes kept of the end of standard error.
 const KEPT_END: usize = 16 << 10;
 
 fn keep(name: &'static str, bytes: &[u8], line: &mut Vec<u8>, shared: &Shared) {
@@ -110,7 +110,7 @@ fn keep(name: &'static str, bytes: &[u8], line: &mut Vec<u8>, shared: &Shared) {
         if kept {
             into.extend_from_slice(bytes);
         } else if !is_stdout {
-            // The end of it says why a program ends: the room behind the beginning is for it.
+            // The last bytes often say why a program ended, so keep those after the first ones.
             into.extend_from_slice(bytes);
             if into.len() > KEPT + 2 * KEPT_END {
                 let end = into.len() - KEPT_END;

@@ -1,4 +1,4 @@
-//! What `/proc` tells about a program's processes: their processor time, their memory.
+//! What `/proc` says about a program's processes: their processor time and their memory.
 //!
 //! Source: `proc_pid_stat(5)`, `proc_pid_smaps(5)`, `proc_pid_fd(5)`, `proc_pid_status(5)`.
 
@@ -9,30 +9,32 @@ use std::time::Duration;
 
 use netlab::process;
 
-/// The unit of times in `/proc/PID/stat`: USER_HZ, which is 100 on every architecture.
+/// The unit of the times in `/proc/PID/stat`: `USER_HZ` is 100 on every architecture.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The processor time of `pid`, and of those of its children that it has waited for.
+/// Returns the processor time of `pid`, and that of the children that it has waited for.
 fn times(pid: u32) -> Option<(Duration, Duration)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces: the state is the first field after it.
+    // The name, in parentheses, may contain spaces; the state is the first field after it.
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u32>().ok();
     let (user, system, waited_user, waited_system) = (next()?, next()?, next()?, next()?);
     Some((TICK * (user + system), TICK * (waited_user + waited_system)))
 }
 
-/// The processor time of one process.
+/// Returns the processor time of one process.
 pub(super) fn processor_time(pid: u32) -> Duration {
     times(pid).map_or(Duration::ZERO, |(own, _)| own)
 }
 
-/// The processor time of all these processes, and of those that they have waited for.
+/// Returns the total processor time of these processes and of the children that they have
+/// waited for.
 pub(super) fn processor_time_of_all(family: &[u32]) -> Duration {
     family.iter().filter_map(|pid| times(*pid)).map(|(own, waited)| own + waited).sum()
 }
 
-/// How long that thread of these processes has waited for a processor which waited longest.
+/// Returns the longest time that any one thread of these processes has spent waiting for a
+/// processor.
 pub(super) fn waited_for_processor(family: &[u32]) -> Duration {
     let threads = family.iter().flat_map(|pid| {
         fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten()
@@ -41,17 +43,17 @@ pub(super) fn waited_for_processor(family: &[u32]) -> Duration {
     waited.max().unwrap_or_default()
 }
 
-/// How long a thread has waited for a processor so far: the second number of its `schedstat`
-/// (the kernel's `sched-stats.rst`). `thread` is its folder below `/proc`. None at all where
-/// the kernel does not tell.
+/// Returns how long a thread has spent waiting for a processor so far: the second number in
+/// its `schedstat` (the kernel's `sched-stats.rst`). `thread` is its folder in `/proc`.
+/// Returns zero if the kernel does not say.
 pub(crate) fn thread_waited_for_processor(thread: &Path) -> Duration {
     let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
     let nanoseconds = text.split_whitespace().nth(1).and_then(|it| it.parse().ok());
     Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
-/// Bytes in memory of all these processes together. A page that several share counts once
-/// (the proportional set size), where the kernel tells.
+/// Returns the memory that these processes use together, in bytes. A page that several share
+/// counts once (the proportional set size), if the kernel reports it.
 pub(super) fn memory_bytes(family: &[u32]) -> u64 {
     let share = |pid: u32| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
@@ -62,8 +64,8 @@ pub(super) fn memory_bytes(family: &[u32]) -> u64 {
     family.iter().map(|pid| share(*pid).unwrap_or(process::resident_bytes(*pid))).sum()
 }
 
-/// Bytes in memory of the files without a name that these processes hold
-/// (`memfd_create(2)`), which no process need have mapped.
+/// Returns the memory, in bytes, of the anonymous files (`memfd_create(2)`) that these
+/// processes hold open. They use memory even if no process has mapped them.
 pub(super) fn memfd_bytes(family: &[u32]) -> u64 {
     let mut files = std::collections::BTreeMap::new();
     for pid in family {
@@ -81,13 +83,13 @@ pub(super) fn memfd_bytes(family: &[u32]) -> u64 {
     files.values().sum()
 }
 
-/// The process group of `pid`.
+/// Returns the process group of `pid`.
 pub(super) fn group(pid: u32) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// Whether `pid` has a handler for this signal: it may pass it on.
+/// Returns whether `pid` has a handler for this signal, and so may pass it on.
 pub(super) fn catches(pid: u32, signal: u32) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));

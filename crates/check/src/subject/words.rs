@@ -1,8 +1,8 @@
-//! The one line in what a program printed on standard error that says what is the matter.
+//! Finds the one line of a program's standard error that says what went wrong.
 
-/// The message: of a Python traceback the last line, of a Rust or Go panic the reason, of
-/// another language's stack trace the exception, of a compiler its first error; else the last
-/// line. Escaped, and not long.
+/// Returns the message, escaped and cut to a reasonable length: the last line of a Python
+/// traceback, the reason of a Rust or Go panic, the exception above another language's stack
+/// trace, a compiler's first error, or otherwise the last line.
 pub(super) fn message(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr
         .lines()
@@ -13,7 +13,7 @@ pub(super) fn message(stderr: &str) -> Option<String> {
         .iter()
         .rposition(|line| line.starts_with("thread '") && line.contains(" panicked at "));
     let text = if let Some(at) = panic {
-        // The place on one line, the reason on the next.
+        // The location is on this line, the reason on the next.
         let place = lines[at].split_once(" panicked at ").map_or("", |(_, place)| place);
         let reason = lines.get(at + 1).filter(|line| !line.starts_with("note: "));
         format!("panicked at {place} {}", reason.unwrap_or(&""))
@@ -30,7 +30,7 @@ pub(super) fn message(stderr: &str) -> Option<String> {
     Some(common::Escaped(text.as_bytes()).to_string())
 }
 
-/// Whether a stack trace comes after this line, not before it.
+/// Returns whether this line is followed by a stack trace, rather than preceded by one.
 fn is_heading(line: &str) -> bool {
     // Go; Java; C# and Dart; PHP and OCaml; Elixir.
     const HEADINGS: &[&str] = &[
@@ -43,14 +43,14 @@ fn is_heading(line: &str) -> bool {
         "** (",
     ];
     HEADINGS.iter().any(|heading| line.starts_with(heading))
-        // Node.js; in Python such a line is the last one anyway.
+        // Node.js. In Python such a line is the last one anyway.
         || line.split_once(": ").is_some_and(|(name, _)| {
             name.ends_with("Error") && name.chars().all(|it| it.is_alphanumeric())
         })
 }
 
-/// Whether a compiler tells of an error in this line. What comes after the first is often no
-/// more than its consequence, and the last line only counts them.
+/// Returns whether this line is a compiler's error. Later errors are often mere consequences of
+/// the first, and the last line only counts them.
 fn is_error_of_a_compiler(line: &str) -> bool {
     // Rust; Perl; then C, Java and others.
     line.starts_with("error[")
@@ -59,7 +59,7 @@ fn is_error_of_a_compiler(line: &str) -> bool {
         || line.contains(": error: ")
 }
 
-/// Whether the line tells no more than where something happened.
+/// Returns whether the line says only where something happened.
 fn is_frame(line: &str) -> bool {
     let line = line.trim_start();
     let frames = [
