@@ -1,5 +1,5 @@
-//! Where a check is played: a network of its own, the program under test, and the peers
-//! that the check asks for.
+//! The arena in which a check runs: a network of its own, the program under test, and the
+//! peers that the check asks for.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -19,37 +19,37 @@ use crate::subject::{Allowance, Recipe, Subject};
 use crate::timeline::Timeline;
 use crate::wired::Wired;
 
-/// The port that a program uses which is told no other.
+/// The port that a program uses unless it is told another.
 pub const DOCUMENTED_PORT: u16 = 12345;
 
-/// The server's address on a wire.
+/// The server's address, when the program and the checker are joined by a wire.
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
-/// The setting of one check.
+/// The arena of one check.
 #[derive(Debug)]
 pub struct Arena<'a> {
     recipe: &'a Recipe,
     timeline: Timeline,
-    /// What the program may use. A check may lower it before it starts the program.
+    /// The limits of the program. A check may lower them before it starts the program.
     pub limits: Allowance,
-    /// The port that the program is told.
+    /// The port that the program is told to use.
     port: u16,
     variables: BTreeMap<String, String>,
     programs: Vec<Arc<Subject>>,
     clients: usize,
     company: Arc<Company>,
-    /// The address at which a server under test is found.
+    /// The address at which clients reach a server under test.
     host: Ipv4Addr,
-    /// The wire between the program and the checker, where a check has asked for one.
+    /// The wire between the program and the checker, if the check has asked for one.
     wired: Option<Wired>,
-    /// Whether a program may keep to the documented port, whatever it is told.
+    /// Whether the program may use the documented port, whatever it is told.
     pub(crate) any_port: bool,
-    /// Whether it is the host's network, on which no wire can be laid.
+    /// Whether this is the host's network, where there can be no wire.
     pub(crate) on_hosts_network: bool,
 }
 
 impl<'a> Arena<'a> {
-    /// An arena on the calling thread's network.
+    /// Creates an arena on the calling thread's network.
     pub fn new(
         recipe: &'a Recipe,
         port: u16,
@@ -73,8 +73,8 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Puts the program and the checker on two hosts, and between them a wire that does what
-    /// these rules say, a line each. `HOST` tells the program the server's address.
+    /// Puts the program and the checker on two hosts, joined by a wire that follows these rules,
+    /// one per line. The variable `HOST` tells the program the server's address.
     pub fn on_a_wire(&mut self, program: Host, rules: &str) -> Outcome {
         let wired = Wired::new(program, rules, self.on_hosts_network)?;
         let (own, rules) = (wired.name(), rules.trim().replace('\n', ", "));
@@ -86,20 +86,20 @@ impl<'a> Arena<'a> {
         Ok(())
     }
 
-    /// When the wire saw each packet of the program's since this was asked last.
+    /// Returns when the wire saw each packet that the program has sent since the last call.
     pub fn sent_at(&self) -> Vec<Duration> {
         self.wired.as_ref().map(Wired::sent_at).unwrap_or_default()
     }
 
-    /// The port that the program is told.
+    /// Returns the port that the program is told to use.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Tells the program another port than the documented one, and takes no other.
+    /// Tells the program to use a port other than the documented one, and accepts no other.
     pub fn move_port(&mut self) {
         const OTHER: u16 = 23456;
-        // On the host's network it is another one anyway.
+        // On the host's network it differs anyway.
         if !self.any_port {
             self.port = if self.port == OTHER { OTHER + 1 } else { OTHER };
             self.variables.insert("PORT".to_owned(), self.port.to_string());
@@ -107,12 +107,13 @@ impl<'a> Arena<'a> {
         self.any_port = false;
     }
 
-    /// Tells the program something more: the variable `name`, and `{name}` in its command.
+    /// Tells the program something more: in the variable `name`, and in place of `{name}` in
+    /// its command.
     pub fn tell(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Starts the program and does not wait for anything.
+    /// Starts the program, without waiting for anything.
     pub fn start(&mut self) -> Outcome<Arc<Subject>> {
         let start =
             || Subject::start(self.recipe, self.limits, &self.variables, &self.timeline);
@@ -139,15 +140,16 @@ impl<'a> Arena<'a> {
         let program = self.start()?;
         let mut patience = Patience::new(&program);
         loop {
-            // Patience first, and one look for both questions: a program that begins to listen
-            // between two looks would be blamed for listening elsewhere, at the right place.
+            // Ask the patience first, and answer both questions below from one look: a program
+            // that began to listen between two looks would be blamed for listening elsewhere
+            // when it listens at the right place.
             let why = patience.tick();
             let waits = program.waits();
             let right = waits.iter().find(|(kind, address)| {
                 *kind == transport && self.is_reached_at(*address)
             });
             if let Some((_, address)) = right {
-                // By default a socket of IPv6 takes IPv4 as well.
+                // By default an IPv6 socket accepts IPv4 as well.
                 program.found_at(SocketAddr::new(self.host.into(), address.port()));
                 self.timeline.does("program", format!("{what}: {address}"));
                 return Ok(program);
@@ -159,8 +161,9 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether a client of the server's address and the port that the program was told may find a socket
-    /// there. On the host's network a program may keep to the documented port.
+    /// Returns whether a client that uses the server's address and the port that the program was
+    /// told reaches a socket bound to `address`. On the host's network a program may use the
+    /// documented port instead.
     fn is_reached_at(&self, address: SocketAddr) -> bool {
         let port = address.port() == self.port
             || self.any_port && address.port() == DOCUMENTED_PORT;
@@ -203,23 +206,24 @@ impl<'a> Arena<'a> {
         fails_because(expected, got, diagnosis)
     }
 
-    /// A client that connects to the server under test.
+    /// Connects a client to the server under test.
     pub fn connect(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own::default())
     }
 
-    /// A client whose kernel keeps little for it: 16 KiB that it has not read.
+    /// Connects a client with a small receive buffer: the kernel keeps at most 16 KiB for it.
     pub fn connect_narrow(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own { narrow: true, ..Own::default() })
     }
 
-    /// A client that is turned away if its connection does not stand within half a second:
-    /// for a server that stands still, so that the kernel alone answers.
+    /// Connects a client, and fails if the connection is not established within half a second:
+    /// for a server that is stopped, so that only the kernel answers.
     pub fn connect_at_once(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.connect_as(program, Own { hasty: true, ..Own::default() })
     }
 
-    /// A client that is no failure if its connection does not stand within half a second.
+    /// Connects a client, or returns `None` if the connection is not established within half a
+    /// second.
     pub fn connect_if_it_can(
         &mut self,
         program: &Arc<Subject>,
@@ -239,7 +243,7 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Sees that nobody can connect any more.
+    /// Checks that connections are refused now.
     pub fn expect_refusal(&mut self, program: &Arc<Subject>) -> Outcome {
         match self.try_connect(program, Own::default())? {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
@@ -270,12 +274,12 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// A socket that sends datagrams to the server under test.
+    /// Opens a socket that sends datagrams to the server under test.
     pub fn datagrams(&mut self, program: &Arc<Subject>) -> Outcome<Datagrams> {
         self.datagrams_from(0, program)
     }
 
-    /// The same from this port of ours.
+    /// The same, from this port of ours.
     pub fn datagrams_from(
         &mut self,
         port: u16,
@@ -288,7 +292,8 @@ impl<'a> Arena<'a> {
         Ok(Datagrams::new(socket, &name, program, &self.timeline))
     }
 
-    /// A UDP socket at this address of the checker's, which is not the server's.
+    /// Opens a UDP socket at this address of the checker, to play somebody other than the
+    /// server.
     pub fn stranger(
         &self,
         host: Ipv4Addr,
@@ -299,15 +304,15 @@ impl<'a> Arena<'a> {
         Ok(Datagrams::new(socket, "stranger", program, &self.timeline))
     }
 
-    /// Listens at the program's port, to play the server for it.
+    /// Listens at the port that the program is told to use, to play the server for it.
     pub fn listen(&mut self) -> Outcome<Listener> {
         self.listen_at(self.host.into(), 128)
     }
 
-    /// Listens at a port beside the program's own, and tells the program which, by this
-    /// variable: to play a server that the program, a server itself, is to reach.
+    /// Listens at another port, and tells the program which one in the variable `name`: to play
+    /// the server to which the program, a server itself, must connect.
     pub fn listen_beside(&mut self, name: &str) -> Outcome<Listener> {
-        // Any free one: on the host's network nobody knows which.
+        // Take any free port: on the host's network nobody knows which are.
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         let mut listener = Listener::new(address, 128, &self.timeline)?;
         listener.joins(&self.company);
@@ -315,9 +320,9 @@ impl<'a> Arena<'a> {
         Ok(listener)
     }
 
-    /// Tells the program, by this variable, a port at which nobody listens, as long as the
-    /// result lives. It is bound and never listens: a listener that is closed may be held open
-    /// a moment longer, by a process that another check is starting.
+    /// Tells the program, in the variable `name`, a port at which nobody listens as long as the
+    /// returned socket lives. That socket is bound but never listens: a closed listener could
+    /// be held open a moment longer by a process that another check is starting.
     pub fn nobody_beside(&mut self, name: &str) -> Outcome<Socket> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -326,12 +331,13 @@ impl<'a> Arena<'a> {
         Ok(socket)
     }
 
-    /// The same as [`Arena::listen`] at another address, with another backlog.
+    /// Like [`Arena::listen`], but at another address and with another backlog.
     pub fn listen_at(&mut self, host: IpAddr, backlog: i32) -> Outcome<Listener> {
         Listener::new(SocketAddr::new(host, self.port), backlog, &self.timeline)
     }
 
-    /// Takes the program's port for datagrams and then starts it, to play the server.
+    /// Binds the port that the program is told to use for datagrams, and then starts the
+    /// program, to play the server for it.
     pub fn start_udp_client(&mut self) -> Outcome<(Arc<Subject>, Datagrams)> {
         let socket = Datagrams::open(self.host, self.port)?;
         let program = self.start()?;
@@ -339,22 +345,22 @@ impl<'a> Arena<'a> {
         Ok((program, server))
     }
 
-    /// Whether IPv6 works on this network.
+    /// Returns whether IPv6 works on this network.
     pub fn has_ipv6(&self) -> bool {
         std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
     }
 
-    /// The condition of the program that was started last, for a report.
+    /// Describes the state of the program that was started last, for a report.
     pub fn condition(&self) -> Option<String> {
         self.programs.last().map(|program| program.condition())
     }
 
-    /// The limit that a program hit, if one did.
+    /// Returns the limit that a program was stopped for exceeding, if one was.
     pub fn limit(&self) -> Option<String> {
         self.programs.iter().find_map(|program| program.stopped())
     }
 
-    /// The message of the program that was started last, if it printed one.
+    /// Returns the error message of the program that was started last, if it printed one.
     pub fn last_words(&self) -> Option<String> {
         self.programs.last().and_then(|program| program.last_words())
     }
@@ -367,16 +373,16 @@ impl<'a> Arena<'a> {
     }
 }
 
-/// Whether a program's message says that the address is in use.
+/// Returns whether a program's message says that the address is in use.
 fn speaks_of_use(words: &str) -> bool {
     let words = words.to_lowercase();
     ["in use", "eaddrinuse", "addrinuse"].iter().any(|part| words.contains(part))
 }
 
-/// What is particular about a client of ours.
+/// Options of a client of ours.
 #[derive(Debug, Clone, Copy, Default)]
 struct Own {
-    /// It gets a small receive buffer.
+    /// It has a small receive buffer.
     narrow: bool,
     /// It does not wait long for its connection.
     hasty: bool,
@@ -385,7 +391,7 @@ struct Own {
 fn open(address: SocketAddr, own: Own) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if own.narrow {
-        // Before connect(2): the window is offered with the first segment.
+        // This must come before connect(2): the first segment already offers a window.
         socket.set_recv_buffer_size(16 * 1024)?;
     }
     let within = Duration::from_millis(if own.hasty { 500 } else { 5000 });

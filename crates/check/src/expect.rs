@@ -1,5 +1,5 @@
-//! What a check waits for and expects of the program itself: that it ends, how, and with
-//! which words.
+//! What a check can expect of the program itself: that it stops, that it ends, its exit
+//! status, what it prints.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::subject::{Exit, Subject, signal_name};
 use crate::text::quoted;
 
 impl Subject {
-    /// Stops all its threads, and returns when they stand still.
+    /// Sends `SIGSTOP`, and returns when all its threads have stopped.
     pub fn freeze(&self) -> Outcome {
         self.signal(Signal::Stop);
         let mut patience = Patience::with_deadline(self, Duration::from_secs(5));
-        // Where it is drawn, it stands still for moments at each of its calls.
+        // While flow draws it, it also stops for a moment at each of its calls.
         let drawn = self.is_drawn();
         let enough = if drawn { 40 } else { 1 };
         let mut seen = 0;
@@ -34,8 +34,8 @@ impl Subject {
         }
     }
 
-    /// Waits until it listens for TCP clients no more. It must be soon: later it may have
-    /// ended altogether.
+    /// Waits until it no longer listens for TCP clients. Pass a short patience: a program that
+    /// ends closes its listener too.
     pub fn waits_no_more(&self, mut patience: Patience<'_>) -> Outcome {
         let port = self.address()?.port();
         while sockets::is_listened_at(port) {
@@ -47,10 +47,10 @@ impl Subject {
         Ok(())
     }
 
-    /// Waits for its end, and for the end of what it prints.
+    /// Waits until it has ended and all its output has been read.
     ///
     /// # Errors
-    /// A failure where it goes on, or was stopped.
+    /// Fails if it does not end, or was stopped for exceeding a limit.
     pub fn wait_end(&self, mut patience: Patience<'_>) -> Outcome<Exit> {
         loop {
             if let Some(ended) = self.drained() {
@@ -74,14 +74,14 @@ impl Subject {
         }
     }
 
-    /// How it ended, once all that it printed is known as well.
+    /// Returns how it ended, if it has, once all its output has been read as well.
     fn drained(&self) -> Option<Exit> {
         let ended = self.ended()?;
         self.hear_out();
         Some(ended)
     }
 
-    /// It ends now, with status 0.
+    /// Expects it to exit now, with status 0.
     pub fn expect_success(&self) -> Outcome {
         match self.wait_end(Patience::new(self))? {
             Exit::Status(0) => Ok(()),
@@ -89,12 +89,12 @@ impl Subject {
         }
     }
 
-    /// It exits now by itself, with a non-zero status, and says why on standard error.
+    /// Expects it to exit now, with a non-zero status, and to say why on standard error.
     pub fn expect_failure(&self) -> Outcome {
         self.expect_failure_after(Patience::new(self))
     }
 
-    /// The same where the program may take a time of its own, such as a timeout.
+    /// The same, for a program that may first wait for something else, such as a timeout.
     pub fn expect_failure_within(&self, within: Duration) -> Outcome {
         self.expect_failure_after(Patience::with_deadline(self, within))
     }
@@ -113,13 +113,13 @@ impl Subject {
         }
     }
 
-    /// Waits until a line of its standard output is `line`.
+    /// Waits until it has printed `line`, as a whole line, on standard output.
     pub fn expect_line(&self, line: &[u8]) -> Outcome {
         let printed = || self.stdout().split(|byte| *byte == b'\n').any(|it| it == line);
         let mut patience = Patience::new(self);
         while !printed() {
             if patience.tick().is_some() {
-                // It may have ended with words that are still on their way.
+                // It may have ended while its last output is still on its way to us.
                 if self.drained().is_some() && printed() {
                     break;
                 }
@@ -136,7 +136,7 @@ impl Subject {
         Ok(())
     }
 
-    /// Ends it; nothing that it printed is a command to a terminal.
+    /// Ends it, and expects that nothing it printed is a command to a terminal.
     pub fn expect_safe_output(&self) -> Outcome {
         self.stop();
         let printed = [self.stdout(), self.stderr()].concat();

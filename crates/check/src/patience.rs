@@ -1,48 +1,50 @@
 //! How long the checker waits for the program.
 //!
-//! Not by the clock alone: it waits as long as the program works, and gives up soon after
-//! it has come to rest. So a right program is never cut short on a busy machine, and a
-//! program that waits for something that will not come is not waited for long. One that
-//! never rests, since it polls, is given a measure of processor time: that is the same on
-//! every machine, however busy.
+//! The clock alone does not decide: the checker waits as long as the program works, and gives
+//! up soon after it has become idle. So a correct program is never cut short on a busy
+//! machine, and the checker does not wait long for a program that itself waits for something
+//! that will never come. A program that is never idle, because it polls, is given a budget of
+//! processor time, which is the same on every machine, however busy.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::subject::Subject;
 
-/// Between two looks at the program.
+/// The time between two looks at the program.
 const LOOK: Duration = Duration::from_millis(10);
-/// A program that was seen at rest so many times does nothing more by itself.
+/// A program that was found idle this many times will do nothing more by itself.
 const RESTS: u32 = 50;
-/// A program that was seen at work has so many of its rests taken back: not all, since a virtual
-/// machine that waits wakes up for a moment now and then.
+/// How many of those times are taken back when the program is found working. Not all of them:
+/// the virtual machine of a language wakes up for a moment now and then even while it waits.
 const TAKEN_BACK: u32 = 2;
-/// For a silence: so many.
+/// The same number when a silence is expected.
 const SHORT_RESTS: u32 = 6;
-/// Processor time for something that the program is to do: far more than any answer needs.
+/// The budget of processor time when something is expected of the program: far more than any
+/// answer needs.
 const BUSY: Duration = Duration::from_millis(1500);
-/// The same for a program that used up all of that in another check, and did nothing with it.
+/// The budget for a program that used up all of that in another check, to no effect.
 const BUSY_AGAIN: Duration = Duration::from_millis(500);
-/// For a silence: what is done after so much is done by a program that polls.
+/// The budget when a silence is expected: a program that uses this much is polling.
 const SHORT_BUSY: Duration = Duration::from_millis(300);
-/// Before a program has begun with its task: a virtual machine that starts is at work.
+/// The budget before a program has begun its task: a language's virtual machine is busy while
+/// it starts.
 const BUSY_AT_FIRST: Duration = Duration::from_secs(8);
-/// A program that gets no processor and says nothing is given up after this.
+/// The checker gives up on a program that gets no processor and says nothing after this time.
 const LATE: Duration = Duration::from_secs(120);
-/// Between two questions whether something has come, where the kernel sends no event.
+/// The time between two looks for something of which the kernel sends no event.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Why a wait was given up.
+/// The reason for giving up on a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GaveUp {
-    /// The program waits for something itself.
+    /// The program is idle: it is waiting for something itself.
     Rests,
     /// It has ended.
     Ended,
-    /// It is busy, has used a good deal of processor time, and nothing came.
+    /// It is busy and has used up its budget of processor time, but nothing came.
     Busy,
-    /// Its time is over.
+    /// Its time is up.
     Late,
 }
 
@@ -51,20 +53,20 @@ pub enum GaveUp {
 pub struct Patience<'a> {
     program: &'a Subject,
     until: Instant,
-    /// `until` is not moved beyond it.
+    /// `until` is never moved beyond this.
     latest: Instant,
     looked: Instant,
     rests: u32,
     enough: u32,
-    /// The processor time that the program had used when it was first seen at work.
+    /// The processor time that the program had used when it was first found working.
     spent: Option<Duration>,
     budget: Duration,
-    /// There was a reason to give up when it was asked for last.
+    /// The last look found a reason to give up.
     warned: bool,
 }
 
 impl<'a> Patience<'a> {
-    /// For something that the program is to do.
+    /// Patience for something that the program is expected to do.
     pub fn new(program: &'a Subject) -> Self {
         let now = Instant::now();
         Patience {
@@ -80,14 +82,14 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// For something that the program must not do.
+    /// Patience for something that the program must not do.
     pub fn for_silence(program: &'a Subject) -> Self {
         Patience { enough: SHORT_RESTS, budget: SHORT_BUSY, ..Patience::new(program) }
     }
 
-    /// For something that may take the program a time of its own, such as a timeout. The time
-    /// in which it is at work is not a part of it: on a busy machine it may wait for a
-    /// processor for longer than all else takes.
+    /// Patience for something that the program may do only after a time, such as a timeout. Time
+    /// in which it is working does not count towards `within`: on a busy machine it may wait
+    /// for a processor longer than everything else takes.
     pub fn with_deadline(program: &'a Subject, within: Duration) -> Self {
         let until = Instant::now() + within;
         Patience { until, enough: u32::MAX, ..Patience::new(program) }
@@ -97,9 +99,9 @@ impl<'a> Patience<'a> {
         Instant::now() >= self.until
     }
 
-    /// Looks at the program, if it is time; says when to give up: when there was a reason
-    /// twice in a row, with a question of the caller's between. For what the program did
-    /// last may have come after the caller asked and before this looked.
+    /// Looks at the program, if it is time to, and returns a reason to give up if two looks in
+    /// a row have found one. Between the two the caller checks once more for what it awaits,
+    /// since that may have come after its last check and before the first of these looks.
     pub fn tick(&mut self) -> Option<GaveUp> {
         let late = self.late().then_some(GaveUp::Late);
         if late.is_none() && self.looked.elapsed() < LOOK {
@@ -112,7 +114,7 @@ impl<'a> Patience<'a> {
 
     fn look(&mut self) -> Option<GaveUp> {
         let before = std::mem::replace(&mut self.looked, Instant::now());
-        // Looks that come late, since this process did not run, count once.
+        // A look that comes late, because this process was not running, counts only once.
         let rests = self.program.rests();
         self.rests = match self.enough == SHORT_RESTS {
             _ if rests => self.rests + 1,
@@ -134,12 +136,12 @@ impl<'a> Patience<'a> {
         (self.rests >= enough).then_some(GaveUp::Rests)
     }
 
-    /// Whether the program, which is at work, has used up the processor time of this wait.
+    /// Returns whether the program, which is working, has used up the budget of this wait.
     fn is_exhausted(&mut self) -> bool {
         let now = self.program.processor_time();
         let first = *self.spent.get_or_insert(now);
         let budget = match self.program.may_take() {
-            // Nobody knows yet how long it takes to start.
+            // It is not known yet how long the program takes to start.
             time if time > BUSY_AT_FIRST / 2 => self.budget.max(BUSY_AT_FIRST),
             time if self.budget == BUSY && self.program.is_restless() => {
                 BUSY_AGAIN.max(time)
@@ -153,13 +155,13 @@ impl<'a> Patience<'a> {
         is_exhausted
     }
 
-    /// Whether the program has been at rest for long, whatever it may be about to begin.
+    /// Returns whether the program has been idle for long, even if it may still be starting.
     pub(crate) fn has_rested(&self) -> bool {
         self.rests >= RESTS
     }
 
-    /// Lets some time go by before the next question. Of a program at rest nothing quick is
-    /// awaited, and on a busy machine each nap ends late.
+    /// Lets some time pass before the caller's next check. The nap is longer if the program is
+    /// idle, since then nothing is likely to happen soon.
     pub fn nap(&self) {
         thread::park_timeout(if self.rests == 0 { TICK } else { LOOK / 2 });
     }

@@ -1,5 +1,5 @@
-//! The clients of one check, who may stand in each other's way: what one of them cannot see,
-//! the others tell.
+//! The clients of one check. They may get in each other's way, so to explain what happens to
+//! one of them the checker must know of the others.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::subject::Subject;
 #[derive(Debug, Default)]
 pub(crate) struct Company {
     streams: Mutex<Vec<Weak<TcpStream>>>,
-    /// One of them has reset its connection.
+    /// Whether any of them has reset its connection.
     reset: AtomicBool,
 }
 
@@ -21,12 +21,13 @@ impl Company {
         self.lock().push(Arc::downgrade(stream));
     }
 
-    /// One of them resets its connection.
+    /// Records that one of them resets its connection.
     pub(super) fn resets(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
 
-    /// Closes the connections of all others, in both directions; whether there were any.
+    /// Shuts down the connections of all the others, in both directions. Returns whether there
+    /// were any.
     pub(super) fn dismiss_others(&self, own: &Arc<TcpStream>) -> bool {
         let mut any = false;
         for other in self.lock().iter().filter_map(Weak::upgrade) {
@@ -37,7 +38,8 @@ impl Company {
         any
     }
 
-    /// What a program that ended, while it was to serve its clients, may have died of.
+    /// Returns what may have killed a program that ended while it should have been serving
+    /// its clients.
     pub(crate) fn of_an_end(&self, program: &Subject) -> Option<Diagnosis> {
         let words = program.last_words();
         if !program.is_over() {

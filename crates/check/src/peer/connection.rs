@@ -1,4 +1,4 @@
-//! A TCP connection with the program under test.
+//! A TCP connection to the program under test.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use crate::subject::Subject;
 use crate::text::quoted;
 use crate::timeline::{Bytes, Timeline, What};
 
-/// A TCP connection with the program.
+/// A TCP connection to the program under test, which may be the client or the server.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) stream: Arc<TcpStream>,
@@ -24,15 +24,15 @@ pub struct Connection {
     pub(super) timeline: Timeline,
     /// The other clients of a server under test.
     company: Option<Arc<Company>>,
-    /// Our side of the stream has ended.
+    /// We have sent our end of stream.
     finished: bool,
-    /// The server has sent something: it serves us.
+    /// The server has sent something, so it is serving us.
     heard: bool,
     /// What we sent last ended with a newline.
     sent_line: bool,
 }
 
-/// What a receive gave.
+/// The result of one receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Received {
     Bytes(usize),
@@ -50,7 +50,7 @@ impl Connection {
     ) -> Outcome<Self> {
         stream.set_read_timeout(Some(LOOK))?;
         stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-        // What is sent at once arrives at once: a check decides where a stream is cut.
+        // Send each write immediately: a check decides where its stream is cut.
         stream.set_nodelay(true)?;
         let (program, timeline) = (Arc::clone(program), timeline.clone());
         Ok(Connection {
@@ -65,23 +65,23 @@ impl Connection {
         })
     }
 
-    /// It is one of several clients of a server.
+    /// Makes this one of several clients of a server.
     pub(crate) fn joins(&mut self, company: &Arc<Company>) {
         company.add(&self.stream);
         self.company = Some(Arc::clone(company));
     }
 
-    /// Our own address.
+    /// Returns our own address.
     pub fn local(&self) -> Outcome<SocketAddr> {
         Ok(self.stream.local_addr()?)
     }
 
-    /// The program's address.
+    /// Returns the program's address.
     pub fn peer(&self) -> Outcome<SocketAddr> {
         Ok(self.stream.peer_addr()?)
     }
 
-    /// Sends all of `bytes` with one call.
+    /// Sends all of `bytes` at once.
     pub fn send(&mut self, bytes: &[u8]) -> Outcome {
         self.sent_line = bytes.ends_with(b"\n");
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
@@ -95,8 +95,8 @@ impl Connection {
         }
     }
 
-    /// Sends the pieces one after another, each when the program has taken the one before
-    /// and waits for more: so it cannot get two with one `recv`.
+    /// Sends the pieces one by one, each only once the program has taken the one before and
+    /// waits for more, so that one `recv` cannot return two of them.
     pub fn send_in_pieces<'a>(
         &mut self,
         pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -116,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Waits until the program has done what it does about all that was sent.
+    /// Waits until the program has dealt with everything that was sent, and is idle.
     pub fn settle(&self) {
         settle(&self.program);
     }
@@ -144,7 +144,8 @@ impl Connection {
                         if let Some(why) = last {
                             return Ok(Received::Nothing(why));
                         }
-                        // It may have come while the program was looked at: ask once more.
+                        // Something may have arrived while the program was looked at, so
+                        // read once more.
                         last = patience.tick();
                     }
                     ErrorKind::Interrupted => {}
@@ -158,7 +159,8 @@ impl Connection {
         }
     }
 
-    /// Receives until `most` bytes are there, or no more come: the bytes, and why it ended.
+    /// Receives until there are `most` bytes or no more come. Returns the bytes, and why there
+    /// are no more.
     fn collect(&mut self, most: usize) -> Outcome<(Vec<u8>, Option<Received>)> {
         let program = Arc::clone(&self.program);
         let mut bytes = Vec::new();
@@ -173,8 +175,8 @@ impl Connection {
         Ok((bytes, None))
     }
 
-    /// Waits for exactly these bytes. More may follow: [`Connection::expect_end`] and
-    /// [`Connection::expect_silence`] tell.
+    /// Waits for exactly these bytes. More may follow; to rule that out, call
+    /// [`Connection::expect_end`] or [`Connection::expect_silence`] next.
     pub fn expect(&mut self, expected: &[u8]) -> Outcome {
         let (bytes, end) = self.collect(expected.len())?;
         if bytes == expected {
@@ -192,8 +194,8 @@ impl Connection {
         fails_because(quoted(expected), got, diagnosis)
     }
 
-    /// Sees that nothing more comes until the program has come to rest, or has closed. What
-    /// was expected has come before.
+    /// Checks that nothing more comes before the program is idle or has closed the connection.
+    /// `expected` is what has been received already.
     pub fn expect_no_more(&mut self, expected: &[u8]) -> Outcome {
         let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
@@ -207,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// Waits for exactly so many bytes, and gives them.
+    /// Waits for exactly `count` bytes, and returns them.
     pub fn expect_bytes(&mut self, count: usize) -> Outcome<Vec<u8>> {
         let (bytes, end) = self.collect(count)?;
         match end {
@@ -221,8 +223,8 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes up to `end`, and gives them with it, at most `most`. What comes behind it
-    /// is left for the next question.
+    /// Waits for bytes up to and including `end`, and returns them: at most `most` bytes. What
+    /// follows is left for the next call.
     pub fn expect_through(&mut self, end: &[u8], most: usize) -> Outcome<Vec<u8>> {
         let program = Arc::clone(&self.program);
         let mut bytes = Vec::new();
@@ -247,7 +249,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    /// Waits for the end of the stream, and for nothing before it.
+    /// Waits for the end of the stream. Fails if any byte comes before it.
     pub fn expect_end(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
             (bytes, Some(Received::End)) if bytes.is_empty() => Ok(()),
@@ -262,7 +264,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the program has closed, whether with an end of stream or with a reset.
+    /// Waits until the program has closed the connection, whether with an end of stream or a
+    /// reset.
     pub fn expect_closed(&mut self) -> Outcome {
         match self.collect(1 << 20)? {
             (bytes, Some(Received::End | Received::Reset)) if bytes.is_empty() => Ok(()),
@@ -277,13 +280,13 @@ impl Connection {
         }
     }
 
-    /// Receives all until the end of the stream, at most `most` bytes.
+    /// Receives everything up to the end of the stream, at most `most` bytes.
     pub fn read_to_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
         match self.collect(most)? {
             (bytes, Some(Received::End)) => Ok(bytes),
             (bytes, end) => {
                 let diagnosis = end.and_then(|end| match bytes.is_empty() {
-                    // What waits for bytes before it says anything has sent none.
+                    // A program that waits for more bytes before it answers has sent none.
                     true => self.diagnosis(&bytes, 1, b"", end),
                     false => self.restlessness(end),
                 });
@@ -292,13 +295,13 @@ impl Connection {
         }
     }
 
-    /// The same where it is not asked how the stream ends: a program that closes with bytes
-    /// unread resets it.
+    /// The same, but the stream may also end with a reset, which is what a program causes that
+    /// closes its socket with bytes unread.
     pub fn read_to_any_end(&mut self, most: usize) -> Outcome<Vec<u8>> {
         self.read_to_reset(most).map(|(bytes, _)| bytes)
     }
 
-    /// The same, and whether it was a reset, which may have overtaken bytes.
+    /// The same, but also returns whether it was a reset, which may have overtaken bytes.
     pub fn read_to_reset(&mut self, most: usize) -> Outcome<(Vec<u8>, bool)> {
         match self.collect(most)? {
             (bytes, Some(Received::End)) => Ok((bytes, false)),
@@ -310,7 +313,7 @@ impl Connection {
         }
     }
 
-    /// The end of the stream was expected, and has not come.
+    /// Fails because the expected end of the stream has not come.
     fn goes_on<T>(
         &self,
         bytes: &[u8],
@@ -322,7 +325,7 @@ impl Connection {
         fails_because("the end of the stream", got, diagnosis)
     }
 
-    /// Sees that nothing comes until the program has come to rest.
+    /// Checks that nothing comes before the program is idle.
     pub fn expect_silence(&mut self) -> Outcome {
         let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
@@ -339,8 +342,8 @@ impl Connection {
         }
     }
 
-    /// Sees that the program does not end its stream until it has come to rest. What it
-    /// sends meanwhile is thrown away.
+    /// Checks that the program does not end its stream before it is idle. What it sends in the
+    /// meantime is discarded.
     pub fn expect_open(&mut self) -> Outcome {
         let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
@@ -353,13 +356,13 @@ impl Connection {
         }
     }
 
-    /// Receives and throws away all until the program has closed, in whatever way, or has
-    /// come to rest.
+    /// Receives and discards everything until the program has closed the connection, in
+    /// whatever way, or is idle.
     pub fn drain(&mut self) -> Outcome {
         self.collect(usize::MAX).map(drop)
     }
 
-    /// Receives and throws away all until the end of the stream.
+    /// Receives and discards everything up to the end of the stream.
     pub fn drain_to_end(&mut self) -> Outcome {
         match self.collect(usize::MAX)? {
             (_, Some(Received::End)) => Ok(()),
@@ -371,7 +374,7 @@ impl Connection {
         }
     }
 
-    /// Sends so many bytes, as fast as the program takes them.
+    /// Sends `count` bytes, as fast as the program takes them.
     pub fn send_all(&mut self, count: usize) -> Outcome {
         let sent = self.push(count)?;
         match sent {
@@ -383,8 +386,8 @@ impl Connection {
         }
     }
 
-    /// Sends until the program takes no more. It may take all for ever: then it is enough
-    /// after 64 MiB.
+    /// Sends until the program takes no more, or until it has taken 64 MiB: it may go on taking
+    /// bytes for ever.
     pub fn send_until_full(&mut self) -> Outcome {
         let sent = self.push(64 << 20)?;
         self.timeline
@@ -392,7 +395,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends until `most` bytes are taken, or none for as long as patience lasts.
+    /// Sends until `most` bytes are taken, or until patience runs out because none are. Returns
+    /// how many were taken.
     fn push(&mut self, most: usize) -> Outcome<usize> {
         let program = Arc::clone(&self.program);
         let bytes = vec![b'x'; 64 * 1024];
@@ -424,7 +428,7 @@ impl Connection {
         Ok(sent)
     }
 
-    /// Sends so many bytes while it throws away what comes.
+    /// Sends `count` bytes while discarding what comes back.
     pub fn send_while_draining(&mut self, count: usize) -> Outcome {
         let reader = self.stream.try_clone()?;
         let done = AtomicBool::new(false);
@@ -452,14 +456,14 @@ impl Connection {
         })
     }
 
-    /// Sends `bytes`, begins to receive what comes back when the program has taken all that
-    /// it can and waits, and goes on with both until it is `expected`.
+    /// Sends `bytes` and waits for `expected`. Begins to receive only when the program has taken
+    /// all that it can and waits; from then on it does both at once.
     pub fn exchange(&mut self, bytes: &[u8], expected: &[u8]) -> Outcome {
         self.send_while_receiving(bytes, |connection| connection.expect(expected))
     }
 
-    /// Sends `bytes`; begins with `receive` when the program has taken all that it can and
-    /// waits, and goes on with both until that is done.
+    /// Sends `bytes`, and calls `receive` when the program has taken all that it can and waits;
+    /// from then on it does both at once.
     pub fn send_while_receiving(
         &mut self,
         bytes: &[u8],
@@ -487,8 +491,9 @@ impl Connection {
         })
     }
 
-    /// Sends `bytes`, and begins to receive them at `other`, our other end of what the program
-    /// passes on, when it has taken all that it can and waits.
+    /// Sends `bytes` and waits for them at `other`, our connection at the far side of a program
+    /// that passes them on. Begins to receive only when the program has taken all that it can
+    /// and waits.
     pub fn send_to(&mut self, bytes: &[u8], other: &mut Connection) -> Outcome {
         let mut writer = self.stream.try_clone()?;
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
@@ -505,7 +510,7 @@ impl Connection {
         })
     }
 
-    /// Says that we send nothing more (half-close): `shutdown(SHUT_WR)`.
+    /// Ends our side of the stream (half-close): `shutdown(SHUT_WR)`.
     pub fn finish_sending(&mut self) -> Outcome {
         self.timeline.does(&self.name, "ends its stream (half-close)");
         self.finished = true;
@@ -515,13 +520,13 @@ impl Connection {
         }
     }
 
-    /// Closes. With all received that is an end of stream.
+    /// Closes the connection: with an end of stream, if everything has been received.
     pub fn close(self) {
         self.timeline.does(&self.name, "closes");
     }
 
-    /// Resets the connection (RST) in place of an end of stream; when this returns, the
-    /// program's end has it.
+    /// Resets the connection (RST) instead of ending its stream. When this returns, the reset
+    /// has reached the program's end.
     pub fn reset(self) -> Outcome {
         self.timeline.does(&self.name, "resets the connection");
         if let Some(company) = &self.company {
@@ -535,7 +540,7 @@ impl Connection {
         }
     }
 
-    /// What explains that no more than these bytes came of so many, which are to begin so.
+    /// Returns what may explain that only `bytes` came, of `count` that begin with `head`.
     fn diagnosis(
         &mut self,
         bytes: &[u8],
@@ -544,7 +549,7 @@ impl Connection {
         end: Received,
     ) -> Option<Diagnosis> {
         match end {
-            // Nothing came; or whole lines, and what comes after the last newline did not.
+            // Nothing came; or only whole lines did, and nothing after the last newline.
             Received::Nothing(GaveUp::Rests)
                 if count > 0
                     && (bytes.is_empty()
@@ -560,38 +565,40 @@ impl Connection {
         }
     }
 
-    /// It did not come to rest, if so.
+    /// Returns the diagnosis of a program that did not become idle, if that is why nothing
+    /// came.
     fn restlessness(&self, end: Received) -> Option<Diagnosis> {
         (end == Received::Nothing(GaveUp::Busy))
             .then_some(Diagnosis::NeverRests { at_the_end: self.finished })
     }
 
-    /// The program has ended, if so, and of what.
+    /// Returns what the program died of, if it has ended.
     fn of_an_end(&self) -> Option<Diagnosis> {
-        // The end of the stream may be the first sign of it.
+        // The end of the stream may be the first sign that the program is ending.
         settle(&self.program);
         self.company.as_ref()?.of_an_end(&self.program)
     }
 
-    /// An experiment, once a check has failed: the server has said nothing, and waits. Does it
-    /// go on when the other clients are gone, when another one comes, when a newline comes,
-    /// when our stream ends?
+    /// Experiments, once a check has failed, on a server that has said nothing and waits. Does
+    /// it continue when the other clients are gone, when another one comes, when a newline
+    /// comes, or when our stream ends?
     fn ask_what_it_waits_for(&mut self, head: &[u8]) -> Option<Diagnosis> {
         let company = Arc::clone(self.company.as_ref()?);
-        // One that was served already does not wait for its turn.
+        // A client that has been served already is not waiting for its turn.
         let served = self.heard;
         self.timeline.does("checker", "tries what the program waits for");
         let dismissed = company.dismiss_others(&self.stream);
         if dismissed {
-            // It may also be told that the others have gone: that is not what was expected.
+            // The server may also tell it that the others have gone. That is not the expected
+            // answer.
             let said = self.says();
             if said.iter().zip(head).all(|(one, other)| one == other) && !said.is_empty()
             {
                 return (!served).then_some(Diagnosis::OneAtATime);
             }
         }
-        // One that accepts again before it looks at the client that is there. (What comes to a
-        // client that was served may be what the others held up.)
+        // Perhaps the server calls accept again before it looks at the client that it has. (But
+        // what a client receives that was served before may be what the others held up.)
         if !(served && dismissed)
             && let Some(_another) = another_client(&self.stream)
             && self.says_something()
@@ -602,7 +609,7 @@ impl Connection {
             return None;
         }
         let sent_line = self.sent_line;
-        // Any byte more may be what it waits for, or two: then it is not the newline.
+        // It may be waiting for any one or two more bytes, and then not for a newline.
         for _ in 0..2 {
             self.send_if_it_can(b"x");
             if self.says_something() {
@@ -611,19 +618,19 @@ impl Connection {
         }
         self.send_if_it_can(b"\n");
         if self.says_something() {
-            // If a newline has come before, this answers another line.
+            // If it was sent a newline before, this is the answer to another line.
             return (!sent_line).then_some(Diagnosis::WaitsForNewline);
         }
         self.finish_sending().ok()?;
         self.says_something().then_some(Diagnosis::WaitsForEnd)
     }
 
-    /// Whether bytes come before the program rests.
+    /// Returns whether any bytes come before the program is idle.
     fn says_something(&mut self) -> bool {
         !self.says().is_empty()
     }
 
-    /// What comes before the program rests.
+    /// Returns the bytes that come before the program is idle, at most 64.
     fn says(&mut self) -> Vec<u8> {
         let program = Arc::clone(&self.program);
         let mut buffer = vec![0; 64];
@@ -645,13 +652,14 @@ impl Connection {
     }
 }
 
-/// One more client of the server that this stream leads to, if it can have one.
+/// Connects one more client to the server at the other end of this stream, if that is possible.
 fn another_client(stream: &TcpStream) -> Option<TcpStream> {
     const SOON: Duration = Duration::from_millis(500);
     TcpStream::connect_timeout(&stream.peer_addr().ok()?, SOON).ok()
 }
 
-/// What came, and where it begins to differ from what was expected, if that is not in sight.
+/// Describes what came, and where it first differs from what was expected, if a reader would
+/// not see that at once.
 fn difference(expected: &[u8], got: &[u8]) -> String {
     if got.is_empty() {
         return "no byte".into();

@@ -1,4 +1,4 @@
-//! A UDP socket of ours.
+//! A UDP socket of the checker.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,7 +15,7 @@ use crate::subject::Subject;
 use crate::text::quoted;
 use crate::timeline::{Bytes, Timeline, What};
 
-/// A UDP socket of ours.
+/// A UDP socket of the checker, which may play the client or the server.
 #[derive(Debug)]
 pub struct Datagrams {
     socket: UdpSocket,
@@ -25,11 +25,11 @@ pub struct Datagrams {
 }
 
 impl Datagrams {
-    /// At `port` of `host`; 0 for any.
+    /// Binds a socket to `port` of `host`; port 0 means any free one.
     pub(crate) fn open(host: Ipv4Addr, port: u16) -> Outcome<UdpSocket> {
         let socket = UdpSocket::bind((host, port))?;
         socket.set_read_timeout(Some(LOOK))?;
-        // Room for the largest datagrams, several of them.
+        // Make room for several of the largest datagrams.
         SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
         Ok(socket)
     }
@@ -44,7 +44,7 @@ impl Datagrams {
         Datagrams { socket, name: name.to_owned(), program, timeline }
     }
 
-    /// Our own address.
+    /// Returns our own address.
     pub fn local(&self) -> Outcome<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
@@ -59,13 +59,13 @@ impl Datagrams {
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         match self.socket.send_to(bytes, address) {
             Ok(_) => Ok(()),
-            // The answer to an earlier datagram: nobody was there.
+            // This error reports an earlier datagram's fate: nobody was there.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The next datagram and its sender, if one comes.
+    /// Receives the next datagram and its sender, if one comes.
     fn receive(
         &self,
         patience: &mut Patience<'_>,
@@ -94,8 +94,8 @@ impl Datagrams {
         }
     }
 
-    /// The next datagram and its sender, if one comes within this time, which is the
-    /// program's own: what it spends at work, or waits for a processor, is added.
+    /// Receives the next datagram and its sender, if one comes within this time. Time that the
+    /// program spends working, or waiting for a processor, does not count.
     pub fn receive_within(
         &self,
         within: Duration,
@@ -103,24 +103,24 @@ impl Datagrams {
         Ok(self.receive(&mut Patience::with_deadline(&self.program, within))?.ok())
     }
 
-    /// The next datagram, if one comes before the program has come to rest.
+    /// Receives the next datagram, if one comes before the program is idle.
     pub fn receive_if_any(&self) -> Outcome<Option<Vec<u8>>> {
         let received = self.receive(&mut Patience::for_silence(&self.program))?;
         Ok(received.ok().map(|(bytes, _)| bytes))
     }
 
-    /// Waits until the program has come to rest, and throws away what it sent.
+    /// Waits until the program is idle, and discards what it sends.
     pub fn settle_and_discard(&self) -> Outcome {
         while self.receive(&mut Patience::for_silence(&self.program))?.is_ok() {}
         Ok(())
     }
 
-    /// Waits until the program has come to rest.
+    /// Waits until the program is idle.
     pub fn settle(&self) {
         settle(&self.program);
     }
 
-    /// The next datagram, whatever it is, and its sender.
+    /// Waits for the next datagram, whatever it contains, and returns it with its sender.
     pub fn expect_any(&self) -> Outcome<(Vec<u8>, SocketAddr)> {
         match self.receive(&mut Patience::new(&self.program))? {
             Ok(datagram) => Ok(datagram),
@@ -131,7 +131,7 @@ impl Datagrams {
         }
     }
 
-    /// What explains that no datagram came.
+    /// Returns what may explain that no datagram came.
     fn diagnosis(&self, why: GaveUp) -> Option<Diagnosis> {
         let words = self.program.last_words();
         match why {
@@ -146,7 +146,7 @@ impl Datagrams {
         }
     }
 
-    /// Sees that no datagram comes until the program has come to rest.
+    /// Checks that no datagram comes before the program is idle.
     pub fn expect_silence(&self) -> Outcome {
         match self.receive(&mut Patience::for_silence(&self.program))? {
             Err(_) => Ok(()),

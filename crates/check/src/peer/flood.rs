@@ -1,4 +1,4 @@
-//! Clients that send more than one server can like.
+//! Clients that send more than a server can possibly want.
 
 use std::io::{ErrorKind, Write};
 
@@ -7,10 +7,11 @@ use crate::outcome::Outcome;
 use crate::patience::Patience;
 use crate::subject::Subject;
 
-/// What a client sends at most which reads nothing: a server that takes so much keeps it.
+/// The maximum number of bytes that a client sends while it reads nothing. A server that takes
+/// that much is storing it.
 const MOST_BYTES: usize = 5 << 20;
 
-/// Sends to all of them in turn until none takes any more, and reads nothing.
+/// Sends from all these clients in turn, without reading, until none can send any more.
 pub fn send_all_until_full(clients: &mut [Connection], program: &Subject) -> Outcome {
     let bytes = vec![b'x'; 64 * 1024];
     let mut sent = vec![0; clients.len()];

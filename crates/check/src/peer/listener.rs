@@ -20,12 +20,12 @@ pub struct Listener {
     listener: TcpListener,
     timeline: Timeline,
     accepted: usize,
-    /// The clients of a program that is a server too.
+    /// The program's clients, if it is a server as well.
     company: Option<Arc<Company>>,
 }
 
 impl Listener {
-    /// Listens at `address` with this backlog.
+    /// Listens at `address`, with the given backlog.
     pub(crate) fn new(
         address: SocketAddr,
         backlog: i32,
@@ -39,29 +39,29 @@ impl Listener {
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(backlog)?;
-        // SO_RCVTIMEO holds for accept as well (socket(7)).
+        // SO_RCVTIMEO applies to accept(2) as well (socket(7)).
         socket.set_read_timeout(Some(LOOK))?;
         let timeline = timeline.clone();
         timeline.does("server", format!("listens at {address}"));
         Ok(Listener { listener: socket.into(), timeline, accepted: 0, company: None })
     }
 
-    /// The program is a server itself, with these clients.
+    /// Records that the program is a server as well, with these clients.
     pub(crate) fn joins(&mut self, company: &Arc<Company>) {
         self.company = Some(Arc::clone(company));
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&self) -> Outcome<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// The next connection of the program.
+    /// Waits for the program to connect, and returns the connection.
     pub fn accept(&mut self, program: &Arc<Subject>) -> Outcome<Connection> {
         self.accept_with(program, Patience::new(program))
     }
 
-    /// The same where the program may take a time of its own, such as a timeout.
+    /// The same, for a program that may first wait for something else, such as a timeout.
     pub fn accept_within(
         &mut self,
         program: &Arc<Subject>,
@@ -102,7 +102,7 @@ impl Listener {
         }
     }
 
-    /// Sees that the program does not connect (again) until it has come to rest.
+    /// Checks that the program does not connect (again) before it is idle.
     pub fn expect_nobody(&mut self, program: &Arc<Subject>) -> Outcome {
         match self.wait(&mut Patience::for_silence(program))? {
             None => Ok(()),

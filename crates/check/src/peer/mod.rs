@@ -1,5 +1,5 @@
-//! The checker's side of a conversation: clients, servers and datagram sockets that send,
-//! and wait for what must come.
+//! The checker's side of a conversation: clients, servers and datagram sockets, which send
+//! bytes and wait for the expected answers.
 
 mod company;
 mod connection;
@@ -18,7 +18,7 @@ pub use listener::Listener;
 use crate::patience::{GaveUp, Patience};
 use crate::subject::Subject;
 
-/// How long a receive waits before the program is looked at.
+/// How long a receive waits between two looks at the program.
 const LOOK: Duration = Duration::from_millis(2);
 
 fn nothing(why: GaveUp, program: &Subject) -> String {
@@ -30,7 +30,7 @@ fn nothing(why: GaveUp, program: &Subject) -> String {
     }
 }
 
-/// Waits until the program has come to rest.
+/// Waits until the program is idle.
 pub fn settle(program: &Subject) {
     let mut patience = Patience::for_silence(program);
     while patience.tick().is_none() {
