@@ -88,7 +88,8 @@ impl<'a> Arena<'a> {
 
     /// Returns when the wire saw each packet that the program has sent since the last call.
     pub fn sent_at(&self) -> Vec<Duration> {
-        self.wired.as_ref().map(Wired::sent_at).unwrap_or_default()
+        let wired = self.wired.as_ref();
+        wired.map(|it| it.sent_at(&self.timeline)).unwrap_or_default()
     }
 
     /// Returns the port that the program is told to use.
@@ -367,6 +368,8 @@ impl<'a> Arena<'a> {
 
     /// Ends all programs.
     pub fn clear(&mut self) {
+        // The time line has what the wire did.
+        self.sent_at();
         for program in self.programs.drain(..) {
             program.stop();
         }

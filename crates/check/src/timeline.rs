@@ -2,7 +2,7 @@
 //! program printed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -104,6 +104,21 @@ impl Timeline {
         self.add(who, What::Does { text: text.into() });
     }
 
+    /// Adds something that happened so long ago, where it belongs.
+    pub fn did(&self, who: &str, ago: Duration, text: impl Into<String>) {
+        self.insert(who, self.began.elapsed().saturating_sub(ago), text.into());
+    }
+
+    fn insert(&self, who: &str, at: Duration, text: String) {
+        let at_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+        let mut entries = self.lock();
+        if entries.len() < KEPT_ENTRIES {
+            let place = entries.partition_point(|it| it.at_us <= at_us);
+            let what = What::Does { text };
+            entries.insert(place, Entry { at_us, who: who.to_owned(), what });
+        }
+    }
+
     /// Adds the drawing of a program's whole conversation.
     pub fn draw(&self, drawing: String) {
         self.drawings.lock().unwrap_or_else(PoisonError::into_inner).push(drawing);
@@ -161,6 +176,16 @@ mod tests {
             entries[0].what,
             What::Sends(Bytes { text: "Hi".into(), length: 2, pieces: 2 })
         );
+    }
+
+    #[test]
+    fn what_is_told_late_stands_where_it_happened() {
+        let line = Timeline::default();
+        for (who, at_ms) in [("client 1", 10), ("client 2", 30), ("wire", 20)] {
+            line.insert(who, Duration::from_millis(at_ms), "does something".into());
+        }
+        let who: Vec<String> = line.entries().into_iter().map(|it| it.who).collect();
+        assert_eq!(who, ["client 1", "wire", "client 2"]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! a link that loses, doubles and delays what its rules say (`netlab::wire`).
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use netlab::wire::{Host, Options, Place, Rules, Wire, WireError};
 
 use crate::outcome::{Outcome, Stop};
+use crate::timeline::Timeline;
 
 /// The two hosts of a check. Its thread, and so the checker's sockets, are on one of them.
 #[derive(Debug)]
@@ -52,11 +53,28 @@ impl Wired {
 
     /// When the wire saw each packet that the program's host has sent since this was asked
     /// last, lost ones as well; whoever waits for a processor afterwards changes nothing.
-    pub(crate) fn sent_at(&self) -> Vec<Duration> {
-        let sent = self.wire.sightings().filter(|seen| {
-            seen.from == self.program && matches!(seen.place, Place::Left | Place::Lost)
-        });
-        sent.map(|seen| Duration::from_nanos(seen.time_ns)).collect()
+    /// What the rules did to a packet goes to the time line.
+    pub(crate) fn sent_at(&self, timeline: &Timeline) -> Vec<Duration> {
+        let mut moments = Vec::new();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        for seen in self.wire.sightings() {
+            let at = Duration::from_nanos(seen.time_ns);
+            let left = matches!(seen.place, Place::Left | Place::Lost);
+            if seen.from == self.program && left {
+                moments.push(at);
+            }
+            let does = match seen.place {
+                Place::Lost => "loses",
+                Place::Held => "holds back",
+                Place::Arrived if seen.damaged => "has damaged",
+                Place::Arrived if seen.doubled => "delivers once more",
+                _ => continue,
+            };
+            let (from, to, length) = (seen.from, seen.from.peer(), seen.length);
+            let text = format!("{does} a packet of {length} bytes from {from} to {to}");
+            timeline.did("wire", now.saturating_sub(at), text);
+        }
+        moments
     }
 
     /// The address of the host that the checker is on.

@@ -23,6 +23,7 @@ mod proxy;
 mod queue;
 mod resp;
 mod retry_client;
+mod sealed_file;
 mod services;
 mod slow_readers;
 mod tcp_echo;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         "goodbye" => goodbye::run(&flaw),
         "retry-client" => retry_client::run(&flaw),
         "once-server" => once_server::run(&flaw),
+        "sealed-file" => sealed_file::run(&flaw),
         "slow-readers" => slow_readers::run(&flaw),
         "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),

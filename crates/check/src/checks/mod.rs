@@ -14,6 +14,7 @@ mod proxy;
 mod queue;
 mod resp;
 mod retry_client;
+mod sealed_file;
 mod servers;
 mod services;
 mod slow_readers;
@@ -56,6 +57,7 @@ pub const TASKS: &[Task] = &[
     chat::TASK,
     json_lines::TASK,
     http::TASK,
+    sealed_file::TASK,
     retry_client::TASK,
     once_server::TASK,
     slow_readers::TASK,
@@ -72,6 +74,7 @@ pub(crate) mod page {
     pub(crate) const FRAMING: &str = "lessons/07-framing/README.md";
     pub(crate) const WRITES: &str = "lessons/08-writes-that-do-not-fit/README.md";
     pub(crate) const GOODBYE: &str = "lessons/09-saying-goodbye/README.md";
+    pub(crate) const PROMISES: &str = "lessons/10-tcps-promises/README.md";
     pub(crate) const RETRY: &str = "lessons/11-what-udp-does-not-promise/README.md";
     pub(crate) const THREADS: &str = "lessons/12-one-at-a-time/README.md";
 }

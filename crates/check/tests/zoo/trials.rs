@@ -364,6 +364,7 @@ fn point(task: &Task) -> usize {
         "retry-client" => 4,
         "once-server" => 2,
         "slow-readers" => 2,
+        "sealed-file" => 3,
         // The services: that nothing is served yet.
         "rfc863" => 1,
         "rfc863-udp" => 1,
