@@ -1,7 +1,9 @@
-//! What the wire costs and carries, side by side: making its two hosts beside making one private
-//! network; bulk TCP from host a to host b without rules, with rules, and over the same two TUN
-//! devices bridged by `socat`; a flood; and what was lost unseen.
-//! `cargo run --release -p netlab --example wire`.
+//! Measures what the wire costs and carries: how long its two hosts take to make,
+//! compared with one private network; bulk TCP from host a to host b without rules, with
+//! rules, and over the same two TUN devices bridged by `socat`; a flood of datagrams; and
+//! how many packets were lost unseen.
+//!
+//! Run it with `cargo run --release -p netlab --example wire`.
 
 use std::process::ExitCode;
 
@@ -37,11 +39,11 @@ mod linux {
 
     type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-    /// What is sent at most.
+    /// The most that is sent.
     const BYTES: usize = 400_000_000;
-    /// Over a wire that loses, less.
+    /// How long a transfer over a lossy wire may take; it sends less.
     const LONGEST: Duration = Duration::from_secs(5);
-    /// A rule that looks at every packet, and never matches.
+    /// A rule that looks at every packet and never matches.
     const IDLE: &str = "lose a>b data 1000000000";
     const ROUNDS: usize = 3;
     const ROUNDS_OF_SET_UP: usize = 30;
@@ -76,7 +78,7 @@ mod linux {
             drop(wire);
             ends.push(start.elapsed());
             let start = Instant::now();
-            // It is the thread's, and goes with it.
+            // The network belongs to the thread, and goes with it.
             thread::scope(|scope| {
                 let thread = scope.spawn(|| netlab::PrivateNetwork::enter().map(drop));
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -125,7 +127,7 @@ mod linux {
         Ok(())
     }
 
-    /// `socat` between the two cards, in the wire's place. It ends with this process.
+    /// `socat` between the two cards, in place of the wire. It ends with this process.
     struct Socat(Child);
 
     impl Socat {
@@ -146,7 +148,7 @@ mod linux {
         }
     }
 
-    /// Bits a second, in thousands of millions, and what was counted.
+    /// Gigabits per second, and what was counted.
     fn carry(name: &str, rules: &Rules, card: Card) -> Result<(f64, String)> {
         let mut wire = Wire::open(rules, Options { packet_bytes: None, card })?;
         let socat =
@@ -192,8 +194,8 @@ mod linux {
         Ok((received as f64 * 8.0 / seconds / 1e9, line))
     }
 
-    /// How often a's kernel sends again over a wire that loses one of a hundred, and over
-    /// Linux's own `netem` that does.
+    /// How often host a's kernel retransmits over a wire that loses one packet in a
+    /// hundred, and over Linux's own `netem` doing the same.
     fn lossy() -> Result<()> {
         for (name, rules) in
             [("lose a>b data 1%", "lose a>b data 1% seed 1"), ("netem", IDLE)]
@@ -232,7 +234,7 @@ mod linux {
         Ok(())
     }
 
-    /// A counter of TCP in `/proc/net/snmp`.
+    /// A TCP counter from `/proc/net/snmp`.
     fn counter(snmp: &str, name: &str) -> Option<u64> {
         let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
         let (names, values) = (lines.next()?, lines.next()?);
@@ -240,7 +242,8 @@ mod linux {
         values.split(' ').nth(at)?.parse().ok()
     }
 
-    /// More datagrams than any queue holds: what this process keeps of them.
+    /// Sends more datagrams than any queue holds, to see how much of them this process
+    /// keeps.
     fn flood() -> Result<()> {
         let rules = Rules::parse(["rate 100Mbit queue 20"])?;
         let wire =
@@ -249,7 +252,7 @@ mod linux {
         let socket = on(&wire, Host::A, || UdpSocket::bind("10.77.0.1:0"))?;
         let mut most = before;
         for number in 0..1_000_000 {
-            // A full send buffer is no error here: the next one finds room.
+            // A full send buffer is not an error here: the next datagram finds room.
             let _ = socket.send_to(&[7; 64], "10.77.0.2:9");
             if number % 10_000 == 0 {
                 most = most.max(resident()?);
@@ -263,7 +266,7 @@ mod linux {
         say(&format!("  resident before {before} KiB, at most {most} KiB"))
     }
 
-    /// The memory of this process, in KiB: proc(5).
+    /// The memory of this process in KiB (`VmRSS`, proc(5)).
     fn resident() -> Result<u64> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -271,7 +274,7 @@ mod linux {
         Ok(number.ok_or("no VmRSS in /proc/self/status")?.parse()?)
     }
 
-    /// Does something on a host.
+    /// Runs a closure on a host.
     fn on<T: Send>(
         wire: &Wire,
         host: Host,

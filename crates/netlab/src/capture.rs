@@ -1,9 +1,9 @@
-//! Captures the packets of the calling thread's loopback interface.
+//! Captures the packets on the calling thread's loopback interface.
 //!
 //! The kernel copies every packet into a ring that it shares with us (`packet(7)`,
-//! `TPACKET_V2`), so that reading one costs no system call and a burst is not lost while
-//! the reader is busy. On a private network this needs no root: the namespace's owner has
-//! `CAP_NET_RAW` there.
+//! `TPACKET_V2`), so reading one costs no system call, and a burst is not lost while the
+//! reader is busy. On a private network this needs no root: the owner of the namespace
+//! has `CAP_NET_RAW` there.
 #![allow(unsafe_code)] // The ring is memory that the kernel writes.
 
 use std::ffi::CStr;
@@ -13,39 +13,40 @@ use std::os::unix::net::UnixDatagram;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How much of each packet is kept, and of how many packets at once.
+/// How much of each packet a capture keeps, and how many packets at once.
 #[derive(Debug, Clone, Copy)]
 pub struct CaptureSize {
-    /// Bytes kept of each packet at most; longer ones are cut, and their length is still known.
+    /// The most bytes kept of one packet. Longer packets are cut; their full length is
+    /// still known.
     pub packet_bytes: usize,
-    /// Packets that the ring holds before the kernel drops new ones.
+    /// How many packets the ring holds before the kernel drops new ones.
     pub packets: usize,
 }
 
 impl Default for CaptureSize {
-    /// 1,024 packets, of each the headers and 256 bytes of data: half a MiB.
+    /// 1,024 packets, each with its headers and 256 bytes of data: half a MiB.
     fn default() -> Self {
         CaptureSize::with_data(256)
     }
 }
 
 impl CaptureSize {
-    /// 1,024 packets, of each the headers (IPv6 and TCP with all options: 100 bytes) and so
-    /// many bytes of what they carry.
+    /// 1,024 packets, each with its headers (IPv6 and TCP with all options: 100 bytes)
+    /// and up to `data_bytes` of what it carries.
     pub fn with_data(data_bytes: usize) -> Self {
         CaptureSize { packet_bytes: data_bytes.saturating_add(100), packets: 1024 }
     }
 
-    /// 256 whole packets, also the largest that loopback carries: 17 MiB.
+    /// 256 whole packets, up to the largest that loopback carries: 17 MiB.
     pub fn whole_packets() -> Self {
         CaptureSize { packet_bytes: LONGEST_PACKET_BYTES, packets: 256 }
     }
 }
 
-/// One captured packet, from its IP header on.
+/// A captured packet, starting at its IP header.
 #[derive(Debug, Clone, Copy)]
 pub struct CapturedPacket<'a> {
-    /// Nanoseconds since 1970, stamped by the kernel.
+    /// Nanoseconds since the Unix epoch, stamped by the kernel.
     pub time_ns: u64,
     /// The packet from its IP header on, cut to [`CaptureSize::packet_bytes`].
     pub bytes: &'a [u8],
@@ -63,24 +64,25 @@ pub struct Capture {
     frames: usize,
     next: usize,
     lost: u64,
-    /// What the kernel's collector finds: dropped after `socket`, whose last holder is then
-    /// the collector.
+    /// What the kernel's collector finds. Dropped after `socket`, so that the collector
+    /// is the last to hold it.
     left: Option<[UnixDatagram; 2]>,
 }
 
-// SAFETY: the ring is a mapping of this process, owned by this value alone; no thread but
-// the one that holds `&mut Capture` reads or writes it from our side.
+// SAFETY: the ring is a mapping of this process, owned by this value alone; on our side,
+// only the thread that holds `&mut Capture` reads or writes it.
 unsafe impl Send for Capture {}
 
-/// The longest packet that loopback carries: 65,535 bytes of IPv6 payload and its header.
+/// The longest packet that loopback carries: 65,535 bytes of IPv6 payload and a 40-byte
+/// header.
 const LONGEST_PACKET_BYTES: usize = 65_575;
 
-/// Bytes at the head of a frame: `struct tpacket2_hdr` and the link address, rounded up.
+/// Bytes at the start of a frame: `struct tpacket2_hdr` and the link address, rounded up.
 const FRAME_HEAD_BYTES: usize = 96;
 
 impl Capture {
-    /// Starts to capture what the loopback interface delivers, IPv4 and IPv6 alike. Each
-    /// packet is seen once, at its arrival.
+    /// Starts capturing what the loopback interface delivers, both IPv4 and IPv6. Each
+    /// packet is seen once, on arrival.
     ///
     /// # Errors
     /// `EPERM` without `CAP_NET_RAW` in this network namespace; `ENODEV` without loopback;
@@ -89,7 +91,7 @@ impl Capture {
         Capture::open_on(c"lo", size)
     }
 
-    /// The same for any interface.
+    /// Like [`Capture::open`], for any interface.
     pub(crate) fn open_on(interface: &CStr, size: CaptureSize) -> io::Result<Capture> {
         // SAFETY: plain socket(2), no pointers.
         let fd = unsafe {
@@ -101,7 +103,7 @@ impl Capture {
         // SAFETY: the descriptor is new and ours.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         set_option(&socket, libc::PACKET_VERSION, &1_i32)?; // TPACKET_V2
-        // Loopback shows each packet twice, leaving and arriving: the second is enough.
+        // Loopback shows each packet twice, leaving and arriving; the second is enough.
         set_option(&socket, PACKET_IGNORE_OUTGOING, &1_i32)?;
 
         let layout = Layout::new(size);
@@ -145,12 +147,12 @@ impl Capture {
         Ok(capture)
     }
 
-    /// Hands over every packet that arrived since the last call, in order of arrival.
+    /// Hands over every packet that has arrived since the last call, in order of arrival.
     pub fn drain(&mut self, mut each: impl FnMut(CapturedPacket<'_>)) {
         while self.next(&mut each) {}
     }
 
-    /// Hands over the next packet. Whether there was one.
+    /// Hands over the next packet. Returns whether there was one.
     pub(crate) fn next(&mut self, each: impl FnOnce(CapturedPacket<'_>)) -> bool {
         // SAFETY: `next < frames`, so the frame lies within the mapping.
         let frame = unsafe { self.ring.as_ptr().add(self.next * self.frame_bytes) };
@@ -180,12 +182,13 @@ impl Capture {
         true
     }
 
-    /// The socket: ready when there is a packet.
+    /// The socket: readable when there is a packet.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 
-    /// Packets that the kernel dropped because the ring was full, since the capture began.
+    /// The number of packets that the kernel has dropped since the capture began, because
+    /// the ring was full.
     pub fn lost(&mut self) -> u64 {
         let mut stats = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
@@ -210,31 +213,32 @@ impl Drop for Capture {
     fn drop(&mut self) {
         // SAFETY: unmaps what `open` mapped; nothing borrows from it any more.
         unsafe { libc::munmap(self.ring.as_ptr().cast(), self.ring_bytes) };
-        // Where this is refused, the descriptor's own end waits instead.
+        // If the kernel refuses, closing the descriptor waits instead.
         self.left = leave_to_collector(&self.socket).ok();
     }
 }
 
-/// Lets the kernel close the socket in its own time, after we are gone if need be.
+/// Lets the kernel close the socket in its own time, after this process has exited if
+/// need be.
 ///
-/// To close a capture is to wait for two grace periods of RCU, 16 to 28 ms as measured. A
-/// descriptor that lies unread in an `AF_UNIX` socket stays open, and a socket that lies in
-/// its own queue can be read by nobody: the kernel has a collector for these (`unix(7)`,
-/// `SCM_RIGHTS`), which works beside us.
+/// Closing a capture waits for two RCU grace periods, measured at 16 to 28 ms. A
+/// descriptor that lies unread in an `AF_UNIX` socket stays open, and nobody can read a
+/// socket that lies in its own queue. The kernel has a garbage collector for such sockets
+/// (`unix(7)`, `SCM_RIGHTS`), and it runs while we go on.
 ///
-/// It begins when a socket is closed, and leaves alone what somebody still holds, until another
-/// is closed somewhere: so `far`, which lies in its own queue, is to be closed before `near`. A
-/// child that is being started closes its copies in the order of their numbers, which is the
-/// same.
+/// The collector starts when a socket is closed somewhere, and skips any socket that
+/// somebody still holds until the next one is closed. So `far`, which lies in its own
+/// queue, must be closed before `near`. A child that is being started closes its copies
+/// in order of their numbers, which is the same order.
 fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
     let (far, near) = UnixDatagram::pair()?;
     let descriptors = [far.as_raw_fd(), socket.as_raw_fd()];
     let bytes = size_of_val(&descriptors) as libc::c_uint;
-    // Of u64, for a `cmsghdr` must be aligned as one.
+    // An array of u64, because a `cmsghdr` must be aligned like one.
     let mut control = [0_u64; 8];
-    // SAFETY: all zeroes is a valid msghdr. The control buffer is aligned, and longer than
-    // CMSG_SPACE(8), 24 bytes; CMSG_FIRSTHDR and CMSG_DATA point into it, and all of it
-    // outlives the call.
+    // SAFETY: all zeroes is a valid msghdr. The control buffer is aligned and longer than
+    // CMSG_SPACE(8), which is 24 bytes; CMSG_FIRSTHDR and CMSG_DATA point into it, and
+    // all of it outlives the call.
     let sent = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_control = control.as_mut_ptr().cast();
@@ -249,9 +253,9 @@ fn leave_to_collector(socket: &OwnedFd) -> io::Result<[UnixDatagram; 2]> {
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok([far, near]) }
 }
 
-/// How the ring is divided. The kernel allocates it in blocks of whole pages, and does not
-/// let a frame cross the end of one: frames are parts of a page by a power of two, or whole
-/// pages, so that there are no gaps between them.
+/// How the ring is divided. The kernel allocates it in blocks of whole pages and lets no
+/// frame cross the end of a block, so a frame is either a page divided by a power of two
+/// or a number of whole pages: that leaves no gaps.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     frame_bytes: usize,
@@ -262,7 +266,8 @@ struct Layout {
 
 impl Layout {
     fn new(size: CaptureSize) -> Layout {
-        // SAFETY: asks for a number. Pages are 4 KiB on x86_64, up to 64 KiB on aarch64.
+        // SAFETY: asks for a number. Pages are 4 KiB on x86_64, and up to 64 KiB on
+        // aarch64.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         let page = usize::try_from(page).unwrap_or(4096);
         let longest = size.packet_bytes.min(LONGEST_PACKET_BYTES) + FRAME_HEAD_BYTES;
@@ -287,10 +292,10 @@ struct TpacketRequest {
     frame_nr: u32,
 }
 
-/// `linux/if_packet.h`, since Linux 4.20.
+/// From `linux/if_packet.h`, since Linux 4.20.
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 
-/// Lets a packet socket hear all packets of one interface (`bind(2)`, `packet(7)`).
+/// Makes a packet socket receive all packets of one interface (`bind(2)`, `packet(7)`).
 fn bind_to(socket: &OwnedFd, interface: &CStr) -> io::Result<()> {
     // SAFETY: a NUL-terminated name.
     let index = unsafe { libc::if_nametoindex(interface.as_ptr()) };

@@ -1,4 +1,4 @@
-//! Systems without network namespaces: every request is refused, and says why.
+//! For systems without network namespaces: refuses every request, and says why.
 
 use std::io;
 
@@ -12,7 +12,7 @@ fn refusal() -> Refusal {
     )
 }
 
-/// Always refused: see the Linux version.
+/// Always refuses; see the Linux version.
 ///
 /// # Errors
 /// Always.
@@ -20,12 +20,12 @@ pub fn enter_user_namespace() -> Result<(), Refusal> {
     Err(refusal())
 }
 
-/// A private network, which this system does not have: no value of it exists.
+/// A private network, which this system does not have: there is no value of this type.
 #[derive(Debug)]
 pub enum PrivateNetwork {}
 
 impl PrivateNetwork {
-    /// Always refused: see the Linux version.
+    /// Always refuses; see the Linux version.
     ///
     /// # Errors
     /// Always.
@@ -39,12 +39,12 @@ impl PrivateNetwork {
     }
 }
 
-/// A wire, which this system does not have: no value of it exists.
+/// A wire, which this system does not have: there is no value of this type.
 #[derive(Debug)]
 pub enum Wire {}
 
 impl Wire {
-    /// Always refused: see the Linux version.
+    /// Always refuses; see the Linux version.
     ///
     /// # Errors
     /// Always.

@@ -1,4 +1,4 @@
-//! What a run finds around it: its variables, the programs on `PATH`, the checkout.
+//! The environment of a run: its variables, the programs on `PATH`, the checkout.
 #![allow(unsafe_code, reason = "newlocale(3) has no form in std")]
 
 use std::env;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::sync::OnceLock;
 
-/// The variables that every program of a run gets, so that its words are the same
-/// everywhere: no colours, no translations, and none of Python's habit of holding lines
-/// back from a pipe.
+/// The variables that every program of a run gets, so that it prints the same text
+/// everywhere: no colours, no translations, and no buffering by Python when it writes to
+/// a pipe.
 pub fn variables() -> [(&'static str, &'static str); 5] {
     [
         ("NO_COLOR", "1"),
@@ -22,13 +22,14 @@ pub fn variables() -> [(&'static str, &'static str); 5] {
     ]
 }
 
-/// The plain locale with UTF-8 where the system has it, and the plainest one elsewhere.
+/// The plain locale with UTF-8 where the system has it, and the `C` locale elsewhere.
 #[cfg(unix)]
 fn locale() -> &'static str {
     const UTF_8: &CStr = c"C.UTF-8";
     static HAS: OnceLock<bool> = OnceLock::new();
     let has = *HAS.get_or_init(|| {
-        // SAFETY: the name ends with a zero, no locale is changed, and what was made is freed.
+        // SAFETY: the name is NUL-terminated, no locale is changed, and what was made is
+        // freed.
         unsafe {
             let locale =
                 libc::newlocale(libc::LC_ALL_MASK, UTF_8.as_ptr(), std::ptr::null_mut());
@@ -46,7 +47,8 @@ fn locale() -> &'static str {
     "C"
 }
 
-/// The first executable file of this name in the folders of `PATH`, as `execvp(3)` looks.
+/// Finds the first executable file of this name in the folders of `PATH`, as `execvp(3)`
+/// does.
 pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
     let mut name = program.as_ref().as_os_str().to_owned();
     name.push(env::consts::EXE_SUFFIX);
@@ -55,10 +57,10 @@ pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
     files.find(|file| executable(file).is_ok())
 }
 
-/// Whether a file can be run.
+/// Checks that a file can be run.
 ///
 /// # Errors
-/// It is not there, is not a file, or has no permission to be run.
+/// The file does not exist, is not a regular file, or has no execute permission.
 pub fn executable(file: &Path) -> io::Result<()> {
     let found = file.metadata()?;
     #[cfg(unix)]
@@ -75,12 +77,12 @@ pub fn executable(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The root of the checkout: the nearest folder with `landmark` in it, at or above the
-/// package that cargo runs, or else the one that `built_from` lies in (the caller's
+/// The root of the checkout: the nearest folder that contains `landmark`, at or above the
+/// package that cargo is running, or else above `built_from` (the caller's
 /// `CARGO_MANIFEST_DIR` when it was built).
 ///
-/// Cargo sets the variable for what it runs, which comes first: a checkout that was moved is
-/// not built anew, and two can share a target folder.
+/// Cargo sets the variable for what it runs, and that comes first: a checkout that was
+/// moved is not rebuilt, and two checkouts can share a target folder.
 pub fn checkout(landmark: &str, built_from: &str) -> PathBuf {
     let runs_from = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let built_from = Path::new(built_from);

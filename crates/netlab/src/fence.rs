@@ -1,22 +1,25 @@
-//! A fence around a program that nobody here wrote: namespaces and limits that hold it, and
-//! a process of ours between it and us.
+//! A fence around a program that we did not write: namespaces and limits that hold it,
+//! and a process of ours between it and us.
 //!
-//! The fencing program ([`run`]) is started by the one that watches, as the first of a
-//! process group. It closes every descriptor that it inherited, heeds signals, and dies with
-//! the thread that started it. It takes a user, a process, a mount and an IPC namespace, and
-//! forks: the child is the first process of the namespace, its *keeper*. The keeper makes
-//! the kernel's settings read-only, limits itself, starts the program, which inherits the
-//! limits and has no capability, and reports through its own standard input ([`Notice`]).
-//! When the keeper dies, the kernel kills all that is left in the namespace, however fast it
-//! forks; and the keeper dies with the one that watches.
+//! The watching process starts the fencing program ([`run`]) as the leader of a process
+//! group. The fencing program closes every descriptor that it inherited, resets signals
+//! that were ignored, and dies with the thread that started it. It takes a user, a PID, a
+//! mount and an IPC namespace, and forks; the child, the first process of the PID
+//! namespace, is the *keeper*. The keeper makes the kernel's settings read-only, limits
+//! itself, and starts the program, which inherits the limits and has no capabilities. It
+//! reports through its own standard input ([`Notice`]). When the keeper dies, the kernel
+//! kills everything that is left in the namespace, however fast it forks; and the keeper
+//! dies with the watching process.
 //!
-//! The program and its keeper are the same user, so the program could change the keeper's
-//! resource limits (`prlimit(2)`) and so end it: a filter of its system calls refuses that.
+//! The program and its keeper run as the same user, so the program could lower the
+//! keeper's resource limits (`prlimit(2)`) and thereby kill it. A filter on its system
+//! calls prevents that.
 //!
-//! What it cannot shut: memory in a System V segment that nobody has attached is not counted,
-//! and is gone with the namespace. Where the kernel has no filters, or the processor is
-//! neither x86-64 nor AArch64, the program reaches its keeper as said. Then the kernel ends the
-//! program too, and no [`Notice`] of its end comes.
+//! What the fence does not cover: memory in a System V segment that nobody has attached
+//! is not counted; it is freed with the namespace. Where the kernel has no filters, or
+//! the processor is neither x86-64 nor AArch64, the program can kill its keeper as
+//! described above. The kernel then kills the program too, and no [`Notice`] of its end
+//! arrives.
 //!
 //! Sources: `pid_namespaces(7)`, `user_namespaces(7)`, `ipc_namespaces(7)`,
 //! `capabilities(7)`, `setrlimit(2)`, `prctl(2)`, `close_range(2)`, `seccomp(2)`.
@@ -31,25 +34,26 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
-/// What the program may use. Each holds for each of its processes, but for `processes`.
+/// What the program may use. Every limit but `processes` applies to each of its processes
+/// separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessLimits {
     /// Memory that it may write to, in bytes (`RLIMIT_DATA`). Address space that is only
     /// reserved, as Go and Java do, does not count.
     pub memory_bytes: u64,
-    /// Seconds on a processor (`RLIMIT_CPU`).
+    /// Processor time in seconds (`RLIMIT_CPU`).
     pub cpu_s: u64,
     /// Open files and sockets (`RLIMIT_NOFILE`).
     pub open_files: u64,
-    /// Processes and threads of all of it (`RLIMIT_NPROC`, from which the kernel exempts root;
-    /// where it can, `kernel.pid_max` of a namespace as well).
+    /// Processes and threads in total (`RLIMIT_NPROC`, which does not bind root; where
+    /// possible, also the namespace's `kernel.pid_max`).
     pub processes: u64,
     /// The largest file that it may write, in bytes (`RLIMIT_FSIZE`).
     pub file_bytes: u64,
 }
 
 impl ProcessLimits {
-    /// As one word for the command line of [`run`].
+    /// Encodes the limits as one word for the command line of [`run`].
     pub fn to_word(&self) -> String {
         let ProcessLimits { memory_bytes, cpu_s, open_files, processes, file_bytes } =
             self;
@@ -66,23 +70,23 @@ impl ProcessLimits {
     }
 }
 
-/// What the keeper tells, a line each.
+/// What the keeper reports, one line each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// The program runs.
+    /// The program is running.
     Started,
-    /// It cannot be started: the `errno`.
+    /// The program could not be started: the `errno`.
     NotStarted(i32),
-    /// It ended with this exit status.
+    /// The program exited with this status.
     Exited(i32),
-    /// A signal ended it.
+    /// This signal killed the program.
     Killed(i32),
     /// The kernel refused the namespaces: the `errno`.
     Refused(i32),
 }
 
 impl Notice {
-    /// Reads one line of the keeper.
+    /// Parses one line from the keeper.
     pub fn parse(line: &str) -> Option<Notice> {
         let (word, number) = line.split_once(' ')?;
         let number = number.parse().ok()?;
@@ -106,25 +110,27 @@ impl Notice {
         };
         let line = format!("{word} {number}\n");
         // SAFETY: writes from a live buffer of that length to descriptor 0, the pipe that
-        // the one who watches gave us as standard input. When it is gone, so are we soon.
+        // the watching process gave us as standard input. When that process is gone, we
+        // are about to be.
         unsafe { libc::write(0, line.as_ptr().cast(), line.len()) };
     }
 }
 
-/// The whole of the fencing program: `namespaces|group LIMITS now|stopped PROGRAM ARGUMENTS…`,
-/// with the writing end of a pipe as standard input. The program's standard output and error are
-/// this program's, its standard input is empty, its environment this program's.
+/// The whole of the fencing program. Its arguments are `namespaces|group LIMITS
+/// now|stopped PROGRAM ARGUMENTS…`, and its standard input is the write end of a pipe.
+/// The program inherits its standard output, standard error and environment, and gets an
+/// empty standard input.
 ///
-/// With `group` in place of `namespaces` there are no namespaces: for a system that
-/// refuses them. Then the one who watches must end the descendants one by one.
+/// With `group` in place of `namespaces` it takes no namespaces, for a system that
+/// refuses them. The watching process must then end the descendants one by one.
 ///
-/// With `stopped` the program's process stops itself before it runs the program: for a tracer
-/// that joins it. SIGCONT lets it go on.
+/// With `stopped`, the child stops itself just before it executes the program, so that a
+/// tracer can attach. SIGCONT lets it go on.
 ///
-/// With `probe` in place of `namespaces` or `group` it takes the namespaces and exits: with
-/// status 0 if it got them, so that the one that watches knows whether to ask for them.
+/// With `probe` in place of `namespaces` or `group`, it takes the namespaces and exits,
+/// with status 0 if it got them. This tells the watching process whether to ask for them.
 ///
-/// Call it first in `main`, while the process has one thread.
+/// Call this first in `main`, while the process has one thread.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mode = arguments.next().unwrap_or_default();
     if mode == "probe" {
@@ -150,9 +156,9 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        // Once more: the kernel forgets it where the credentials change.
+        // Once more: the kernel clears the setting when the credentials change.
         die_with_parent();
-        // SAFETY: the process has one thread, so the child may use all it inherits.
+        // SAFETY: the process has one thread, so the child may use all that it inherits.
         match unsafe { libc::fork() } {
             0 => {}
             child => {
@@ -168,31 +174,34 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             }
         }
         die_with_parent();
-        // The parent may have died before it was asked for: then no signal comes, now or
-        // later. It dies only with the one that watches, who held the pipe's other end.
+        // The parent may have died before this request took effect; then no signal comes,
+        // now or later. It dies only with the watching process, which held the pipe's
+        // other end.
         if !is_watched() {
             return ExitCode::FAILURE;
         }
-        // Where /proc is masked, as in a container, the old one stays: its processes can
-        // be seen there, but neither read nor signalled from this namespace.
+        // Where /proc is masked, as in a container, the old one stays: the host's
+        // processes can be seen there, but neither read nor signalled from this
+        // namespace.
         if own_proc().is_ok() && own_user {
-            // RLIMIT_NPROC does not bind root, also when it has another name in here. A
-            // namespace's own limit does (since Linux 6.14; 301 is the lowest). Where there
-            // is none, the one who watches is alone with what makes processes wildly. Not
-            // without a user namespace of our own: an older kernel would set the host's.
+            // RLIMIT_NPROC does not bind root, not even under another id in here. A
+            // namespace's own limit does (since Linux 6.14; 301 is the lowest). Without
+            // it, only the watching process stands against a fork bomb. Skip it if we
+            // have no user namespace of our own: an older kernel would set the host's
+            // limit.
             let most = limits.processes.max(300) + 1;
             let _ = fs::write("/proc/sys/kernel/pid_max", most.to_string());
         }
         // The network belongs to the program's user, who could change its settings. Where
-        // it cannot be done, a check is easier to fool, not wrong.
+        // this fails, a check is easier to fool, but not wrong.
         let _ = settings_read_only();
     }
     keep(&limits, stopped, &program, arguments)
 }
 
-/// Takes the namespaces. Inside, the program is user 1000: an ordinary one, that has no
-/// capability once it runs. Whether there is a user namespace among them: root may be
-/// refused that one alone (`user.max_user_namespaces` is 0) and does without.
+/// Takes the namespaces. Inside, the program is user 1000: an ordinary user, with no
+/// capabilities once it runs. Returns whether a user namespace is among them: root may be
+/// refused just that one (`user.max_user_namespaces` is 0), and does without.
 fn enter() -> io::Result<bool> {
     // SAFETY: these two take nothing and cannot fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -210,10 +219,11 @@ fn enter() -> io::Result<bool> {
     Ok(true)
 }
 
-/// Closes what the caller of the one that watches left open by accident: a file of secrets
-/// at descriptor 9 would be the program's too.
+/// Closes what the caller of the watching process left open by accident: otherwise a file
+/// of secrets at descriptor 9 would be open in the program too.
 fn close_inherited() {
-    // SAFETY: closes descriptors that nothing in this process uses: it has just begun.
+    // SAFETY: closes descriptors that nothing in this process uses; it has only just
+    // begun.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     if closed == 0 {
         return;
@@ -230,8 +240,8 @@ fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
 }
 
-/// Whether somebody reads what the keeper tells. Who watches may have died before
-/// [`die_with_parent`] could know of it.
+/// Whether anybody reads what the keeper reports. The watching process may have died
+/// before [`die_with_parent`] took effect.
 fn is_watched() -> bool {
     let mut reports = libc::pollfd { fd: 0, events: 0, revents: 0 };
     // SAFETY: one live pollfd; a timeout of 0 does not wait.
@@ -243,7 +253,7 @@ fn own_proc() -> io::Result<()> {
     let nothing = std::ptr::null();
     let private = libc::MS_REC | libc::MS_PRIVATE;
     // SAFETY: all strings are NUL-terminated and live through the call; null is allowed
-    // for what a change of propagation does not need (mount(2)).
+    // for arguments that a change of propagation does not use (mount(2)).
     check(unsafe {
         libc::mount(nothing, c"/".as_ptr(), nothing, private, nothing.cast())
     })?;
@@ -268,8 +278,8 @@ fn settings_read_only() -> io::Result<()> {
     check(unsafe { libc::mount(nothing, sys, nothing, again, nothing.cast()) })
 }
 
-/// Gives up every capability of the calling process, for itself and for what it executes:
-/// root becomes a user who owns root's files and may do nothing else.
+/// Drops every capability of the calling process, for itself and for whatever it
+/// executes: root becomes a user who owns root's files and can do nothing else.
 fn drop_capabilities() {
     // _LINUX_CAPABILITY_VERSION_3 (capset(2)): two sets of 32 bits each.
     const VERSION_3: u32 = 0x2008_0522;
@@ -278,7 +288,8 @@ fn drop_capabilities() {
     let header = [VERSION_3, 0];
     let none = [0_u32; 6];
     // SAFETY: prctl takes numbers; capset reads a header and three pairs of sets, which
-    // live through the call. What the process may not do has no effect.
+    // live through the call. A step that the process is not allowed to take has no
+    // effect.
     unsafe {
         libc::prctl(libc::PR_SET_SECUREBITS, NO_ROOT, 0, 0, 0);
         for capability in 0..64 as libc::c_ulong {
@@ -288,8 +299,8 @@ fn drop_capabilities() {
     }
 }
 
-/// `prlimit64(2)` by architecture: the value that seccomp(2) knows it by, and the number of the
-/// call. The second line is for 32-bit programs on the same kernel.
+/// `prlimit64(2)` by architecture: how seccomp(2) names the architecture, and the number
+/// of the call. The second row is for 32-bit programs on the same kernel.
 #[cfg(target_arch = "x86_64")]
 const PRLIMIT: &[(u32, u32)] = &[(0xC000_003E, 302), (0x4000_0003, 340)];
 #[cfg(target_arch = "aarch64")]
@@ -297,20 +308,21 @@ const PRLIMIT: &[(u32, u32)] = &[(0xC000_00B7, 261), (0x4000_0028, 369)];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const PRLIMIT: &[(u32, u32)] = &[];
 
-/// A filter that refuses (`EPERM`) to read or change the limits of `keeper`, and allows all
-/// other calls. The keeper is the first of its namespace: nobody else in it has its number.
+/// A filter that refuses to read or change the limits of `keeper` (`EPERM`), and allows
+/// all other calls. The keeper is the first process of its namespace, so no other process
+/// has its id.
 fn spares(keeper: u32) -> Vec<libc::sock_filter> {
-    // Where these lie in struct seccomp_data, of which a word is loaded at a time. An
-    // argument has two, the lower one first on these processors.
+    // Offsets in struct seccomp_data, which is loaded one word at a time. An argument is
+    // two words, the low one first on these processors.
     const NUMBER: u32 = 0;
     const ARCHITECTURE: u32 = 4;
     const FIRST_ARGUMENT: u32 = 16;
-    // The numbers of x32 are those of x86-64, and this.
+    // The numbers of the x32 ABI are those of x86-64 with this bit set.
     const NOT_X32: u32 = !0x4000_0000;
     let step =
         |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load = |from| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, from);
-    // Over so many steps, if it is something else.
+    // Skips `jf` steps if the loaded word is something else.
     let is = |k, jf| libc::sock_filter {
         jf,
         ..step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, k)
@@ -333,8 +345,8 @@ fn spares(keeper: u32) -> Vec<libc::sock_filter> {
     filter
 }
 
-/// Filters the calls of this process and of all that it becomes or starts. A kernel without
-/// filters leaves it as it is.
+/// Installs a filter for the calls of this process and everything that it executes or
+/// starts. A kernel without filters leaves the process as it is.
 fn set_filter(filter: &[libc::sock_filter]) {
     let program =
         libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
@@ -345,7 +357,8 @@ fn set_filter(filter: &[libc::sock_filter]) {
     }
 }
 
-/// Starts the program, says how it ended, and reaps what falls to this process.
+/// Starts the program, reports how it ended, and reaps the orphans that come to this
+/// process.
 fn keep(
     limits: &ProcessLimits,
     stopped: bool,
@@ -353,7 +366,8 @@ fn keep(
     arguments: impl Iterator<Item = OsString>,
 ) -> ExitCode {
     set_limits(limits);
-    // SAFETY: both take numbers alone. Without new privileges a setuid program gains none.
+    // SAFETY: both take only numbers. With no new privileges, a setuid program gains
+    // none.
     unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as libc::c_ulong, 0, 0, 0);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong);
@@ -362,8 +376,8 @@ fn keep(
     command.args(arguments).stdin(Stdio::null()).process_group(0);
     let keeper = std::process::id().cast_signed();
     let filter = spares(keeper.cast_unsigned());
-    // SAFETY: prctl(2), getppid(2), capset(2), and all that `stop` calls, is
-    // async-signal-safe; the filter was made before.
+    // SAFETY: prctl(2), getppid(2), capset(2), and everything that `stop` calls, are
+    // async-signal-safe; the filter was made before the fork.
     unsafe {
         command.pre_exec(move || {
             die_with_parent();
@@ -408,20 +422,20 @@ fn keep(
         // SAFETY: a null status is allowed.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
     }
-    // The program is not reaped, so that its id stays its own until we are killed; what it
-    // left behind lives on until then.
+    // The program is not reaped, so its id cannot be reused until we are killed; whatever
+    // it left behind lives on until then.
     loop {
         // SAFETY: takes nothing.
         unsafe { libc::pause() };
     }
 }
 
-/// Stops the calling process until SIGCONT, which it does not get to feel: a tracer that joins
-/// meanwhile must not see it delivered.
+/// Stops the calling process until SIGCONT, without letting it see the signal delivered:
+/// a tracer that attaches meanwhile must not see it either.
 fn stop() -> io::Result<()> {
-    // SAFETY: zeros are a valid sigset_t, and sigemptyset(3) makes it one anyway; the calls
-    // get live sets of ours. What is pending is dropped when the default, which for SIGCONT is
-    // to ignore it, is set (sigaction(2)).
+    // SAFETY: zeros are a valid sigset_t, and sigemptyset(3) makes it one anyway; the
+    // calls get live sets of ours. A pending SIGCONT is discarded when its action is set
+    // to the default, which is to ignore it (sigaction(2)).
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
@@ -435,7 +449,7 @@ fn stop() -> io::Result<()> {
     Ok(())
 }
 
-/// Only the program is to hold its output open.
+/// Closes standard output and error, so that only the program holds them open.
 fn close_output() {
     // SAFETY: closes two descriptors that nothing here uses any more.
     unsafe {
@@ -454,8 +468,8 @@ fn set_limits(limits: &ProcessLimits) {
     all.push((libc::RLIMIT_NPROC, limits.processes));
     for (resource, most) in all {
         let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: both calls get a live rlimit of ours. A limit that is lower already
-        // stays; a kernel that lacks one leaves the others.
+        // SAFETY: both calls get a live rlimit of ours. A limit that is already lower
+        // stays; a kernel that lacks one of them leaves the others in force.
         unsafe {
             if libc::getrlimit(resource, &raw mut now) == 0 {
                 let most = most.min(now.rlim_max);
@@ -464,7 +478,7 @@ fn set_limits(limits: &ProcessLimits) {
             }
         }
     }
-    // First SIGXCPU, which names the limit, and a second later SIGKILL (setrlimit(2)).
+    // First SIGXCPU, which names the limit; a second later SIGKILL (setrlimit(2)).
     let cpu = libc::rlimit { rlim_cur: limits.cpu_s, rlim_max: limits.cpu_s + 1 };
     // SAFETY: reads a live rlimit of ours.
     unsafe { libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu) };

@@ -1,13 +1,14 @@
-//! A private network for a run: a loopback interface of its own, on which every port is free.
+//! A private network for each run: a loopback interface of its own, on which every port
+//! is free.
 //!
-//! On Linux a run gets a network namespace ([`PrivateNetwork`]) inside a user namespace
-//! ([`enter_user_namespace`]), so that no root is needed: documented ports are always free,
-//! runs go on side by side, and what is seen on the network is that run's alone.
-//! Elsewhere, and where the kernel refuses, a [`Refusal`] names the step that failed and
-//! what would allow it; the run then uses the host's loopback.
+//! On Linux, a run gets a network namespace ([`PrivateNetwork`]) inside a user namespace
+//! ([`enter_user_namespace`]), so it needs no root. Documented ports are always free,
+//! runs can go on side by side, and whatever is seen on the network belongs to that run
+//! alone. Elsewhere, and where the kernel refuses, a [`Refusal`] names the step that
+//! failed and what would allow it; the run then uses the host's loopback.
 //!
-//! Here too is what the instruments share about runs: [`workers`] runs them side by side,
-//! [`environment`] says what a run finds around it.
+//! The instruments also share from here what else they need for a run: [`workers`] runs
+//! things side by side, and [`environment`] describes the surroundings of a run.
 //!
 //! Sources: `user_namespaces(7)`, `network_namespaces(7)`, `netdevice(7)`.
 

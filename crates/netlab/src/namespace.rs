@@ -1,4 +1,4 @@
-//! Namespaces: one of users for the process, one of networks for each run.
+//! Namespaces: a user namespace for the process, a network namespace for each run.
 #![allow(
     unsafe_code,
     reason = "unshare(2), fork(2) and the loopback's ioctls have no safe form"
@@ -16,14 +16,14 @@ const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namesp
      `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, in a container \
      `--security-opt seccomp=unconfined`, or run on the host's network";
 
-/// Puts this process into a user namespace of its own, in which it may make networks.
+/// Moves this process into a user namespace of its own, in which it may create networks.
 ///
 /// Inside, the user is 0 and has all capabilities over what the namespace owns; outside,
-/// nothing changes: files belong to the user as before. It is tried first in a child, so
-/// that a refusal leaves this process as it was. A process that may make networks anyway
-/// (root) and is refused a user namespace goes on without one.
+/// nothing changes: files belong to the user as before. The step is tried in a child
+/// first, so a refusal leaves this process as it was. A process that may create networks
+/// anyway (root) goes on without a user namespace if it is refused one.
 ///
-/// Call it while the process has one thread: `unshare(2)` demands that.
+/// Call it while the process has one thread: `unshare(2)` requires that.
 ///
 /// # Errors
 /// [`Refusal`] with `ENOSPC` where `user.max_user_namespaces` is used up, `EPERM` where a
@@ -40,10 +40,11 @@ pub fn enter_user_namespace() -> Result<(), Refusal> {
     }
 }
 
-/// A network namespace with its loopback interface up: `127.0.0.1` and `::1`, all ports free.
+/// A network namespace with its loopback interface up: `127.0.0.1` and `::1`, all ports
+/// free.
 ///
 /// It belongs to the thread that entered it and to every process which that thread starts
-/// from then on, and is gone with the last of them.
+/// from then on, and goes away with the last of them.
 #[derive(Debug)]
 pub struct PrivateNetwork {
     /// The namespace's inode, by which the kernel names it in `/proc/PID/ns/net`.
@@ -51,7 +52,7 @@ pub struct PrivateNetwork {
 }
 
 impl PrivateNetwork {
-    /// Gives the calling thread a network of its own.
+    /// Moves the calling thread to a new network of its own.
     ///
     /// # Errors
     /// [`Refusal`] with `EPERM` outside a user namespace and without `CAP_SYS_ADMIN`,
@@ -73,9 +74,10 @@ impl PrivateNetwork {
         Ok(PrivateNetwork { inode })
     }
 
-    /// The ids of all processes on this network, wherever in the process tree they went.
+    /// The ids of all processes on this network, wherever they are in the process tree.
     ///
-    /// The thread that entered is not among them as long as it is not its process's first.
+    /// The thread that entered it is not among them, unless it is the main thread of its
+    /// process.
     pub fn processes(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         entries
@@ -91,16 +93,16 @@ fn namespace_inode(process: &str) -> io::Result<u64> {
     Ok(fs::metadata(format!("/proc/{process}/ns/net"))?.ino())
 }
 
-/// Gives the calling thread a network of its own and changes nothing else that its programs
-/// see: they have the user, the groups and the privileges that they have elsewhere.
+/// Moves the calling thread to a network of its own, and changes nothing else that its
+/// programs see: they keep their user, groups and privileges.
 ///
-/// Who may make networks, as root may, needs no user namespace for it. Others get one in
-/// which they are who they are, and in which ports below 1024 may be bound.
+/// A user who may create networks, such as root, needs no user namespace for this. Other
+/// users get one in which they keep their identity and may bind ports below 1024.
 ///
-/// Call it while the process has one thread: `unshare(2)` demands that.
+/// Call it while the process has one thread: `unshare(2)` requires that.
 ///
 /// # Errors
-/// [`Refusal`], as [`enter_user_namespace`] and [`PrivateNetwork::enter`] have it.
+/// A [`Refusal`], as from [`enter_user_namespace`] and [`PrivateNetwork::enter`].
 pub fn enter_network_as_oneself() -> Result<PrivateNetwork, Refusal> {
     // SAFETY: getuid and getgid always succeed and touch no memory.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -111,25 +113,25 @@ pub fn enter_network_as_oneself() -> Result<PrivateNetwork, Refusal> {
     in_child(|| make().and_then(|()| unshare_network()))?;
     make()?;
     let network = PrivateNetwork::enter()?;
-    // Of the network just entered. Where it is refused, low ports stay root's.
+    // This is the network just entered. If it refuses, low ports stay root's.
     let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     Ok(network)
 }
 
 fn make_user_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
-    // To 0, not to ourselves: with the identity a port below 1024 could not be bound.
+    // Map to 0, not to ourselves: as ourselves we could not bind a port below 1024.
     map_user_namespace((0, uid), (0, gid))
 }
 
-/// Makes a user namespace with one user and one group: as what it appears inside, and which
-/// it is outside.
+/// Creates a user namespace with one user and one group, each given as its id inside and
+/// its id outside.
 fn map_user_namespace(uid: (u32, u32), gid: (u32, u32)) -> Result<(), Refusal> {
     let refused =
         |attempt| move |reason| Refusal::new(attempt, reason, ALLOW_USER_NAMESPACES);
     // SAFETY: unshare takes flags and touches no memory of ours.
     check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
         .map_err(refused("unshare(CLONE_NEWUSER)"))?;
-    // Without this an unprivileged process may not write its gid_map.
+    // Without this, an unprivileged process may not write its gid_map.
     fs::write("/proc/self/setgroups", "deny")
         .map_err(refused("write /proc/self/setgroups"))?;
     fs::write("/proc/self/uid_map", format!("{} {} 1", uid.0, uid.1))
@@ -153,7 +155,7 @@ fn raise_loopback() -> io::Result<()> {
         check(fd)?;
         OwnedFd::from_raw_fd(fd)
     };
-    // SAFETY: an ifreq of zeros is a valid value: it holds numbers and arrays alone.
+    // SAFETY: an ifreq of zeros is a valid value: it holds only numbers and arrays.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = *from as libc::c_char;
@@ -165,7 +167,7 @@ fn raise_loopback() -> io::Result<()> {
 
 /// Runs `attempt` in a forked child, to learn whether it would work here.
 fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
-    // The steps of `attempt`, for the way back through an exit status.
+    // The steps of `attempt`, so that an exit status can say which one failed.
     const STEPS: [&str; 5] = [
         "unshare(CLONE_NEWUSER)",
         "write /proc/self/setgroups",
@@ -180,8 +182,8 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
             "raise the limit of open files: ulimit -n 1024",
         )
     })?;
-    // SAFETY: the process has one thread, so the child may use all it inherits; it leaves
-    // by _exit and so runs nothing of the parent's.
+    // SAFETY: the process has one thread, so the child may use all that it inherits; it
+    // leaves by _exit, and so runs nothing of the parent's.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         if let Err(refusal) = attempt() {
@@ -200,7 +202,7 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut answer = Vec::new();
     let read = io::Read::read_to_end(&mut reader, &mut answer);
     let status = std::ptr::null_mut();
-    // SAFETY: waits for the child just made; a null status is allowed (waitpid(2)).
+    // SAFETY: waits for the child just created; a null status is allowed (waitpid(2)).
     while unsafe { libc::waitpid(pid, status, 0) } < 0
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}

@@ -7,17 +7,17 @@ use crate::{PrivateNetwork, enter_user_namespace};
 /// Where a run's traffic goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// A network namespace of its own, with free ports and no strangers.
+    /// A network namespace of its own: all ports free, nobody else's traffic.
     Private,
     /// The host's loopback: one run at a time.
     Host,
 }
 
 impl Network {
-    /// A private network for each run of this process, unless `host` asks otherwise or the
-    /// system refuses it; then the reason is given to `say`.
+    /// Chooses a private network for each run of this process, unless `host` says
+    /// otherwise or the system refuses; then `say` is given the reason.
     ///
-    /// Call it while the process has one thread: see [`enter_user_namespace`].
+    /// Call it while the process has one thread; see [`enter_user_namespace`].
     pub fn choose(host: bool, say: impl FnOnce(&str)) -> Network {
         if host {
             return Network::Host;
@@ -31,13 +31,13 @@ impl Network {
         }
     }
 
-    /// Whether the loopback interface has `::1` there. A kernel may be without IPv6, and a
-    /// container's network often is.
+    /// Whether the loopback interface of this network has `::1`. A kernel may lack IPv6,
+    /// and a container's network often does.
     pub fn has_ipv6(self) -> bool {
         let has_it = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
         match self {
             Network::Host => has_it(),
-            // A network belongs to a thread; this one is gone with its own.
+            // A network belongs to a thread, so this one goes away with the thread.
             Network::Private => std::thread::Builder::new()
                 .spawn(move || PrivateNetwork::enter().is_ok_and(|_network| has_it()))
                 .is_ok_and(|look| look.join().unwrap_or(false)),

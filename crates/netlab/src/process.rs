@@ -1,5 +1,5 @@
-//! Processes of a run: started so that none outlives it, watched without being reaped,
-//! ended as a group.
+//! The processes of a run: started so that none outlives it, watched without being
+//! reaped, ended as a group.
 #![allow(
     unsafe_code,
     reason = "prctl(2), waitid(2) and kill(2) have no safe form in std"
@@ -14,23 +14,24 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How a process is asked or made to end.
+/// A signal that asks or forces a process to end, stop or continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// `SIGINT`: what ^C sends.
+    /// `SIGINT`, which Ctrl-C sends.
     Interrupt,
-    /// `SIGTERM`: the request to end.
+    /// `SIGTERM`: a request to end.
     Terminate,
-    /// `SIGKILL`: the end, which no program can refuse.
+    /// `SIGKILL`, which no program can refuse.
     Kill,
-    /// `SIGSTOP`: to stop until [`Signal::Continue`].
+    /// `SIGSTOP`: stop until [`Signal::Continue`].
     Stop,
-    /// `SIGCONT`: to go on.
+    /// `SIGCONT`: go on.
     Continue,
 }
 
-/// Makes `command` start in a process group of its own, heed signals, and die with the thread
-/// that starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive the run.
+/// Makes `command` start in a process group of its own, with no signal ignored, and die
+/// with the thread that starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive
+/// the run.
 #[cfg(unix)]
 pub fn isolate(command: &mut Command) {
     use std::os::unix::process::CommandExt;
@@ -49,21 +50,23 @@ pub fn isolate(command: &mut Command) {
     }
 }
 
-/// Makes this process, and what it starts, heed signals that its parent had it ignore: a
-/// program in the background of a script, or under nohup(1), starts with SIGINT or SIGHUP
-/// ignored, and execve(2) keeps it so. A program that a user starts heeds both.
+/// Restores the default action of every signal that the parent of this process had it
+/// ignore, for this process and what it starts. A program in the background of a script,
+/// or under nohup(1), starts with SIGINT or SIGHUP ignored, and execve(2) keeps it that
+/// way. A program that a user starts ignores neither.
 #[cfg(unix)]
 pub fn heed_signals() {
-    // The signals of `signal(7)` without the real-time ones. SIGKILL and SIGSTOP are
-    // refused, and need it not.
+    // The signals of `signal(7)` except the real-time ones. The calls for SIGKILL and
+    // SIGSTOP fail, and they do not need it.
     for signal in 1..32 {
-        // SAFETY: takes two numbers; the default needs no code of ours.
+        // SAFETY: takes two numbers; the default action runs no code of ours.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-/// Makes this process the one to which orphans among its descendants fall
-/// (`PR_SET_CHILD_SUBREAPER`, Linux; nothing elsewhere), also those in sessions of their own.
+/// Makes this process the parent of orphans among its descendants
+/// (`PR_SET_CHILD_SUBREAPER`; does nothing outside Linux), including those in sessions of
+/// their own.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     // SAFETY: prctl with this option takes one number.
@@ -72,7 +75,7 @@ pub fn adopt_orphans() {
     }
 }
 
-/// A process that outlives this one for a moment, should this one be killed: see [`guard`].
+/// A process that outlives this one for a moment if this one is killed: see [`guard`].
 #[derive(Debug)]
 pub struct Guard {
     #[cfg(target_os = "linux")]
@@ -82,7 +85,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Ends the guard, and reaps it: this process has left nothing behind.
+    /// Ends the guard and reaps it: this process has left nothing behind.
     pub fn dismiss(self) {
         #[cfg(target_os = "linux")]
         {
@@ -93,26 +96,27 @@ impl Guard {
     }
 }
 
-/// Starts a guard: when this process is gone without having dismissed it, it kills what has a
-/// variable of its environment that begins with `mark`. Linux alone; nothing elsewhere.
+/// Starts a guard. If this process ends without having dismissed it, the guard kills
+/// every process with an environment variable that begins with `mark`. It does nothing
+/// outside Linux.
 ///
 /// Call it while the process has one thread.
 ///
 /// # Errors
-/// No process or no pipe can be had.
+/// The system allows no more processes or pipes.
 pub fn guard(mark: &str) -> io::Result<Guard> {
     #[cfg(target_os = "linux")]
     {
         let (mut reader, writer) = io::pipe()?;
-        // SAFETY: the process has one thread, so the child may use all it inherits; it leaves
-        // by _exit and so runs nothing of the parent's.
+        // SAFETY: the process has one thread, so the child may use all that it inherits;
+        // it leaves by _exit, and so runs nothing of the parent's.
         match unsafe { libc::fork() } {
             0 => {
                 drop(writer);
-                // It is in no group that is killed with this process, and keeps no pipe of
-                // this process's output open.
-                // SAFETY: open takes a path that ends with a zero; setpgid, dup2 and signal
-                // take numbers.
+                // The guard is in no group that is killed along with this process, and
+                // holds no pipe of this process's output open.
+                // SAFETY: open takes a NUL-terminated path; setpgid, dup2 and signal take
+                // numbers.
                 unsafe {
                     libc::setpgid(0, 0);
                     let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
@@ -121,7 +125,7 @@ pub fn guard(mark: &str) -> io::Result<Guard> {
                         libc::signal(signal, libc::SIG_IGN);
                     }
                 }
-                // The writing end is closed when the last who has it is gone.
+                // The write end is closed once everybody who had it is gone.
                 if !matches!(reader.read(&mut [0]), Ok(1)) {
                     kill_marked(mark.as_bytes());
                 }
@@ -130,8 +134,8 @@ pub fn guard(mark: &str) -> io::Result<Guard> {
             }
             child if child < 0 => Err(io::Error::last_os_error()),
             child => {
-                // The guard does so too. Whoever is first: nothing is run before it is out of
-                // the group that may be killed.
+                // The guard does this too. Whichever comes first, nothing runs before the
+                // guard has left the group that may be killed.
                 // SAFETY: setpgid takes numbers.
                 unsafe { libc::setpgid(child, child) };
                 Ok(Guard { writer, pid: child.cast_unsigned() })
@@ -145,7 +149,8 @@ pub fn guard(mark: &str) -> io::Result<Guard> {
     }
 }
 
-/// Kills every process with a variable that begins with `mark`, until there is none.
+/// Kills every process with an environment variable that begins with `mark`, until there
+/// are none left.
 #[cfg(target_os = "linux")]
 fn kill_marked(mark: &[u8]) {
     let deadline = Instant::now() + Duration::from_secs(2);
@@ -155,7 +160,7 @@ fn kill_marked(mark: &[u8]) {
         *pid != own
             && environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark))
     };
-    // What is forked while the list is read is found by the next reading.
+    // Whatever is forked while the list is being read is found by the next reading.
     while Instant::now() < deadline {
         let marked: Vec<u32> =
             processes().filter(is_marked).filter(|pid| !has_ended(*pid)).collect();
@@ -166,11 +171,11 @@ fn kill_marked(mark: &[u8]) {
     }
 }
 
-/// Waits until child `pid` has exited, and leaves it to be reaped: until then its id, and
-/// the id of the group it leads, cannot become another's.
+/// Waits until child `pid` has exited, but does not reap it: until it is reaped, its id,
+/// and the id of the group that it leads, cannot be reused.
 ///
 /// # Errors
-/// `ECHILD` where `pid` is not a child of this process or was reaped.
+/// `ECHILD` if `pid` is not a child of this process or has been reaped.
 ///
 /// Source: `waitid(2)`, `WNOWAIT`.
 #[cfg(unix)]
@@ -191,30 +196,31 @@ pub fn wait_exited(pid: u32) -> io::Result<()> {
     }
 }
 
-/// Sends `signal` to every process of the group that `leader` leads. A group that is gone
-/// already is not an error.
+/// Sends `signal` to every process of the group that `leader` leads. It is not an error
+/// if the group is already gone.
 #[cfg(unix)]
 pub fn signal_group(leader: u32, signal: Signal) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(-leader.cast_signed(), number(signal)) };
 }
 
-/// Sends `signal` to process `pid` alone. One that is gone already is not an error.
+/// Sends `signal` to process `pid` alone. It is not an error if the process is already
+/// gone.
 #[cfg(unix)]
 pub fn signal(pid: u32, signal: Signal) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(pid.cast_signed(), number(signal)) };
 }
 
-/// Kills process `pid` (`SIGKILL`). One that is gone already is not an error.
+/// Kills process `pid` (`SIGKILL`). It is not an error if the process is already gone.
 #[cfg(unix)]
 pub fn kill(pid: u32) {
     // SAFETY: kill takes two numbers.
     unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
 }
 
-/// Reaps child `pid` and waits for it if it has not exited. One that is not a child of this
-/// process, or was reaped, is not an error.
+/// Reaps child `pid`, waiting until it has exited. It is not an error if `pid` is not a
+/// child of this process or has already been reaped.
 #[cfg(unix)]
 pub fn reap(pid: u32) {
     let status = std::ptr::null_mut();
@@ -235,8 +241,8 @@ fn number(signal: Signal) -> libc::c_int {
     }
 }
 
-/// Bytes that were written to a pipe and not read yet (`FIONREAD`, `ioctl_pipe(2)`); 0 where
-/// that cannot be known.
+/// The number of bytes written to a pipe and not read yet (`FIONREAD`, `ioctl_pipe(2)`);
+/// 0 where this cannot be known.
 #[cfg(unix)]
 pub fn unread_bytes(pipe: &impl AsRawFd) -> usize {
     let mut bytes: libc::c_int = 0;
@@ -246,14 +252,14 @@ pub fn unread_bytes(pipe: &impl AsRawFd) -> usize {
     if asked < 0 { 0 } else { usize::try_from(bytes).unwrap_or(0) }
 }
 
-/// The ids of this process's children, orphans that fell to it among them.
-/// Empty where the system has no `/proc`.
+/// The ids of this process's children, adopted orphans included. Empty where the system
+/// has no `/proc`.
 pub fn children() -> Vec<u32> {
     let own = std::process::id();
     processes().filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own)).collect()
 }
 
-/// `pid` and all its descendants. `pid` alone where the system has no `/proc`.
+/// `pid` and all its descendants. Only `pid` where the system has no `/proc`.
 pub fn family(pid: u32) -> Vec<u32> {
     let mut family = vec![pid];
     let mut next = 0;
@@ -277,7 +283,8 @@ fn children_of(pid: u32) -> Option<Vec<u32>> {
             Ok(text) => {
                 children.extend(text.split_whitespace().flat_map(str::parse::<u32>))
             }
-            // A thread that ended meanwhile has no folder; a kernel without the file has.
+            // A thread that has ended meanwhile has no folder; on a kernel without this
+            // file, it still has.
             Err(_) if thread.path().join("stat").exists() => return None,
             Err(_) => {}
         }
@@ -285,7 +292,7 @@ fn children_of(pid: u32) -> Option<Vec<u32>> {
     Some(children)
 }
 
-/// The same by asking every process of the system for its parent.
+/// Like [`family`], by asking every process of the system for its parent.
 fn family_by_parents(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> =
         processes().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect();
@@ -298,8 +305,9 @@ fn family_by_parents(pid: u32) -> Vec<u32> {
     family
 }
 
-/// Whether every thread of `pid` sleeps in the kernel: it waits for something to happen.
-/// `None` where that cannot be known (no `/proc`, or the process is gone).
+/// Whether every thread of `pid` is asleep in the kernel, waiting for something to
+/// happen. `None` where this cannot be known (there is no `/proc`, or the process is
+/// gone).
 pub fn sleeps(pid: u32) -> Option<bool> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut states = threads.filter_map(|thread| {
@@ -310,8 +318,8 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     Some(first == 'S' && states.all(|state| state == 'S'))
 }
 
-/// Whether a thread of `pid` runs, or could if a processor were free. `None` where that cannot
-/// be known (no `/proc`, or the process is gone).
+/// Whether a thread of `pid` is running, or would be if a processor were free. `None`
+/// where this cannot be known (there is no `/proc`, or the process is gone).
 pub fn is_runnable(pid: u32) -> Option<bool> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut states = threads.filter_map(|thread| {
@@ -321,31 +329,32 @@ pub fn is_runnable(pid: u32) -> Option<bool> {
     Some(states.any(|state| state == 'R'))
 }
 
-/// The processor time that `pid`, and the children that it has waited for, have used.
+/// The processor time used by `pid` and by the children that it has waited for.
 pub fn processor_time(pid: u32) -> Option<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // utime, stime, cutime, cstime: the fields 14 to 17, of which the state is the third.
+    // utime, stime, cutime and cstime are fields 14 to 17; the state is field 3.
     let fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11).take(4);
     let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum();
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
-/// The unit of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every Linux today.
+/// The clock ticks of `/proc` (`USER_HZ`, `sysconf(_SC_CLK_TCK)`), the same on every
+/// Linux today.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Orphans that fell to this process and are in the group that one of these processes led,
-/// which are gone themselves.
+/// The orphans that came to this process from groups led by `leaders`, which have ended
+/// themselves.
 pub fn orphans_of_groups(leaders: &[u32]) -> Vec<u32> {
     let member = |pid: &u32| {
         let group = stat(*pid).map(|stat| stat.group);
-        // A leader is a new process with an old number.
+        // A group leader here is a new process that got an old number.
         group.is_some_and(|group| group != *pid && leaders.contains(&group))
     };
     children().into_iter().filter(member).collect()
 }
 
-/// Orphans that fell to this process and are in another session than it: nothing that it
-/// started itself, since a session is left by setsid(2) alone.
+/// The orphans that came to this process and are in a session other than its own. None of
+/// them was started by this process itself, because only setsid(2) leaves a session.
 pub fn orphans_of_other_sessions() -> Vec<u32> {
     let Some(session) = stat(std::process::id()).map(|stat| stat.session) else {
         return Vec::new();
@@ -354,8 +363,8 @@ pub fn orphans_of_other_sessions() -> Vec<u32> {
     children().into_iter().filter(other).collect()
 }
 
-/// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks. One that is
-/// traced seems stopped also while its tracer looks at it.
+/// Whether every thread of `pid` is stopped by a signal, as [`Signal::Stop`] asks. A
+/// traced process also seems stopped while its tracer looks at it.
 pub fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
     let mut states = threads.filter_map(|thread| {
@@ -366,38 +375,39 @@ pub fn is_stopped(pid: u32) -> bool {
     states.next().is_some_and(is_stopped) && states.all(is_stopped)
 }
 
-/// The process that traces `pid` (ptrace(2)), if one does.
+/// The process that traces `pid` (ptrace(2)), if any.
 pub fn tracer(pid: u32) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
     line.trim().parse().ok().filter(|tracer| *tracer != 0)
 }
 
-/// Whether `pid` has ended: it is gone, or waits to be reaped.
+/// Whether `pid` has ended: it is gone, or waiting to be reaped.
 pub fn has_ended(pid: u32) -> bool {
     stat(pid).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
 }
 
-/// Bytes of `pid` in memory (the resident set, `/proc/PID/statm`); 0 if it is gone.
+/// The resident set of `pid` in bytes (`/proc/PID/statm`); 0 if it is gone.
 pub fn resident_bytes(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * PAGE_BYTES
 }
 
-/// The size of a page where Linux runs most; what reads it here only bounds.
+/// The size of a page on most systems that run Linux; it is only used for a bound.
 const PAGE_BYTES: u64 = 4096;
 
-/// The number of threads of `pid`, 0 if it is gone.
+/// The number of threads of `pid`; 0 if it is gone.
 pub fn threads(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().count()
 }
 
 /// Whether process `pid` was started with `NAME=VALUE` in its environment
-/// (`/proc/PID/environ`). It marks the processes that were started for a run.
+/// (`/proc/PID/environ`). Such a variable marks the processes that were started for a
+/// run.
 pub fn has_variable(pid: u32, variable: &str) -> bool {
-    // In the middle of execve(2) a process has no variables. The dead and the kernel's have
-    // none either, and one that was started with none is soon given up.
+    // A process in the middle of execve(2) has no variables. Zombies and kernel threads
+    // have none either, and for a process that was started with none we soon give up.
     let start = Instant::now();
     let mut environment = environment(pid);
     while environment.is_empty()
@@ -410,11 +420,11 @@ pub fn has_variable(pid: u32, variable: &str) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
 }
 
-/// Far more than a process spends in the middle of execve(2).
+/// Far longer than a process spends in the middle of execve(2).
 const EXEC: Duration = Duration::from_secs(1);
 
-/// The whole in one read(2): between two, execve(2) may have thrown away what the second
-/// would read.
+/// Reads all of it in one read(2): between two reads, execve(2) may throw away what the
+/// second would have read.
 fn environment(pid: u32) -> Vec<u8> {
     let mut bytes = vec![0; 1 << 18];
     let length = File::open(format!("/proc/{pid}/environ"))
@@ -424,7 +434,7 @@ fn environment(pid: u32) -> Vec<u8> {
     bytes
 }
 
-/// The name of process `pid` as the kernel has it (`/proc/PID/comm`, at most 15 bytes).
+/// The name of process `pid`, as the kernel has it (`/proc/PID/comm`, at most 15 bytes).
 pub fn name(pid: u32) -> Option<String> {
     let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
     let comm = String::from_utf8_lossy(&comm);
@@ -443,11 +453,11 @@ struct Stat {
     parent: u32,
     group: u32,
     session: u32,
-    /// A thread of the kernel.
+    /// Whether it is a kernel thread.
     kernel: bool,
 }
 
-/// Of a process's flags (`include/linux/sched.h`): it is the kernel's.
+/// The flag of a kernel thread in a process's flags (`include/linux/sched.h`).
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 fn stat(pid: u32) -> Option<Stat> {

@@ -1,11 +1,11 @@
-//! What the system would not allow, and what would allow it.
+//! What the system refused, and what would allow it.
 
 use std::fmt;
 use std::io;
 
-/// A step that the system refused, with its reason and the remedy.
+/// A step that the system refused, with the reason and a remedy.
 ///
-/// Displayed on one line: `attempt: reason; remedy`.
+/// Displays as one line: `attempt: reason; remedy`.
 #[derive(Debug)]
 pub struct Refusal {
     attempt: &'static str,

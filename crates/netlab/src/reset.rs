@@ -1,21 +1,21 @@
-//! The end of a connection as a reset that goes out at once.
+//! Resetting a connection at once.
 #![allow(unsafe_code, reason = "std and socket2 connect to addresses alone, not to none")]
 
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
-/// Resets a TCP connection, so that its peer gets `ECONNRESET`: connect(2) to `AF_UNSPEC`
-/// dissolves the association, and the kernel sends RST.
+/// Resets a TCP connection, so that its peer gets `ECONNRESET`: connect(2) with
+/// `AF_UNSPEC` dissolves the association, and the kernel sends a RST.
 ///
-/// `SO_LINGER` of zero and close(2) make it send RST too, but when the last copy of the
-/// socket is closed: a child that another thread starts holds one from fork(2) to execve(2),
-/// for as long as it waits for a processor.
+/// Closing the socket with an `SO_LINGER` of zero sends a RST too, but only once the last
+/// copy of the socket is closed. A child that another thread is starting holds a copy
+/// from fork(2) to execve(2), however long it waits for a processor.
 ///
 /// # Errors
-/// What connect(2) says. A connection that the peer has already reset is none.
+/// Those of connect(2). It is not an error if the peer has already reset the connection.
 pub fn reset(connection: TcpStream) -> io::Result<()> {
-    // SAFETY: a sockaddr holds numbers and arrays alone; zeros are AF_UNSPEC, no address.
+    // SAFETY: a sockaddr holds only numbers and arrays; zeros are AF_UNSPEC, no address.
     let nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
     let length = size_of_val(&nowhere) as libc::socklen_t;
     // SAFETY: connect reads a live sockaddr of that length.
@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    /// A child that is held before its execve(2) has copies of all descriptors.
+    /// A child that is held up before its execve(2) has copies of all descriptors.
     #[test]
     fn reset_does_not_wait_for_a_child_that_is_being_started() {
         let (listener, port) = testkit::listen();
@@ -54,7 +54,7 @@ mod tests {
 
         reset(client).unwrap();
         let came = server.read(&mut [0]);
-        // Whatever came: the child must not be left there.
+        // Whatever came, the child must not be left there.
         go.write_all(b".").unwrap();
         assert!(starter.join().unwrap().unwrap().success());
         assert_eq!(came.unwrap_err().kind(), ErrorKind::ConnectionReset);

@@ -1,9 +1,10 @@
 //! Which sockets a process has open: who listens, who has bound, who holds a port.
 //!
 //! A process's sockets are borrowed for a moment and asked (`pidfd_getfd(2)`,
-//! `SO_ACCEPTCONN`): a few microseconds, where reading `/proc/net/tcp` walks the kernel's
-//! whole table, 9 ms on a machine of 24 GiB. The table is read where borrowing is refused,
-//! and to find the holder of a port. Everything is empty where the system has no `/proc`.
+//! `SO_ACCEPTCONN`). That takes a few microseconds, where reading `/proc/net/tcp` walks
+//! the kernel's whole table: 9 ms on a machine with 24 GiB of memory. The table is read
+//! only where borrowing is refused, and to find the holder of a port. Every result is
+//! empty where the system has no `/proc`.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,7 +20,7 @@ mod borrowed;
 pub enum Transport {
     /// A TCP socket in state LISTEN.
     TcpListener,
-    /// A UDP socket that is bound.
+    /// A bound UDP socket.
     Udp,
 }
 
@@ -31,10 +32,10 @@ struct Open {
     inode: u64,
 }
 
-/// Whether process `pid`, or one of its descendants, waits for somebody: it listens, or has
-/// bound a datagram socket.
+/// Whether process `pid` or one of its descendants is waiting for a peer: it is
+/// listening, or has bound a datagram socket.
 pub fn family_ready(pid: u32) -> bool {
-    // The process itself first: walking its descendants is the dearer question.
+    // The process itself first: walking its descendants costs more.
     ready(pid) || process::family(pid).into_iter().skip(1).any(ready)
 }
 
@@ -48,13 +49,13 @@ fn ready(pid: u32) -> bool {
         && table(&pid.to_string()).iter().any(|socket| held.contains(&socket.inode))
 }
 
-/// Where process `pid` and its descendants wait for somebody: their TCP listeners and
-/// their bound UDP sockets.
+/// Where process `pid` and its descendants are waiting for a peer: their TCP listeners
+/// and their bound UDP sockets.
 pub fn family_waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
     process::family(pid).into_iter().flat_map(waits).collect()
 }
 
-/// Where process `pid` itself waits for somebody, without its descendants.
+/// Where process `pid` itself is waiting for a peer, ignoring its descendants.
 pub fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
     #[cfg(target_os = "linux")]
     if let Some(waits) = borrowed::waits_at(pid) {
@@ -68,8 +69,8 @@ pub fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
         .collect()
 }
 
-/// The process of this user that holds `port` on the calling thread's network, if one can
-/// be seen: its id.
+/// The id of the process that holds `port` on the calling thread's network, if it belongs
+/// to this user and can be seen.
 pub fn holder(port: u16) -> Option<u32> {
     let inodes: HashSet<u64> = table("thread-self")
         .into_iter()
@@ -82,33 +83,33 @@ pub fn holder(port: u16) -> Option<u32> {
         .find(|pid| socket_inodes(*pid).any(|inode| inodes.contains(&inode)))
 }
 
-/// Whether a TCP socket listens at `port` on the calling thread's network, whoever has it:
-/// also that of a process which is ending, and shows no descriptors any more.
+/// Whether a TCP socket is listening on `port` on the calling thread's network, whoever
+/// owns it. That includes a process that is ending and no longer shows any descriptors.
 pub fn is_listened_at(port: u16) -> bool {
     table("thread-self").iter().any(|socket| {
         socket.transport == Transport::TcpListener && socket.address.port() == port
     })
 }
 
-/// Whether a TCP socket listens at `port` on the calling thread's network, or a UDP socket is
-/// bound to it, whoever has it.
+/// Whether a TCP socket is listening on `port` on the calling thread's network, or a UDP
+/// socket is bound to it, whoever owns it.
 pub fn is_waited_at(port: u16) -> bool {
     table("thread-self").iter().any(|socket| socket.address.port() == port)
 }
 
-/// An open socket of IPv4 or IPv6, as the tables under `/proc/PID/net` have it.
+/// An open IPv4 or IPv6 socket, as listed in the tables under `/proc/PID/net`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    /// Whether it takes datagrams (UDP), and no stream (TCP).
+    /// Whether it is a datagram socket (UDP) and not a stream socket (TCP).
     pub datagrams: bool,
-    /// Its address; port 0 where it is not bound.
+    /// Its address; port 0 if it is not bound.
     pub local: SocketAddr,
-    /// The other end's address, where it is connected.
+    /// The other end's address, if it is connected.
     pub peer: Option<SocketAddr>,
 }
 
-/// Looks a socket up by its inode on the network of process `pid`: slower than to ask the
-/// socket itself, and allowed where that is not.
+/// Looks up a socket by its inode on the network of process `pid`. This is slower than
+/// asking the socket itself, but works where that is not allowed.
 pub fn listed(pid: u32, inode: u64) -> Option<Listed> {
     for (file, datagrams) in
         [("tcp", false), ("tcp6", false), ("udp", true), ("udp6", true)]
@@ -151,8 +152,8 @@ fn table(process: &str) -> Vec<Open> {
     open
 }
 
-/// A row reads `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`; the header
-/// is not a row, because its state is not a number.
+/// A row reads `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout
+/// inode`. The header is not taken for a row, because its state is not a number.
 fn row(line: &str, transport: Transport) -> Option<Open> {
     const LISTEN: u8 = 0x0A;
     let mut fields = line.split_whitespace();
@@ -165,7 +166,7 @@ fn row(line: &str, transport: Transport) -> Option<Open> {
     Some(Open { address, transport, inode: fields.nth(5)?.parse().ok()? })
 }
 
-/// `0100007F` is 127.0.0.1: words of 32 bits in this machine's order, in hexadecimal.
+/// `0100007F` is 127.0.0.1: 32-bit words in this machine's byte order, in hexadecimal.
 fn host_address(host: &str) -> Option<IpAddr> {
     let words = host.as_bytes().chunks(8).map(|word| {
         let word = <&[u8; 8]>::try_from(word).ok()?;

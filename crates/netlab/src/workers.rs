@@ -1,4 +1,4 @@
-//! Runs side by side, reported in order.
+//! Runs work side by side and reports it in order.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// Does `work` for 0 to `count`, `workers` at a time if that many threads can be made, and gives
-/// each result to `report` as soon as it and all before it are there. When `report` returns
-/// false, no further work is begun and nothing more is reported.
+/// Calls `work` with 0 up to `count`, on up to `workers` threads at a time, and passes
+/// each result to `report` as soon as it and all results before it are there. Once
+/// `report` returns false, no further work is begun and nothing more is reported.
 ///
 /// # Errors
-/// Not even one thread can be made (`EAGAIN`, `pthread_create(3)`), or `work` panicked: its
-/// result was not reported, and neither was any after it.
+/// Not even one thread could be made (`EAGAIN`, `pthread_create(3)`), or `work` panicked:
+/// neither its result nor any later one was reported.
 pub fn in_order<T: Send>(
     workers: usize,
     count: usize,
@@ -39,7 +39,7 @@ pub fn in_order<T: Send>(
             match thread::Builder::new().spawn_scoped(scope, worker) {
                 Ok(_) => {}
                 Err(error) if number == 0 => return Err(error),
-                // Those that are there do the work.
+                // The threads that we have do the work.
                 Err(_) => break,
             }
         }
@@ -63,9 +63,9 @@ pub fn in_order<T: Send>(
     })
 }
 
-/// Does `work` on a thread of its own, whose end also ends what the kernel keeps for it: its
-/// network namespace, the children that die with it. Where no more threads can be made, this
-/// one does it.
+/// Runs `work` on a thread of its own, so that what the kernel keeps for the thread ends
+/// with it: its network namespace, and the children that die with it. If no more threads
+/// can be made, runs it on this one.
 fn on_a_thread<T: Send>(work: impl Fn() -> T + Sync) -> thread::Result<T> {
     thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, &work) {
         Ok(thread) => thread.join(),
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn results_are_reported_in_order_until_the_report_says_no() {
-        // The first waits until the others are done, so that they come before it.
+        // The first waits until the others are done, so that they finish before it.
         let (release, wait) = mpsc::channel();
         let wait = std::sync::Mutex::new(wait);
         let work = |place: usize| {

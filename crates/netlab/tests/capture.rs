@@ -1,5 +1,5 @@
-//! The capture, on a network of each trial's own. Its harness is its own, too: a user
-//! namespace is entered while the process has one thread.
+//! Tests the capture, each trial on a network of its own. The harness is custom, because
+//! a user namespace must be entered while the process has one thread.
 
 use std::process::ExitCode;
 
@@ -44,7 +44,7 @@ mod linux {
 
         let mut packets = Vec::new();
         capture.drain(|it| packets.push((it.length, it.bytes.ends_with(b"hello"))));
-        // The headers of IPv4 and UDP are 28 bytes.
+        // The IPv4 and UDP headers are 28 bytes.
         assert_eq!(packets, [(28 + 5, true)]);
         assert_eq!(capture.lost(), 0);
         Ok(())

@@ -1,5 +1,5 @@
-//! Programs that nobody here wrote, over a wire that loses one packet of a hundred: they do what
-//! they do on a good one. Each that is not installed is skipped, and says so.
+//! Runs well-known programs over a wire that loses one packet in a hundred: they do what
+//! they do on a good one. A program that is not installed is skipped, visibly.
 
 use std::process::ExitCode;
 
@@ -52,11 +52,11 @@ mod linux {
         ("iperf3_to_iperf3", &["iperf3"], iperf3),
     ];
 
-    /// With this seed the seventh packet is lost already, and the fourteenth.
+    /// With this seed, the seventh packet is already lost, and the fourteenth.
     const RULES: &str = "lose 1% seed 22";
     const BYTES: usize = 300_000;
 
-    /// A wire that loses, and a folder for what comes over it.
+    /// A lossy wire, and a folder for what arrives over it.
     pub(super) struct Lossy {
         wire: Wire,
         folder: std::path::PathBuf,
@@ -79,7 +79,7 @@ mod linux {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        // Bytes of which none stands where another could.
+        // Bytes that would show if they came in the wrong order.
         let sent: Vec<u8> = (0..BYTES).map(|at| (at % 251) as u8).collect();
         fs::write(folder.join("sent"), &sent)?;
         let wire = Wire::open(&Rules::parse([RULES])?, Options::default())?;
@@ -112,7 +112,7 @@ mod linux {
             command
         }
 
-        /// Starts a server on host b, and waits until it listens.
+        /// Starts a server on host b and waits until it listens.
         fn server(&self, words: &[&str], port: u16) -> Result<Running, Failed> {
             let mut command = self.command(Host::B, words);
             let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -143,7 +143,7 @@ mod linux {
         Ok(())
     }
 
-    /// From the client to the server, which ends when it has everything.
+    /// Sends from the client to the server, which ends when it has everything.
     fn ncat(lossy: &Lossy) -> Outcome {
         let server = "exec ncat -l 10.77.0.2 8001 --recv-only > got";
         let mut server = lossy.server(&["sh", "-c", server], 8001)?;
@@ -166,8 +166,8 @@ mod linux {
         Ok(())
     }
 
-    /// Its client ends well when the server's account has come too. How much of what was sent
-    /// the server takes before it stops to count is the server's affair.
+    /// The client succeeds once it has the server's report too. How much of what was sent
+    /// the server takes before it stops counting is up to the server.
     fn iperf3(lossy: &Lossy) -> Outcome {
         let server = ["iperf3", "-s", "-1", "-B", "10.77.0.2", "-p", "8003"];
         let _server = lossy.server(&server, 8003)?;

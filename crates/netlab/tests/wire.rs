@@ -1,5 +1,5 @@
-//! The wire, with real kernels at both ends. Its harness is its own: a user namespace is
-//! entered while the process has one thread.
+//! Tests the wire, with real kernels at both ends. The harness is custom, because a user
+//! namespace must be entered while the process has one thread.
 
 use std::process::ExitCode;
 
@@ -71,7 +71,7 @@ mod linux {
         Ok(Wire::open(&rules, Options { packet_bytes: Some(2000), card })?)
     }
 
-    /// Does something on a host.
+    /// Runs a closure on a host.
     fn on<T: Send>(
         wire: &Wire,
         host: Host,
@@ -88,7 +88,7 @@ mod linux {
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(20));
 
-    /// The client's and the server's end of a connection.
+    /// The two ends of a connection: the client's, then the server's.
     fn connection(wire: &Wire) -> io::Result<(TcpStream, TcpStream)> {
         let listener = on(wire, Host::B, || TcpListener::bind("10.77.0.2:0"))?;
         let address = listener.local_addr()?;
@@ -153,7 +153,7 @@ mod linux {
             .sightings()
             .filter(|it| it.again && it.place == Place::Arrived)
             .collect();
-        // A machine that stands still for long makes it come more than once.
+        // If the machine stands still for long, it comes more than once.
         let first = again.first().ok_or("it never came again")?;
         assert_eq!(first.cause, Some("TCPLossProbes"));
         let remarks = wire.remarks();
@@ -230,7 +230,7 @@ mod linux {
         let wire =
             wire(card, "set ip_no_pmtu_disc 1\nmtu 1000 a>b\nlose a>b fragment 4")?;
         let (client, server, address) = datagram_sockets(&wire)?;
-        // The first arrives in two pieces, the second loses one of its two.
+        // The first arrives in two pieces; the second loses one of its two.
         for length in [1400, 1300, 900] {
             client.send_to(&vec![b'x'; length], address)?;
         }
@@ -281,8 +281,8 @@ mod linux {
         Ok(())
     }
 
-    /// Whoever asks whether the wire is at rest may be the one who takes a packet from its
-    /// card: the forwarder must deliver it in time all the same.
+    /// Whoever asks whether the wire is at rest may be the one to take a packet from its
+    /// card; the forwarder must still deliver it on time.
     fn a_delay_is_kept_whoever_looks(card: Card) -> Outcome {
         let wire = wire(card, "delay 5ms")?;
         let (client, server, address) = datagram_sockets(&wire)?;
@@ -306,7 +306,7 @@ mod linux {
         bulk_arrives(card, "lose a>b data 1000000000", 10_000)
     }
 
-    /// Also those that are fragmented.
+    /// Includes datagrams that are fragmented.
     fn plain_datagrams_arrive_whole(card: Card) -> Outcome {
         let wire = Wire::open(&Rules::default(), Options { packet_bytes: None, card })?;
         let (client, server, address) = datagram_sockets(&wire)?;
@@ -323,7 +323,7 @@ mod linux {
         bulk_arrives(card, "", 100)
     }
 
-    /// More than any queue holds, in so many packets at least.
+    /// Sends more than any queue holds, in at least that many packets.
     fn bulk_arrives(card: Card, rules: &str, packets: u64) -> Outcome {
         const BYTES: usize = 20_000_000;
         let rules = Rules::parse(rules.lines())?;
@@ -349,9 +349,9 @@ mod linux {
         let counts = wire.counts();
         assert_eq!((counts.overrun, counts.refused), ([0, 0], 0), "{counts:?}");
         assert!(counts.sent[0] >= packets, "{counts:?}");
-        // A segment sent again would be one that was lost. On a veth pair it may have been
-        // overtaken instead, by one that another processor sent; and a machine that stands
-        // still for long makes a kernel ask.
+        // A retransmitted segment would be one that was lost. On a veth pair, it may also
+        // have been overtaken by one that another processor sent; and if the machine
+        // stands still for long, a kernel sends a probe.
         let remarks = wire.remarks().join("; ");
         assert!(card == Card::Veth || !remarks.contains("FastRetrans"), "{remarks}");
         Ok(())

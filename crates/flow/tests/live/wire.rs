@@ -134,7 +134,8 @@ fn wrong_rule() -> Result<(), Failed> {
     let run = run(&mut flow(&["--rule", "loose a>b data 2", "--", "true"]));
     assert_eq!(run.status, Some(2));
     assert!(
-        run.stderr.starts_with("rule `loose a>b data 2`: `loose` is no rule; possible")
+        run.stderr
+            .starts_with("rule `loose a>b data 2`: `loose` is not a rule; possible")
     );
     assert_eq!(run.stderr.lines().count(), 1);
     Ok(())

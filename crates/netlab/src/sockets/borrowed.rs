@@ -1,4 +1,4 @@
-//! Another process's sockets, borrowed for a question: `pidfd_getfd(2)`.
+//! Another process's sockets, borrowed to ask them a question: `pidfd_getfd(2)`.
 #![allow(
     unsafe_code,
     reason = "pidfd_open(2), pidfd_getfd(2), getsockopt(2) have no safe form"
@@ -11,15 +11,15 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::Transport;
 
-/// Whether process `pid` has a socket that listens, or a datagram socket with a name.
-/// `None` where the system does not let one look.
+/// Whether process `pid` has a listening socket, or a datagram socket with a name. `None`
+/// if the system does not let us look.
 pub(super) fn ready(pid: u32) -> Option<bool> {
     let found = look(pid, |socket| waits(socket).then_some(()));
     found.map(|found| found.is_some())
 }
 
-/// Where process `pid` waits: its listeners and its datagram sockets that have a port.
-/// `None` where the system does not let one look.
+/// Where process `pid` is waiting: its listeners, and its datagram sockets that have a
+/// port. `None` if the system does not let us look.
 pub(super) fn waits_at(pid: u32) -> Option<Vec<(Transport, SocketAddr)>> {
     let mut all = Vec::new();
     look(pid, |socket| {
@@ -37,8 +37,8 @@ pub(super) fn waits_at(pid: u32) -> Option<Vec<(Transport, SocketAddr)>> {
     Some(all)
 }
 
-/// Borrows the sockets of `pid` one by one until `found` finds what it looks for. The
-/// outer `None` is where the system does not let one look.
+/// Borrows the sockets of `pid` one by one until `found` finds what it is looking for.
+/// The outer `None` means that the system does not let us look.
 #[expect(
     clippy::option_option,
     reason = "not allowed to look is not: looked, and found nothing"
@@ -60,7 +60,8 @@ fn look<T>(pid: u32, mut found: impl FnMut(&OwnedFd) -> Option<T>) -> Option<Opt
                 None => {}
                 found => return Some(found),
             },
-            // Closed since, or the process is gone: that socket waits for nobody.
+            // It has been closed since, or the process is gone: that socket is waiting
+            // for nobody.
             Err(error)
                 if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ESRCH)) => {}
             Err(_) => return None,
@@ -69,7 +70,7 @@ fn look<T>(pid: u32, mut found: impl FnMut(&OwnedFd) -> Option<T>) -> Option<Opt
     Some(None)
 }
 
-/// The address of a socket of IPv4 or IPv6, asked through a copy (getsockname(2)).
+/// The address of an IPv4 or IPv6 socket, asked through the copy (getsockname(2)).
 fn internet_name(socket: &OwnedFd) -> Option<SocketAddr> {
     TcpListener::from(socket.try_clone().ok()?).local_addr().ok()
 }
@@ -107,7 +108,8 @@ fn option(socket: &OwnedFd, name: libc::c_int) -> Option<libc::c_int> {
     (result == 0).then_some(value)
 }
 
-/// Whether `bind(2)` or a first send gave the socket a name: a port that is not 0, or a path.
+/// Whether `bind(2)` or a first send has given the socket a name: a port other than 0, or
+/// a path.
 fn has_name(socket: &OwnedFd) -> bool {
     // SAFETY: zeros are a valid sockaddr_storage.
     let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
@@ -120,8 +122,8 @@ fn has_name(socket: &OwnedFd) -> bool {
         return false;
     }
     match libc::c_int::from(address.ss_family) {
-        // SAFETY: the family says that it is a sockaddr_in; the port stands at the same
-        // place in a sockaddr_in6.
+        // SAFETY: the family says that it is a sockaddr_in; in a sockaddr_in6 the port is
+        // at the same offset.
         libc::AF_INET | libc::AF_INET6 => unsafe {
             (*(&raw const address).cast::<libc::sockaddr_in>()).sin_port != 0
         },

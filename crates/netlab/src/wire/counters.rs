@@ -1,13 +1,15 @@
-//! What a host's kernel counts: `/proc/net/netstat` and `snmp`, and its sockets' timers.
+//! What a host's kernel counts (`/proc/net/netstat` and `snmp`), and the timers of its
+//! sockets.
 //!
-//! A file of `/proc/net` belongs to the network on which it was opened, so that it can be
-//! read from any other.
+//! A file of `/proc/net` belongs to the network on which it was opened, so it can be read
+//! from any other.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::time::{Duration, Instant};
 
-/// Counters that name the cause of a repeated segment or of a probe, one of each segment.
+/// The counters that name the cause of a retransmission or a probe: one of them goes up
+/// per segment.
 pub(super) const CAUSES: [&str; 7] = [
     "TCPLossProbes",
     "TCPFastRetrans",
@@ -18,7 +20,7 @@ pub(super) const CAUSES: [&str; 7] = [
     "TCPKeepAlive",
 ];
 
-/// Counters that a drawing of the run tells at its end, where they have grown.
+/// The counters that a drawing of the run reports at its end, if they have grown.
 const TOLD: [(&str, &str); 15] = [
     ("Tcp", "InCsumErrors"),
     ("Udp", "InCsumErrors"),
@@ -37,7 +39,7 @@ const TOLD: [(&str, &str); 15] = [
     ("TcpExt", "TCPChallengeACK"),
 ];
 
-/// How long after a segment went out its counter is looked for: the kernel counts a moment
+/// How long after a segment was sent we look for its counter: the kernel counts a moment
 /// later, on another processor.
 const MOMENT: Duration = Duration::from_millis(10);
 
@@ -49,9 +51,9 @@ pub(super) struct Counters {
     tcp: [Option<File>; 2],
     dev: File,
     first: Vec<u64>,
-    /// Of each cause: how often it was counted when it was last read.
+    /// For each cause, how often it had been counted when it was last read.
     causes: [u64; CAUSES.len()],
-    /// Counted, and not told of a segment yet.
+    /// Counted, but not attributed to a segment yet.
     open: [u64; CAUSES.len()],
 }
 
@@ -74,13 +76,13 @@ impl Counters {
         Ok(counters)
     }
 
-    /// The counter that tells why a segment was sent again, or a probe was sent; none if
-    /// the kernel counted none of [`CAUSES`].
+    /// The counter that says why a segment was retransmitted or a probe was sent; `None`
+    /// if the kernel counted none of [`CAUSES`].
     pub(super) fn cause(&mut self, is_syn: bool) -> Option<&'static str> {
         let start = Instant::now();
         loop {
             self.look();
-            // A SYN's timeout is counted twice, by its own name as well.
+            // The timeout of a SYN is counted twice, the second time under its own name.
             let syn = CAUSES.iter().position(|name| *name == "TCPSynRetrans");
             let fits = |at: usize| (Some(at) == syn) == is_syn;
             let found = (0..CAUSES.len()).find(|&at| self.open[at] > 0 && fits(at));
@@ -113,8 +115,8 @@ impl Counters {
         TOLD.iter().map(|(group, name)| value(&text, group, name)).collect()
     }
 
-    /// Which of the counters that are worth telling have grown since the beginning: name
-    /// and growth. `InCsumErrors` is counted of TCP and of UDP.
+    /// The reported counters that have grown since the beginning: name and growth. The
+    /// name of `InCsumErrors` says whether it is TCP's or UDP's.
     pub(super) fn grown(&self) -> Vec<(String, u64)> {
         let now = self.told();
         TOLD.iter()
@@ -127,24 +129,26 @@ impl Counters {
             .collect()
     }
 
-    /// Packets that the host's card lost before anybody saw them.
+    /// The number of packets that the host's card lost before anybody saw them.
     pub(super) fn dropped(&self) -> u64 {
         let text = read(&self.dev);
         let line = text.lines().find_map(|line| {
             line.trim_start().strip_prefix(super::device::CARD)?.strip_prefix(':')
         });
-        // Eight numbers of what came, then `bytes packets errs drop` of what went.
+        // Eight numbers for received packets, then `bytes packets errs drop` for sent
+        // ones.
         let dropped = line.and_then(|line| line.split_whitespace().nth(11));
         dropped.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// Whether a socket's timer will make its kernel send something again: a segment, or a
-    /// probe of a closed window.
+    /// Whether some socket's timer will make its kernel send something again: a segment,
+    /// or a probe of a zero window.
     pub(super) fn will_repeat(&self) -> bool {
         let mut files = self.tcp.iter().flatten();
         files.any(|file| {
             let text = read(file);
-            // `sl local remote st tx:rx tr:when …`: 1 is retransmission, 4 is probing.
+            // `sl local remote st tx:rx tr:when …`: 1 is retransmission, 4 is a window
+            // probe.
             let mut timers =
                 text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(5));
             timers.any(|timer| timer.starts_with("01:") || timer.starts_with("04:"))
@@ -154,12 +158,13 @@ impl Counters {
 
 fn read(mut file: &File) -> String {
     let mut text = String::new();
-    // What cannot be read is as if nothing were counted.
+    // A file that cannot be read looks as if nothing had been counted.
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
     text
 }
 
-/// A counter by its group and name: a line of names stands over a line of values.
+/// The value of a counter by its group and name: a line of names comes before each line
+/// of values.
 fn value(text: &str, group: &str, name: &str) -> u64 {
     let mut lines = text.lines().filter(|line| {
         line.strip_prefix(group).is_some_and(|rest| rest.starts_with(':'))

@@ -1,4 +1,4 @@
-//! The network cards of the two hosts: a TUN device each, or one end of a veth pair each.
+//! The network cards of the two hosts: a TUN device or one end of a veth pair for each.
 
 use std::fs::File;
 use std::io;
@@ -8,20 +8,20 @@ use super::netlink;
 use super::rules::Host;
 use crate::capture::{Capture, CaptureSize};
 
-/// What a host's network card is called, as seen by the host.
+/// The name of a host's network card, as the host sees it.
 pub(super) const CARD: &str = "wire0";
 
 /// The wire's end of a host's network card.
 #[derive(Debug)]
 pub(super) enum End {
-    /// A descriptor of `/dev/net/tun`: what is read was sent, what is written arrives. In
-    /// large pieces there stand so many bytes before each packet, which say how a card would
-    /// cut it into segments: they must go where the packet goes.
+    /// A descriptor of `/dev/net/tun`: what is read from it was sent, what is written to
+    /// it arrives. With large pieces, each packet is preceded by `before` bytes, which
+    /// say how a card would cut it into segments; they must travel with the packet.
     Tun { fd: OwnedFd, before: usize },
-    /// An `AF_PACKET` socket on the outer end of a veth pair: what a plain one has room for
-    /// is too little, and more is not allowed here, so its queue is a ring.
+    /// An `AF_PACKET` socket on the outer end of a veth pair. The buffer of a plain one
+    /// is too small, and a larger one is not allowed here, so its queue is a ring.
     Veth { capture: Capture, index: i32, mac: [u8; 6] },
-    /// It was given away: the wire is over.
+    /// The card was given away: the wire is over.
     Gone,
 }
 
@@ -34,7 +34,7 @@ impl End {
         }
     }
 
-    /// The descriptor, of a TUN device.
+    /// The descriptor, if it is a TUN device.
     pub(super) fn tun(&self) -> Option<BorrowedFd<'_>> {
         match self {
             End::Tun { fd, .. } => Some(fd.as_fd()),
@@ -42,7 +42,7 @@ impl End {
         }
     }
 
-    /// How many bytes stand before the IP header of what is received and sent.
+    /// How many bytes precede the IP header of what is received and sent.
     pub(super) fn before(&self) -> usize {
         match self {
             End::Tun { before, .. } => *before,
@@ -50,8 +50,9 @@ impl End {
         }
     }
 
-    /// The next packet that the host sent, from its IP header on, but for what stands
-    /// [`before`](Self::before); none if there is none.
+    /// Receives the next packet that the host sent and returns its length: the packet
+    /// starts at its IP header, preceded by [`before`](Self::before) bytes. `None` if
+    /// there is no packet.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let fd = match self {
             End::Tun { fd, .. } => fd.as_raw_fd(),
@@ -77,8 +78,8 @@ impl End {
         }
     }
 
-    /// Lets a packet arrive at the host. All that its kernel does on arrival is done on
-    /// return, but for what it leaves to timers.
+    /// Delivers a packet to the host. By the time this returns, the host's kernel has
+    /// done all that it does on arrival, except what it leaves to timers.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
         let (pointer, length) = (packet.as_ptr().cast(), packet.len());
         let sent = match self {
@@ -109,8 +110,9 @@ impl End {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Packets that came faster than they were taken; of a veth pair. Those of TUN wait in
-    /// the device's queue, and the device counts what has no place there.
+    /// The number of packets that came faster than they were taken, on a veth pair. Those
+    /// of a TUN device wait in the device's queue, and the device counts what does not
+    /// fit.
     pub(super) fn overrun(&mut self) -> u64 {
         match self {
             End::Tun { .. } | End::Gone => 0,
@@ -119,13 +121,13 @@ impl End {
     }
 }
 
-/// In what a TUN device hands over packets.
+/// The form in which a TUN device hands over packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pieces {
     /// Packets as they travel, each with its checksum.
     Packets,
-    /// Up to 64 KiB of a stream at once, and no checksums: the kernel leaves to the card what
-    /// a card can do. Nothing that counts segments, or damages them, can work on that.
+    /// Up to 64 KiB of a stream at once, without checksums: the kernel leaves to the card
+    /// what a card can do. Rules that count or damage segments cannot work on these.
     Large,
 }
 
@@ -162,8 +164,8 @@ pub(super) fn open_tun(pieces: Pieces) -> io::Result<End> {
     Ok(End::Tun { fd: file.into(), before: LARGE_HEADER })
 }
 
-/// Makes a veth pair for each host on the calling thread's network, with the inner ends on
-/// the networks given.
+/// Creates a veth pair for each host on the calling thread's network, and moves the inner
+/// ends to the given networks.
 pub(super) fn open_veths(hosts: [&OwnedFd; 2]) -> io::Result<[End; 2]> {
     let open = |host: Host, network: &OwnedFd| {
         let outer = format!("to-{host}");
@@ -179,11 +181,11 @@ pub(super) fn open_veths(hosts: [&OwnedFd; 2]) -> io::Result<[End; 2]> {
     Ok([open(Host::A, hosts[0])?, open(Host::B, hosts[1])?])
 }
 
-/// Whole packets that wait for the wire at most, on a veth pair: 16 MiB of each host.
+/// How many whole packets can wait for the wire on a veth pair: 16 MiB for each host.
 const WAITING: CaptureSize = CaptureSize { packet_bytes: 1_600, packets: 8_192 };
 
-/// What is sent goes to the card at once. The kernel gives a card its queue some time after
-/// the other end came up, and drops in silence what is queued before.
+/// Makes what is sent go to the card at once. The kernel attaches a card's queue some
+/// time after the other end came up, and silently drops whatever was queued before that.
 fn bypass_queue(socket: RawFd) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the value lives through the call and has the length given.
@@ -245,7 +247,7 @@ fn ask(
         }
         OwnedFd::from_raw_fd(fd)
     };
-    // SAFETY: every caller gives the structure that the code asks for, alive through the
+    // SAFETY: every caller passes the structure that the code asks for, alive through the
     // call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), code as _, request) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -262,7 +264,7 @@ fn flags(card: &str, flags: libc::c_int) -> io::Result<()> {
     ask(libc::AF_INET, libc::SIOCSIFFLAGS, (&raw const request).cast())
 }
 
-/// `linux/ethtool.h`: the switches of what a card does in the kernel's stead.
+/// From `linux/ethtool.h`: the switches for work that a card does in place of the kernel.
 const OFFLOADS: [u32; 4] = [
     0x17, /* STXCSUM */
     0x1f, /* STSO */
@@ -280,7 +282,7 @@ struct Switch {
     on: u32,
 }
 
-/// Lets the kernel fill in checksums, and send no more than a packet at once, itself.
+/// Makes the kernel fill in checksums itself, and send no more than one packet at a time.
 pub(super) fn switch_offloads_off(card: &str) -> io::Result<()> {
     for command in OFFLOADS {
         let mut switch = Switch { command, on: 0 };
@@ -291,14 +293,14 @@ pub(super) fn switch_offloads_off(card: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A card without neighbours to look for: every packet goes to the other end.
+/// Brings up a card that looks for no neighbours: every packet goes to the other end.
 pub(super) fn raise_without_neighbours(card: &str) -> io::Result<()> {
     flags(card, libc::IFF_NOARP)?;
     flags(card, libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_NOARP)
 }
 
-/// Gives a card the address `10.77.0.LAST` in a network of 24 bits. `label` is the card, or
-/// with `:1` behind it a second address.
+/// Gives a card the address `10.77.0.LAST` on a /24 network. `label` is the name of the
+/// card, or the name with `:1` appended for a second address.
 pub(super) fn add_ipv4(label: &str, last: u8) -> io::Result<()> {
     let address = |octets: [u8; 4]| {
         // SAFETY: all zeroes is a valid sockaddr_in.
@@ -329,7 +331,7 @@ struct Ipv6Request {
     index: i32,
 }
 
-/// Gives a card the address `fd77::LAST` in a network of 64 bits.
+/// Gives a card the address `fd77::LAST` on a /64 network.
 pub(super) fn add_ipv6(card: &str, last: u8) -> io::Result<()> {
     let mut address = [0; 16];
     (address[0], address[1], address[15]) = (0xfd, 0x77, last);

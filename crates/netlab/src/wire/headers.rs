@@ -1,9 +1,9 @@
-//! What a packet's headers say, as far as the wire's rules ask; damage to a packet, and the
-//! ICMP messages with which a router answers.
+//! The headers of a packet, as far as the wire's rules need them; damage to a packet; and
+//! the ICMP messages with which a router answers.
 
 use std::net::IpAddr;
 
-/// A packet, as far as rules ask.
+/// What the rules need to know about a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) source: IpAddr,
@@ -12,9 +12,9 @@ pub(super) struct Facts {
     pub(super) body: Body,
     /// Where the payload of TCP, UDP or ICMP begins.
     pub(super) payload: usize,
-    /// Of a fragment: where its bytes begin in the datagram.
+    /// For a fragment, where its bytes begin in the datagram.
     pub(super) fragment: Option<usize>,
-    /// The length that the IP header states.
+    /// The length given in the IP header.
     pub(super) length: usize,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Body {
     Udp {
         fragment: bool,
     },
-    /// A later fragment, without a header of its own.
+    /// A later fragment, which has no UDP header of its own.
     Fragment,
     Icmp,
     Other,
@@ -39,7 +39,8 @@ pub(super) const SYN: u8 = 2;
 pub(super) const RST: u8 = 4;
 pub(super) const ACK: u8 = 16;
 
-/// The bits of an IPv4 header beside a fragment's offset: RFC 791 §3.1.
+/// The bit of an IPv4 header, next to the fragment offset, that forbids fragmentation
+/// (RFC 791 §3.1).
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -59,7 +60,7 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl Facts {
-    /// Reads a packet from its IP header on; none where it is no IP.
+    /// Parses a packet from its IP header on; `None` if it is not IP.
     pub(super) fn read(bytes: &[u8]) -> Option<Facts> {
         let (source, target, protocol, mut at, length);
         let (mut offset, mut more) = (0, false);
@@ -113,20 +114,21 @@ impl Facts {
         Some(Facts { source, target, ports, body, payload, fragment, length })
     }
 
-    /// Bytes of the datagram that a fragment carries, its header included.
+    /// How many bytes of the datagram a fragment carries, including the UDP header if it
+    /// has it.
     pub(super) fn fragment_length(&self) -> usize {
         let header = if matches!(self.body, Body::Udp { .. }) { 8 } else { 0 };
         self.payload_length() + header
     }
 
-    /// Bytes of payload.
+    /// The length of the payload in bytes.
     pub(super) fn payload_length(&self) -> usize {
         self.length.saturating_sub(self.payload)
     }
 }
 
-/// Turns one bit of the payload over, counted from its first byte's highest; where there is
-/// none so far, the payload's last. Whether there was a payload.
+/// Flips one bit of the payload, counted from the highest bit of the first byte; if the
+/// payload is shorter than that, flips its last bit. Returns whether there was a payload.
 pub(super) fn flip(bytes: &mut [u8], facts: &Facts, bit: usize) -> bool {
     let end = bytes.len().min(facts.length);
     let Some(payload) = bytes.get_mut(facts.payload..end) else { return false };
@@ -136,8 +138,8 @@ pub(super) fn flip(bytes: &mut [u8], facts: &Facts, bit: usize) -> bool {
     true
 }
 
-/// Exchanges the first two neighbouring 16-bit words of the payload that differ: a sum does
-/// not see in which order it was added (RFC 1071). Whether there were two.
+/// Swaps the first two neighbouring 16-bit words of the payload that differ: a sum does
+/// not depend on the order of its terms (RFC 1071). Returns whether there were two.
 pub(super) fn exchange_words(bytes: &mut [u8], facts: &Facts) -> bool {
     let end = bytes.len().min(facts.length);
     let Some(payload) = bytes.get_mut(facts.payload..end) else { return false };
@@ -148,21 +150,22 @@ pub(super) fn exchange_words(bytes: &mut [u8], facts: &Facts) -> bool {
     true
 }
 
-/// Whether a router may cut the packet into fragments: IPv4, and not forbidden (RFC 791 §2.3).
+/// Whether a router may fragment the packet: it is IPv4, and does not forbid it (RFC 791
+/// §2.3).
 pub(super) fn may_be_cut(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| first >> 4 == 4)
         && word(bytes, 6).is_some_and(|flags| flags & DONT_FRAGMENT == 0)
 }
 
-/// Cuts an IPv4 packet, itself perhaps a fragment, into fragments of `most` bytes at most,
-/// their headers included; nothing where it is too damaged to be cut.
+/// Cuts an IPv4 packet, which may be a fragment itself, into fragments of at most `most`
+/// bytes, headers included. Returns none if the packet is too damaged to be cut.
 pub(super) fn fragments(bytes: &[u8], most: u16) -> Vec<Vec<u8>> {
     let header = usize::from(bytes.first().copied().unwrap_or(0) & 15) * 4;
     let length = word(bytes, 2).map_or(0, usize::from).min(bytes.len());
     let (Some(payload), Some(flags)) = (bytes.get(header..length), word(bytes, 6)) else {
         return Vec::new();
     };
-    // An offset counts eights of bytes.
+    // A fragment offset counts units of eight bytes.
     let each = usize::from(most).saturating_sub(header) / 8 * 8;
     if each == 0 || header < 20 {
         return Vec::new();
@@ -184,17 +187,17 @@ pub(super) fn fragments(bytes: &[u8], most: u16) -> Vec<Vec<u8>> {
     payload.chunks(each).enumerate().map(piece).collect()
 }
 
-/// What a router says of a packet that it did not pass on.
+/// What a router says about a packet that it did not pass on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Complaint {
-    /// The host cannot be reached.
+    /// The host is unreachable.
     Unreachable,
-    /// The packet is longer than the next link carries: its MTU.
+    /// The packet is longer than the next link's MTU, which this is.
     TooBig(u16),
 }
 
-/// The ICMP message in answer to a packet: RFC 792, RFC 4443. It comes from the address
-/// that could not be reached, or from that to which the packet was too long.
+/// The ICMP message in answer to a packet (RFC 792, RFC 4443). It comes from the packet's
+/// destination, which could not be reached or for which the packet was too long.
 pub(super) fn complaint(packet: &[u8], facts: &Facts, what: Complaint) -> Vec<u8> {
     match (facts.source, facts.target) {
         (IpAddr::V4(to), IpAddr::V4(from)) => {
@@ -202,7 +205,8 @@ pub(super) fn complaint(packet: &[u8], facts: &Facts, what: Complaint) -> Vec<u8
                 Complaint::Unreachable => (1, 0),
                 Complaint::TooBig(mtu) => (4, mtu),
             };
-            // The header and 8 bytes are required; more is welcome (RFC 1812 §4.3.2.3).
+            // Quoting the header and 8 bytes is required; more is better (RFC 1812
+            // §4.3.2.3).
             let quoted = &packet[..packet.len().min(548)];
             let mut body = vec![3, code, 0, 0, 0, 0];
             body.extend(mtu.to_be_bytes());
@@ -254,7 +258,7 @@ fn sum(start: u32, bytes: &[u8]) -> u32 {
     })
 }
 
-/// The Internet checksum: RFC 1071.
+/// The Internet checksum (RFC 1071).
 fn checksum(start: u32, bytes: &[u8]) -> u16 {
     let mut sum = sum(start, bytes);
     while sum > 0xffff {
@@ -339,7 +343,7 @@ pub(super) mod tests {
         let places: Vec<u16> = pieces.iter().filter_map(|it| word(it, 6)).collect();
         assert_eq!(places, [0x2000, 0x2000 + 122, 0x2000 + 244, 366]);
         assert!(pieces.iter().all(|piece| checksum(0, &piece[..20]) == 0));
-        // A fragment of a fragment goes on from where that one begins.
+        // The fragment of a fragment continues from the offset of the latter.
         let again = fragments(&pieces[1], 500);
         let places: Vec<u16> = again.iter().filter_map(|it| word(it, 6)).collect();
         assert_eq!(places, [0x2000 + 122, 0x2000 + 182, 0x2000 + 242]);

@@ -24,20 +24,21 @@ use super::rules::{Host, Rules, What};
 use super::{Card, Options, WireError};
 use crate::{PrivateNetwork, Refusal};
 
-/// Packets that wait in a card's queue. TUN's own 500 lose packets in silence.
+/// How many packets can wait in a card's queue. With the 500 that TUN has by default,
+/// packets are silently lost.
 const QUEUE_PACKETS: u32 = 10_000;
 
 const NO_CARD: &str = "give your user access to a TUN device (`sudo modprobe tun`, `sudo chmod \
                        666 /dev/net/tun`), or load the module of veth pairs (`sudo modprobe \
                        veth`); in a container add `--device /dev/net/tun`";
 
-/// Two hosts and the link between them. Dropping it ends the link; the hosts are gone with
+/// Two hosts and the link between them. Dropping it ends the link; the hosts go away with
 /// the last program on them.
 #[derive(Debug)]
 pub struct Wire {
     networks: [Namespace; 2],
     link: Arc<Mutex<Link>>,
-    /// Written to when the forwarder is to look again, or to end.
+    /// Rung when the forwarder should look again, or end.
     alarm: Arc<Alarm>,
     forwarder: Option<JoinHandle<()>>,
     card: Card,
@@ -51,7 +52,7 @@ struct Namespace {
 }
 
 impl Namespace {
-    /// Gives the calling thread a new one, with its loopback up.
+    /// Moves the calling thread to a new one, with its loopback interface up.
     fn enter() -> Result<Namespace, Refusal> {
         PrivateNetwork::enter()?;
         let opened = File::open("/proc/thread-self/ns/net")
@@ -69,7 +70,7 @@ fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// Moves the calling thread to a network: `setns(2)`. Async-signal-safe.
+/// Moves the calling thread to a network (`setns(2)`). Async-signal-safe.
 fn enter(network: RawFd) -> io::Result<()> {
     // SAFETY: setns takes two numbers.
     let result = unsafe { libc::setns(network, libc::CLONE_NEWNET) };
@@ -77,12 +78,12 @@ fn enter(network: RawFd) -> io::Result<()> {
 }
 
 impl Wire {
-    /// Makes the hosts and begins to forward. The process must have entered a user
-    /// namespace before ([`crate::enter_user_namespace`]), or be allowed to make networks.
+    /// Creates the hosts and starts forwarding. The process must have entered a user
+    /// namespace ([`crate::enter_user_namespace`]), or be allowed to create networks.
     ///
     /// # Errors
-    /// [`WireError::Refused`] where the kernel allows no namespace, or neither TUN nor veth;
-    /// [`WireError::Setting`] where a rule sets what cannot be set.
+    /// [`WireError::Refused`] if the kernel allows no namespace, or neither TUN nor veth;
+    /// [`WireError::Setting`] if a rule sets what cannot be set.
     pub fn open(rules: &Rules, options: Options) -> Result<Wire, WireError> {
         let nobody_looks = options.packet_bytes.is_none() && rules.let_everything_pass();
         let pieces = if nobody_looks { Pieces::Large } else { Pieces::Packets };
@@ -91,7 +92,7 @@ impl Wire {
             Card::Veth => (on_veths(rules)?, Card::Veth),
             Card::Any => match on_tuns(rules, pieces) {
                 Ok(hosts) => (hosts, Card::Tun),
-                // What was said of TUN is the remedy that is needed.
+                // The remedy that helps is the one for TUN.
                 Err(WireError::Refused(refusal)) if refusal.attempt() == OPEN_TUN => {
                     (on_veths(rules).map_err(|_| refusal)?, Card::Veth)
                 }
@@ -117,7 +118,7 @@ impl Wire {
         Ok(Wire { networks, link, alarm, forwarder: Some(forwarder), card })
     }
 
-    /// Which card the hosts got.
+    /// The kind of card that the hosts got.
     pub fn card(&self) -> Card {
         self.card
     }
@@ -131,10 +132,10 @@ impl Wire {
         self.networks[host.index()].file.as_raw_fd()
     }
 
-    /// Moves the calling thread to a host; what it starts from then on runs there.
+    /// Moves the calling thread to a host; whatever it starts from then on runs there.
     ///
     /// # Errors
-    /// `EPERM` for a process that left the user namespace of the wire.
+    /// `EPERM` if the process has left the wire's user namespace.
     pub fn enter(&self, host: Host) -> io::Result<()> {
         enter(self.network(host))
     }
@@ -146,39 +147,39 @@ impl Wire {
         unsafe { command.pre_exec(move || enter(network)) };
     }
 
-    /// Forwards what there is. Whether there was nothing to do: until somebody sends, or
-    /// a timer goes off, nothing happens on the wire.
+    /// Forwards what there is. Returns whether there was nothing to do: then nothing
+    /// happens on the wire until somebody sends or a timer goes off.
     pub fn is_at_rest(&self) -> bool {
         let mut link = self.link();
         let moved = link.step();
-        // The forwarder sleeps until the time that it knew of; what was taken from a card
-        // just now may be due earlier.
+        // The forwarder sleeps until the earliest time that it knew of; what was just
+        // taken from a card may be due sooner.
         if moved && link.next_due().is_some() {
             self.alarm.ring();
         }
         !moved
     }
 
-    /// Whether something will still happen of itself: a packet is on its way, or a kernel
-    /// will send one again, on a link that is not cut for good.
+    /// Whether something more will happen by itself: a packet is on its way, or a kernel
+    /// is going to retransmit, on a link that is not cut for good.
     pub fn is_busy(&self) -> bool {
         let link = self.link();
         let repeats = || link.counters.iter().any(Counters::will_repeat);
         link.has_packets() || !link.script().is_cut_for_good() && repeats()
     }
 
-    /// The packets seen since the last call, in their order.
+    /// The packets seen since the last call, in order.
     pub fn sightings(&self) -> impl Iterator<Item = Sighting> + use<> {
         self.link().sightings().into_iter()
     }
 
-    /// What the wire counted so far.
+    /// What the wire has counted so far.
     pub fn counts(&self) -> Counts {
         self.link().counts()
     }
 
-    /// What a person should know at the end: what each kernel counted of damage and
-    /// repetition, rules that never matched, and packets that were lost unseen.
+    /// What a person should be told at the end: the damage and the retransmissions that
+    /// each kernel counted, rules that never matched, and packets lost unseen.
     pub fn remarks(&self) -> Vec<String> {
         let mut link = self.link();
         let counts = link.counts();
@@ -194,7 +195,7 @@ impl Wire {
             let overrun = counts.overrun[host.index()];
             if overrun > 0 {
                 remarks.push(format!(
-                    "{overrun} packets of {host} were lost before the wire saw them"
+                    "{overrun} packets from {host} were lost before the wire saw them"
                 ));
             }
         }
@@ -202,26 +203,29 @@ impl Wire {
             remarks.push(format!("{} packets were refused by a card", counts.refused));
         }
         if counts.missed > 0 {
-            remarks.push(format!("{} packets came too fast to be noted", counts.missed));
+            remarks
+                .push(format!("{} packets came too fast to be recorded", counts.missed));
         }
         remarks.extend(link.script().remarks());
         remarks
     }
 
-    /// The rules that never matched, and what did pass; nothing where every rule matched.
+    /// The rules that never matched, and what the link carried; empty if every rule
+    /// matched.
     pub fn idle_rules(&self) -> Vec<String> {
         let mut link = self.link();
-        // What was sent already is judged first.
+        // Judge what has already been sent first.
         while link.step() {}
         link.script().remarks()
     }
 
-    /// Ends the link, and hands over the cards' other ends, host a's first: what is read from
-    /// one was sent by its host, what is written arrives there. Another program may bridge
-    /// the two hosts by them, to be compared. None of a veth pair.
+    /// Ends the link and hands over the other ends of the cards, host a's first: what is
+    /// read from one was sent by its host, and what is written to it arrives there.
+    /// Another program can bridge the two hosts with them, for comparison. `None` for
+    /// veth pairs.
     ///
     /// # Errors
-    /// `EMFILE` where the process may open no more files.
+    /// `EMFILE` if the process may open no more files.
     pub fn unbridge(&mut self) -> io::Result<Option<[OwnedFd; 2]>> {
         self.end();
         let link = self.link();
@@ -242,7 +246,7 @@ impl Wire {
         }
     }
 
-    /// The ids of all processes on the two hosts, wherever in the process tree they went.
+    /// The ids of all processes on the two hosts, wherever they are in the process tree.
     pub fn processes(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let here = |pid: &u32| {
@@ -259,8 +263,8 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.end();
-        // The kernel takes tens of milliseconds for a card's end, and nobody needs to wait
-        // for it: a process that ends meanwhile leaves the rest to the kernel.
+        // The kernel takes tens of milliseconds to remove a card, and nobody needs to
+        // wait for it: a process that ends meanwhile leaves the rest to the kernel.
         let ends = self.link().let_go();
         let _ = std::thread::Builder::new().name("wire-end".into()).spawn(|| drop(ends));
     }
@@ -270,7 +274,7 @@ impl Drop for Wire {
 #[derive(Debug)]
 struct Alarm {
     event: OwnedFd,
-    /// The forwarder is to end.
+    /// Whether the forwarder should end.
     is_over: AtomicBool,
 }
 
@@ -293,15 +297,15 @@ impl Alarm {
         unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Takes back that it rang, so that it can ring again.
+    /// Resets the alarm, so that it can ring again.
     fn silence(&self) {
         let mut count = 0_u64;
-        // SAFETY: an eventfd gives 8 bytes, for which there is room.
+        // SAFETY: an eventfd yields 8 bytes, for which there is room.
         unsafe { libc::read(self.event.as_raw_fd(), (&raw mut count).cast(), 8) };
     }
 }
 
-/// Forwards until it is over.
+/// Forwards packets until the wire is over.
 fn forward(link: &Mutex<Link>, alarm: &Alarm) {
     let locked = || link.lock().unwrap_or_else(PoisonError::into_inner);
     let [a, b] = locked().descriptors();
@@ -326,7 +330,7 @@ fn forward(link: &Mutex<Link>, alarm: &Alarm) {
     }
 }
 
-/// Waits until one is ready, or for so long.
+/// Waits until one of them is ready, or for at most `longest`.
 fn wait(watched: &mut [libc::pollfd], longest: Option<Duration>) {
     let limit = longest.map(|it| libc::timespec {
         tv_sec: it.as_secs() as libc::time_t,
@@ -348,7 +352,8 @@ struct Ready {
     counters: Counters,
 }
 
-/// Both hosts with a TUN device each: side by side, because the kernel takes its time.
+/// Sets up both hosts with a TUN device each, side by side, because the kernel takes its
+/// time.
 fn on_tuns(rules: &Rules, pieces: Pieces) -> Result<[Ready; 2], WireError> {
     let make = |host: Host| {
         let network = Namespace::enter()?;
@@ -366,8 +371,8 @@ fn on_tuns(rules: &Rules, pieces: Pieces) -> Result<[Ready; 2], WireError> {
     })
 }
 
-/// Both hosts with an end of a veth pair each. The outer ends stand on a network of their
-/// own, which lives as long as their sockets.
+/// Sets up both hosts with an end of a veth pair each. The outer ends are on a network of
+/// their own, which lives as long as their sockets.
 fn on_veths(rules: &Rules) -> Result<[Ready; 2], WireError> {
     let [a, b] = [on_a_thread(Namespace::enter)?, on_a_thread(Namespace::enter)?];
     let ends = on_a_thread(|| {
@@ -387,7 +392,7 @@ fn on_veths(rules: &Rules) -> Result<[Ready; 2], WireError> {
     Ok([ready(Host::A, a, to_a)?, ready(Host::B, b, to_b)?])
 }
 
-/// Sets the calling thread's network up as a host, with what the rules set.
+/// Sets up the calling thread's network as a host, with the settings from the rules.
 fn set_up(host: Host, card: Card, rules: &Rules) -> Result<Counters, WireError> {
     configure(host, card)
         .map_err(|reason| Refusal::new("set up the card wire0", reason, NO_CARD))?;
@@ -404,13 +409,13 @@ fn set_up(host: Host, card: Card, rules: &Rules) -> Result<Counters, WireError> 
     Ok(counters)
 }
 
-/// Sets a host up, on its own network: quiet, predictable, and with its addresses.
+/// Configures a host on its own network: quiet, predictable, and with its addresses.
 fn configure(host: Host, card: Card) -> io::Result<()> {
     if card == Card::Veth {
         device::switch_offloads_off(CARD)?;
     }
-    // What a connection learned must not change the next one; Reno is what the textbooks
-    // describe, and reno is built into every kernel.
+    // What one connection learned must not change the next one. Reno is what the
+    // textbooks describe, and every kernel has it built in.
     set("ipv4/tcp_congestion_control", "reno")?;
     set("ipv4/tcp_no_metrics_save", "1")?;
     let has_ipv6 = fs::exists("/proc/sys/net/ipv6/conf").unwrap_or(false);
@@ -420,7 +425,7 @@ fn configure(host: Host, card: Card) -> io::Result<()> {
             ("dad_transmits", "0"),
             ("accept_ra", "0"),
             ("router_solicitations", "0"),
-            ("addr_gen_mode", "1"), // no address but the one given
+            ("addr_gen_mode", "1"), // no address except the given one
         ] {
             set(&format!("ipv6/conf/{CARD}/{name}"), value)?;
         }
@@ -437,10 +442,11 @@ fn configure(host: Host, card: Card) -> io::Result<()> {
     Ok(())
 }
 
-/// The kernel makes an IPv6 address usable in its own time, though nobody is asked for it.
+/// Waits for an IPv6 address to become usable: the kernel takes its time, even with no
+/// neighbours to ask.
 fn await_ipv6(last: u8) -> io::Result<()> {
     let address = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, last.into());
-    // A thread of the kernel does it, and on a crowded machine that has to wait as well.
+    // A kernel thread does it, and on a crowded machine that thread has to wait too.
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match UdpSocket::bind((address, 0)) {
@@ -450,7 +456,7 @@ fn await_ipv6(last: u8) -> io::Result<()> {
                 }
                 std::thread::yield_now();
             }
-            // That there is no IPv6 at all is no concern of the wire's.
+            // A system without IPv6 is no concern of the wire's.
             _ => return Ok(()),
         }
     }

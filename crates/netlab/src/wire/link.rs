@@ -1,4 +1,5 @@
-//! The link: takes what each host sends, lets the rules judge it, and delivers it in time.
+//! The link: takes what each host sends, has it judged by the rules, and delivers it when
+//! it is due.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,62 +12,65 @@ use super::headers::{self, Body, Facts, SYN};
 use super::rules::{Host, Rules};
 use super::script::{Decision, Lost, Script};
 
-/// Packets on their way at most, in both directions together; with the largest packets of
-/// a card that is 30 MB.
+/// The most packets on their way at once, in both directions together; with the largest
+/// packets that a card takes, 30 MB.
 const MOST_ON_THEIR_WAY: usize = 20_000;
 
-/// Bytes of sightings kept at most until somebody takes them.
+/// The most bytes of sightings kept until somebody takes them.
 const MOST_SIGHTING_BYTES: usize = 32 << 20;
 
-/// The longest packet that a card hands over, with what may stand before it.
+/// The longest packet that a card hands over, including what may precede it.
 const LONGEST_PACKET_BYTES: usize = 65_600;
 
-/// Packets taken from one host before the other one is looked at.
+/// How many packets are taken from one host before the other one gets its turn.
 const IN_A_ROW: usize = 64;
 
-/// A packet, seen as it left its host or as it arrived at the other one.
+/// A packet, as it was seen leaving its host or arriving at the other one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// The packet's number; that of a doubled one is the same.
+    /// The packet's number; both copies of a doubled packet have the same.
     pub number: u64,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since the Unix epoch.
     pub time_ns: u64,
     /// When it left its sender.
     pub left_ns: u64,
-    /// Its sender; of an ICMP answer of the wire itself: the host that it seems to be from.
+    /// Its sender; for an ICMP answer of the wire's own, the host that it appears to come
+    /// from.
     pub from: Host,
     /// Where it was seen.
     pub place: Place,
-    /// The packet from its IP header on, cut to what was asked for.
+    /// The packet from its IP header on, cut to the requested length.
     pub bytes: Vec<u8>,
     /// Its length on the wire, in bytes.
     pub length: usize,
-    /// All that it carries was sent before.
+    /// Whether all that it carries had been sent before.
     pub again: bool,
-    /// It asks whether the peer is there, or has room.
+    /// Whether it asks if the peer is still there, or has room.
     pub probe: bool,
-    /// Its payload was changed on the way.
+    /// Whether its payload was changed on the way.
     pub damaged: bool,
-    /// It arrives twice, and this is the second of them.
+    /// Whether it is the second copy of a packet that arrives twice.
     pub doubled: bool,
-    /// It was held back on its way.
+    /// Whether it was held back on the way.
     pub held: bool,
-    /// A router on the wire cut it off from a longer packet: no card of its sender saw it.
+    /// Whether a router on the wire cut it from a longer packet, so that its sender's
+    /// card never saw it.
     pub routed: bool,
-    /// It is a fragment of a datagram: where its bytes begin, and how many they are.
+    /// For a fragment of a datagram, where its bytes begin and how many there are.
     pub fragment: Option<(usize, usize)>,
-    /// The kernel's counter that tells why it was sent again, `TCPLossProbes`.
+    /// The kernel's counter that says why it was retransmitted, such as `TCPLossProbes`.
     pub cause: Option<&'static str>,
-    /// The rule that did something to it.
+    /// The rule that affected it.
     pub rule: Option<String>,
 }
 
 /// Where a packet was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// At its sender's card; it arrives at once or after the time that all packets take.
+    /// At its sender's card; it arrives at once, or after the delay that all packets
+    /// have.
     Left,
-    /// At its sender's card; it is held back, and arrives later.
+    /// At its sender's card; it is held back and arrives later.
     Held,
     /// At its sender's card; it never arrives.
     Lost,
@@ -79,7 +83,7 @@ pub enum Place {
 struct OnItsWay {
     due: Instant,
     order: u64,
-    /// The rule that lets it go when another packet has passed.
+    /// The rule that releases it once another packet has passed.
     until: Option<usize>,
     seen: Sighting,
     packet: Vec<u8>,
@@ -114,18 +118,18 @@ struct Log {
     missed: u64,
 }
 
-/// What the wire counted.
+/// The wire's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Packets that each host sent: a, b.
+    /// The packets that each host sent: a, b.
     pub sent: [u64; 2],
-    /// Packets that arrived at each host.
+    /// The packets that arrived at each host.
     pub arrived: [u64; 2],
-    /// Packets lost before the wire saw them, in the queue of the host's card.
+    /// The packets lost before the wire saw them, in the queue of the host's card.
     pub overrun: [u64; 2],
-    /// Packets that a card did not take.
+    /// The packets that a card did not take.
     pub refused: u64,
-    /// Sightings that nobody took in time.
+    /// The sightings that nobody took in time.
     pub missed: u64,
 }
 
@@ -136,9 +140,9 @@ pub(super) struct Link {
     script: Script,
     pub(super) counters: [Counters; 2],
     on_their_way: BinaryHeap<Reverse<OnItsWay>>,
-    /// How many of these each host sent.
+    /// How many of the packets on their way each host sent.
     queued: [usize; 2],
-    /// Those that wait for another packet to pass.
+    /// The packets that are waiting for another packet to pass.
     waiting: Vec<OnItsWay>,
     log: Option<Log>,
     counts: Counts,
@@ -172,7 +176,8 @@ impl Link {
         }
     }
 
-    /// Takes what was sent and delivers what is due. Whether there was anything to do.
+    /// Takes what was sent and delivers what is due. Returns whether there was anything
+    /// to do.
     pub(super) fn step(&mut self) -> bool {
         let mut moved = false;
         for host in [Host::A, Host::B] {
@@ -213,7 +218,8 @@ impl Link {
         [self.ends[0].fd(), self.ends[1].fd()]
     }
 
-    /// Lets what a host sent in one piece arrive: no rule is about it, and nobody looks.
+    /// Delivers what a host sent as one piece: no rule applies to it, and nobody is
+    /// looking.
     fn pass_on(&mut self, from: Host, piece: &[u8], before: usize) {
         let facts = piece.get(before..).and_then(Facts::read);
         if facts.is_none_or(|facts| facts.target.is_multicast()) {
@@ -227,12 +233,12 @@ impl Link {
         }
     }
 
-    /// Gives the cards away; nothing is carried any more.
+    /// Gives the cards away; nothing is carried from now on.
     pub(super) fn let_go(&mut self) -> [End; 2] {
         std::mem::replace(&mut self.ends, [End::Gone, End::Gone])
     }
 
-    /// The descriptors of TUN devices.
+    /// The descriptors of the TUN devices.
     pub(super) fn tuns(&self) -> [Option<BorrowedFd<'_>>; 2] {
         [self.ends[0].tun(), self.ends[1].tun()]
     }
@@ -240,7 +246,7 @@ impl Link {
     fn take(&mut self, from: Host, packet: &mut [u8]) {
         let now = Instant::now();
         let Some(facts) = Facts::read(packet) else { return };
-        // What a kernel says to all neighbours of its own accord is nobody's concern.
+        // What a kernel sends to all neighbours of its own accord is of no interest.
         if facts.target.is_multicast() {
             return;
         }
@@ -250,8 +256,8 @@ impl Link {
         }
     }
 
-    /// What a router does with a packet that is too long for its next link, and that it may
-    /// cut: the pieces travel on, and each has a fate of its own.
+    /// Does what a router does with a packet that is too long for its next link and may
+    /// be fragmented: the pieces travel on, and each has a fate of its own.
     fn take_in_pieces(
         &mut self,
         from: Host,
@@ -274,7 +280,7 @@ impl Link {
         }
     }
 
-    /// A packet as it travels: judged, and sent on if it is not lost.
+    /// Judges one packet as it travels, and sends it on if it is not lost.
     fn take_one(
         &mut self,
         from: Host,
@@ -302,7 +308,7 @@ impl Link {
                 (false, Some(_)) => Place::Held,
                 (false, None) => Place::Left,
             };
-            // It left as it was; it is damaged on its way.
+            // It left as it was; the damage happens on the way.
             log.push(
                 Sighting { place, damaged: lost && seen.damaged, ..seen.clone() },
                 &original,
@@ -330,7 +336,7 @@ impl Link {
             None => decision.damaged.or(decision.doubled).or(decision.held),
         };
         let mut cause = None;
-        // Where nobody looks, the counters need not be read.
+        // If nobody is looking, the counters need not be read.
         if original.is_some() && (decision.again || decision.probe) {
             let is_syn =
                 matches!(facts.body, Body::Tcp { flags, .. } if flags & SYN != 0);
@@ -369,7 +375,7 @@ impl Link {
         let copies = 1 + usize::from(decision.doubled.is_some());
         for copy in 0..copies {
             let seen = Sighting { doubled: copy > 0, ..seen.clone() };
-            // Nothing overtakes what is on its way in the same direction.
+            // Nothing overtakes what is already on its way in the same direction.
             let at_once = decision.due <= now
                 && decision.until.is_none()
                 && self.queued[from.index()] == 0;
@@ -429,7 +435,7 @@ impl Link {
 
     fn deliver(&mut self, seen: &Sighting, packet: &[u8]) {
         let to = seen.from.peer().index();
-        // Before it is there, so that no effect of it is seen earlier.
+        // Before it is delivered, so that no effect of it is seen earlier.
         if let Some(log) = &mut self.log {
             let time_ns = now_ns();
             let arrived = Sighting { place: Place::Arrived, time_ns, ..seen.clone() };
@@ -441,7 +447,7 @@ impl Link {
         }
     }
 
-    /// Lets an ICMP message about a packet arrive at its sender.
+    /// Delivers an ICMP message about a packet to the packet's sender.
     fn answer(&mut self, sender: Host, answer: Vec<u8>, why: Option<Lost>) {
         self.next += 1;
         let time_ns = now_ns();
@@ -470,7 +476,7 @@ impl Link {
         self.deliver(&seen, &answer);
     }
 
-    /// Hands over the sightings since the last call, in their order.
+    /// Hands over the sightings since the last call, in order.
     pub(super) fn sightings(&mut self) -> VecDeque<Sighting> {
         let Some(log) = &mut self.log else { return VecDeque::new() };
         log.bytes = 0;

@@ -1,14 +1,14 @@
 //! The wire: two private hosts, and a link between them that does what its rules say.
 //!
-//! Host a is `10.77.0.1` and `fd77::1`, host b `10.77.0.2` and `fd77::2`; each has a second
-//! address, `10.77.0.11` and `10.77.0.12`. Each is a network namespace of its own, with the
-//! real kernel's TCP and UDP and a network card, `wire0`, whose other end this process
-//! holds: a TUN device, or a veth pair where `/dev/net/tun` cannot be opened. One thread
-//! forwards. The rules ([`Rules`]) say which packets are lost, doubled, swapped, damaged or
-//! held back on the way.
+//! Host a is `10.77.0.1` and `fd77::1`, host b is `10.77.0.2` and `fd77::2`; each has a
+//! second address, `10.77.0.11` and `10.77.0.12`. Each is a network namespace of its own,
+//! with the real kernel's TCP and UDP and a network card, `wire0`, whose other end this
+//! process holds: a TUN device, or a veth pair where `/dev/net/tun` cannot be opened. One
+//! thread forwards. The rules ([`Rules`]) say which packets are lost, doubled, swapped,
+//! damaged or held back on the way.
 //!
-//! Nothing of it outlives this process and the programs on the two hosts: namespaces and
-//! cards are gone with the last descriptor.
+//! None of it outlives this process and the programs on the two hosts: namespaces and
+//! cards go away with the last descriptor.
 
 pub mod rules;
 pub use rules::{Host, RuleError, Rules};
@@ -41,12 +41,13 @@ use std::fmt;
 
 use crate::Refusal;
 
-/// How a wire is made.
+/// How to make a wire.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Bytes kept of each packet that is seen; none: sightings are not kept at all.
+    /// The bytes kept of each packet that is seen; with `None`, no sightings are kept at
+    /// all.
     pub packet_bytes: Option<usize>,
-    /// Which network card the hosts get.
+    /// The network card that the hosts get.
     pub card: Card,
 }
 
@@ -58,8 +59,8 @@ pub enum Card {
     Any,
     /// A TUN device.
     Tun,
-    /// A veth pair. It has a queue a processor, so that packets which a host sends at the
-    /// same time from several may overtake each other.
+    /// A veth pair. It has one queue per processor, so packets that a host sends from
+    /// several processors at the same time may overtake each other.
     Veth,
 }
 
@@ -68,7 +69,7 @@ pub enum Card {
 pub enum WireError {
     /// The system does not allow it.
     Refused(Refusal),
-    /// A rule sets what cannot be set: the rule, and why.
+    /// A rule sets what cannot be set: the rule, and the reason.
     Setting(String, std::io::Error),
 }
 
@@ -78,7 +79,7 @@ impl fmt::Display for WireError {
             WireError::Refused(refusal) => refusal.fmt(f),
             WireError::Setting(rule, reason) => {
                 let advice = match reason.kind() {
-                    std::io::ErrorKind::InvalidInput => "does it take such a value?",
+                    std::io::ErrorKind::InvalidInput => "does it accept this value?",
                     _ => "is it a name below /proc/sys/net/ipv4?",
                 };
                 write!(f, "rule `{rule}`: {reason}; {advice}")

@@ -1,12 +1,12 @@
-//! The two requests for which there is no ioctl(2): `rtnetlink(7)`.
+//! The two requests that ioctl(2) cannot make: `rtnetlink(7)`.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// `linux/veth.h`: the pair's other end.
+/// From `linux/veth.h`: the attribute for the other end of the pair.
 const VETH_INFO_PEER: u16 = 1;
 
-/// A request under construction: its header stands in the first 16 bytes.
+/// A request under construction; its header is the first 16 bytes.
 struct Request(Vec<u8>);
 
 impl Request {
@@ -20,7 +20,7 @@ impl Request {
         request
     }
 
-    /// `struct ifinfomsg`.
+    /// Appends a `struct ifinfomsg`.
     fn card(&mut self, index: i32) {
         self.0.extend([0; 4]);
         self.0.extend(index.to_ne_bytes());
@@ -41,7 +41,7 @@ impl Request {
         self.0.resize(self.0.len().next_multiple_of(4), 0);
     }
 
-    /// Sends the request, and waits for the kernel's answer.
+    /// Sends the request and waits for the kernel's answer.
     fn send(mut self) -> io::Result<()> {
         let length = self.0.len() as u32;
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
@@ -55,7 +55,7 @@ impl Request {
             OwnedFd::from_raw_fd(fd)
         };
         let fd = socket.as_raw_fd();
-        // SAFETY: the kernel reads as many bytes as there are.
+        // SAFETY: the kernel reads exactly as many bytes as there are.
         let sent = unsafe { libc::send(fd, self.0.as_ptr().cast(), self.0.len(), 0) };
         if sent < 0 {
             return Err(io::Error::last_os_error());
@@ -66,20 +66,22 @@ impl Request {
         if came < 0 {
             return Err(io::Error::last_os_error());
         }
-        // `struct nlmsghdr`, then the negative errno of `struct nlmsgerr`; 0 is well.
+        // A `struct nlmsghdr`, then the negative errno of `struct nlmsgerr`; 0 means
+        // success.
         let errno = answer[16..20].first_chunk().map_or(0, |it| i32::from_ne_bytes(*it));
         if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-errno)) }
     }
 }
 
-/// Sets how many packets wait in a card's queue.
+/// Sets how many packets can wait in a card's queue.
 pub(super) fn set_queue_length(index: i32, packets: u32) -> io::Result<()> {
     let mut request = Request::new(libc::RTM_NEWLINK, 0, index);
     request.attribute(libc::IFLA_TXQLEN, &packets.to_ne_bytes());
     request.send()
 }
 
-/// Makes a veth pair: `outer` on this network, `inner` with the address `mac` on another.
+/// Creates a veth pair: `outer` on this network, and `inner`, with the address `mac`, on
+/// another.
 pub(super) fn add_veth(
     outer: &str,
     inner: &str,

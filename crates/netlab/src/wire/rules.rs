@@ -1,28 +1,28 @@
 //! The language of the wire's rules.
 //!
-//! One rule a line; `#` begins a remark. A rule reads as one would say it:
+//! One rule per line; `#` begins a comment. A rule reads as you would say it:
 //!
 //! | rule | what it does |
 //! |---|---|
 //! | `lose WHICH` | the packet is gone |
 //! | `double WHICH` | it arrives twice |
 //! | `swap DIRECTION KIND N M` | packet N arrives after packet M |
-//! | `flip WHICH [bit N]` | a bit of its payload is turned over |
-//! | `flip-checksummed WHICH` | two words change places, which the checksum does not see |
-//! | `delay [WHICH] TIME` | it arrives so much later |
-//! | `rate [DIRECTION] SPEED [queue N]` | the link carries so much, N packets wait (20) |
-//! | `mtu BYTES [DIRECTION] [silent] [from packet N]` | longer ones get an ICMP answer, or none; those that may be fragmented are |
-//! | `cut at WHICH`, `mend after TIME`, `mend after N packets` | both directions, from that packet on |
+//! | `flip WHICH [bit N]` | a bit of its payload is flipped |
+//! | `flip-checksummed WHICH` | two words of it are swapped, which the checksum does not notice |
+//! | `delay [WHICH] TIME` | it arrives that much later |
+//! | `rate [DIRECTION] SPEED [queue N]` | the link carries no more than that; N packets wait (20) |
+//! | `mtu BYTES [DIRECTION] [silent] [from packet N]` | longer packets get an ICMP answer, or none; those that may be fragmented are |
+//! | `cut at WHICH`, `mend after TIME`, `mend after N packets` | cuts both directions, from that packet on |
 //! | `answer WHICH unreachable` | the packet is gone, an ICMP message comes back |
-//! | `set [a\|b] NAME VALUE` | a sysctl of net.ipv4, in this network alone |
+//! | `set [a\|b] NAME VALUE` | sets a sysctl of net.ipv4, in this network alone |
 //!
 //! WHICH is `[DIRECTION] [KIND] [NUMBERS] [retransmission]`. The direction is `a>b` or
-//! `b>a`, or both. The kind is one of `syn`, `syn-ack`, `ack` (no more than that), `data`,
-//! `fin`, `rst`, `probe`, `segment` (of TCP, any), `datagram` (of UDP), `fragment`, `icmp`,
-//! `packet` (any). The numbers are `2`, `2 3 5`, `every 10`, `from 3`, or `5% seed 7`. What
-//! is counted are original segments, in the rule's direction and of its kind: a repeated
-//! one has no number, unless the rule says `retransmission`, which counts those alone. A
-//! percentage is of all packets.
+//! `b>a`; without one, both. The kind is one of `syn`, `syn-ack`, `ack` (and nothing
+//! else), `data`, `fin`, `rst`, `probe`, `segment` (any TCP segment), `datagram` (UDP),
+//! `fragment`, `icmp`, and `packet` (any). The numbers are `2`, `2 3 5`, `every 10`,
+//! `from 3`, or `5% seed 7`. They count original segments of the rule's kind, in the
+//! rule's direction. A retransmission has no number, unless the rule says
+//! `retransmission`, which counts only those. A percentage applies to all packets.
 
 use std::fmt;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Host {
 }
 
 impl Host {
-    /// The other one.
+    /// Returns the other host.
     pub fn peer(self) -> Host {
         match self {
             Host::A => Host::B,
@@ -53,7 +53,7 @@ impl Host {
         }
     }
 
-    /// `a>b` for [`Host::A`]: the direction of what it sends.
+    /// The direction of what this host sends: `a>b` for [`Host::A`].
     #[cfg(target_os = "linux")]
     pub(super) fn direction(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ pub struct Rules {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// As it was written.
+    /// The rule as it was written.
     pub(super) text: String,
     pub(super) what: What,
 }
@@ -102,7 +102,7 @@ pub(super) enum What {
     Set { host: Option<Host>, name: String, value: String },
 }
 
-/// Which packets a rule is about.
+/// Which packets a rule applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Which {
     pub(super) from: Option<Host>,
@@ -113,7 +113,7 @@ pub(super) struct Which {
 
 #[cfg(target_os = "linux")]
 impl Which {
-    /// Whether it is about all packets alike.
+    /// Whether the rule applies to all packets alike.
     pub(super) fn is_all(&self) -> bool {
         self.kind == Kind::Packet && self.numbers == Numbers::All
     }
@@ -135,7 +135,7 @@ pub(super) enum Kind {
     Packet,
 }
 
-/// All kinds by their names.
+/// All kinds, by name.
 pub(super) const KINDS: [(&str, Kind); 12] = [
     ("syn", Kind::Syn),
     ("syn-ack", Kind::SynAck),
@@ -157,14 +157,14 @@ pub(super) enum Numbers {
     These(Vec<u64>),
     Every(u64),
     From(u64),
-    /// Parts of a million, chosen by a seed.
+    /// Parts per million, and the seed that picks them.
     Share(u64, u64),
 }
 
-/// A rule that cannot be read: one line, with what is possible.
+/// A rule that cannot be parsed. Displays as one line, with what is possible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleError {
-    /// The line among those that were given, from 0.
+    /// The index of the line among those that were given, from 0.
     pub line: usize,
     message: String,
 }
@@ -181,10 +181,10 @@ const VERBS: &str = "lose, double, swap, flip, flip-checksummed, delay, rate, mt
                      mend, answer, set";
 
 impl Rules {
-    /// Reads rules, one a line.
+    /// Parses rules, one per line.
     ///
     /// # Errors
-    /// The first line that is no rule, and what is possible in its place.
+    /// The first line that is not a rule, with what is possible in its place.
     pub fn parse<'a>(
         lines: impl IntoIterator<Item = &'a str>,
     ) -> Result<Rules, RuleError> {
@@ -202,7 +202,8 @@ impl Rules {
             let mends = matches!(what, What::MendAfter(_) | What::MendAfterPackets(_));
             if mends && !all.iter().any(|rule| matches!(rule.what, What::Cut(_))) {
                 return Err(fail(
-                    "nothing is cut before; write `cut at a>b data 2` first".to_owned(),
+                    "nothing was cut before this; write `cut at a>b data 2` first"
+                        .to_owned(),
                 ));
             }
             all.push(Rule { text: said.to_owned(), what });
@@ -210,13 +211,13 @@ impl Rules {
         Ok(Rules { all })
     }
 
-    /// Whether none is about packets.
+    /// Whether no rule applies to packets.
     #[cfg(target_os = "linux")]
     pub(super) fn let_everything_pass(&self) -> bool {
         self.all.iter().all(|rule| matches!(rule.what, What::Set { .. }))
     }
 
-    /// Whether there is none.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -227,12 +228,12 @@ impl Rules {
     }
 }
 
-/// What a person wrote, without what a terminal would obey.
+/// What a person wrote, without anything that a terminal would obey.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
 }
 
-/// The words of a rule, one after another.
+/// The words of a rule, taken one after another.
 struct Words<'a> {
     words: Vec<&'a str>,
     at: usize,
@@ -260,24 +261,24 @@ impl<'a> Words<'a> {
         is
     }
 
-    /// Takes the next word if it can be read.
+    /// Takes the next word if `read` can parse it.
     fn take_if<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = read(self.peek()?)?;
         self.at += 1;
         Some(value)
     }
 
-    /// What must come next.
+    /// Takes the next word, which must be one that `read` can parse.
     fn need<T>(
         &mut self,
         read: impl Fn(&str) -> Option<T>,
         wanted: &str,
     ) -> Result<T, String> {
         match self.peek() {
-            None => Err(format!("{wanted} is missing")),
+            None => Err(format!("expected {wanted}")),
             Some(word) => self
                 .take_if(read)
-                .ok_or_else(|| format!("`{}`: {wanted} belongs here", shown(word))),
+                .ok_or_else(|| format!("`{}`: expected {wanted}", shown(word))),
         }
     }
 
@@ -285,7 +286,7 @@ impl<'a> Words<'a> {
         match self.peek() {
             None => Ok(()),
             Some(word) if possible.is_empty() => {
-                Err(format!("`{}`: nothing more belongs here", shown(word)))
+                Err(format!("`{}`: expected the end of the rule", shown(word)))
             }
             Some(word) => {
                 Err(format!("`{}` is not understood; possible: {possible}", shown(word)))
@@ -314,7 +315,7 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
                     (What::Swap(which, two), "")
                 }
                 _ => {
-                    let wanted = "a direction and two numbers belong here, the smaller first: \
+                    let wanted = "expected a direction and two numbers, the smaller first: \
                                   swap a>b data 2 3";
                     return Err(wanted.to_owned());
                 }
@@ -346,7 +347,7 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
         }
         "mtu" => {
             let size = |word: &str| word.parse().ok().filter(|it| *it >= 68);
-            let bytes = words.need(size, "a number of bytes from 68 on")?;
+            let bytes = words.need(size, "a number of bytes, at least 68")?;
             let (mut from, mut silent, mut from_packet) = (None, false, 1);
             loop {
                 if let Some(direction) = words.take_if(direction) {
@@ -385,19 +386,19 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
             });
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             let name = |word: &str| word.chars().all(fits).then(|| word.to_owned());
-            let name = words.need(name, "a name in net.ipv4, as tcp_retries2")?;
+            let name = words.need(name, "a name in net.ipv4, such as tcp_retries2")?;
             let value = words.need(|word| Some(word.to_owned()), "a value")?;
             (What::Set { host, name, value }, "")
         }
         other => {
-            return Err(format!("`{}` is no rule; possible: {VERBS}", shown(other)));
+            return Err(format!("`{}` is not a rule; possible: {VERBS}", shown(other)));
         }
     };
     words.end(possible)?;
     Ok(what)
 }
 
-/// Packets that one rule holds back at most.
+/// The most packets that one rule holds back.
 pub(super) const MOST_HELD: usize = 1000;
 
 const WHICH: &str = "a>b, b>a; syn, syn-ack, ack, data, fin, rst, probe, segment, datagram, \
@@ -410,9 +411,9 @@ fn which(words: &mut Words<'_>) -> Result<Which, String> {
         KINDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind)
     });
     let numbers = if words.take("every") {
-        Numbers::Every(words.need(number, "a number from 1 on")?)
+        Numbers::Every(words.need(number, "a number, at least 1")?)
     } else if words.take("from") {
-        Numbers::From(words.need(number, "a number from 1 on")?)
+        Numbers::From(words.need(number, "a number, at least 1")?)
     } else if let Some(share) = words.take_if(share) {
         let seed = match words.take("seed") {
             true => words.need(|word| word.parse().ok(), "the seed, a number")?,
@@ -442,7 +443,7 @@ fn number(word: &str) -> Option<u64> {
     word.parse().ok().filter(|number| *number > 0)
 }
 
-/// `5%`, `0.1%`: parts of a million.
+/// Parses `5%` or `0.1%` as parts per million.
 fn share(word: &str) -> Option<u64> {
     let percent: f64 = word.strip_suffix('%')?.parse().ok()?;
     (0.0..=100.0).contains(&percent).then_some((percent * 10_000.0).round() as u64)
@@ -538,22 +539,22 @@ mod tests {
         for (text, expected) in [
             (
                 "loose a>b data 2",
-                "rule `loose a>b data 2`: `loose` is no rule; possible: lose",
+                "rule `loose a>b data 2`: `loose` is not a rule; possible: lose",
             ),
             ("lose a>c data 2", "`a>c` is not understood; possible: a>b, b>a; syn"),
             ("lose a>b data 0", "`0` is not understood"),
             ("lose 5%", "a percentage needs a seed"),
             ("lose 101% seed 1", "`101%` is not understood"),
-            ("swap a>b data 2", "a direction and two numbers belong here"),
-            ("swap data 1 2", "a direction and two numbers belong here"),
-            ("delay", "a time (20ms, 2s) is missing"),
-            ("delay 20", "a time (20ms, 2s) is missing"),
-            ("mtu 20", "`20`: a number of bytes from 68 on belongs here"),
-            ("cut a>b data 2", "`a>b`: `at a>b data 3` belongs here"),
-            ("mend after 2s", "nothing is cut before"),
-            ("answer a>b", "`unreachable` is missing"),
+            ("swap a>b data 2", "expected a direction and two numbers"),
+            ("swap data 1 2", "expected a direction and two numbers"),
+            ("delay", "expected a time (20ms, 2s)"),
+            ("delay 20", "expected a time (20ms, 2s)"),
+            ("mtu 20", "`20`: expected a number of bytes, at least 68"),
+            ("cut a>b data 2", "`a>b`: expected `at a>b data 3`"),
+            ("mend after 2s", "nothing was cut before"),
+            ("answer a>b", "expected `unreachable`"),
             ("set ../x 1", "a name in net.ipv4"),
-            ("delay 20ms please", "`please`: nothing more belongs here"),
+            ("delay 20ms please", "`please`: expected the end of the rule"),
             ("lose a>b data 2\nlose \u{1b}[2J", "`?[2J` is not understood"),
         ] {
             let message = error(text);

@@ -1,4 +1,4 @@
-//! What the rules say of each packet, one after another.
+//! The judgement: what the rules say about one packet after another.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -7,40 +7,40 @@ use std::time::{Duration, Instant};
 use super::headers::{self, ACK, Body, Complaint, FIN, Facts, RST, SYN};
 use super::rules::{Host, KINDS, Kind, Numbers, Rules, What, Which};
 
-/// Connections whose sequence numbers are followed at most.
+/// The most connections whose sequence numbers are followed.
 const MOST_FLOWS: usize = 4096;
 
-/// How long a packet that waits for another one to pass is held at most: longer than the
-/// kernel waits before it sends a segment again.
+/// How long a packet is held at most while it waits for another one to pass: longer than
+/// the kernel waits before it retransmits.
 pub(super) const LONGEST_HELD: Duration = Duration::from_secs(1);
 
-/// What becomes of a packet.
+/// What happens to a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decision {
     /// Why it does not arrive, if it does not.
     pub(super) lost: Option<Lost>,
     /// When it arrives.
     pub(super) due: Instant,
-    /// It was held back by a rule about this packet: the rule.
+    /// The rule about this packet that held it back, if any.
     pub(super) held: Option<usize>,
-    /// It waits until the packet passes that this rule names as the second.
+    /// The rule whose second packet it waits for.
     pub(super) until: Option<usize>,
-    /// What waits for this rule goes right after it.
+    /// The rule whose waiting packet goes right after this one.
     pub(super) releases: Option<usize>,
-    /// It arrives twice: by this rule.
+    /// The rule that makes it arrive twice.
     pub(super) doubled: Option<usize>,
-    /// Its payload was changed: by this rule.
+    /// The rule that changed its payload.
     pub(super) damaged: Option<usize>,
     /// The ICMP message in answer to it.
     pub(super) answer: Option<Vec<u8>>,
-    /// All that it carries was sent before.
+    /// Whether all that it carries had been sent before.
     pub(super) again: bool,
-    /// It asks whether the peer is there, or has room.
+    /// Whether it asks if the peer is still there, or has room.
     pub(super) probe: bool,
 }
 
 impl Decision {
-    /// No rule is about it.
+    /// The decision if no rule applies.
     pub(super) fn passes(now: Instant) -> Decision {
         Decision {
             lost: None,
@@ -60,13 +60,13 @@ impl Decision {
 /// Why a packet is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// By this rule.
+    /// This rule loses it.
     Rule(usize),
     /// The queue of this rule, or the wire's own, was full.
     Full(Option<usize>),
 }
 
-/// Which kinds a packet is of.
+/// What decides which kinds a packet is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Kinds {
     facts: Facts,
@@ -106,7 +106,7 @@ impl Kinds {
     }
 }
 
-/// A rule, and how often it was asked and matched.
+/// A rule, how many packets it has counted, and how many it has matched.
 #[derive(Debug)]
 struct Live {
     what: What,
@@ -114,7 +114,7 @@ struct Live {
     matched: u64,
 }
 
-/// The link is cut.
+/// A cut of the link.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     rule: usize,
@@ -122,10 +122,10 @@ struct Cut {
     lost: u64,
 }
 
-/// A direction of a link that carries only so much.
+/// One direction of a link with a limited rate.
 #[derive(Debug, Default)]
 struct Line {
-    /// When each packet in it will have been sent.
+    /// When each queued packet will have been sent.
     leaves: VecDeque<Instant>,
 }
 
@@ -138,7 +138,7 @@ pub(super) struct Script {
     sent: HashMap<(IpAddr, IpAddr, u16, u16), u32>,
     cut: Option<Cut>,
     lines: HashMap<(usize, Host), Line>,
-    /// What passed, of each kind, from each host.
+    /// How many packets of each kind each host has sent.
     tallies: [[u64; KINDS.len()]; 2],
 }
 
@@ -162,7 +162,8 @@ impl Script {
         self.texts.get(rule).map(String::as_str)
     }
 
-    /// Judges the next packet that host `from` sent; a damaged one is damaged on return.
+    /// Judges the next packet that host `from` sent; if a rule damages it, it is damaged
+    /// on return.
     pub(super) fn judge(
         &mut self,
         from: Host,
@@ -193,8 +194,8 @@ impl Script {
         decision
     }
 
-    /// The size to which a router on this wire cuts a packet that it may cut: its pieces are
-    /// judged in its place.
+    /// The size into which a router on this wire cuts this packet, if it is too long and
+    /// may be cut: its pieces are judged in its place.
     pub(super) fn cuts_to(
         &mut self,
         from: Host,
@@ -328,7 +329,7 @@ impl Script {
         self.rules[rule].matched += u64::from(matched);
     }
 
-    /// Loses the packet where the link is cut, and mends that in time.
+    /// Loses the packet if the link is cut, and mends the cut when it is time.
     fn pass_the_cut(&mut self, now: Instant, decision: &mut Decision) {
         let Some(cut) = &mut self.cut else { return };
         let later = self.rules.iter_mut().enumerate().skip(cut.rule + 1);
@@ -355,7 +356,7 @@ impl Script {
         }
     }
 
-    /// Whether nothing will pass any more: the link is cut, and no rule mends it.
+    /// Whether nothing will ever pass again: the link is cut, and no rule mends it.
     pub(super) fn is_cut_for_good(&self) -> bool {
         self.cut.is_some_and(|cut| {
             let mut later = self.rules.iter().skip(cut.rule + 1);
@@ -365,7 +366,8 @@ impl Script {
         })
     }
 
-    /// Whether all that a segment carries was sent before, and whether it is a probe.
+    /// Whether all that a segment carries had been sent before, and whether it is a
+    /// probe.
     fn follow(&mut self, facts: &Facts) -> (bool, bool) {
         let Body::Tcp { flags, seq } = facts.body else { return (false, false) };
         let key = (facts.source, facts.target, facts.ports.0, facts.ports.1);
@@ -381,7 +383,8 @@ impl Script {
             return (false, before.is_some_and(|sent| sent.wrapping_sub(seq) == 1));
         }
         let again = match before {
-            // A SYN with another number begins another connection of the same addresses.
+            // A SYN with another number begins a new connection between the same
+            // addresses.
             Some(sent) if flags & SYN != 0 => sent == end,
             // Sequence numbers wrap: the sign of the difference says which is later.
             Some(sent) => end.wrapping_sub(sent).cast_signed() <= 0,
@@ -396,7 +399,8 @@ impl Script {
         (again, false)
     }
 
-    /// What a person should know at the end: rules that never matched, and what did pass.
+    /// What a person should be told at the end: the rules that never matched, and what
+    /// the link carried.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut remarks: Vec<String> =
             self.idle().map(|text| format!("The rule `{text}` never matched")).collect();
@@ -433,7 +437,7 @@ impl Script {
 }
 
 impl Which {
-    /// Whether the rule is about this packet, which is counted if it can be.
+    /// Whether the rule applies to this packet, which is counted if it can be.
     fn matches(&self, from: Host, kinds: &Kinds, counted: &mut u64) -> bool {
         if self.from.is_some_and(|of| of != from) || !kinds.is(self.kind) {
             return false;
@@ -447,7 +451,7 @@ impl Which {
             Numbers::All => counts,
             Numbers::These(these) => counts && these.contains(counted),
             Numbers::Every(every) => counts && counted.is_multiple_of(*every),
-            // What is repeated after that as well.
+            // Includes what is retransmitted after that.
             Numbers::From(first) => {
                 *counted >= *first && (counts || !self.retransmission)
             }
@@ -458,7 +462,7 @@ impl Which {
     }
 }
 
-/// A number that looks like chance, the same for the same two: splitmix64.
+/// A number that looks random, always the same for the same input: splitmix64.
 fn mixed(seed: u64, count: u64) -> u64 {
     let mut z = seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -467,7 +471,8 @@ fn mixed(seed: u64, count: u64) -> u64 {
 }
 
 impl Line {
-    /// Puts a packet into the line: when it has left, or none where the queue is full.
+    /// Queues a packet and returns when it will have been sent; `None` if the queue is
+    /// full.
     fn send(
         &mut self,
         now: Instant,
@@ -478,7 +483,7 @@ impl Line {
         while self.leaves.front().is_some_and(|leaves| *leaves <= now) {
             self.leaves.pop_front();
         }
-        // One is being sent, the others wait.
+        // One is being sent; the others wait.
         if self.leaves.len() > queue {
             return None;
         }
@@ -573,7 +578,7 @@ mod tests {
     #[test]
     fn a_full_line_loses_what_does_not_fit() {
         let mut it = Try::new("rate 8kbit queue 2");
-        // 43 bytes: 43 ms each; one is sent, two wait.
+        // 43 bytes take 43 ms each; one is being sent, two wait.
         let lost: Vec<bool> = (0..4).map(|n| it.is_lost(ACK, n * 3, b"abc")).collect();
         assert_eq!(lost, [false, false, false, true]);
         it.now += Duration::from_millis(43);
