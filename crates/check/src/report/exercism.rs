@@ -1,9 +1,9 @@
-//! `results.json` as the [Exercism test-runner interface], version 2, asks for it: a test is
-//! a `pass`, a `fail` or an `error`, and the whole is a `pass` when every test is. So what
-//! does not count is left out: a SHOULD without `--strict`, a check that was skipped. A
-//! program that does not start is an `error` of the whole, with a message.
+//! The report as Exercism's `results.json` ([test-runner interface], version 2). Each test
+//! has the status `pass`, `fail` or `error`, and the whole passes if every test does. So
+//! what does not count is left out: a SHOULD without `--strict`, a check that was skipped.
+//! If the program does not start, the whole has the status `error`, with a message.
 //!
-//! [Exercism test-runner interface]: https://exercism.org/docs/building/tooling/test-runners/interface
+//! [test-runner interface]: https://exercism.org/docs/building/tooling/test-runners/interface
 
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ use crate::run::Judgement;
 use crate::task::Level;
 use crate::timeline::{Entry, What};
 
-/// Letters of `output` at most.
+/// The maximum number of characters of `output`, which the interface sets.
 const OUTPUT: usize = 500;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct Results {
     version: u32,
     /// `pass`, `fail` or `error`.
     status: &'static str,
-    /// With `error` alone.
+    /// Present only if the status is `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +69,7 @@ pub(super) fn write(
     writeln!(to)
 }
 
-/// Why there is nothing to say about single tests.
+/// Returns the reason for an `error` of the whole, if this judgement is one.
 fn error(judgement: &Judgement) -> Option<String> {
     let dead = judgement.finding().and_then(|it| it.diagnosis.as_ref());
     (judgement.is_broken() || dead.is_some_and(Diagnosis::is_total))
@@ -93,7 +93,7 @@ fn test(judgement: &Judgement) -> Option<Test> {
     })
 }
 
-/// With a line that says so, where something is left out.
+/// Cuts a text to the maximum length, with a last line that says so.
 fn shortened(text: &str) -> String {
     const LEFT_OUT: &str = "\n… the rest is left out";
     if text.chars().count() <= OUTPUT {
@@ -103,7 +103,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(room).chain(LEFT_OUT.chars()).collect()
 }
 
-/// What our side of the conversation did.
+/// Returns what the checker's side of the conversation did, one step per line.
 fn steps(entries: &[Entry]) -> String {
     let lines = entries.iter().filter(|entry| entry.who != "program").map(|entry| {
         let who = &entry.who;

@@ -1,4 +1,4 @@
-//! The report for a person: the first failure explained, the others a line each.
+//! The report for a person: the first failure is explained, the others take a line each.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -25,15 +25,16 @@ pub struct Human<W> {
 }
 
 impl<W: Write> Human<W> {
-    /// With `verbose`, every check shows its time line and every failure is explained.
+    /// Creates a report. With `verbose`, it shows the timeline of every check and explains
+    /// every failure.
     pub fn new(to: W, verbose: bool) -> Self {
         Human { to, verbose, explained: false }
     }
 
-    /// One judgement.
+    /// Writes one judgement.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn tell(&mut self, judgement: &Judgement) -> io::Result<()> {
         let Judgement { id, check, .. } = judgement;
         let level = check.level.word();
@@ -115,10 +116,10 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    /// A paragraph of its own.
+    /// Writes a paragraph of text, wrapped.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines().flat_map(|line| wrapped(line, WIDTH)) {
             writeln!(self.to, "{line}")?;
@@ -159,11 +160,11 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    /// The drawings of a check that ran once more, with `flow` beside the program; none where
-    /// there was nothing to draw.
+    /// Writes the drawings of a check that was run once more with `flow` drawing the program.
+    /// `judgement` is `None` if there was nothing to draw.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn drawing(&mut self, judgement: Option<&Judgement>) -> io::Result<()> {
         let Some(judgement) = judgement else {
             return writeln!(self.to, "No check failed; --only ID names one to draw.");
@@ -180,10 +181,10 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    /// The last line: how many of what, of so many checks that were asked for.
+    /// Writes the last line: how many of the `asked` checks passed, failed, and so on.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn sum(
         &mut self,
         task: &Task,
@@ -219,13 +220,13 @@ impl<W: Write> Human<W> {
 fn sent(arrow: &str, text: &str, length: usize, pieces: &str) -> String {
     let plural = if length == 1 { "byte" } else { "bytes" };
     let size = format!(" ({length} {plural}{pieces})");
-    // What is left of the line: the time and the name take 25 columns, the arrow, the quotation
-    // marks and an ellipsis five.
+    // The rest of the line: the time and the name take 25 columns; the arrow, the quotation
+    // marks and an ellipsis take five.
     let most = (WIDTH - 30).saturating_sub(size.len()).min(30);
     format!("{arrow} \"{}\"{size}", cut(text, most))
 }
 
-/// At most so many letters of a text that is escaped already.
+/// Cuts a text, which is escaped already, to at most `most` characters.
 fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),

@@ -1,6 +1,6 @@
-//! The report for programs, in JSON: one object, written as the checks are judged, so that a
-//! run that is cut short leaves what is known. `format` is the version of its fields: it
-//! grows when one of them changes its meaning, not when one is added.
+//! The report as JSON: one object, written as the checks are judged, so that a run that is
+//! cut short leaves what is known by then. `format` is the version of its fields: it
+//! increases when a field changes its meaning, not when one is added.
 
 use std::io::{self, Write};
 
@@ -18,21 +18,21 @@ const FORMAT: u32 = 2;
 #[derive(Serialize)]
 struct Test<'a> {
     id: &'a str,
-    /// What is asked.
+    /// What the check asks.
     name: &'a str,
     /// `MUST` or `SHOULD`.
     level: &'static str,
-    /// `pass`, `fail`, `skip`, or `error` where the checker failed.
+    /// `pass`, `fail`, `skip`, or `error` if the checker itself failed.
     status: &'static str,
     message: Option<String>,
-    /// The limit that the program hit.
+    /// The limit that the program exceeded.
     limit: Option<&'a str>,
     #[serde(flatten)]
     finding: Option<&'a Finding>,
-    /// A short name of what explains the failure, where an observation does.
+    /// A short name for the diagnosis, if there is one.
     diagnosis: Option<&'static str>,
     cause: Option<String>,
-    /// The earlier check that failed for the same reason.
+    /// The id of an earlier check that failed for the same reason.
     follows: Option<&'a str>,
     page: &'a str,
     duration_ms: u64,

@@ -28,7 +28,8 @@ fn case(judgement: &Judgement, strict: bool) -> TestCase {
     let words = message(judgement).unwrap_or_default().replace('\n', "; ");
     let status = match &judgement.result {
         Ok(()) => TestCaseStatus::success(),
-        // JUnit knows no warning: a SHOULD that failed is skipped, with its reason.
+        // JUnit has no warnings: a SHOULD that failed is reported as skipped, with its
+        // reason.
         Err(Stop::Failed(_)) if !judgement.failed(strict) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("SHOULD: {words}"));

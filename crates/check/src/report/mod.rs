@@ -1,4 +1,4 @@
-//! Tells what came of the checks: to a person, or to a program.
+//! Reports the results of the checks, to a person or to a program.
 
 mod exercism;
 mod human;
@@ -37,7 +37,8 @@ pub enum Format {
     Exercism,
 }
 
-/// Writes a report for programs: what can be written while the checks are made, then.
+/// Writes a report for programs, piece by piece as the checks are judged if the format
+/// allows.
 pub struct Machine<'a> {
     to: &'a mut dyn Write,
     format: Format,
@@ -47,10 +48,10 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Begins the report of so many checks.
+    /// Begins the report of `count` checks.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn begin(
         to: &'a mut dyn Write,
         format: Format,
@@ -66,10 +67,10 @@ impl<'a> Machine<'a> {
         Ok(Machine { to, format, task, strict, told: 0 })
     }
 
-    /// Tells one judgement.
+    /// Writes one judgement.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn tell(&mut self, judgement: &Judgement) -> io::Result<()> {
         self.told += 1;
         match self.format {
@@ -82,7 +83,7 @@ impl<'a> Machine<'a> {
     /// Ends the report.
     ///
     /// # Errors
-    /// The output is closed or full.
+    /// Fails if the output is closed or full.
     pub fn end(self, judged: &[Judgement]) -> io::Result<()> {
         match self.format {
             Format::Json => json::end(self.to, judged, self.strict),
@@ -93,7 +94,8 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What a report says about a check that did not pass: a limit that was hit comes first.
+/// Returns what a report says about a check that did not pass. If a limit was exceeded, that
+/// comes first.
 pub(crate) fn message(judgement: &Judgement) -> Option<String> {
     match &judgement.result {
         Ok(()) => None,
@@ -109,7 +111,7 @@ pub(crate) fn message(judgement: &Judgement) -> Option<String> {
     }
 }
 
-/// What the program printed, line by line.
+/// Returns what the program printed, line by line.
 fn printed(entries: &[Entry]) -> String {
     let lines = entries.iter().filter_map(|entry| match &entry.what {
         What::Prints { text, .. } => Some(format!("{text}\n")),

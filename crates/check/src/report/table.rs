@@ -1,4 +1,4 @@
-//! The report about many programs: a line each.
+//! The report about many programs, with a line for each.
 
 use std::io::{self, Write};
 
@@ -10,37 +10,37 @@ use crate::outcome::Stop;
 use crate::run::Judgement;
 use crate::task::Task;
 
-/// What came of one program.
+/// The result of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The name of its folder.
     pub name: String,
-    /// `pass`, `fail`, or `error` where the checker failed.
+    /// `pass`, `fail`, or `error` if the checker itself failed.
     pub status: String,
-    /// Checks that it passed.
+    /// The number of checks that it passed.
     pub passed: usize,
-    /// All checks.
+    /// The number of all checks.
     pub checks: usize,
-    /// The first check that counts and failed.
+    /// The id of the first check that counts and did not pass.
     pub first: Option<String>,
-    /// What came of that one.
+    /// What that check expected and got.
     pub message: Option<String>,
-    /// What most likely is wrong.
+    /// The likely cause.
     pub cause: Option<String>,
-    /// What came of each check.
+    /// The result of each check.
     pub tests: Vec<RowTest>,
 }
 
-/// What came of one check of one program.
+/// The result of one check of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowTest {
-    /// `tcp-echo/3`.
+    /// Task and number, such as `tcp-echo/3`.
     pub id: String,
-    /// `pass`, `fail`, `skip`, or `error` where the checker failed.
+    /// `pass`, `fail`, `skip`, or `error` if the checker itself failed.
     pub status: String,
     /// `MUST` or `SHOULD`.
     pub level: String,
-    /// What came of it, where it did not pass.
+    /// What the check expected and got, if it did not pass.
     pub message: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl RowTest {
 }
 
 impl Row {
-    /// In a few words.
+    /// Returns the result in a few words.
     pub(crate) fn outcome(&self) -> String {
         let Row { passed, checks, .. } = self;
         match (self.status.as_str(), &self.first) {
@@ -76,10 +76,10 @@ impl Row {
     }
 }
 
-/// Writes what came of many programs.
+/// Writes the results of many programs.
 ///
 /// # Errors
-/// The output is closed or full.
+/// Fails if the output is closed or full.
 pub(crate) fn table(
     to: &mut dyn Write,
     format: Format,
@@ -103,7 +103,7 @@ fn shown(text: &str) -> String {
 }
 
 fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[Row]) -> io::Result<()> {
-    /// The name has so much of a line of 80 columns at most.
+    /// The maximum number of columns, of a line's 80, for the name.
     const MOST: usize = 30;
     let names: Vec<String> =
         rows.iter().map(|row| shown(&row.name).chars().take(MOST).collect()).collect();
@@ -128,8 +128,8 @@ fn csv(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     Ok(())
 }
 
-/// A field of a table (RFC 4180). A spreadsheet takes what begins like a formula for one,
-/// also between quotation marks: an apostrophe before it makes it text.
+/// Returns a field of a CSV file (RFC 4180). A spreadsheet takes a field that begins like a
+/// formula for one, even in quotation marks; an apostrophe before it makes it text.
 fn field(text: &str) -> String {
     let text = text.lines().map(shown).collect::<Vec<_>>().join("; ");
     let formula = text.starts_with(['=', '+', '-', '@']);

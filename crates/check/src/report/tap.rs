@@ -1,5 +1,5 @@
-//! The report in the Test Anything Protocol, version 13 (<https://testanything.org>), a line as
-//! soon as a check is judged: it is what `prove` of the Perl distributions reads.
+//! The report in the Test Anything Protocol, version 13 (<https://testanything.org>), which
+//! Perl's `prove` reads, among others. Each line is written as soon as its check is judged.
 
 use std::io::{self, Write};
 
