@@ -1,10 +1,10 @@
-//! Which item of a task's statement a check holds a program to: `tasks/asked.txt`.
+//! Maps checks to the items of a task's statement that they test, by `tasks/asked.txt`.
 
 use crate::task::Task;
 
 const TABLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tasks/asked.txt"));
 
-/// The items of a statement, each on one line and without the mark of a list.
+/// Returns the list items of a statement, each on one line and without its dash.
 pub(crate) fn items(statement: &str) -> Vec<String> {
     let mut items: Vec<String> = Vec::new();
     let mut within = false;
@@ -24,7 +24,8 @@ pub(crate) fn items(statement: &str) -> Vec<String> {
     items
 }
 
-/// The rows of the table for a task: how an item begins, and the numbers of its checks.
+/// Returns the rows of the table for a task: how an item begins, and the numbers of its
+/// checks.
 fn rows(task: &str) -> Vec<(&'static str, Vec<usize>)> {
     let row = |line: &'static str| {
         let mut fields = line.split('|').map(str::trim);
@@ -39,7 +40,7 @@ fn begins(item: &str, words: &str) -> bool {
     item.trim_start_matches('*').starts_with(words)
 }
 
-/// The items that a check (a number from 1) of a task holds a program to.
+/// Returns the items of the statement that a check (a number from 1) tests.
 pub(crate) fn of_check(task: &Task, number: usize) -> Vec<String> {
     let rows = rows(task.name).into_iter().filter(|(_, all)| all.contains(&number));
     let words: Vec<&str> = rows.map(|(words, _)| words).collect();

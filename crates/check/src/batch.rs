@@ -1,5 +1,5 @@
-//! A class at once: every folder of a folder holds a program, and all are checked side by
-//! side. No shell is asked anything, and nothing is written but what is asked for.
+//! A whole class at once: every folder inside a folder holds a program, and all are checked
+//! side by side. No shell is involved, and nothing is written except what was asked for.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,35 +15,35 @@ use crate::report::{self, Format, Row};
 use crate::run::{self, Judgement, Setting, Until};
 use crate::task::Task;
 
-/// What is to be done.
+/// The programs to check, and how to report on them.
 pub(crate) struct Order<'a> {
     pub(crate) task: Task,
     /// The numbers of the checks.
     pub(crate) numbers: Vec<usize>,
-    /// The folder of folders.
+    /// The folder that contains the programs' folders.
     pub(crate) folder: &'a Path,
-    /// The file that keeps the results.
+    /// The file that keeps the results between runs.
     pub(crate) resume: Option<&'a Path>,
     pub(crate) format: Format,
     pub(crate) strict: bool,
 }
 
-/// A line of the file of results.
+/// A line of the file of results, in JSON.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     task: String,
-    /// The checks that were made.
+    /// The numbers of the checks that were run.
     numbers: Vec<usize>,
     strict: bool,
     #[serde(flatten)]
     row: Row,
 }
 
-/// Checks all programs; the exit status. `setting` says how one is run: it has its command
-/// and its folder.
+/// Checks all programs and returns the exit status. `setting` returns the settings for one
+/// program, given its command and its folder.
 ///
 /// # Errors
-/// The folder cannot be read, or the results cannot be written.
+/// Fails if the folder cannot be read or the results cannot be written.
 pub(crate) fn run(
     order: &Order<'_>,
     command: &[OsString],
@@ -61,7 +61,7 @@ pub(crate) fn run(
     if before > 0 {
         let _ = writeln!(io::stderr(), "{before} of {count} are known already");
     }
-    // Each has several checks under way, and most of a check is waiting.
+    // Each program has several checks in progress, and most of a check is waiting.
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut result = Ok(());
     let made = workers::in_order(
@@ -81,7 +81,7 @@ pub(crate) fn run(
     );
     made.map_err(|error| CommandError(70, format!("run the checks: {error}")))?;
     result.map_err(|error| CommandError(1, format!("write the results: {error}")))?;
-    // Folders that are gone since are no part of this class.
+    // Leave out results whose folders no longer exist.
     let rows: Vec<Row> =
         programs.keys().filter_map(|name| rows.get(name)).cloned().collect();
     let mut out = anstream::stdout();
@@ -96,7 +96,7 @@ pub(crate) fn run(
     })
 }
 
-/// The folders in a folder, by name; hidden ones are no programs.
+/// Returns the folders inside a folder, by name. Hidden ones are left out.
 fn programs(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CommandError> {
     let attempt = |error: io::Error| {
         let folder = shown(&folder.to_string_lossy());
@@ -138,7 +138,8 @@ fn row(
     }
 }
 
-/// The command for a program, where none is given: what its folder holds.
+/// Returns the command for a program: the one given, or else one that suits the files in its
+/// folder.
 fn own_command(
     command: &[OsString],
     folder: &Path,
@@ -156,8 +157,8 @@ fn own_command(
     }
 }
 
-/// The results that a file has for this task and these checks. A last line that was cut off
-/// is no result.
+/// Returns the results that a file already holds for this task and these checks. A last
+/// line that was cut off does not count.
 fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, CommandError> {
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -170,7 +171,7 @@ fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, Command
         kept.task == order.task.name
             && kept.numbers == order.numbers
             && kept.strict == order.strict
-            // What the checker could not judge is judged again.
+            // A program that the checker could not judge is checked again.
             && kept.row.status != "error"
     });
     Ok(same.map(|kept| (kept.row.name.clone(), kept.row)).collect())
@@ -182,7 +183,7 @@ fn open_to_append(file: &Path) -> Result<File, CommandError> {
     })
 }
 
-/// One line, in one call: a run that is killed leaves whole lines.
+/// Appends one line, with one call, so that a run that is killed leaves whole lines.
 fn keep(keeper: &mut File, order: &Order<'_>, row: &Row) -> io::Result<()> {
     let kept = Kept {
         task: order.task.name.to_owned(),
@@ -197,7 +198,7 @@ fn shown(name: &str) -> String {
     common::Escaped(name.as_bytes()).to_string()
 }
 
-/// What came of one program, from what came of its checks.
+/// Makes the result of one program from those of its checks.
 impl Row {
     fn of(name: &str, judged: &[Judgement], order: &Order<'_>) -> Row {
         let strict = order.strict;
@@ -205,7 +206,7 @@ impl Row {
         let status = match first {
             Some(first) if first.is_broken() => "error",
             _ if judged.iter().any(Judgement::is_broken) => "error",
-            // A check whose thread could not be made.
+            // The thread of a check could not be created.
             _ if judged.len() < order.numbers.len() => "error",
             Some(_) => "fail",
             None => "pass",

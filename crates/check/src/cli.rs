@@ -151,7 +151,7 @@ struct Cli {
     command: Vec<OsString>,
 }
 
-/// The learner's way through the tasks.
+/// The subcommands that lead a learner through the tasks.
 #[derive(Debug, Subcommand)]
 enum Course {
     Start(course::Start),
@@ -161,7 +161,7 @@ enum Course {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum NetworkChoice {
-    /// A private one, or the host's where the system refuses it
+    /// A private one, or the host's if the system refuses that
     Auto,
     /// A network namespace for each check
     Private,
@@ -169,7 +169,7 @@ enum NetworkChoice {
     Host,
 }
 
-/// The whole program, after the fence's part in it.
+/// Runs the whole program, apart from the fence, and returns its exit status.
 pub fn main() -> ExitCode {
     let cli: Cli = common::parse_arguments();
     let result = match &cli.course {
@@ -240,7 +240,7 @@ fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
     Ok(status(cli, &judged, numbers.len()))
 }
 
-/// A person gets the checks one by one, up to the first failure, and what to do now.
+/// Reports to a person: the checks one by one, up to the first failure, and what to do next.
 fn for_a_person(
     cli: &Cli,
     task: &Task,
@@ -283,7 +283,7 @@ fn for_a_person(
     Ok(judged)
 }
 
-/// A program gets all checks, in the form that it reads.
+/// Reports to a program: all checks, in a format that it can read.
 fn for_a_program(
     cli: &Cli,
     task: Task,
@@ -321,7 +321,8 @@ fn for_a_program(
     Ok(judged)
 }
 
-/// A reader who has seen enough, as `head` has, is no failure: the exit status tells.
+/// Turns the result of writing to standard output into ours. A reader that has seen enough,
+/// such as `head`, is not a failure: the exit status still reports the result.
 fn written(result: io::Result<()>) -> Result<(), CommandError> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -331,9 +332,9 @@ fn written(result: io::Result<()>) -> Result<(), CommandError> {
     }
 }
 
-/// The exit status: what the checker could not judge outweighs what failed. Exercism's
-/// interface asks for 0 wherever there is a result, whatever it says. Where no check could be
-/// made at all, as those of a wire cannot without private networks, it is 77.
+/// Returns the exit status. A check that could not be judged (70) outweighs one that failed
+/// (1). Exercism's interface asks for 0 whenever there is a result, whatever it says. If no
+/// check could be run at all (those with a wire need private networks), the status is 77.
 fn status(cli: &Cli, judged: &[Judgement], asked: usize) -> u8 {
     let stopped = judged.last().is_some_and(|judgement| judgement.failed(false));
     if judged.iter().any(Judgement::is_broken) || judged.len() < asked && !stopped {
@@ -346,7 +347,7 @@ fn status(cli: &Cli, judged: &[Judgement], asked: usize) -> u8 {
     u8::from(failed && cli.format != Format::Exercism)
 }
 
-/// The numbers of the checks that `only` names; all where it names none.
+/// Returns the numbers of the checks that `only` names, or of all checks if it is empty.
 fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
     let most = task.checks.len();
     if only.is_empty() {
@@ -364,15 +365,15 @@ fn numbers(task: &Task, only: &[String]) -> Result<Vec<usize>, String> {
     only.iter().map(number).collect()
 }
 
-/// The number of the check that `--flow` draws: the first MUST that failed, or the first
-/// SHOULD; else the first that was asked for by name.
+/// Returns the number of the check that `--flow` draws: the first MUST that failed, else the
+/// first SHOULD that failed, else the first that was asked for by name.
 fn to_draw(verdicts: &[Judgement], numbers: &[usize], named: bool) -> Option<usize> {
     let failed = |strict| verdicts.iter().position(|verdict| verdict.failed(strict));
     let place = failed(false).or_else(|| failed(true)).or(named.then_some(0))?;
     numbers.get(place).copied()
 }
 
-/// Runs one check once more, with `flow` beside the program.
+/// Runs one check once more, this time with `flow` drawing the program.
 fn drawn(
     task: &Task,
     number: usize,
@@ -383,7 +384,7 @@ fn drawn(
     run::run(task, &[number], &setting, Until::TheEnd, |_| {}).pop()
 }
 
-/// The program `flow`, which is built beside this one.
+/// Returns the path of the program `flow`, which is built beside this one.
 fn flow_beside(own: &Path) -> Result<PathBuf, CommandError> {
     let flow = own.with_file_name(format!("flow{}", std::env::consts::EXE_SUFFIX));
     match flow.is_file() {
@@ -398,16 +399,17 @@ fn flow_beside(own: &Path) -> Result<PathBuf, CommandError> {
     }
 }
 
-/// What the system grants a run.
+/// The isolation that the system allows for a run.
 struct Sandbox {
     guard: PathBuf,
     isolation: Isolation,
-    /// Whether a program gets processes of its own.
+    /// Whether each program gets a process namespace of its own.
     namespaces: bool,
 }
 
 impl Sandbox {
-    /// Takes what the system grants. To be called while this process has one thread.
+    /// Takes as much isolation as the system allows. Call it while this process has a single
+    /// thread: a process with more cannot enter a user namespace.
     fn enter(cli: &Cli) -> Result<Sandbox, CommandError> {
         let guard = std::env::current_exe().map_err(|error| {
             CommandError(77, format!("find this program's own file: {error}"))
@@ -445,7 +447,7 @@ impl Sandbox {
         Ok(Sandbox { guard, isolation, namespaces })
     }
 
-    /// How one program is checked: its command, in its folder.
+    /// Returns the settings for checking one program: its command, run in its folder.
     fn setting(
         &self,
         cli: &Cli,
@@ -481,7 +483,8 @@ impl Sandbox {
     }
 }
 
-/// Refuses a `/proc` of other processes than ours: what is asked of it would be about others.
+/// Checks that `/proc` shows this process's own namespace: otherwise what it says about a
+/// process id would be about some other process.
 fn proc_is_ours() -> Result<(), CommandError> {
     let own = std::process::id().to_string();
     match std::fs::read_link("/proc/self") {
@@ -495,7 +498,7 @@ fn proc_is_ours() -> Result<(), CommandError> {
     }
 }
 
-/// Whether the system grants a fence its namespaces: it is tried.
+/// Finds out by trying whether the system allows a fence its namespaces.
 fn grants_namespaces(guard: &Path) -> bool {
     let mut probe = Command::new(guard);
     probe.args(["__fence", "probe"]).stdin(Stdio::null()).stderr(Stdio::null());

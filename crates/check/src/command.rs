@@ -1,5 +1,5 @@
-//! The command that starts the program under test: it must be there, and `cargo run` is built
-//! before.
+//! The command that starts the program under test: finding its executable, and building it
+//! first if the command is `cargo run`.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,8 +10,8 @@ use netlab::environment::{executable, on_path};
 
 use crate::outcome::CommandError;
 
-/// Refuses a program that is not there, before every check fails for it. Where a `{port}` is
-/// part of its name, it must be there for the first check.
+/// Checks that the command's program exists, before every check fails because it does not. If
+/// `{port}` is part of its name, that is left to the first check.
 pub(crate) fn find(command: &[OsString], folder: &Path) -> Result<(), CommandError> {
     let Some(program) = command.first() else { return Ok(()) };
     let shown = common::Escaped(program.as_encoded_bytes()).to_string();
@@ -30,7 +30,8 @@ pub(crate) fn find(command: &[OsString], folder: &Path) -> Result<(), CommandErr
     })
 }
 
-/// `cargo run …` is built once, outside of the fence, and then the binary is checked.
+/// Turns `cargo run …` into the command of its executable, which is built once, outside the
+/// fence. Returns any other command as it is.
 pub(crate) fn built(
     command: &[OsString],
     folder: &Path,

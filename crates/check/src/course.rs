@@ -1,7 +1,7 @@
-//! The learner's way through the tasks: starters, what passed, what comes next, solutions.
+//! A learner's way through the tasks: starters, progress, what comes next, solutions.
 //!
-//! All of it lies in `my/` at the root of the checkout, which git ignores. `my/` is a
-//! workspace of its own, so that a program that does not compile yet disturbs nothing else.
+//! A learner's files are in `my/` at the root of the checkout, which git ignores. `my/` is a
+//! workspace of its own, so that a program that does not compile yet breaks nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,17 +33,17 @@ impl Language {
     }
 }
 
-/// The root of the checkout.
+/// Returns the root of the checkout.
 pub fn root() -> PathBuf {
     netlab::environment::checkout("crates/check/tasks", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The learner's folder: `my/`, or what the variable `CHECK_MY` names.
+/// Returns the learner's folder: `my/`, or the one that the variable `CHECK_MY` names.
 fn mine() -> PathBuf {
     std::env::var_os("CHECK_MY").map_or_else(|| root().join("my"), PathBuf::from)
 }
 
-/// Where a task's starter lies, from the root.
+/// Returns the path of a task's starter, relative to the root of the checkout.
 pub fn starter(task: &Task, language: Language) -> PathBuf {
     let extension = language.extension();
     let file = match (task.name.starts_with("rfc"), task.role) {
@@ -58,8 +58,8 @@ pub fn starter(task: &Task, language: Language) -> PathBuf {
     Path::new("crates/check/tasks").join(file)
 }
 
-/// Where a task's worked program lies, from the root: it fills in the starter, and needs
-/// nothing that the starter does not have.
+/// Returns the path of a task's solution, relative to the root of the checkout. It
+/// completes the starter, and has no dependency that the starter lacks.
 pub fn solution(task: &Task, language: Language) -> PathBuf {
     let folder = if task.name.starts_with("rfc") { "services" } else { task.name };
     let file = format!("{folder}/solution.{}", language.extension());
@@ -141,7 +141,7 @@ pub(crate) fn start(options: &Start) -> Result<u8, CommandError> {
     Ok(0)
 }
 
-/// Writes a new file; one that is there is the learner's, and stays.
+/// Creates a file. Fails if it exists, since it is then the learner's own.
 fn create(file: &Path, text: &str) -> Result<(), CommandError> {
     let shown = file.strip_prefix(root()).unwrap_or(file).display().to_string();
     let what = format!("create {shown}");
@@ -174,7 +174,7 @@ fn instructions(task: &Task) -> String {
 fn manifest(task: &Task) -> String {
     let name = task.name;
     let needs = match name {
-        // What std has no calls for.
+        // Crates for what std has no calls for.
         "goodbye" => {
             "signal-hook = \"0.3\"\nsocket2 = { version = \"0.6\", features = [\"all\"] }\n"
         }
@@ -187,7 +187,8 @@ fn manifest(task: &Task) -> String {
     )
 }
 
-/// Lists all folders that hold a Rust program: Cargo takes no pattern that may match others.
+/// Writes `my/Cargo.toml`. It lists every folder that holds a Rust program, because a pattern
+/// would also match folders that hold none, which Cargo refuses.
 fn workspace(mine: &Path) -> Result<(), CommandError> {
     let mut members: Vec<String> = attempt("read my/", fs::read_dir(mine))?
         .filter_map(|entry| {
@@ -206,7 +207,7 @@ fn workspace(mine: &Path) -> Result<(), CommandError> {
     attempt("write my/Cargo.toml", replace(&mine.join("Cargo.toml"), &text))
 }
 
-/// The command that runs the learner's own program for a task.
+/// Returns the command that runs the learner's own program for a task.
 pub(crate) fn own_command(
     task: &Task,
     language: Option<Language>,
@@ -245,8 +246,8 @@ pub(crate) fn own_command(
     }
 }
 
-/// The folders whose files make up a program: the learner's own, or those of the files that a
-/// command names, or else the one that the command runs in.
+/// Returns the folders whose files make up a program: the learner's own folder, or those of
+/// the files that the command names, or else the current folder.
 pub(crate) fn watched(
     task: &Task,
     command: &[std::ffi::OsString],
@@ -271,7 +272,7 @@ pub(crate) fn watched(
     folders
 }
 
-/// How a task stands, as `my/progress.txt` has it.
+/// The state of a task in `my/progress.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     Passed,
@@ -279,8 +280,9 @@ enum Standing {
     Failed(String),
 }
 
-/// What `my/progress.txt` has: a line for each task, `framing passed` or `framing failed at
-/// framing/3`, and a line for each hint, `framing/3 hint 2`. Other lines are passed over.
+/// The contents of `my/progress.txt`: a line for each task, `framing passed` or `framing
+/// failed at framing/3`, and a line for each check with hints given, `framing/3 hint 2`.
+/// Other lines are ignored.
 #[derive(Debug, Default)]
 struct Progress {
     standings: BTreeMap<String, Standing>,
@@ -318,8 +320,8 @@ impl Progress {
         self.standings.get(task) == Some(&Standing::Passed)
     }
 
-    /// Changes what is there, while nobody else does: checks may run side by side. A link in
-    /// the file's place is replaced, not followed.
+    /// Changes the file under a lock, since several `check`s may run at the same time. If the
+    /// file is a symbolic link, the link is replaced, not followed.
     fn change(mine: &Path, change: impl FnOnce(&mut Progress)) -> io::Result<()> {
         fs::create_dir_all(mine)?;
         let lock = fs::File::open(mine)?;
@@ -337,7 +339,7 @@ impl Progress {
     }
 }
 
-/// Writes a file beside this one and puts it in its place.
+/// Replaces a file atomically: writes a new one beside it and renames that.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let beside = file.with_extension("new");
     let _ = fs::remove_file(&beside);
@@ -345,7 +347,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     fs::rename(&beside, file)
 }
 
-/// Whether somebody goes through the course here: in the checkout, and not in a CI.
+/// Returns whether the caller is following the course: in the checkout, and not in CI.
 fn is_learner() -> bool {
     let inside = || {
         let here = std::env::current_dir().and_then(|it| it.canonicalize());
@@ -356,22 +358,23 @@ fn is_learner() -> bool {
         && (std::env::var_os("CHECK_MY").is_some() || inside())
 }
 
-/// Writes down what came of a run. One that stopped at a failure has shown which it is.
+/// Saves the result of a run in `my/progress.txt`.
 pub(crate) fn remember(task: &Task, judged: &[Judgement]) -> Result<(), CommandError> {
-    // What was skipped altogether is not passed.
+    // A task whose checks were all skipped has not passed.
     if !is_learner() || judged.iter().all(Judgement::is_skipped) {
         return Ok(());
     }
     let whole = judged.len() == task.checks.len();
     let failed = judged.iter().find(|judgement| judgement.failed(false));
     let standing = match failed {
-        // A check that was asked for alone says nothing about those before it.
+        // A run that began with a later check says nothing about those before it.
         Some(first) if judged[0].id.ends_with("/1") => Standing::Failed(first.id.clone()),
         None if whole && !judged.iter().any(Judgement::is_broken) => Standing::Passed,
         _ => return Ok(()),
     };
     let change = |progress: &mut Progress| {
-        // Once passed stays passed: another program may be tried later.
+        // A task that has passed stays passed, even if the learner tries another program
+        // later.
         if !progress.has_passed(task.name) {
             progress.standings.insert(task.name.to_owned(), standing);
         }
@@ -379,7 +382,7 @@ pub(crate) fn remember(task: &Task, judged: &[Judgement]) -> Result<(), CommandE
     attempt("write my/progress.txt", Progress::change(&mine(), change))
 }
 
-/// What to do now, for a person: fix the first failure, or go on with the course.
+/// Tells a person what to do next: fix the first failure, or continue with the course.
 pub(crate) fn advice(
     task: &Task,
     judged: &[Judgement],
@@ -416,7 +419,7 @@ pub(crate) fn advice(
     Ok(text)
 }
 
-/// The next bigger hint for a check that failed; the last of them is given again and again.
+/// Returns the next, bigger hint for a check that failed. The last hint is repeated.
 fn hint(task: &Task, failed: &Judgement) -> Result<String, CommandError> {
     let hints = hints(task, failed);
     let given = Progress::read(&mine()).hints.get(&failed.id).copied().unwrap_or(0);
@@ -430,7 +433,8 @@ fn hint(task: &Task, failed: &Judgement) -> Result<String, CommandError> {
     Ok(format!("\nHint {} of {}: {}\n", at + 1, hints.len(), hints[at]))
 }
 
-/// From what is asked to where it is explained.
+/// Returns the hints for a check that failed, from the requirement to the page that
+/// explains it.
 fn hints(task: &Task, failed: &Judgement) -> Vec<String> {
     let (name, id) = (task.name, &failed.id);
     let number = id.rsplit('/').next().unwrap_or_default();
@@ -452,7 +456,7 @@ fn hints(task: &Task, failed: &Judgement) -> Vec<String> {
     hints
 }
 
-/// The manual pages of the calls that a text names.
+/// Returns words that point to the manual pages of the calls that a text names.
 fn calls(text: &str) -> String {
     let words = text.split(|it: char| !(it.is_alphanumeric() || "_()".contains(it)));
     let mut pages: Vec<String> = words
@@ -466,7 +470,7 @@ fn calls(text: &str) -> String {
     }
 }
 
-/// How far one is, and what comes next.
+/// Returns words that say how far the learner is, and what comes next.
 fn way_on(progress: &Progress, mine: &Path) -> String {
     let course: Vec<Task> =
         checks::all().into_iter().filter(|task| !task.optional).collect();

@@ -1,24 +1,25 @@
-//! What is the matter with a program, where one observation explains a failure, and often
-//! many: it did not start, it never rests, it waits for a newline.
+//! Diagnoses: observations that explain a failure, and often several. The program did not
+//! start, is never idle, waits for a newline.
 //!
-//! A diagnosis stands before the likely cause that a check names: that one is about the
-//! network call the check is for, and may have nothing to do with what went wrong.
+//! A diagnosis takes precedence over the likely cause that a check names: the check's cause
+//! is about the network call that it tests, and may have nothing to do with what went
+//! wrong.
 
 use crate::subject::Exit;
 
-/// What explains a failure.
+/// An observation that explains a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// The checker stopped the program for this limit.
+    /// The checker stopped the program for exceeding this limit.
     Limit(String),
-    /// It ended, or could not be started, before it did anything: how, and its own message.
+    /// It ended before it did anything, or could not be started: how, and its own message.
     DidNotStart(String, Option<String>),
-    /// It runs, and neither listens nor connects.
+    /// It is running, but neither listens nor connects.
     NeverBegins,
-    /// It waits for somebody at this address, and not at the one that it was told.
+    /// It waits for clients at this address, and not at the one that it was told.
     ListensElsewhere(String),
-    /// When started again it ended, and its message, if it printed one, does not speak of
-    /// an address in use.
+    /// It ended when it was started again, and its message, if it printed one, does not
+    /// mention an address in use.
     NotAgain(Option<String>),
     /// It answers once a newline has come.
     WaitsForNewline,
@@ -28,29 +29,29 @@ pub enum Diagnosis {
     OneAtATime,
     /// It serves this client once another one has come.
     WaitsForAnother,
-    /// It uses the processor without a pause; after the end of the stream, perhaps.
+    /// It uses the processor without a pause, perhaps after the end of the stream.
     NeverRests {
-        /// The checker's side had ended its stream.
+        /// Whether the checker had ended its side of the stream.
         at_the_end: bool,
     },
     /// It ended after a client had reset its connection: its own message.
     DiesOfReset(Option<String>),
-    /// What came is what was expected, and a newline.
+    /// It sent what was expected, followed by a newline.
     NewlineAdded,
-    /// What came is what was expected, and more.
+    /// It sent what was expected, followed by more.
     More,
-    /// Bytes that are not text came back changed, or its message speaks of decoding.
+    /// Bytes that are not text came back changed, or its error message mentions decoding.
     DecodedAsText,
-    /// What came is what was expected without the newline at its end.
+    /// It sent what was expected, without the newline at the end.
     NewlineMissing,
     /// It asked for more memory than there is.
     AsksForMemory,
-    /// Something else that a check saw: a short name, and the cause.
+    /// Something else that a check observed: a short name, and the cause.
     Other(&'static str, &'static str),
 }
 
 impl Diagnosis {
-    /// A short name, for the machine formats and the tests.
+    /// Returns a short name, for the formats that programs read and for the tests.
     pub fn name(&self) -> &'static str {
         match self {
             Diagnosis::Limit(_) => "limit",
@@ -73,7 +74,7 @@ impl Diagnosis {
         }
     }
 
-    /// What most likely is wrong, for a person.
+    /// Returns the likely cause, for a person to read.
     pub fn cause(&self) -> String {
         let says = |words: &Option<String>| {
             words.as_ref().map_or(String::new(), |it| format!("; it says: {it}"))
@@ -137,7 +138,8 @@ impl Diagnosis {
         }
     }
 
-    /// Whether nothing else can be said about the program: no other check need run.
+    /// Returns whether nothing else can be said about the program, so that no other check
+    /// need run.
     pub fn is_total(&self) -> bool {
         matches!(
             self,
@@ -147,13 +149,14 @@ impl Diagnosis {
         )
     }
 
-    /// What ended a program before it did anything.
+    /// Returns the diagnosis of a program that ended before it did anything.
     pub(crate) fn did_not_start(ended: Option<Exit>, words: Option<String>) -> Diagnosis {
         let how = ended.map_or("it ended".to_owned(), |ended| ended.to_string());
         Diagnosis::DidNotStart(how, words)
     }
 
-    /// What can be seen in the difference between what was expected and what came.
+    /// Returns the diagnosis that the difference between the expected and the received bytes
+    /// shows, if any.
     pub(crate) fn of_difference(expected: &[u8], got: &[u8]) -> Option<Diagnosis> {
         let newline = got.strip_prefix(expected);
         match newline {
@@ -164,7 +167,7 @@ impl Diagnosis {
         if expected.strip_suffix(b"\n") == Some(got) && !got.is_empty() {
             return Some(Diagnosis::NewlineMissing);
         }
-        // U+FFFD, which stands for what cannot be decoded.
+        // U+FFFD, the replacement character for what cannot be decoded.
         let replaced = |bytes: &[u8]| bytes.windows(3).any(|it| it == b"\xef\xbf\xbd");
         let lost =
             std::str::from_utf8(expected).is_err() && got.is_ascii() && !got.is_empty();
@@ -173,7 +176,7 @@ impl Diagnosis {
             .then_some(Diagnosis::DecodedAsText)
     }
 
-    /// What can be read from the program's own last message.
+    /// Returns the diagnosis that the program's own error message suggests, if any.
     pub(crate) fn of_words(words: Option<&str>) -> Option<Diagnosis> {
         let words = words?.to_lowercase();
         let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));

@@ -1,5 +1,5 @@
-//! The conversation of a program under test, drawn: `flow` joins it before its first
-//! instruction and draws it when it has ended.
+//! Drawing the conversation of a program under test: `flow` attaches to it before its first
+//! instruction, and prints the drawing when it has ended.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use netlab::process::{self, Signal};
 
-/// How long `flow` may take to join, and to draw.
+/// How long `flow` may take to attach, and again to draw.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Rows of a drawing at most.
+/// The maximum number of rows of a drawing.
 const ROWS: &str = "200";
 
-/// `flow` at work on one program.
+/// A running `flow` that traces one program.
 #[derive(Debug)]
 pub(crate) struct Drawing {
     flow: Child,
@@ -22,13 +22,14 @@ pub(crate) struct Drawing {
 }
 
 impl Drawing {
-    /// Waits until `keeper` has made the process that will be the program, which stops itself,
-    /// joins that, and lets it go on. With `packets`, the network of the calling thread is
-    /// the program's alone, and its packets are drawn too.
+    /// Waits until `keeper` has created the process that will become the program, and which
+    /// stops itself; attaches `flow` to it, and lets it continue. With `packets`, the drawing
+    /// has packets too; the network of the calling thread must then be the program's alone.
     ///
     /// # Errors
-    /// `flow` cannot be started, or the program does not appear. The program goes on without
-    /// a drawing where the system forbids to join it: then [`Drawing::finish`] tells why.
+    /// Fails if `flow` cannot be started, or if the program does not appear. If the system
+    /// forbids attaching to it, the program runs without a drawing, and [`Drawing::finish`]
+    /// says why.
     pub(crate) fn join(flow: &Path, keeper: u32, packets: bool) -> io::Result<Drawing> {
         let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, what.to_owned());
         let until = Instant::now() + DEADLINE;
@@ -66,13 +67,14 @@ impl Drawing {
         Ok(Drawing { flow, words })
     }
 
-    /// The drawing, once the program has ended; or a line that says why there is none.
+    /// Returns the drawing, once the program has ended, or a line that says why there is
+    /// none.
     pub(crate) fn finish(mut self) -> String {
         let until = Instant::now() + DEADLINE;
         while matches!(self.flow.try_wait(), Ok(None)) && Instant::now() < until {
             thread::park_timeout(Duration::from_millis(1));
         }
-        // It has ended, or will not by itself.
+        // It has ended, or will not end by itself.
         let _ = self.flow.kill();
         let _ = self.flow.wait();
         let [drawn, refused] = self.words.map(|it| it.join().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! How late a busy machine has made everybody in a check that measures a time: a verdict that
-//! this could have changed is none.
+//! How late a busy machine has made everybody during a check that measures time. If that
+//! could have changed the verdict, there is no verdict.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::outcome::{Outcome, Stop};
 use crate::subject::Subject;
 
-/// Counts, from its making, how long the program and the wires have waited for a processor.
-/// The checker itself measures nothing: times are those at which the wire saw a packet.
+/// Measures how long the program and the wires have waited for a processor since this was
+/// created. The checker's own lateness does not matter: it compares times at which the wire
+/// saw packets.
 #[derive(Debug)]
 pub(crate) struct Lateness {
     program: Arc<Subject>,
@@ -39,8 +40,8 @@ impl Lateness {
             + now.wires.iter().map(wire).max().unwrap_or_default()
     }
 
-    /// Gives a result back. A failure is none if they were later than this together: then it
-    /// is unknown whose fault it is.
+    /// Returns `result`, unless it is a failure and the program and the wire together were
+    /// later than `most`: then nobody knows whose fault it is.
     pub(crate) fn unless_late(&self, most: Duration, result: Outcome) -> Outcome {
         let late = self.so_far();
         match result {
@@ -65,8 +66,8 @@ impl Waited {
     }
 }
 
-/// How long a thread has waited for a processor: the second number of its `schedstat` (the
-/// kernel's `sched-stats.rst`).
+/// Returns how long a thread has waited for a processor: the second number in its `schedstat`
+/// (the kernel's `sched-stats.rst`).
 fn waited(thread: &std::path::Path) -> Option<Duration> {
     let text = fs::read_to_string(thread.join("schedstat")).ok()?;
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)

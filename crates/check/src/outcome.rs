@@ -1,4 +1,4 @@
-//! How a check ends, and why a command may not run any.
+//! How a check ends, and why a command could not run any.
 
 use std::io;
 
@@ -6,37 +6,37 @@ use serde::Serialize;
 
 use crate::diagnosis::Diagnosis;
 
-/// What a check returns: nothing when the program did as asked.
+/// The result of a check: `Ok` if the program did what was asked.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
-/// Why a check stopped.
+/// The reason why a check did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// The program did something other than what was asked.
     Failed(Finding),
-    /// The check cannot be made on this system: what is missing.
+    /// The check cannot be run on this system; says what is missing.
     Skipped(String),
-    /// The check came too late to say anything about the program, because the machine is
-    /// busy. It is made again.
+    /// The machine is so busy that the check came too late to say anything about the program.
+    /// It is run again.
     Late(String),
     /// The checker itself failed. That is never the program's fault.
     Broken(String),
 }
 
-/// Where what came differs from what was expected.
+/// What a check found wrong with the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What the check waited for.
+    /// What the check expected.
     pub expected: String,
-    /// What came instead.
+    /// What it got instead.
     pub got: String,
-    /// What explains it, where an observation does.
+    /// An observation that explains it, if there is one.
     #[serde(skip)]
     pub diagnosis: Option<Diagnosis>,
 }
 
 impl Finding {
-    /// The limit that was hit, which everything else follows from.
+    /// Returns the limit that was exceeded, if any: it explains everything else.
     pub fn limit(&self) -> Option<&str> {
         match &self.diagnosis {
             Some(Diagnosis::Limit(why)) => Some(why),
@@ -45,12 +45,12 @@ impl Finding {
     }
 }
 
-/// The program fails a check.
+/// Returns a failure of the program, with what was expected and what came instead.
 pub fn fails<T>(expected: impl Into<String>, got: impl Into<String>) -> Outcome<T> {
     fails_because(expected, got, None)
 }
 
-/// The program fails a check, and what was observed says why.
+/// The same, with an observation that explains it.
 pub fn fails_because<T>(
     expected: impl Into<String>,
     got: impl Into<String>,
@@ -59,7 +59,7 @@ pub fn fails_because<T>(
     Err(Stop::Failed(Finding { expected: expected.into(), got: got.into(), diagnosis }))
 }
 
-/// An error of a call that the checker made for itself.
+/// Turns the error of a call that the checker made for itself into a broken check.
 impl From<io::Error> for Stop {
     #[track_caller]
     fn from(error: io::Error) -> Self {
@@ -68,6 +68,6 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Why a command did nothing: the exit status, and a message.
+/// The reason why a command failed: the exit status, and a message.
 #[derive(Debug)]
 pub(crate) struct CommandError(pub(crate) u8, pub(crate) String);

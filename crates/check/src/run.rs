@@ -14,7 +14,7 @@ use crate::subject::{Allowance, Recipe, Run, thread_waited_for_processor};
 use crate::task::{Check, Level, Task};
 use crate::timeline::{Entry, Timeline};
 
-/// Which network the programs run on.
+/// The network that the programs run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// A network namespace for each check.
@@ -23,49 +23,49 @@ pub enum Isolation {
     Host,
 }
 
-/// How the checks are run.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Setting {
     /// How to start the program.
     pub recipe: Recipe,
-    /// What it may use.
+    /// The limits of the program.
     pub limits: Allowance,
-    /// Where.
+    /// The network that it runs on.
     pub isolation: Isolation,
-    /// The port that the program is told, on private networks.
+    /// The port that the program is told to use, on private networks.
     pub port: u16,
-    /// How many checks at a time, on private networks.
+    /// The maximum number of checks that run at the same time, on private networks.
     pub jobs: usize,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Judgement {
-    /// `tcp-echo/3`.
+    /// Task and number, such as `tcp-echo/3`.
     pub id: String,
     /// The check.
     pub check: Check,
-    /// How it ended.
+    /// Whether it passed, and if not, why.
     pub result: Result<(), Stop>,
-    /// The earlier check that failed for the same reason, if one did.
+    /// The id of an earlier check that failed for the same reason, if there is one.
     pub follows: Option<String>,
-    /// What happened.
+    /// What happened, in order.
     pub entries: Vec<Entry>,
-    /// What was drawn, where it was asked for.
+    /// The drawings of the program's conversation, if they were asked for.
     pub drawings: Vec<String>,
-    /// What can be said about the program at the end, where the check failed.
+    /// The state of the program at the end, if the check failed.
     pub condition: Option<String>,
-    /// How long it took.
+    /// How long the check took.
     pub elapsed: Duration,
 }
 
 impl Judgement {
-    /// Whether the program did as asked.
+    /// Returns whether the program did what the check asks.
     pub fn passed(&self) -> bool {
         self.result.is_ok()
     }
 
-    /// What the check found wrong with the program, if anything.
+    /// Returns what the check found wrong with the program, if anything.
     pub fn finding(&self) -> Option<&Finding> {
         match &self.result {
             Err(Stop::Failed(finding)) => Some(finding),
@@ -73,40 +73,41 @@ impl Judgement {
         }
     }
 
-    /// Whether the program failed a check that counts: a MUST, or any with `strict`.
+    /// Returns whether the program failed a check that counts: a MUST, or, with `strict`,
+    /// any.
     pub fn failed(&self, strict: bool) -> bool {
         self.finding().is_some() && (strict || self.check.level == Level::Must)
     }
 
-    /// Whether the checker could not judge.
+    /// Returns whether the checker was unable to judge the program.
     pub fn is_broken(&self) -> bool {
         matches!(self.result, Err(Stop::Broken(_) | Stop::Late(_)))
     }
 
-    /// Whether the check cannot be made on this system.
+    /// Returns whether the check cannot be run on this system.
     pub fn is_skipped(&self) -> bool {
         matches!(self.result, Err(Stop::Skipped(_)))
     }
 
-    /// What most likely is wrong, where the check failed.
+    /// Returns the likely cause, if the check failed.
     pub fn cause(&self) -> Option<String> {
         let diagnosis = self.finding()?.diagnosis.as_ref();
         Some(diagnosis.map_or(self.check.cause.to_owned(), Diagnosis::cause))
     }
 }
 
-/// How far a run goes.
+/// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// All checks are made.
+    /// It runs all checks.
     TheEnd,
-    /// The first MUST that fails is the last that is told.
+    /// The first MUST that fails is the last check that is reported.
     TheFirstFailure,
 }
 
-/// Runs the checks with these numbers (from 1) and gives their judgements in order, each to
-/// `tell` as soon as it and all before it are known. Where a check shows that the program
-/// does nothing at all, the rest are not run: they fail for the same reason.
+/// Runs the checks with these numbers (from 1) and returns their judgements in order. Calls
+/// `tell` with each as soon as it and all those before it are known. If a check shows that the
+/// program does nothing at all, the rest are not run: they fail for the same reason.
 pub fn run(
     task: &Task,
     numbers: &[usize],
@@ -165,8 +166,8 @@ pub fn run(
     judged
 }
 
-/// A program that passed an earlier check does start: if it does not go on here, that is what
-/// this check is about.
+/// Withdraws the diagnosis that the program does not start, for a program that has passed an
+/// earlier check: if it stops short here, that is for this check's own cause to explain.
 fn it_did_start(judgement: &mut Judgement) {
     if let Err(Stop::Failed(finding)) = &mut judgement.result
         && let Some(Diagnosis::DidNotStart(..) | Diagnosis::NeverBegins) =
@@ -176,7 +177,7 @@ fn it_did_start(judgement: &mut Judgement) {
     }
 }
 
-/// The first check before this one that failed for the same reason.
+/// Returns the id of the first check before this one that failed for the same reason.
 fn follows(judgement: &Judgement, before: &[Judgement]) -> Option<String> {
     let name = judgement.finding()?.diagnosis.as_ref()?.name();
     let same = before.iter().find(|earlier| {
@@ -188,7 +189,7 @@ fn follows(judgement: &Judgement, before: &[Judgement]) -> Option<String> {
     same.map(|it| it.id.clone())
 }
 
-/// A check that cannot end otherwise than one that was made.
+/// Returns the judgement of a check that was not run, since it could only fail like `dead`.
 fn not_run(task: &Task, number: usize, dead: &Judgement) -> Judgement {
     let finding = dead.finding().map(|finding| Finding {
         expected: finding.expected.clone(),
@@ -199,7 +200,7 @@ fn not_run(task: &Task, number: usize, dead: &Judgement) -> Judgement {
     Judgement { follows: Some(dead.id.clone()), ..unmade(task, number, why) }
 }
 
-/// The judgement of a check that was not made.
+/// Returns the judgement of a check that was not run, for the reason `why`.
 fn unmade(task: &Task, number: usize, why: Stop) -> Judgement {
     Judgement {
         id: format!("{}/{number}", task.name),
@@ -213,16 +214,18 @@ fn unmade(task: &Task, number: usize, why: Stop) -> Judgement {
     }
 }
 
-/// A thread that waited so long for a processor, in one check, was not there when it should
-/// have been: the program may have met a deadline of its own meanwhile.
+/// A checker's thread that has waited this long for a processor during one check was not
+/// there when it should have been: one of the program's own deadlines may have passed in
+/// the meantime.
 const STARVED: Duration = Duration::from_millis(500);
-/// How often a check is made that fails while the checker starves.
+/// The maximum number of attempts at a check that fails while the checker is starved of
+/// processor time.
 const ATTEMPTS: usize = 4;
-/// How often a check is made that comes too late to say anything.
+/// The maximum number of attempts at a check that comes too late to say anything.
 const ATTEMPTS_IF_LATE: usize = 20;
 
-/// Runs one check; again, on a network of its own again, if it came too late, or failed and
-/// the checker had no processor to see why.
+/// Runs one check. Runs it again, on another network of its own, if it came too late to say
+/// anything, or if it failed while the checker was starved of processor time.
 fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
     let mut attempt = 0;
     let waited = || thread_waited_for_processor(Path::new("/proc/thread-self"));
@@ -232,7 +235,7 @@ fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
         let verdict = judge(task, number, setting);
         let attempts = match &verdict.result {
             Err(Stop::Late(_)) => ATTEMPTS_IF_LATE,
-            // A limit is measured in what the program used, on however busy a machine.
+            // Limits measure what the program itself used, so a busy machine is no excuse.
             Err(Stop::Failed(finding)) if finding.limit().is_some() => 1,
             Err(_) if waited() - before >= STARVED => ATTEMPTS,
             _ => 1,
@@ -267,7 +270,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
         if result.is_err() {
             condition = arena.condition();
         }
-        // Our own kill is no answer of the program's, to whatever was asked.
+        // If we killed the program, what came afterwards is not its answer to anything.
         let result = match arena.limit() {
             Some(limit) => over_the_limit(limit, result),
             None => result,
@@ -292,7 +295,8 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
     }
 }
 
-/// A program that hit a limit has failed, also where its end was what the check waited for.
+/// Fails the check of a program that exceeded a limit, even if the check was waiting for the
+/// program's end.
 fn over_the_limit(limit: String, result: Outcome) -> Outcome {
     let (expected, got) = match result {
         Err(Stop::Failed(finding)) => (finding.expected, finding.got),
@@ -304,23 +308,23 @@ fn over_the_limit(limit: String, result: Outcome) -> Outcome {
     fails_because(expected, got, Some(Diagnosis::Limit(limit)))
 }
 
-/// Settings of the calling thread's private network. A kernel that lacks one of them makes a
-/// check less sharp, not wrong.
+/// Tunes the calling thread's private network. On a kernel that lacks one of these settings a
+/// check is less sharp, but not wrong.
 fn tune() {
     for (name, value) in [
-        // A program may take the port that the RFC names.
+        // Let a program bind the port that the RFC names.
         ("ip_unprivileged_port_start", "0"),
-        // Send buffers of 128 KiB at most: writes that do not fit are seen with little data.
+        // Limit send buffers to 128 KiB, so that little data is enough for a short write.
         ("tcp_wmem", "4096 65536 131072"),
-        // A reset does not end TIME-WAIT (RFC 1337). The peer's kernel sends one by itself if
-        // a delayed ACK and the FIN after it, from two processors, come in the wrong order.
+        // A reset must not end TIME-WAIT (RFC 1337). The peer's kernel sends one by itself if
+        // a delayed ACK and the FIN after it, sent by two processors, arrive out of order.
         ("tcp_rfc1337", "1"),
     ] {
         let _ = std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value);
     }
 }
 
-/// A port of the host's loopback that is free for TCP and for UDP.
+/// Returns a port of the host's loopback interface that is free for both TCP and UDP.
 fn free_port() -> Outcome<u16> {
     for _ in 0..100 {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;

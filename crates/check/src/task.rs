@@ -1,4 +1,4 @@
-//! A task: what a program must do, and the checks that see whether it does.
+//! A task: what a program must do, and the checks that test whether it does.
 
 use crate::arena::Arena;
 use crate::outcome::Outcome;
@@ -6,14 +6,14 @@ use crate::outcome::Outcome;
 /// How binding a check is, as in RFC 2119.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// The task is not done without it.
+    /// The task is not done unless it passes.
     Must,
-    /// There may be reasons to do otherwise: a failure is reported, but not fatal.
+    /// There may be good reasons not to pass it: a failure is reported, but not fatal.
     Should,
 }
 
 impl Level {
-    /// The word of RFC 2119.
+    /// Returns the word of RFC 2119.
     pub fn word(self) -> &'static str {
         match self {
             Level::Must => "MUST",
@@ -22,22 +22,22 @@ impl Level {
     }
 }
 
-/// One question to the program.
+/// One test of the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// How binding.
+    /// How binding it is.
     pub level: Level,
-    /// What is asked, as a sentence about "it", the program.
+    /// What it asks, as a sentence about "it", the program.
     pub asks: &'static str,
-    /// What most likely is wrong where it fails.
+    /// The likely cause if it fails.
     pub cause: &'static str,
-    /// The page to read, from the root of the checkout.
+    /// The page to read, relative to the root of the checkout.
     pub page: &'static str,
-    /// Asks.
+    /// Runs the check.
     pub run: fn(&mut Arena<'_>) -> Outcome,
 }
 
-/// A check that the task stands or falls with.
+/// Creates a check that a program must pass to complete the task.
 pub(crate) const fn must(
     asks: &'static str,
     cause: &'static str,
@@ -47,7 +47,7 @@ pub(crate) const fn must(
     Check { level: Level::Must, asks, cause, page, run }
 }
 
-/// A check that a good program passes.
+/// Creates a check that a good program passes, but that the task does not depend on.
 pub(crate) const fn should(
     asks: &'static str,
     cause: &'static str,
@@ -57,51 +57,52 @@ pub(crate) const fn should(
     Check { level: Level::Should, asks, cause, page, run }
 }
 
-/// What kind of program a task asks for.
+/// The kind of program that a task asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It listens, and the checker plays the clients.
     TcpServer,
     /// It connects, and the checker plays the server.
     TcpClient,
-    /// It waits for datagrams.
+    /// It waits for datagrams, and the checker plays the clients.
     UdpServer,
-    /// It sends datagrams.
+    /// It sends datagrams, and the checker plays the server.
     UdpClient,
 }
 
 /// A program to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Task {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     /// The lesson that it belongs to.
     pub lesson: u32,
-    /// Whether the course goes on without it.
+    /// Whether the course can continue without it.
     pub optional: bool,
     /// The kind of program.
     pub role: Role,
     /// Every requirement, in Markdown.
     pub statement: &'static str,
-    /// What somebody knows whose program has passed.
+    /// What somebody has learned whose program has passed.
     pub learned: &'static str,
-    /// The checks. Their numbers, from 1, are their places here: new ones go to the end.
+    /// The checks. They are numbered from 1 by their position here, so append new ones.
     pub checks: &'static [Check],
 }
 
 impl Task {
-    /// The first line of the statement without its mark.
+    /// Returns the first line of the statement, without its `#`.
     pub fn title(&self) -> &'static str {
         let line = self.statement.lines().next().unwrap_or_default();
         line.trim_start_matches(['#', ' '])
     }
 
-    /// Whether it puts the lessons together: a project, for after the last of them.
+    /// Returns whether it is a project, which puts several lessons together and comes after
+    /// the last of them.
     pub fn is_project(&self) -> bool {
         self.optional && !self.name.starts_with("rfc")
     }
 
-    /// The name of its folder for a learner's own work: `07-framing`.
+    /// Returns the name of its folder for a learner's own work, such as `07-framing`.
     pub fn folder(&self) -> String {
         format!("{:02}-{}", self.lesson, self.name)
     }

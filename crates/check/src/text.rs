@@ -1,6 +1,7 @@
-//! Bytes as a report shows them.
+//! Bytes, as a report shows them.
 
-/// Bytes between quotation marks, cut where they are many.
+/// Returns bytes as escaped text in quotation marks. If there are more than 48, it shows the
+/// first of them and says how many there are.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     const SHOWN: usize = 48;
     if bytes.len() <= SHOWN {

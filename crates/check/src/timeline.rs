@@ -1,24 +1,24 @@
-//! What happened during a check, in order: what the checker's side sent and got, what the
-//! program printed.
+//! The timeline of a check: what the checker's side sent and received, and what the program
+//! printed, in order.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// Bytes of a message that are kept to be shown.
+/// How many bytes of a message are kept, to be shown.
 const KEPT_BYTES: usize = 128;
-/// Entries kept: a program that chatters must not fill the memory.
+/// How many entries are kept: a program that chatters must not fill the memory.
 const KEPT_ENTRIES: usize = 2000;
 
-/// One line of the time line.
+/// One entry of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Microseconds since the check began.
     pub at_us: u64,
-    /// Who: `client 1`, `server`, `program`.
+    /// Who acted: `client 1`, `server`, `program`.
     pub who: String,
-    /// What was done.
+    /// What they did.
     #[serde(flatten)]
     pub what: What,
 }
@@ -27,44 +27,44 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum What {
-    /// Something without bytes: it connects, it gets the end of the stream.
+    /// Something without bytes, such as connecting or getting the end of the stream.
     Does {
-        /// In words.
+        /// The action, in words.
         text: String,
     },
     /// It sends bytes.
     Sends(Bytes),
-    /// It gets bytes.
+    /// It receives bytes.
     Gets(Bytes),
     /// The program prints a line, on `stdout` or `stderr`.
     Prints {
-        /// Where.
+        /// `stdout` or `stderr`.
         stream: &'static str,
-        /// What, escaped.
+        /// The line, escaped.
         text: String,
     },
 }
 
-/// Bytes on the wire: the first of them, escaped, and how many there were.
+/// Bytes that were sent or received: the first of them, and how many there were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bytes {
     /// The first bytes, as [`common::Escaped`] shows them.
     pub text: String,
-    /// The number of all.
+    /// The total number of bytes.
     pub length: usize,
-    /// How many calls of ours it took.
+    /// The number of calls, on the checker's side, that it took.
     pub pieces: usize,
 }
 
 impl Bytes {
-    /// Keeps what is to be shown of `bytes`.
+    /// Keeps as much of `bytes` as a report shows.
     pub fn of(bytes: &[u8]) -> Self {
         let head = &bytes[..bytes.len().min(KEPT_BYTES)];
         Bytes { text: common::Escaped(head).to_string(), length: bytes.len(), pieces: 1 }
     }
 }
 
-/// The time line of a check, shared by all that take part in it.
+/// The timeline of a check. Clones share the same entries.
 #[derive(Debug, Clone)]
 pub struct Timeline {
     began: Instant,
@@ -87,7 +87,7 @@ impl Timeline {
     pub fn add(&self, who: &str, what: What) {
         let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut entries = self.lock();
-        // Many small sends or receipts one after another are one line.
+        // Many small sends or receives in a row become one entry.
         if let Some(last) = entries.last_mut()
             && last.who == who
             && last.what.absorb(&what)
@@ -124,12 +124,12 @@ impl Timeline {
         self.drawings.lock().unwrap_or_else(PoisonError::into_inner).push(drawing);
     }
 
-    /// The drawings so far, one for each program that was drawn.
+    /// Returns the drawings so far, one for each program that was drawn.
     pub fn drawings(&self) -> Vec<String> {
         self.drawings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All entries so far.
+    /// Returns all entries so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.lock().clone()
     }
@@ -140,7 +140,8 @@ impl Timeline {
 }
 
 impl What {
-    /// Takes `next` in, if both are of one kind and carry few bytes or too many.
+    /// Merges `next` into this one and returns true, if both are sends or both are receives,
+    /// and `next` is a single byte or this one has more bytes than are shown anyway.
     fn absorb(&mut self, next: &What) -> bool {
         let (mine, more) = match (self, next) {
             (What::Sends(mine), What::Sends(more)) => (mine, more),

@@ -1,7 +1,7 @@
-//! `--watch`: the checks again, whenever a file of the program changes.
+//! `--watch`: runs the checks again whenever a file of the program changes.
 //!
-//! Each round is a run of this program of its own, without `--watch`, so that it starts with
-//! one thread, as namespaces demand. Ctrl-C goes to both and ends both.
+//! Each round is a new process of this program, without `--watch`, so that it starts with a
+//! single thread, as namespaces demand. Ctrl-C reaches both and ends both.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use notify::{EventKind, RecursiveMode, Watcher};
 
 use crate::outcome::CommandError;
 
-/// Files that change together, as when an editor saves, are one change.
+/// Files that change within this time, such as when an editor saves, count as one change.
 const TOGETHER: Duration = Duration::from_millis(100);
 
-/// Checks now, and after each change in one of these folders, until Ctrl-C.
+/// Runs the checks now, and again after each change in one of these folders, until Ctrl-C.
 ///
 /// # Errors
-/// The system does not watch: too many watches, or no such folder.
+/// Fails if the folders cannot be watched: there are too many watches, or no such folder.
 pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
     let failed = |error: &dyn std::fmt::Display| {
         CommandError(
@@ -60,10 +60,10 @@ pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
     }
 }
 
-/// Whether somebody has written a file of the program: not only read it, and not one that a
-/// tool makes, the compiler of this very run among them.
+/// Returns whether a file of the program was written: not just read, and not one that a tool
+/// generates, such as the compiler of this very run.
 fn is_change(event: &notify::Event, folders: &[PathBuf]) -> bool {
-    // Where the folder itself lies is no part of the question.
+    // Only the part of the path inside the watched folder matters.
     let inside = |path: &Path| {
         let folder = folders.iter().find(|folder| path.starts_with(folder));
         let inside = folder.and_then(|folder| path.strip_prefix(folder).ok());

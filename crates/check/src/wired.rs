@@ -1,5 +1,5 @@
 //! A wire between the program and the checker: two hosts, each with a network of its own, and
-//! a link that loses, doubles and delays what its rules say (`netlab::wire`).
+//! a link that loses, doubles or delays the packets that its rules name (`netlab::wire`).
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,19 +9,20 @@ use netlab::wire::{Host, Options, Place, Rules, Wire, WireError};
 use crate::outcome::{Outcome, Stop};
 use crate::timeline::Timeline;
 
-/// The two hosts of a check. Its thread, and so the checker's sockets, are on one of them.
+/// The two hosts of a check, joined by a wire. The calling thread, and with it the checker's
+/// sockets, is on one of them.
 #[derive(Debug)]
 pub(crate) struct Wired {
     wire: Wire,
-    /// Where the program runs: on b if it is a server, on a if it is a client.
+    /// The program's host: b if it is a server, a if it is a client.
     program: Host,
 }
 
 impl Wired {
-    /// Makes the hosts and moves the calling thread to the checker's.
+    /// Creates the hosts and moves the calling thread to the checker's.
     ///
     /// # Errors
-    /// A skip where the system does not allow it, with what would.
+    /// Skips the check if the system does not allow this, with a message that says what would.
     pub(crate) fn new(
         program: Host,
         rules: &str,
@@ -36,7 +37,7 @@ impl Wired {
         }
         let rules = Rules::parse(rules.lines())
             .map_err(|error| Stop::Broken(format!("a rule of the check: {error}")))?;
-        // Of each packet its headers are enough.
+        // Headers are enough: capture no more of each packet.
         let options = Options { packet_bytes: Some(60), ..Options::default() };
         let wire = Wire::open(&rules, options).map_err(|error| match error {
             WireError::Refused(refusal) => Stop::Skipped(format!("no wire: {refusal}")),
@@ -46,14 +47,15 @@ impl Wired {
         Ok(Wired { wire, program })
     }
 
-    /// Which host the program is on: a or b.
+    /// Returns the name of the program's host: a or b.
     pub(crate) fn name(&self) -> String {
         self.program.to_string()
     }
 
-    /// When the wire saw each packet that the program's host has sent since this was asked
-    /// last, lost ones as well; whoever waits for a processor afterwards changes nothing.
-    /// What the rules did to a packet goes to the time line.
+    /// Returns when the wire saw each packet that the program's host has sent since the
+    /// last call, including those that were lost. The wire takes these times itself, so it
+    /// does not matter how late anybody reads them. Adds what the rules did to packets to
+    /// the timeline.
     pub(crate) fn sent_at(&self, timeline: &Timeline) -> Vec<Duration> {
         let mut moments = Vec::new();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -77,7 +79,7 @@ impl Wired {
         moments
     }
 
-    /// The address of the host that the checker is on.
+    /// Returns the address of the checker's host.
     pub(crate) fn checkers_host(&self) -> Ipv4Addr {
         match self.program {
             Host::A => Ipv4Addr::new(10, 77, 0, 2),
@@ -85,7 +87,7 @@ impl Wired {
         }
     }
 
-    /// Does something on the program's host.
+    /// Runs `work` with the calling thread on the program's host.
     pub(crate) fn on_its_host<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         self.wire.enter(self.program)?;
         let result = work();

@@ -63,7 +63,7 @@ pub const TASKS: &[Task] = &[
     slow_readers::TASK,
 ];
 
-/// The pages that a report sends its reader to.
+/// The pages that a report refers its reader to.
 pub(crate) mod page {
     pub(crate) const SOCKET: &str = "lessons/01-what-is-a-socket/README.md";
     pub(crate) const TCP: &str = "lessons/02-tcp-echo/README.md";
@@ -79,7 +79,7 @@ pub(crate) mod page {
     pub(crate) const THREADS: &str = "lessons/12-one-at-a-time/README.md";
 }
 
-/// A statement from `crates/check/tasks/`.
+/// Includes the statement of a task from `crates/check/tasks/`.
 macro_rules! statement {
     ($name:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tasks/", $name, "/task.md"))
@@ -87,16 +87,16 @@ macro_rules! statement {
 }
 pub(crate) use statement;
 
-/// All tasks, in the order of the course.
+/// Returns all tasks, in the order of the course.
 pub fn all() -> Vec<Task> {
     TASKS.to_vec()
 }
 
-/// The task that a user's word means: its name, its folder or, where that is one alone, its
-/// lesson's number.
+/// Returns the task that a user's word means: its name, its folder, or the number of its
+/// lesson if that has only one task.
 ///
 /// # Errors
-/// A message that lists the right words.
+/// Fails with a message that suggests what to write instead.
 pub fn find(word: &str) -> Result<Task, String> {
     let tasks = all();
     if let Some(task) = tasks.iter().find(|it| it.name == word || it.folder() == word) {
@@ -126,7 +126,7 @@ pub fn find(word: &str) -> Result<Task, String> {
     }
 }
 
-/// The task whose name is so like this word that it must have been meant.
+/// Returns the task whose name is so similar to this word that it was probably meant.
 fn nearest(word: &str, tasks: &[Task]) -> Option<&'static str> {
     const ALIKE: f64 = 0.75;
     tasks

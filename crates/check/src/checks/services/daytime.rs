@@ -73,7 +73,7 @@ fn is_date(bytes: &[u8]) -> Outcome {
     printable(bytes)?;
     let text = String::from_utf8_lossy(bytes);
     let year = this_year();
-    // At the turn of the year, and in another time zone, it may be the next or the last.
+    // At the turn of the year, the year may differ by one in another time zone.
     let near = [year - 1, year, year + 1].map(|year| year.to_string());
     match near.iter().any(|year| text.contains(year)) {
         true => Ok(()),
@@ -82,7 +82,7 @@ fn is_date(bytes: &[u8]) -> Outcome {
 }
 
 fn this_year() -> u64 {
-    // 365.2425 days a year: exact to a day, which `is_date` allows for.
+    // With 365.2425 days a year this is exact to a day, which `is_date` allows for.
     1970 + now_s() * 10_000 / (365 * 10_000 + 2425) / 86_400
 }
 

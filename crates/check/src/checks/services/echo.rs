@@ -179,7 +179,7 @@ pub(in crate::checks) const UDP: Task = udp(
 fn echo_answers(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // Nothing unasked: a greeting might happen to be the expected word.
+    // Check for silence first: a greeting might happen to be the expected word.
     if let Err(Stop::Failed(finding)) = client.expect_silence() {
         let diagnosis = Some(Diagnosis::Other(
             "speaks-first",
@@ -231,8 +231,8 @@ fn echo_half_close(arena: &mut Arena<'_>) -> Outcome {
     client.expect_end()
 }
 
-/// After one client reset its connection while its bytes were on their way, another says
-/// something and hears it.
+/// One client resets its connection while its bytes are in flight; then another must still be
+/// echoed.
 fn echo_after_reset(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
@@ -302,7 +302,8 @@ fn echo_beside_one_that_does_not_read(arena: &mut Arena<'_>) -> Outcome {
 
 fn echo_two_clients(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
-    // One after the other is enough: that it serves both at a time is another check's.
+    // One after the other is enough: serving both at the same time is another check's
+    // concern.
     let mut first = arena.connect(&server)?;
     said(&mut first, b"first")?;
     first.finish_sending()?;
@@ -313,7 +314,8 @@ fn echo_two_clients(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn echo_leaves_nothing(arena: &mut Arena<'_>) -> Outcome {
-    /// A pool may grow a little, and a child is waited for when the next one comes.
+    /// Allows for a pool that grows a little, and for children that are reaped only when the
+    /// next client comes.
     const MORE: usize = 20;
     let server = arena.tcp_server()?;
     let serve = |arena: &mut Arena<'_>| {
@@ -341,7 +343,8 @@ fn echo_leaves_nothing(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// So long a silence must not end a connection: there is nothing to see of it.
+/// How long the client is silent. A server that times out gives no sign of it beforehand, so
+/// this check has to wait by the clock.
 const SILENCE: Duration = Duration::from_millis(700);
 
 fn echo_after_silence(arena: &mut Arena<'_>) -> Outcome {
@@ -355,13 +358,13 @@ fn echo_after_silence(arena: &mut Arena<'_>) -> Outcome {
 fn echo_without_descriptors(arena: &mut Arena<'_>) -> Outcome {
     arena.limits.each.open_files = 32;
     let server = arena.tcp_server()?;
-    // What a virtual machine loads for its first client, it must be able to open.
+    // A language's virtual machine must be able to open what it loads for its first client.
     let mut first = arena.connect(&server)?;
     first.send(b"hello")?;
     first.expect_bytes(5)?;
     let mut clients = Vec::new();
     for _ in 0..40 {
-        // With a short queue the kernel itself turns the last ones away.
+        // If the backlog is short, the kernel itself turns the last ones away.
         let Some(client) = arena.connect_if_it_can(&server)? else { break };
         clients.push(client);
     }

@@ -1,5 +1,5 @@
-//! Small services with a standard: RFC 862 to 868, over TCP and over UDP. Optional tasks,
-//! against which real programs can be held as well.
+//! Small standard services, RFC 862 to 868, over TCP and over UDP: optional tasks, which can
+//! also test real programs.
 
 pub(super) mod chargen;
 pub(super) mod daytime;
@@ -58,16 +58,16 @@ fn printable(bytes: &[u8]) -> Outcome {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
-/// A client that is gone before the server has accepted it.
+/// Connects a client that resets its connection before the server has accepted it.
 fn one_resets(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     server.freeze()?;
     arena.connect(server)?.reset()?;
-    // The reset is there before the server can look.
+    // Make sure that the reset has arrived before the server can look.
     settle(server);
     server.thaw();
     settle(server);
