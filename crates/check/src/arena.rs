@@ -73,8 +73,8 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Puts the program and the checker on two hosts, joined by a wire that follows these rules,
-    /// one per line. The variable `HOST` tells the program the server's address.
+    /// Puts the program and the checker on two hosts, joined by a wire that follows these
+    /// rules, one per line. The variable `HOST` tells the program the server's address.
     pub fn on_a_wire(&mut self, program: Host, rules: &str) -> Outcome {
         let wired = Wired::new(program, rules, self.on_hosts_network)?;
         let (own, rules) = (wired.name(), rules.trim().replace('\n', ", "));
@@ -162,9 +162,9 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Returns whether a client that uses the server's address and the port that the program was
-    /// told reaches a socket bound to `address`. On the host's network a program may use the
-    /// documented port instead.
+    /// Returns whether a client that uses the server's address and the port that the
+    /// program was told reaches a socket bound to `address`. On the host's network a
+    /// program may use the documented port instead.
     fn is_reached_at(&self, address: SocketAddr) -> bool {
         let port = address.port() == self.port
             || self.any_port && address.port() == DOCUMENTED_PORT;
@@ -310,8 +310,8 @@ impl<'a> Arena<'a> {
         self.listen_at(self.host.into(), 128)
     }
 
-    /// Listens at another port, and tells the program which one in the variable `name`: to play
-    /// the server to which the program, a server itself, must connect.
+    /// Listens at another port, and tells the program which one in the variable `name`: to
+    /// play the server to which the program, a server itself, must connect.
     pub fn listen_beside(&mut self, name: &str) -> Outcome<Listener> {
         // Take any free port: on the host's network nobody knows which are.
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
@@ -321,9 +321,9 @@ impl<'a> Arena<'a> {
         Ok(listener)
     }
 
-    /// Tells the program, in the variable `name`, a port at which nobody listens as long as the
-    /// returned socket lives. That socket is bound but never listens: a closed listener could
-    /// be held open a moment longer by a process that another check is starting.
+    /// Tells the program, in the variable `name`, a port at which nobody listens as long as
+    /// the returned socket lives. That socket is bound but never listens: a closed listener
+    /// could be held open a moment longer by a process that another check is starting.
     pub fn nobody_beside(&mut self, name: &str) -> Outcome<Socket> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -368,7 +368,7 @@ impl<'a> Arena<'a> {
 
     /// Ends all programs.
     pub fn clear(&mut self) {
-        // The time line has what the wire did.
+        // Put what the wire did on the timeline.
         self.sent_at();
         for program in self.programs.drain(..) {
             program.stop();

@@ -30,7 +30,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     }
 }
 
-/// What came and is not a line yet.
+/// What has come and is not a whole line yet.
 struct Lines {
     stream: TcpStream,
     held: Vec<u8>,

@@ -38,7 +38,7 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     };
     static SHARED: AtomicUsize = AtomicUsize::new(0);
     let count = match flaw.is("shares-count") {
-        // The last client's number, whoever asks, and there is time for another one.
+        // Serves the last client's number to everyone, and leaves time for another to come.
         true => {
             SHARED.store(count, Ordering::Relaxed);
             thread::sleep(std::time::Duration::from_millis(50));
@@ -57,7 +57,7 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The number, if the line is one.
+/// Returns the number, if the line is one.
 fn request(flaw: &Flaw, client: &mut TcpStream) -> io::Result<Option<usize>> {
     let mut line = Vec::new();
     let mut buffer = [0; 16];
@@ -88,7 +88,7 @@ fn request(flaw: &Flaw, client: &mut TcpStream) -> io::Result<Option<usize>> {
     let text = String::from_utf8_lossy(digits);
     let digits_alone = text.bytes().all(|byte| byte.is_ascii_digit());
     if flaw.is("bad-is-zero") {
-        // As C's atoi does: what begins with digits is a number.
+        // Like C's atoi: anything that begins with digits is a number.
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         return Ok(Some(digits.parse().unwrap_or(1)));
     }

@@ -46,7 +46,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
 fn next(flaw: &Flaw, held: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     let Some(length) = held.first_chunk::<4>() else {
         if flaw.is("cut-length") {
-            // What is left is taken for the beginning of nothing.
+            // Forgets the leftover bytes, the beginning of the next message.
             held.clear();
         }
         return Ok(None);

@@ -12,7 +12,7 @@ use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 use crate::{Flaw, keeps_something, tcp_listener};
 
-/// SIGTERM has come.
+/// Whether SIGTERM has come.
 static FLAG: AtomicBool = AtomicBool::new(false);
 
 enum News {
@@ -107,7 +107,7 @@ fn accept(flaw: &Flaw, listener: &TcpListener, to: &Sender<News>) {
     }
 }
 
-/// Bytes of all clients.
+/// The number of bytes from all clients.
 static ALL: AtomicUsize = AtomicUsize::new(0);
 
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {

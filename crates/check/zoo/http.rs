@@ -19,7 +19,7 @@ struct Request {
     keep: bool,
 }
 
-/// Why no request came: the stream ended, or a status.
+/// Why there is no request: the stream ended, or it deserves an error status.
 enum End {
     Stream,
     Bad(u16),
@@ -63,7 +63,7 @@ fn receive(
     loop {
         let mut line = Vec::new();
         if flaw.is("one-recv") && lines.is_empty() {
-            // A head is what the first recv(2) gives.
+            // Takes the result of the first recv(2) for a whole head.
             let piece = reader.fill_buf()?.to_vec();
             let end = piece.windows(4).position(|it| it == b"\r\n\r\n");
             if end.is_none() && !piece.is_empty() {

@@ -1,4 +1,4 @@
-//! A server that answers requests in JSON, a line each.
+//! A server that answers requests in JSON, one per line.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,13 +14,13 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     serve_each(flaw, "reset-ends", serve)
 }
 
-/// A client, and what it has sent and is not a line yet.
+/// A client, and what it has sent that is not a whole line yet.
 struct Lines {
     reader: BufReader<TcpStream>,
 }
 
 impl Lines {
-    /// The next line without its end; none where no whole one comes.
+    /// Returns the next line without its newline, or `None` if no whole one comes.
     fn next(&mut self, flaw: &Flaw) -> io::Result<Option<Vec<u8>>> {
         const MOST: u64 = 65_536;
         let mut line = Vec::new();
@@ -85,7 +85,7 @@ fn answer(flaw: &Flaw, line: &[u8], count: u64) -> Value {
         true => String::from_utf8_lossy(line).into_owned().into_bytes(),
         false => line.to_vec(),
     };
-    // What a parser that calls itself for each `[` comes to.
+    // This is how a parser ends that calls itself for each `[`.
     if flaw.is("deep-ends") && line.iter().filter(|byte| **byte == b'[').count() > 5000 {
         std::process::abort();
     }

@@ -1,7 +1,7 @@
-//! The zoo: programs that do what a task asks, and the same programs wrong in one way each.
-//! `zoo TASK FLAW` runs one; the flaw `none` is the right program.
+//! The zoo: programs that do what a task asks, and variants that are each wrong in one way.
+//! `zoo TASK FLAW` runs one; with the flaw `none` it is the correct program.
 //!
-//! The checks are held against it: `mutants.txt` says which of them must catch which flaw.
+//! The checks are tested against it: `mutants.txt` says which of them must catch which flaw.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -40,12 +40,12 @@ use std::thread;
 
 use socket2::{Domain, Socket, Type};
 
-/// What is wrong with this run.
+/// The one thing that is wrong with this run.
 #[derive(Debug, Clone)]
 struct Flaw(String);
 
 impl Flaw {
-    /// Whether it is this one.
+    /// Returns whether it is the flaw with this name.
     fn is(&self, name: &str) -> bool {
         self.0 == name
     }
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The port of the environment, or the documented one.
+/// Returns the port from the environment, or the documented one.
 fn port(flaw: &Flaw) -> u16 {
     if flaw.is("ignores-port") {
         return 12345;
@@ -110,8 +110,9 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// 127.0.0.1 as a socket of IPv6 has it; a Java virtual machine makes no other. That is no flaw.
-/// Where the kernel has no IPv6, the address of IPv4.
+/// Returns 127.0.0.1 as an IPv4-mapped IPv6 address, since a Java virtual machine makes
+/// only IPv6 sockets. That is not a flaw. On a kernel without IPv6, returns the IPv4
+/// address.
 fn mapped(port: u16) -> SocketAddr {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port));
     match Socket::new(Domain::IPV6, Type::STREAM, None) {
@@ -121,7 +122,7 @@ fn mapped(port: u16) -> SocketAddr {
 }
 
 /// Serves each client on a thread of its own, with the flaws that such servers share. With the
-/// flaw `ends`, an error of one client ends the program.
+/// flaw `ends`, an error on one connection ends the program.
 fn serve_each(
     flaw: &Flaw,
     ends: &str,
@@ -145,7 +146,7 @@ fn serve_each(
     }
 }
 
-/// A TCP listener, with the flaws that all servers share.
+/// Opens a TCP listener, with the flaws that all servers share.
 fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
     let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
     let address = match () {
@@ -168,7 +169,7 @@ fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A bound UDP socket, with the flaws that all servers share.
+/// Binds a UDP socket, with the flaws that all servers share.
 fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
     let port = if flaw.is("wrong-port") { port(flaw) + 1 } else { port(flaw) };
     let address = match () {
@@ -186,10 +187,10 @@ fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// What servers do wrong with each client that they accept, and its own program shows nothing of.
+/// Leaks something for each client that a server accepts, without any sign in what it sends.
 fn keeps_something(flaw: &Flaw) -> io::Result<()> {
     match () {
-        // A process that nobody waits for, a thread that never ends, memory.
+        // Leak a process that nobody waits for, a thread that never ends, or memory.
         () if flaw.is("zombies") => drop(std::process::Command::new("true").spawn()?),
         () if flaw.is("keeps-threads") => drop(thread::spawn(|| for_ever())),
         () if flaw.is("keeps-memory") => drop(vec![1_u8; 1 << 20].leak()),
@@ -198,13 +199,13 @@ fn keeps_something(flaw: &Flaw) -> io::Result<()> {
     Ok(())
 }
 
-/// Closes with a reset.
+/// Closes the connection with a reset.
 fn reset(stream: TcpStream) -> io::Result<()> {
     let socket = Socket::from(stream);
     socket.set_linger(Some(std::time::Duration::ZERO))
 }
 
-/// Lets a flaw of impatience wait for nothing.
+/// Blocks for ever.
 fn for_ever() -> ! {
     loop {
         thread::park();

@@ -1,4 +1,4 @@
-//! Programs that do harm: what the fence is for. They are no mutants of a task.
+//! Harmful programs, which the fence must contain. They are not mutants of a task.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::{Flaw, for_ever, loopback, port};
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let what = flaw.0.as_str();
     match what {
-        // Each starts two more, and so on.
+        // Each process starts two more, and so on.
         "fork-bomb" => {
             own(what)?.spawn()?;
             own(what)?.spawn()?;
@@ -23,7 +23,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         "memory-hog" => {
             let mut all: Vec<Vec<u8>> = Vec::new();
             for number in 0_usize.. {
-                // A byte a page, so that the memory is really there.
+                // Touch one byte per page, so that the memory is really used.
                 let mut some = vec![0; 16 << 20];
                 some.iter_mut().step_by(4096).for_each(|byte| *byte = number as u8);
                 all.push(some);
@@ -47,7 +47,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             let _listener = TcpListener::bind(loopback(port(flaw)))?;
             for_ever()
         }
-        // A process in a session of its own stays when the program has ended.
+        // A process in a session of its own outlives the program.
         "daemon" => {
             let mut left = Command::new("setsid");
             left.arg(std::env::current_exe()?).args(["nasty", "sleeps"]);
@@ -55,7 +55,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             Ok(())
         }
         "sleeps" => for_ever(),
-        // Looks for a secret in its own environment and in all others that it can read.
+        // Looks for a secret in its own environment and in any other that it can read.
         "reads-secrets" => {
             for (name, value) in std::env::vars() {
                 println!("{name}={value}");
@@ -67,7 +67,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             }
             Ok(())
         }
-        // What it may do to those outside: their processes are not there for it.
+        // Tries to kill processes outside, which it should not even see.
         "kills" => {
             for entry in std::fs::read_dir("/proc")?.flatten() {
                 if let Some(pid) = entry.file_name().to_str().filter(|it| it.len() > 1) {
@@ -80,7 +80,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     }
 }
 
-/// Files in memory, which no process has mapped.
+/// Fills files in memory that no process has mapped.
 #[cfg(target_os = "linux")]
 fn memfd_hog() -> io::Result<()> {
     use std::io::Read as _;

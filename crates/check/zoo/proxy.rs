@@ -60,7 +60,8 @@ fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream) {
                 }
                 let written = match flaw.is("short-writes") {
                     true => {
-                        // One send(2) that does not wait, and what it did not take is gone.
+                        // Calls send(2) once, without blocking, and drops what it did not
+                        // take.
                         const MSG_DONTWAIT: i32 = 0x40;
                         let socket = socket2::SockRef::from(to);
                         let _ = socket.send_with_flags(&piece, MSG_DONTWAIT);

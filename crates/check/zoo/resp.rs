@@ -49,7 +49,7 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
 
 type Command = Vec<Vec<u8>>;
 
-/// The command at the beginning, if it is whole, and its length.
+/// Returns the command at the beginning, if it is whole, and its length in bytes.
 fn parse(flaw: &Flaw, bytes: &[u8]) -> io::Result<Option<(Command, usize)>> {
     let Some((count, mut at)) = number(flaw, bytes, 0, b'*', 100)? else {
         return Ok(None);

@@ -82,7 +82,7 @@ fn exchange(
     Err(io::Error::new(ErrorKind::TimedOut, "no reply"))
 }
 
-/// The next datagram before `until`, if one comes.
+/// Receives the next datagram, if one comes before `until`.
 fn receive(
     socket: &UdpSocket,
     until: Instant,

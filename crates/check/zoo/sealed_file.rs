@@ -54,7 +54,7 @@ fn serve(flaw: &Flaw, mut client: &TcpStream, file: &mut Vec<u8>) -> io::Result<
         let mut bytes = vec![0; length.min(10_000_000)];
         let mut got = 0;
         while got < bytes.len() {
-            // A buffer of the usual size, where one recv(2) is taken for the file.
+            // With a buffer of the usual size, one recv(2) is taken for the whole file.
             let end = bytes.len().min(if flaw.is("one-recv") { 4096 } else { length });
             let more = client.read(&mut bytes[got..end])?;
             if more == 0 && flaw.is("part-is-all") {

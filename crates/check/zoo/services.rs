@@ -14,7 +14,7 @@ pub(crate) fn run_tcp(service: &str, flaw: &Flaw) -> io::Result<()> {
     loop {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
-            // Out of descriptors: others will end, and then it goes on.
+            // Out of descriptors: other clients will leave, and then it can continue.
             Err(error) if is_exhausted(&error) && !flaw.is("exhausted-ends") => {
                 thread::sleep(Duration::from_millis(5));
                 continue;
@@ -29,7 +29,7 @@ pub(crate) fn run_tcp(service: &str, flaw: &Flaw) -> io::Result<()> {
             kept.push(stream.try_clone()?);
         }
         if flaw.is("zombies") {
-            // A process for each client, which nobody waits for.
+            // Starts a process for each client, and never waits for it.
             drop(std::process::Command::new("true").spawn()?);
         }
         let (service, flaw) = (service.to_owned(), flaw.clone());
@@ -64,7 +64,7 @@ fn serve(service: &str, flaw: &Flaw, stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// What all clients sent, for a flaw that sends it to each.
+/// What all clients have sent, for a flaw that sends all of it to each.
 static ALL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
@@ -123,7 +123,7 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
             }
             () if flaw.is("prefix") => stream.write_all(&[b"Echo: ", piece].concat())?,
             () if flaw.is("short-writes") => {
-                // One send(2), and what it did not take is forgotten.
+                // Calls send(2) once, and forgets what it did not take.
                 stream.set_nonblocking(true)?;
                 let sent = stream.write(piece);
                 stream.set_nonblocking(false)?;
@@ -138,7 +138,7 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         if flaw.is("times-out") {
-            // After a word, the next must come soon.
+            // After one message, the next must come soon.
             let soon = Duration::from_millis(400);
             stream.set_read_timeout((length < 100).then_some(soon))?;
         }
@@ -192,7 +192,7 @@ fn chargen(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)
 }
 
-/// Sends the answer, throws away what came, and closes without a reset.
+/// Sends the answer, discards what came, and closes without a reset.
 fn short(flaw: &Flaw, mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
     if flaw.is("waits") {
         stream.read_exact(&mut [0])?;
@@ -212,7 +212,7 @@ fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
-/// A date that is right to the day: `2026-11-24 03:04:05 UTC`.
+/// Returns a date that is right to the day: `2026-11-24 03:04:05 UTC`.
 fn date(flaw: &Flaw) -> Vec<u8> {
     let seconds = now_s();
     let (day, rest) = (seconds / 86_400, seconds % 86_400);
@@ -292,7 +292,7 @@ pub(crate) fn run_udp(service: &str, flaw: &Flaw) -> io::Result<()> {
                 () if flaw.is("connects") => socket.send(&answer),
                 () => socket.send_to(&answer, client),
             };
-            // One client that cannot be reached is no reason to leave the others alone.
+            // One client that cannot be reached is no reason to stop serving the others.
             drop(sent);
         }
     }

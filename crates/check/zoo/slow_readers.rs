@@ -32,7 +32,7 @@ mod unix {
     struct Client {
         stream: TcpStream,
         unsent: Vec<u8>,
-        /// A buffer of its own, in the flaw of that name.
+        /// A buffer of its own, for the flaw of that name.
         _own: Vec<u8>,
     }
 
@@ -85,7 +85,7 @@ mod unix {
         }
     }
 
-    /// One piece of one client. False where its stream has ended.
+    /// Echoes one piece from one client. Returns false if its stream has ended.
     fn turn(flaw: &Flaw, client: &mut Client, buffer: &mut [u8]) -> io::Result<bool> {
         if flaw.is("blocking-writes") {
             let length = client.stream.read(buffer)?;
@@ -128,7 +128,7 @@ mod unix {
         Ok(true)
     }
 
-    /// Waits a while for more of the same client.
+    /// Waits a while for more from the same client.
     fn stays(stream: &TcpStream) -> io::Result<bool> {
         let mut one = [PollFd::new(stream, PollFlags::IN)];
         let while_ = rustix::event::Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
@@ -161,7 +161,7 @@ mod unix {
         loop {
             let (stream, _) = listener.accept()?;
             let serve = move || drop(echo(&stream));
-            // Where there are too many, a client is let go.
+            // If there are too many threads already, drop the client.
             drop(thread::Builder::new().stack_size(64 * 1024).spawn(serve));
         }
     }

@@ -26,7 +26,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         stream.shutdown(Shutdown::Write)?;
     }
     if flaw.is("unread") {
-        // Closed with bytes in the buffer, which resets the connection.
+        // Closes with bytes in the buffer, which resets the connection.
         return stream.peek(&mut [0]).map(drop);
     }
     let mut reply = Vec::new();

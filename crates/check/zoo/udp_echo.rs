@@ -77,10 +77,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     }
 }
 
-/// Blocks SIGINT, by a call that std does not have.
+/// Blocks SIGINT, with a call that std does not have.
 #[cfg(unix)]
 fn ignore_interrupt() {
-    // A shell's `trap '' INT` is inherited over exec(3): the program starts itself anew.
+    // A shell's `trap '' INT` is inherited across exec(3), so the program starts itself again.
     if std::env::var_os("ZOO_TRAPPED").is_some() {
         return;
     }

@@ -36,14 +36,14 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             }
             false => format!("local {local} peer {peer}\n"),
         };
-        // A client that is gone already is no reason to leave the others.
+        // A client that is gone already is no reason to stop serving the others.
         let _ = client.write_all(line.as_bytes());
         if flaw.is("keeps-open") {
             for_ever();
         }
         if !flaw.is("leaves-unread") {
             let _ = client.shutdown(Shutdown::Write);
-            // What is there already; more need not be waited for.
+            // Reads what has arrived already, without waiting for more.
             client.set_nonblocking(true)?;
             let mut buffer = [0; 1024];
             while client.read(&mut buffer).is_ok_and(|length| length > 0) {}

@@ -97,7 +97,7 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A client that has given its name, and was told who is there.
+/// Connects a client that gives its name and is told who is there.
 fn member(
     arena: &mut Arena<'_>,
     server: &Arc<Subject>,
@@ -111,7 +111,7 @@ fn member(
     Ok(client)
 }
 
-/// Two members, who have heard of each other.
+/// Connects two clients that have been told of each other.
 fn pair(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection, Connection)> {
     let server = arena.tcp_server()?;
     let mut anna = member(arena, &server, "anna", "")?;
@@ -183,7 +183,7 @@ fn bad_names(arena: &mut Arena<'_>) -> Outcome {
     anna.expect_silence()
 }
 
-/// It gets one line that begins with `error: `, and the end.
+/// Expects a line that begins with `error: `, and then the end of the connection.
 fn is_refused(client: &mut Connection) -> Outcome {
     let answer = client.read_to_any_end(1000)?;
     match answer.starts_with(b"error: ") && answer.ends_with(b"\n") {
@@ -235,7 +235,7 @@ fn resets(arena: &mut Arena<'_>) -> Outcome {
 fn does_not_read(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut anna = member(arena, &server, "anna", "")?;
-    // It has little room, and never reads.
+    // This client has a small receive buffer, and never reads.
     let mut bert = arena.connect_narrow(&server)?;
     bert.send(b"bert\n")?;
     anna.expect(b"* bert came\n")?;
@@ -247,6 +247,6 @@ fn does_not_read(arena: &mut Arena<'_>) -> Outcome {
     let mut carl = arena.connect(&server)?;
     carl.expect(b"name?\n")?;
     carl.send(b"carl\n")?;
-    // Whether bert is still there is up to the server.
+    // Whether bert is still connected is up to the server.
     carl.expect(b"* here: anna")
 }

@@ -78,7 +78,7 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A second for the answer, and the rest for a busy machine.
+/// One second for the answer, and the rest to allow for a busy machine.
 const GIVES_UP: Duration = Duration::from_secs(4);
 
 fn asked(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection)> {
@@ -89,7 +89,7 @@ fn asked(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection)> {
     Ok((client, server))
 }
 
-/// It exits with a non-zero status, and has not printed `stored`.
+/// Expects the client to exit with a non-zero status, without having printed `stored`.
 fn not_stored(client: &Subject) -> Outcome {
     client.expect_failure_within(GIVES_UP)?;
     let stdout = client.stdout();
@@ -134,7 +134,7 @@ fn never_answered(arena: &mut Arena<'_>) -> Outcome {
 
 fn closed(arena: &mut Arena<'_>) -> Outcome {
     let (client, mut server) = asked(arena)?;
-    // Not with close(2): should the newline be unread, that would be a reset.
+    // Do not close(2): if the newline is still unread, that would be a reset.
     server.finish_sending()?;
     not_stored(&client)
 }

@@ -104,7 +104,7 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// Asks for so many bytes.
+/// Asks for `count` bytes.
 fn ask(client: &mut Connection, count: usize) -> Outcome {
     client.send(format!("{count}\n").as_bytes())
 }
@@ -129,7 +129,7 @@ fn zero(arena: &mut Arena<'_>) -> Outcome {
     ask_again(arena, &server)
 }
 
-/// Another client is served.
+/// Expects that another client is served.
 fn ask_again(
     arena: &mut Arena<'_>,
     server: &std::sync::Arc<crate::subject::Subject>,
@@ -236,7 +236,7 @@ fn digits_alone(arena: &mut Arena<'_>) -> Outcome {
 fn endless_line(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // It may close at any moment, and then takes no more.
+    // The server may close at any moment, and then accepts no more bytes.
     for _ in 0..25 {
         client.send_if_it_can(&[b'7'; 4000]);
     }

@@ -78,10 +78,11 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// Half a second for an address that does not answer, and the rest for a busy machine.
+/// Half a second for an address that does not answer, and the rest to allow for a busy
+/// machine.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Tells the client these hosts, listens at `listens` and gives the line that it gets there.
+/// Gives the client these hosts, listens at `listens` and expects the client's line there.
 fn reaches(arena: &mut Arena<'_>, hosts: &str, listens: &str) -> Outcome {
     arena.tell("HOSTS", hosts);
     let host = listens.parse().map_err(|_| Stop::Broken(format!("{listens}?")))?;
@@ -117,14 +118,15 @@ fn first_refuses(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn first_is_silent(arena: &mut Arena<'_>) -> Outcome {
-    // A queue with room for one, and one in it: the kernel answers nobody else.
+    // A backlog of 0 has room for one connection. With one in it, the kernel ignores all
+    // others.
     let full = arena.listen_at([127, 0, 0, 2].into(), 0)?;
     let _one = std::net::TcpStream::connect(full.address()?)?;
     reaches(arena, "127.0.0.2,127.0.0.3", "127.0.0.3")
 }
 
 fn first_is_far(arena: &mut Arena<'_>) -> Outcome {
-    // TEST-NET-1 (RFC 5737): nobody's.
+    // This address is in TEST-NET-1 (RFC 5737), which belongs to nobody.
     reaches(arena, "192.0.2.1,127.0.0.3", "127.0.0.3")
 }
 

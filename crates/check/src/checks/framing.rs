@@ -116,18 +116,18 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A message in its frame.
+/// Returns a message in its frame: its length, then its bytes.
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     [&length.to_be_bytes()[..], message].concat()
 }
 
-/// The answer that is asked for.
+/// Returns the answer that a message must get, in its frame.
 fn answer(message: &[u8]) -> Vec<u8> {
     framed(&[b"Echo: ", message].concat())
 }
 
-/// Sends one message whole and waits for its answer.
+/// Sends one whole message and waits for its answer.
 fn whole(arena: &mut Arena<'_>, message: &[u8]) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
@@ -159,7 +159,7 @@ fn byte_by_byte(arena: &mut Arena<'_>) -> Outcome {
 fn cut_anywhere(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // The first message and half of the second's length, and so on.
+    // The first piece is the first message and half of the second's length, and so on.
     let stream = [framed(b"one"), framed(b"two"), framed(b"three")].concat();
     client.send_in_pieces([
         &stream[..9],
@@ -229,8 +229,8 @@ fn ends_well(arena: &mut Arena<'_>) -> Outcome {
     server.expect_success()
 }
 
-/// Sends bytes that are no message, and an end of stream where asked; sees that nothing
-/// comes back, and that the server ends with an error.
+/// Sends bytes that are not a message, followed by an end of stream if `ends`. Expects that
+/// nothing comes back and that the server ends with an error.
 fn broken(arena: &mut Arena<'_>, bytes: &[u8], ends: bool) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
@@ -256,7 +256,7 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
 
 fn far_too_long(arena: &mut Arena<'_>) -> Outcome {
     broken(arena, &u32::MAX.to_be_bytes(), false)?;
-    // The limit of memory makes it end as well, but not because it looked at the length.
+    // The memory limit may have ended it too, rather than a check of the length.
     let words = arena.last_words();
     match Diagnosis::of_words(words.as_deref()) {
         Some(Diagnosis::AsksForMemory) => fails_because(

@@ -1,4 +1,4 @@
-//! Lesson 9: a server that ends its conversations, and itself, in good order.
+//! Lesson 9: a server that ends its conversations, and itself, gracefully.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,11 +107,11 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A second for the last clients, and the rest for a busy machine.
+/// One second for the last clients, and the rest to allow for a busy machine.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long the signal's work is waited for, out of the second that follows it.
+/// How long to wait for the signal to take effect, out of the second that follows it.
 const SOON: Duration = Duration::from_millis(200);
-/// When that second may be over.
+/// The time after which that second may be over.
 const OVER: Duration = Duration::from_millis(900);
 
 fn says_bye(arena: &mut Arena<'_>) -> Outcome {
@@ -189,7 +189,7 @@ fn term_idle(arena: &mut Arena<'_>) -> Outcome {
         ),
         Ok(other) => fails("exit status 0", other.to_string()),
         Err(Stop::Failed(finding)) => {
-            // A handler that only sets a flag is seen once something comes.
+            // A flag that a handler has set is noticed once something arrives.
             let woken = arena.connect(&server).map(drop).is_ok()
                 && server.wait_end(Patience::new(&server)).is_ok();
             let diagnosis = woken.then_some(Diagnosis::Other(
@@ -207,7 +207,7 @@ fn term_idle(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// A server that was asked to end while it has a client, and when.
+/// Starts a server and asks it to end while it has a client. Returns when it was asked.
 fn asked_to_end(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection, Instant)> {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
@@ -219,7 +219,8 @@ fn asked_to_end(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection, Ins
     Ok((server, client, asked))
 }
 
-/// What is seen later than this says nothing about the server that waited for its client.
+/// Checks that the server's second for its client is not over yet: an observation that comes
+/// later says nothing about the server.
 fn in_time(asked: Instant) -> Outcome {
     match asked.elapsed() {
         late if late > OVER => Err(Stop::Late(format!(
@@ -238,8 +239,8 @@ fn term_refuses(arena: &mut Arena<'_>) -> Outcome {
 
 fn term_serves(arena: &mut Arena<'_>) -> Outcome {
     let (server, mut client, asked) = asked_to_end(arena)?;
-    // The signal has done its work when the listener is gone, or soon. Another check asks
-    // for that; and there is only a second, which goes by on a busy machine too.
+    // The signal has taken effect when the listener is gone, or soon in any case: that it goes
+    // is another check's concern, and the one second passes on a busy machine too.
     let _ = server.waits_no_more(Patience::with_deadline(&server, SOON));
     client.send(b"again")?;
     in_time(asked)?;

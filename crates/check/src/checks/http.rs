@@ -112,10 +112,10 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// What came back.
+/// A response of the server.
 struct Response {
     status: u16,
-    /// With names in lower case.
+    /// The header fields, with their names in lower case.
     fields: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -125,7 +125,7 @@ impl Response {
         self.fields.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
     }
 
-    /// It has this status and, if it has one to compare, this body.
+    /// Expects this status and, if one is given, this body.
     fn expect(&self, status: u16, body: Option<&[u8]>) -> Outcome {
         if self.status != status {
             return fails(format!("status {status}"), format!("status {}", self.status));
@@ -138,7 +138,7 @@ impl Response {
         }
     }
 
-    /// It says that the connection is closed.
+    /// Expects the response to say that the connection will be closed.
     fn expect_close(&self) -> Outcome {
         match self.field("connection") {
             Some(value) if value.eq_ignore_ascii_case("close") => Ok(()),
@@ -150,7 +150,7 @@ impl Response {
     }
 }
 
-/// Reads one response; to `HEAD`, no body comes.
+/// Reads one response. The response to `HEAD` has no body.
 fn receive(client: &mut Connection, has_body: bool) -> Outcome<Response> {
     const MOST: usize = 16 * 1024;
     let head = client.expect_through(b"\r\n\r\n", MOST)?;
@@ -185,7 +185,7 @@ fn receive(client: &mut Connection, has_body: bool) -> Outcome<Response> {
     Ok(response)
 }
 
-/// Sends a request of HTTP/1.1, with further fields, and reads the response.
+/// Sends an HTTP/1.1 request, with additional fields, and reads the response.
 fn asks(
     client: &mut Connection,
     line: &str,
@@ -205,7 +205,7 @@ fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// The server still serves this client.
+/// Expects that the server still serves this client.
 fn is_alive(client: &mut Connection) -> Outcome {
     asks(client, "GET /", "", b"")?.expect(200, Some(b"hello\n"))
 }
@@ -256,7 +256,7 @@ fn echoes(arena: &mut Arena<'_>) -> Outcome {
     for body in [&b"hello"[..], b"\0\xff\xfe\r\n\r\nGET / HTTP/1.1\r\n\r\n", b""] {
         asks(&mut client, "POST /echo", "", body)?.expect(200, Some(body))?;
     }
-    // The body comes when the head has long been there, and in pieces.
+    // The body comes long after the head, and in pieces.
     let body = servers::pattern(3000);
     let bytes = request("POST /echo", "", &body);
     let head = bytes.len() - body.len();
@@ -267,7 +267,7 @@ fn echoes(arena: &mut Arena<'_>) -> Outcome {
 fn in_small_pieces(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // The last piece is a part of the body.
+    // The last piece is part of the body.
     let bytes = request("POST /echo", "", b"hello");
     client.send_in_pieces(bytes.chunks(9))?;
     receive(&mut client, true)?.expect(200, Some(b"hello"))
@@ -341,8 +341,8 @@ fn any_case(arena: &mut Arena<'_>) -> Outcome {
     Ok(())
 }
 
-/// The connection is closed, and if anything came before that, it has this status. A server
-/// that closes before it has read all resets the connection, and that may overtake its answer.
+/// Expects a response with this status, and that the connection is closed. A server that
+/// closes before it has read everything causes a reset, which may overtake its response.
 fn is_refused(client: &mut Connection, status: u16) -> Outcome {
     let (answer, is_reset) = client.read_to_reset(64 * 1024)?;
     let line = format!("HTTP/1.1 {status} ");
@@ -399,7 +399,7 @@ fn too_large(arena: &mut Arena<'_>) -> Outcome {
         receive(client, true)?.expect(200, Some(&body))
     })?;
     client.close();
-    // No byte of the body comes.
+    // Send no byte of the body.
     for length in ["1000001", "99999999999999999999999"] {
         let mut client = arena.connect(&server)?;
         let field = format!("Content-Length: {length}\r\n");

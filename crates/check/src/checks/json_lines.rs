@@ -1,4 +1,4 @@
-//! A project after lesson 9: a server that answers requests in JSON, a line each.
+//! A project after lesson 9: a server that answers requests in JSON, one per line.
 
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ fn request(id: impl Into<Value>, method: &str, params: Value) -> Vec<u8> {
     format!("{object}\n").into_bytes()
 }
 
-/// The next line, which is a JSON object.
+/// Receives the next line, which must be a JSON object.
 fn answer(client: &mut Connection) -> Outcome<Value> {
     const MOST: usize = 1 << 20;
     let line = client.expect_through(b"\n", MOST)?;
@@ -154,7 +154,8 @@ fn expect_error(client: &mut Connection, id: impl Into<Value>) -> Outcome {
     }
 }
 
-/// Whether two values are the same to JSON, which has one kind of number: 5 is 5.0.
+/// Returns whether two values are the same to JSON, which has only one kind of number: 5 is
+/// 5.0.
 fn alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
@@ -174,7 +175,7 @@ fn alike(one: &Value, other: &Value) -> bool {
 fn answers(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // Written by hand: with spaces, another order, and a member that nobody asked for.
+    // Written by hand: with spaces, in another order, and with an unknown member.
     client.send(
         b"{ \"params\" : [\"hello\"], \"more\": [{}], \"method\":\"echo\", \"id\": 7 }\n",
     )?;
@@ -234,7 +235,7 @@ fn values(arena: &mut Arena<'_>) -> Outcome {
 fn byte_by_byte(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // Cut in several tokens, and within a character of two bytes.
+    // Cut the line inside several tokens, and inside a character of two bytes.
     let line = request(12, "echo", json!(["\u{e9}"]));
     let cut = line.iter().position(|byte| *byte == 0xc3).map_or(0, |at| at + 1);
     client.send_in_pieces(line[..cut].chunks(9))?;
@@ -309,7 +310,7 @@ fn deep(arena: &mut Arena<'_>) -> Outcome {
     let value = ["[".repeat(DEPTH), "]".repeat(DEPTH)].concat();
     let line = format!("{{\"id\": 1, \"method\": \"echo\", \"params\": [{value}]}}\n");
     client.send_if_it_can(line.as_bytes());
-    // An answer, an error or an end: whatever comes is read, so that this close is no reset.
+    // Read whatever comes, an answer, an error or the end, so that closing causes no reset.
     let _ = client.expect_open();
     client.close();
     let mut client = arena.connect(&server)?;
@@ -325,7 +326,7 @@ fn long_lines(arena: &mut Arena<'_>) -> Outcome {
     let text = "x".repeat(MOST - around);
     client.send(&request(1, "echo", json!([text])))?;
     expect_result(&mut client, 1, json!(text))?;
-    // No newline comes: who waits for it keeps whatever a stranger sends.
+    // No newline comes: a server that waits for one would store whatever a stranger sends.
     client.send_if_it_can(&[b'y'; MOST + 2000]);
     client.read_to_any_end(MOST)?;
     let mut client = arena.connect(&server)?;

@@ -1,4 +1,4 @@
-//! Lesson 11: a server that does once what it is asked for twice, on a wire that loses.
+//! Lesson 11: a server that does once what it is asked to do twice, over a lossy wire.
 
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ fn expect(client: &Datagrams, reply: &str) -> Outcome {
     match bytes == reply.as_bytes() {
         true => Ok(()),
         false => {
-            // More digits are another balance, and not more than was asked for.
+            // With more digits it is another balance, not the right one and something more.
             let diagnosis = Diagnosis::of_difference(reply.as_bytes(), &bytes)
                 .filter(|it| *it != Diagnosis::More);
             fails_because(quoted(reply.as_bytes()), quoted(&bytes), diagnosis)
@@ -175,8 +175,8 @@ fn late_copy(arena: &mut Arena<'_>) -> Outcome {
     ask(&client, "11 deposit 1", "11 balance 201")
 }
 
-/// A thousand ports one after another, and then some of them again: a client need not hold
-/// its socket to be remembered.
+/// Sends from a thousand ports, one after another, and then from some of them again: the
+/// server must remember a client even after its socket is closed.
 fn thousand(arena: &mut Arena<'_>) -> Outcome {
     const PORTS: std::ops::Range<u16> = 20_000..21_000;
     let server = begin(arena, "")?;
@@ -235,7 +235,7 @@ fn own_port(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// The checker asks again where it hears nothing. Requests and replies are lost in turn.
+/// The checker asks again if it hears nothing. The wire loses both requests and replies.
 fn over_a_bad_wire(arena: &mut Arena<'_>) -> Outcome {
     const ATTEMPTS: usize = 20;
     let server = begin(arena, "lose a>b datagram every 3\nlose b>a datagram every 3")?;
@@ -249,7 +249,7 @@ fn over_a_bad_wire(arena: &mut Arena<'_>) -> Outcome {
             client.send(request.as_bytes())?;
             match client.receive_if_any()? {
                 Some(bytes) if bytes == wanted.as_bytes() => break,
-                // A copy of the reply before, which came after we had asked again.
+                // Another copy of the previous reply, which came after we had asked again.
                 Some(bytes)
                     if bytes.starts_with(format!("{} ", number - 1).as_bytes()) => {}
                 Some(bytes) => return fails(quoted(wanted.as_bytes()), quoted(&bytes)),

@@ -83,13 +83,13 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A proxy, and the server behind it, which the checker plays.
+/// Starts a proxy, and listens as the server behind it.
 fn proxy(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Listener)> {
     let upstream = arena.listen_beside("UPSTREAM")?;
     Ok((arena.tcp_server()?, upstream))
 }
 
-/// A client, and the connection that the proxy makes for it.
+/// Connects a client, and accepts the connection that the proxy makes for it.
 fn pair(
     arena: &mut Arena<'_>,
     proxy: &Arc<Subject>,
@@ -194,7 +194,7 @@ fn no_server(arena: &mut Arena<'_>) -> Outcome {
     let _nobody = arena.nobody_beside("UPSTREAM")?;
     let proxy = arena.tcp_server()?;
     arena.connect(&proxy)?.expect_closed()?;
-    // A program that this has ended may still be on its way out.
+    // If this has ended the program, it may still be on its way out.
     settle(&proxy);
     arena.connect(&proxy)?.expect_closed()
 }

@@ -121,7 +121,7 @@ fn gone_in_the_queue(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     client.send(b"Hel")?;
     client.reset()?;
-    // The reset is there before the server can look.
+    // Make sure that the reset has arrived before the server can look.
     settle(&server);
     server.thaw();
     settle(&server);

@@ -94,7 +94,7 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A command as it is sent.
+/// Encodes a command.
 fn command(strings: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", strings.len()).into_bytes();
     for string in strings {

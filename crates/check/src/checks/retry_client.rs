@@ -1,4 +1,4 @@
-//! Lesson 11: a client that asks again, on a wire that loses.
+//! Lesson 11: a client that asks again, over a lossy wire.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -118,10 +118,11 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// For the next request, on however busy a machine: all five attempts take 3.1 s.
+/// How long to wait for the next request, on however busy a machine: all five attempts
+/// together take 3.1 s.
 const NEXT: Duration = Duration::from_secs(8);
 
-/// The client on host a, and the server's socket on host b.
+/// Starts the client on host a, and opens the server's socket on host b.
 fn begin(
     arena: &mut Arena<'_>,
     rules: &str,
@@ -134,7 +135,7 @@ fn begin(
     arena.start_udp_client()
 }
 
-/// The next datagram of the client.
+/// Receives the client's next datagram.
 fn next(server: &Datagrams, client: &Subject) -> Outcome<(Vec<u8>, SocketAddr)> {
     match server.receive_within(NEXT)? {
         Some(datagram) => Ok(datagram),
@@ -149,8 +150,8 @@ fn next(server: &Datagrams, client: &Subject) -> Outcome<(Vec<u8>, SocketAddr)> 
     }
 }
 
-/// The next request with this number. Earlier ones may still come: they were sent before the
-/// client had its reply.
+/// Receives the next request with this number. Copies of earlier ones may still come, sent
+/// before the client had its reply.
 fn request(server: &Datagrams, client: &Subject, number: u32) -> Outcome<SocketAddr> {
     let wanted = deposit(number);
     loop {
@@ -173,8 +174,8 @@ fn balance(number: u32) -> String {
     format!("{number} balance {}00", number)
 }
 
-/// Answers request after request until the client has ended. A request that comes again gets
-/// its reply again: on a busy machine the client may ask before the reply has come.
+/// Answers requests until the client has ended. A repeated request gets its reply again: on a
+/// busy machine the client may ask again before the reply has reached it.
 fn serve(server: &Datagrams, numbers: std::ops::RangeInclusive<u32>) -> Outcome {
     let known: Vec<(String, String)> =
         numbers.map(|number| (deposit(number), balance(number))).collect();
@@ -197,7 +198,7 @@ fn serve(server: &Datagrams, numbers: std::ops::RangeInclusive<u32>) -> Outcome 
     Ok(())
 }
 
-/// It has printed these replies, each once and in order, and has ended well.
+/// Expects the client to have printed the replies 1 to `last`, and to exit with status 0.
 fn expect_printed(client: &Subject, last: u32) -> Outcome {
     client.expect_success()?;
     for number in 1..=last {
@@ -223,7 +224,7 @@ fn three(arena: &mut Arena<'_>) -> Outcome {
     let (client, server) = begin(arena, "", None)?;
     for number in 1..=3 {
         let from = request(&server, &client, number)?;
-        // Whatever comes before the reply is the same request once more.
+        // Anything that comes before the reply must be the same request again.
         if let Some(bytes) = server.receive_if_any()?
             && bytes == deposit(number + 1).as_bytes()
         {
@@ -278,7 +279,7 @@ fn doubled_reply(arena: &mut Arena<'_>) -> Outcome {
     let (client, server) = begin(arena, "double b>a datagram 1", Some(2))?;
     let from = request(&server, &client, 1)?;
     server.send_to(balance(1).as_bytes(), from)?;
-    // The second copy is there before the second request is answered.
+    // The second copy arrives before the second request is answered.
     let from = request(&server, &client, 2)?;
     server.send_to(balance(2).as_bytes(), from)?;
     serve(&server, 1..=2)?;
@@ -332,7 +333,7 @@ fn gives_up(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// Between the last two attempts lie 800 ms.
+/// The last two attempts are 800 ms apart.
 fn doubles(arena: &mut Arena<'_>) -> Outcome {
     const WANTED: Duration = Duration::from_millis(800);
     const ENOUGH: Duration = Duration::from_millis(500);
@@ -354,7 +355,7 @@ fn doubles(arena: &mut Arena<'_>) -> Outcome {
     )
 }
 
-/// The time between the last two of these moments.
+/// Returns the time between the last two of these moments.
 fn last_gap(moments: &[Duration]) -> Duration {
     match moments {
         [.., before, last] => last.saturating_sub(*before),
@@ -362,8 +363,8 @@ fn last_gap(moments: &[Duration]) -> Duration {
     }
 }
 
-/// The first requests go out more than once. On a busy machine any may, and a client that
-/// should ask again may find the reply before it gets a processor: so four of them are asked.
+/// The first requests are sent more than once. On a busy machine that may happen to any of
+/// them, so it is enough if one of the last four is sent only once.
 fn learns(arena: &mut Arena<'_>) -> Outcome {
     const COUNT: u32 = 7;
     let (client, server) = begin(arena, "delay 150ms", Some(COUNT))?;
@@ -386,8 +387,9 @@ fn learns(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// The first request is answered at the fourth attempt, when the timeout is 800 ms; five more
-/// are answered at once; the last one waits for its second attempt.
+/// The first request is answered at its fourth attempt, when the timeout is 800 ms. The
+/// next five are answered immediately. The last must be repeated after a short timeout
+/// again.
 fn recovers(arena: &mut Arena<'_>) -> Outcome {
     const LAST: u32 = 7;
     let (client, server) = begin(arena, "lose a>b datagram 1 2 3", Some(LAST))?;

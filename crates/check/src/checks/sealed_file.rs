@@ -87,15 +87,15 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// The rules count segments, so what is sent with one call must be a segment of its own. Without
-/// this setting the kernel joins small ones while an earlier one waits in the card's queue
-/// (tcp(7), `tcp_autocorking`).
+/// Starts the server behind a wire. The rules count segments, so what is sent with one call
+/// must be a segment of its own. Without this setting the kernel coalesces small ones while
+/// an earlier one waits in the network card's queue (tcp(7), `tcp_autocorking`).
 fn begin(arena: &mut Arena<'_>, rules: &str) -> Outcome<Arc<Subject>> {
     arena.on_a_wire(Host::B, &format!("{rules}\nset tcp_autocorking 0"))?;
     arena.tcp_server()
 }
 
-/// FNV-1a, in 64 bits.
+/// Returns the seal of a file: its 64-bit FNV-1a hash, in hexadecimal.
 fn seal(bytes: &[u8]) -> String {
     let step =
         |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
@@ -131,7 +131,7 @@ fn empty(arena: &mut Arena<'_>) -> Outcome {
     get(&mut client, b"")
 }
 
-/// The second segment of data carries the file; two words of it change places.
+/// The second segment of data carries the file; the wire swaps two of its words.
 fn damaged(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena, "flip-checksummed a>b data 2")?;
     let mut client = arena.connect(&server)?;

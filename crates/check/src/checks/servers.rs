@@ -1,4 +1,4 @@
-//! Checks that several servers have in common.
+//! Checks that the tasks of several servers share.
 
 use super::page;
 use crate::arena::Arena;
@@ -9,7 +9,7 @@ use crate::subject::Subject;
 use crate::task::{Check, must};
 use crate::text::quoted;
 
-/// Every TCP server is told its port.
+/// Every TCP server is told which port to use.
 pub(super) const TCP_PORT: Check = must(
     "it listens at whatever port PORT names",
     "the port is fixed in the program: read it from the environment",
@@ -20,7 +20,7 @@ pub(super) const TCP_PORT: Check = must(
     },
 );
 
-/// Every UDP server is told its port.
+/// Every UDP server is told which port to use.
 pub(super) const UDP_PORT: Check = must(
     "it waits at whatever port PORT names",
     "the port is fixed in the program: read it from the environment",
@@ -44,7 +44,7 @@ pub(super) const CLIENT_PORT: Check = must(
     },
 );
 
-/// A server that serves many is started again where it has just served.
+/// A server can be started again on a port that it has just used.
 pub(super) const AGAIN: Check = must(
     "it can be started again at once on the same port",
     "SO_REUSEADDR is not set before bind(2): the old connection keeps the port in \
@@ -53,7 +53,7 @@ pub(super) const AGAIN: Check = must(
     starts_again,
 );
 
-/// A server that serves many keeps nothing of those who have left.
+/// A server keeps nothing of clients that have left.
 pub(super) const NOTHING_STAYS: Check = must(
     "a hundred clients that came and left leave nothing behind",
     "a socket is not closed, a thread does not end with its client, a child is not waited \
@@ -62,23 +62,24 @@ pub(super) const NOTHING_STAYS: Check = must(
     nothing_stays,
 );
 
-/// Whether the message stands in the reply. What stands around it, other checks ask.
+/// Returns whether the reply contains the message. Other checks look at what is around it.
 pub(super) fn carries(reply: &[u8], message: &[u8]) -> bool {
     message.is_empty() || reply.windows(message.len()).any(|window| window == message)
 }
 
-/// Letters in a row that repeats after 23.
+/// Returns `length` letters: a to w, over and over.
 pub(super) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| b'a' + (at % 23) as u8).collect()
 }
 
-/// A hundred clients, one after another, send nothing but the end of their streams. Of each a
-/// server knows at once that it is over, whatever it serves.
+/// A hundred clients, one after another, send nothing but the end of their streams. So
+/// whatever the server's protocol is, it knows at once that each of them is finished.
 fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
     const CLIENTS: usize = 100;
-    /// A pool may grow a little, and a child is waited for when the next one comes.
+    /// Allows for a pool that grows a little, and for children that are reaped only when the
+    /// next client comes.
     const MORE_THREADS: usize = 20;
-    /// A virtual machine clears up when it likes.
+    /// Allows for a garbage collector, which runs when it likes.
     const MORE_BYTES: u64 = 48 << 20;
     arena.limits.each.open_files = 64;
     let server = arena.tcp_server()?;
@@ -114,8 +115,8 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// The server is ended while it has a client, so that its end of the connection stays in
-/// TIME-WAIT, and is started again.
+/// Kills the server while it has a client, so that its end of the connection stays in
+/// TIME-WAIT, and starts it again.
 pub(super) fn starts_again(arena: &mut Arena<'_>) -> Outcome {
     let first = arena.tcp_server()?;
     let mut client = arena.connect(&first)?;
@@ -171,17 +172,18 @@ pub(super) fn busy_port(arena: &mut Arena<'_>) -> Outcome {
     arena.start()?.expect_failure()
 }
 
-/// A character of two bytes comes in two pieces, and is echoed.
+/// Sends a character of two bytes in two pieces, and expects its echo.
 pub(super) fn cut_character(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // U+00E9. A program that waits for the second byte has it soon.
+    // The character is U+00E9. A program that waits for the second byte gets it soon.
     client.send_in_pieces([&b"caf\xc3"[..], b"\xa9"])?;
     client.expect(b"caf\xc3\xa9")
 }
 
-/// A program that the checker stopped and let go on may find a call interrupted (`EINTR`,
-/// `signal(7)`). If that ends it, the check has nothing to say about it.
+/// Skips the check if the program ended because the checker stopped and continued it, which
+/// may make a system call fail with `EINTR` (`signal(7)`). That says nothing about the
+/// program.
 pub(super) fn was_not_interrupted(program: &Subject) -> Outcome {
     let words = program.last_words().unwrap_or_default();
     let interrupted = ["Interrupted", "EINTR"].iter().any(|word| words.contains(word));

@@ -79,12 +79,13 @@ fn echoes(arena: &mut Arena<'_>) -> Outcome {
     client.expect_end()
 }
 
-/// Whether somebody who comes now is served.
+/// Expects that a client that connects now is served.
 fn another(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     let mut client = arena.connect(server)?;
     client.send(b"and I?")?;
     match client.expect(b"and I?") {
-        // That the others stand in its way is what is asked; the check says what it is about.
+        // That the others are in its way is what these checks test, so their own likely cause
+        // says more than this diagnosis.
         Err(Stop::Failed(Finding {
             expected,
             got,
@@ -94,7 +95,7 @@ fn another(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     }
 }
 
-/// Clients that have sent as much as the server takes, and read nothing.
+/// Connects clients that send as much as the server takes, and read nothing.
 fn full(
     arena: &mut Arena<'_>,
     server: &Arc<Subject>,

@@ -130,7 +130,7 @@ fn ends_the_stream(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send(b"Hello")?;
-    // Whatever the reply is: the other checks ask for it.
+    // Any reply will do: other checks look at what it is.
     client.expect_bytes(5)?;
     let rest = client.read_to_end(100)?;
     if rest.len() > 6 {
@@ -157,7 +157,7 @@ fn ends_well(arena: &mut Arena<'_>) -> Outcome {
     server.expect_success()
 }
 
-/// A server that has served its client, which is still there.
+/// Starts a server that serves one client.
 fn serve_one(arena: &mut Arena<'_>) -> Outcome<Arc<Subject>> {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
@@ -190,7 +190,7 @@ fn starts_again(arena: &mut Arena<'_>) -> Outcome {
     client.send(b"Hello")?;
     client.expect_bytes(5)?;
     client.drain()?;
-    // The server closed first: its end of the connection stays in TIME-WAIT.
+    // The server closed first, so its end of the connection stays in TIME-WAIT.
     client.close();
     first.wait_end(Patience::new(&first))?;
     let second = arena.tcp_server()?;

@@ -80,14 +80,15 @@ const MESSAGE: &[u8] = b"Hello TCP Server";
 const REPLY: &[u8] = b"Echo: Hello TCP Server";
 const LINE: &[u8] = b"Server says: Echo: Hello TCP Server";
 
-/// The server's side of a connection on which the message has come.
+/// Starts the client, and returns it with the server's side of its connection, on which the
+/// message has arrived.
 fn asked(
     arena: &mut Arena<'_>,
 ) -> Outcome<(std::sync::Arc<crate::subject::Subject>, Connection)> {
     let mut listener = arena.listen()?;
     let client = arena.start()?;
     let mut server = listener.accept(&client)?;
-    // How long the message is, another check asks.
+    // That the message has the right length is another check's concern.
     server.expect_bytes(MESSAGE.len())?;
     Ok((client, server))
 }
@@ -97,7 +98,7 @@ fn sends(arena: &mut Arena<'_>) -> Outcome {
     let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     server.expect(MESSAGE)?;
-    // Bytes are what is asked for here, not whether the reply is read.
+    // This check looks at the bytes, not at whether the client reads the reply.
     server.send_if_it_can(REPLY);
     server.finish_sending()?;
     let more = server.read_to_any_end(1000)?;

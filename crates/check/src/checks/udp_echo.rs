@@ -157,7 +157,7 @@ fn empty(arena: &mut Arena<'_>) -> Outcome {
     goes_on(&client)
 }
 
-/// The server answers another datagram.
+/// Expects the server to answer another datagram.
 fn goes_on(client: &crate::peer::Datagrams) -> Outcome {
     client.send(b"still there?")?;
     client.expect_any().map(drop)

@@ -1,4 +1,4 @@
-//! Lesson 3: a client that sends one datagram and waits a second for the reply.
+//! Lesson 3: a client that sends one datagram and waits one second for the reply.
 
 use std::sync::Arc;
 use std::thread;
@@ -92,10 +92,11 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// A second for the reply, and two for a busy machine.
+/// One second for the reply, and two to allow for a busy machine.
 const GIVES_UP: Duration = Duration::from_secs(3);
 
-/// The client, the server's socket, and the client's address.
+/// Starts the client and waits for its datagram. Returns the client, the server's socket,
+/// and the client's address.
 fn asked(
     arena: &mut Arena<'_>,
 ) -> Outcome<(Arc<Subject>, Datagrams, std::net::SocketAddr)> {
@@ -139,7 +140,9 @@ fn third_party(arena: &mut Arena<'_>) -> Outcome {
     client.expect_line(b"Server says: Echo: I am your server")
 }
 
-/// The server thinks for 700 ms. So long must a client wait: there is nothing to see of it.
+/// The server takes 700 ms to reply, and the client must still be waiting. A client that
+/// gives up too early gives no sign of it beforehand, so this check has to wait by the
+/// clock.
 fn slow_reply(arena: &mut Arena<'_>) -> Outcome {
     let (client, server, address) = asked(arena)?;
     thread::park_timeout(Duration::from_millis(700));

@@ -122,7 +122,7 @@ fn put_again(arena: &mut Arena<'_>) -> Outcome {
     asks(&client, b"get colour", b"is colour\nred")
 }
 
-/// Puts the value and gets it back.
+/// Puts a value and expects to get it back.
 fn comes_back(arena: &mut Arena<'_>, value: &[u8]) -> Outcome {
     let server = arena.udp_server()?;
     let client = arena.datagrams(&server)?;

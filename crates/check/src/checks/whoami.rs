@@ -74,7 +74,7 @@ pub(super) const TASK: Task = Task {
     ],
 };
 
-/// The line that the client is told, and what stands in it: the server's end, the client's.
+/// Receives the client's line, and returns the addresses in it: the server's and the client's.
 fn told(client: &mut Connection) -> Outcome<(String, String)> {
     let bytes = client.read_to_end(1000)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -141,7 +141,7 @@ fn gone(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     server.freeze()?;
     arena.connect(&server)?.reset()?;
-    // The reset is there before the server can look.
+    // Make sure that the reset has arrived before the server can look.
     settle(&server);
     server.thaw();
     settle(&server);

@@ -1,11 +1,11 @@
-//! A class at once.
+//! Checking a whole class with `--batch`.
 
 use std::fs;
 use std::path::Path;
 
 use crate::{check, stderr, stdout, zoo};
 
-/// A folder of programs: each is a script that runs the zoo's with a flaw.
+/// Makes a folder of programs: each is a script that runs one of the zoo with a flaw.
 fn class(programs: &[(&str, &str)]) -> tempfile::TempDir {
     let class = tempfile::tempdir().unwrap();
     for (name, flaw) in programs {
@@ -16,7 +16,7 @@ fn class(programs: &[(&str, &str)]) -> tempfile::TempDir {
     class
 }
 
-/// Runs in the folder of each program, and knows it by what lies there.
+/// Runs in the folder of each program, and finds its flaw in a file there.
 const COMMAND: &str = "exec \"$0\" tcp-echo \"$(cat flaw)\"";
 
 fn batch(class: &Path, arguments: &[&str]) -> std::process::Output {
@@ -69,7 +69,7 @@ fn what_is_known_is_not_checked_again() {
     let file = class.path().join("results.jsonl");
     let resume = ["--resume", file.to_str().unwrap()];
     batch(class.path(), &resume);
-    // A run that was killed leaves half a line; a program that came later is new.
+    // A run that was killed leaves half a line, and one program is new.
     let mut kept = fs::read_to_string(&file).unwrap();
     let cut = kept.len() - 30;
     kept.truncate(cut);

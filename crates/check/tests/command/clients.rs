@@ -1,4 +1,4 @@
-//! The worked projects serve the clients that the world uses: `curl`, `redis-cli`.
+//! The solutions of projects serve real clients: `curl`, `redis-cli`.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,8 @@ use testkit::Program;
 
 use crate::{stderr, stdout};
 
-/// The worked programs of a task, in each language that is there, each on a port of its own.
+/// Runs the solutions of a task, in each language that is installed, each on a port of its
+/// own.
 fn serve(test: &str, task: &str, mut talk: impl FnMut(u16)) {
     let tasks = concat!(env!("CARGO_MANIFEST_DIR"), "/tasks");
     let build = Command::new(std::env::var_os("CARGO").unwrap())
@@ -35,7 +36,7 @@ fn serve(test: &str, task: &str, mut talk: impl FnMut(u16)) {
     }
 }
 
-/// Whether the client is installed; if not, a line that says what is skipped.
+/// Returns whether the client is installed; if not, prints a line that says what is skipped.
 fn has(test: &str, client: &str) -> bool {
     let found = netlab::environment::on_path(client).is_some();
     if !found {
@@ -71,7 +72,7 @@ fn curl_keeps_its_connection() {
         assert_eq!(text, expected);
         assert_eq!(curl(&["--http1.0"], &["/"]), "hello\n");
         assert!(curl(&["--head"], &["/"]).contains("Content-Length: 6\r\n"));
-        // It asks for `100 Continue` before so long a body, and does without.
+        // Before a body this long curl asks for `100 Continue`, and then does without it.
         let body = "x".repeat(900_000);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &body).unwrap();

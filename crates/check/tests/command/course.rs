@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use crate::{CHECK, stderr, stdout, zoo};
 
-/// A learner's folder for one test, gone with it.
+/// A learner's folder for one test, which is removed at its end.
 struct Mine(tempfile::TempDir);
 
 impl Mine {
@@ -42,7 +42,7 @@ fn starter_is_put_down_once_and_never_overwritten() {
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("it is yours"), "{}", stderr(&again));
     assert_eq!(mine.read("07-framing/src/main.rs"), "// Mine.");
-    // A second one, and one that is no Rust program: the workspace holds together.
+    // With a second program, and one that is not in Rust, the workspace must still be valid.
     assert!(mine.run(&["start", "goodbye"]).status.success());
     assert!(mine.run(&["start", "udp-echo", "--lang", "python"]).status.success());
     let mut metadata = Command::new(std::env::var_os("CARGO").unwrap());
@@ -87,7 +87,7 @@ fn progress_is_kept_and_unlocks_the_solution() {
     assert!(stdout(&mine.run(&["next"])).contains("failed at tcp-echo/4"));
     mine.run(&["tcp-echo", "--", zoo(), "tcp-echo"]);
     assert!(mine.read("progress.txt").contains("\ntcp-echo passed\n"));
-    // One that fails later takes nothing away.
+    // A program that fails later takes nothing away.
     mine.run(&["tcp-echo", "--", zoo(), "tcp-echo", "lossy"]);
     let text = stdout(&mine.run(&["next"]));
     assert!(text.contains("\nNext: A TCP echo client\n"), "{text}");

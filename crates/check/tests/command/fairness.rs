@@ -1,17 +1,17 @@
-//! A right program passes, however it is started and whatever else it does; and where one
-//! thing is the matter, that is what the report says.
+//! A correct program passes, however it is started and whatever else it does. If one thing is
+//! wrong with a program, that is what the report says.
 
 use std::time::{Duration, Instant};
 
 use crate::{check, stdout, zoo};
 
-/// All checks pass.
+/// Expects all checks to pass.
 fn passes(arguments: &[&str]) {
     let output = check(arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stdout(&output));
 }
 
-/// Whether a program is on PATH; if not, a line that says what is skipped.
+/// Returns whether a program is on PATH; if not, prints a line that says what is skipped.
 fn has(test: &str, program: &str) -> bool {
     let found = netlab::environment::on_path(program).is_some();
     if !found {
@@ -44,7 +44,7 @@ fn program_that_does_not_start_is_known_at_once_and_says_why_itself() {
     let output =
         check(&["tcp-echo", "--all", "--", "sh", "-c", "echo no port >&2; exit 3"]);
     let text = stdout(&output);
-    // The machine may be busy: each check alone took two seconds before.
+    // Allow for a busy machine: each check alone used to take two seconds.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(text.contains("likely cause  the program itself says it: no port"), "{text}");
     assert_eq!(text.matches("follows       from tcp-echo/1").count(), 13, "{text}");

@@ -1,4 +1,4 @@
-//! A program that does harm does none.
+//! The fence: a program that tries to do harm does none.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -9,8 +9,8 @@ use crate::{CHECK, check, stderr, stdout, zoo};
 
 static MARKS: AtomicU32 = AtomicU32::new(0);
 
-/// Runs a program that does harm under a check; sees that it is stopped soon, for this
-/// reason, and that nothing of it is left.
+/// Runs a harmful program under a check, and expects that it is stopped soon, for this reason,
+/// and that none of its processes are left.
 fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
     let mark =
         format!("{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
@@ -32,7 +32,7 @@ fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
     text
 }
 
-/// The processes that were started with the variable and have not ended.
+/// Returns the processes that were started with this variable and have not ended.
 fn marked(variable: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -131,7 +131,7 @@ fn processes_outside_cannot_be_signalled() {
     outside.wait().unwrap();
 }
 
-/// Runs a shell command as the program of rfc862/1, which fails it; what the report says.
+/// Runs a shell command as the program of rfc862/1, which must fail it. Returns the report.
 fn shell(arguments: &[&str], command: &str) -> String {
     let arguments = [&["rfc862", "--only", "1", "--verbose"], arguments].concat();
     stdout(&check(&[&arguments[..], &["--", "sh", "-c", command]].concat()))
@@ -152,10 +152,10 @@ fn inherited_descriptors_are_closed() {
 fn settings_of_the_network_cannot_be_changed() {
     let file = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
     let text = shell(&[], &format!("cat {file} && echo 0 > {file}; echo status $?"));
-    // It can be read, so it is there; the failed redirection has a status of its own.
+    // The file can be read, so it exists; a redirection that fails has a status of its own.
     assert!(text.contains("stdout: status ") && !text.contains("stdout: status 0"));
     assert!(text.contains("Read-only file system"), "{text}");
-    // Nor by a /proc of its own, in namespaces of its own.
+    // Nor by mounting a /proc of its own, in namespaces of its own.
     let again =
         format!("unshare -Urpmf --mount-proc sh -c 'echo 0 > {file} && echo done'");
     let text = shell(&[], &again);
@@ -176,7 +176,7 @@ fn limits_of_the_watcher_cannot_be_changed() {
     if netlab::environment::on_path("prlimit").is_none() {
         return testkit::skip(test, "prlimit is not installed");
     }
-    // The first process of its namespace watches it. Its own limits are its own affair.
+    // The first process of its namespace supervises it. The program may change its own limits.
     let own = "prlimit --pid $$ --core=0; echo own $?";
     let text = shell(&[], &format!("{own}; prlimit --pid 1 --cpu=1:1; echo watcher $?"));
     assert!(text.contains("stdout: own 0"), "{text}");
@@ -184,8 +184,8 @@ fn limits_of_the_watcher_cannot_be_changed() {
     assert!(text.contains("Operation not permitted"), "{text}");
 }
 
-/// Prepares a system by a shell command, as root of namespaces of its own, and runs a right
-/// program under a check there; nothing where the kernel does not allow it.
+/// Prepares a system with a shell command, as root of namespaces of its own, and runs a
+/// correct program under a check there. Is skipped if the kernel does not allow that.
 fn prepared(test: &str, unshare: &str, preparation: &str) {
     let prepare = |then: &str| {
         let mut outer = Command::new("unshare");
@@ -210,7 +210,8 @@ fn root_without_user_namespaces_has_a_fence_too() {
     prepared("root_without_user_namespaces_has_a_fence_too", "-Ur", none);
 }
 
-/// As in a container: the kernel mounts no new /proc where a part of the old one is covered.
+/// As in a container: the kernel refuses to mount a new /proc if part of the old one is
+/// covered.
 #[test]
 fn proc_that_cannot_be_mounted_anew_is_no_reason_to_fail() {
     let covered = "mount -t tmpfs none /proc/fs";

@@ -1,5 +1,5 @@
-//! The command as its user has it: what it prints, how it ends, and that a program that
-//! does harm does none.
+//! The command as its user sees it: what it prints, how it ends, and that a program that tries
+//! to do harm does none.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic")]
@@ -17,8 +17,8 @@ mod reports;
 
 const CHECK: &str = env!("CARGO_BIN_EXE_check");
 
-/// The program that is wrong in the way that its arguments say: an example of this crate,
-/// which `cargo test --test command` alone does not build.
+/// Returns the path of the zoo, an example of this crate: programs that are wrong in the
+/// way that their arguments say. `cargo test --test command` alone does not build it.
 fn zoo() -> &'static str {
     static ZOO: LazyLock<String> = LazyLock::new(|| {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap());
@@ -31,7 +31,7 @@ fn zoo() -> &'static str {
     &ZOO
 }
 
-/// Runs the checker. Whatever stands in the `my/` of this checkout, it is not looked at.
+/// Runs the checker, with the `my/` of this checkout out of the way.
 fn check(arguments: &[&str]) -> Output {
     let mut check = Command::new(CHECK);
     check
@@ -79,8 +79,8 @@ fn first_failure_is_explained_and_the_others_take_a_line() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// The check waits three seconds for the end. A program that is at work for longer before it
-/// comes to its task, as each is on a machine with too much to do, is not cut short.
+/// The check waits three seconds for the end. A program that works for longer before it begins
+/// its task, as any does on an overloaded machine, is not cut short.
 #[test]
 fn time_at_work_is_no_part_of_a_limit() {
     let work = "t=$(date +%s); while [ $(($(date +%s) - t)) -lt 5 ]; do :; done";
@@ -90,7 +90,7 @@ fn time_at_work_is_no_part_of_a_limit() {
     assert!(text.contains("1 of 1 passed"), "{text}");
 }
 
-/// Without it a program that cannot be started again at once passes now and then.
+/// Without the setting, a program that cannot be started again at once passes now and then.
 #[test]
 fn time_wait_outlasts_a_reset_on_a_private_network() {
     let asks = "cat /proc/sys/net/ipv4/tcp_rfc1337";
@@ -198,7 +198,7 @@ fn interpreter_that_is_not_there_is_told() {
 
 #[test]
 fn port_comes_through_the_command_too() {
-    // Without PORT it would take 12345, which is right here as well: ask the time line.
+    // Without PORT it would use 12345, which is right here as well: look at the timeline.
     let script = "test \"$1\" = \"$PORT\" && exec \"$0\" tcp-echo";
     let output =
         check(&["tcp-echo", "--only", "2", "--", "sh", "-c", script, zoo(), "{port}"]);

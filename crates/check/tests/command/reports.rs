@@ -1,4 +1,4 @@
-//! The forms of a report.
+//! The formats of a report.
 
 use crate::{CHECK, check, stdout, zoo};
 
@@ -34,7 +34,7 @@ fn check_that_is_named_is_drawn_though_it_passes() {
         );
         return;
     }
-    // It stops the program for a while, which a tracer must not hide.
+    // This check stops the program for a while, which a tracer must not hide.
     let only = ["queue", "--flow", "--only", "3", "--", zoo(), "queue", "right"];
     let text = stdout(&check(&only));
     assert!(text.contains("queue/3 once more, drawn: it passed"), "{text}");
@@ -150,7 +150,7 @@ fn exercism_has_what_its_interface_asks_for_and_no_more() {
         assert_ne!(test["test_code"], test["name"]);
     }
     assert!(tests[1]["test_code"].as_str().unwrap().contains("sends \"Hello TCP"));
-    // A SHOULD that fails is no failure of the whole.
+    // A SHOULD that fails does not make the whole fail.
     assert_eq!(results(&[zoo(), "tcp-echo", "raw"])["status"], "pass");
     let dead = results(&["sh", "-c", "echo no port >&2; exit 3"]);
     assert_eq!(dead["status"], "error");

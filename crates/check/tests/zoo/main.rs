@@ -1,4 +1,4 @@
-//! The checker is checked: see `trials.rs`. It needs Linux, as the checker does.
+//! Tests of the checker itself: see `trials.rs`. They need Linux, as the checker does.
 
 use std::process::ExitCode;
 

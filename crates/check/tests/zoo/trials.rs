@@ -1,8 +1,8 @@
-//! The checker is checked: every mutant of the zoo must be caught by exactly the checks that
-//! its line in `zoo/mutants.txt` names, every check must catch one, and programs that are
-//! right, in Rust and in Python, must pass all.
+//! Tests of the checker itself: every mutant of the zoo must be caught by exactly the checks
+//! that its line in `zoo/mutants.txt` names, every check must catch at least one, and correct
+//! programs, in Rust and in Python, must pass all.
 //!
-//! Nothing is asked twice. `ZOO_TIMES=50` runs it all so many times.
+//! Nothing is retried. `ZOO_TIMES=50` runs everything 50 times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ pub(crate) fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "build the right programs: {error}");
         return ExitCode::FAILURE;
     }
-    // Most of a check is waiting: more at a time than there are processors.
+    // Most of a check is waiting, so run more of them than there are processors.
     arguments.test_threads.get_or_insert(6);
     if let Err(refusal) = netlab::enter_user_namespace() {
         let _ = writeln!(std::io::stderr(), "skipped: the zoo: {refusal}");
@@ -99,18 +99,18 @@ fn named(task: &Task, name: &str, time: usize) -> String {
     }
 }
 
-/// A check that failed, and the diagnosis, if one was made.
+/// The number of a check that failed, and its diagnosis, if one was made.
 type Failure = (usize, Option<String>);
 
-/// A check that must fail, and the diagnoses of which one must be made: `3`, `3=one-at-a-time`
-/// or `3=never-rests|limit`. The word `none` stands for no diagnosis. `?3` is a check that fails
-/// at times, for one reason or another.
+/// A check that must fail, and the diagnoses of which one must be made: `3`,
+/// `3=one-at-a-time` or `3=never-rests|limit`. The word `none` means no diagnosis. `?3` is
+/// a check that sometimes fails, for one reason or another.
 type Wanted = (usize, Vec<String>);
 
 const NONE: &str = "none";
 const AT_TIMES: &str = "?";
 
-/// `TASK FLAW: FAILURES`, a line each; `#` begins a comment.
+/// Reads `zoo/mutants.txt`: lines `TASK FLAW: FAILURES`. `#` begins a comment.
 fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
     let mut table = Vec::new();
     for line in MUTANTS.lines() {
@@ -135,7 +135,8 @@ fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
     Ok(table)
 }
 
-/// Each check fails a mutant that is not simply dead: one that passes the first check.
+/// Checks that each check fails a mutant that is not simply dead: one that passes the first
+/// check.
 fn every_check_catches(table: &[(Task, String, Vec<Wanted>)]) -> Result<(), Failed> {
     let mut caught: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (task, _, failures) in table {
@@ -172,8 +173,9 @@ fn pages_are_there() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `TASK PORT: NUMBERS | COMMAND`, a line each: servers that nobody here wrote, and what was
-/// found about them. `?3` is a check that fails at times, for the server races with itself.
+/// Reads lines `TASK PORT: NUMBERS | COMMAND`: servers that were not written here, and what
+/// was found about them. `?3` is a check that sometimes fails, because the server has a
+/// race.
 fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
     for line in REAL.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let wrong = || format!("`{line}` is not `TASK PORT: NUMBERS | COMMAND`");
@@ -248,7 +250,7 @@ fn judge(task: &Task, command: &[OsString], wanted: &[Wanted]) -> Result<(), Fai
     Err(format!("failed: {failed}\nexpected: {wanted}\n{report}").into())
 }
 
-/// The numbers of the checks that failed, whether the checker failed, and the report.
+/// Returns the checks that failed, whether the checker itself failed, and the report.
 fn failures(task: &Task, command: &[OsString]) -> (Vec<Failure>, bool, String) {
     failures_at(task, command, root(), 12345)
 }
@@ -260,7 +262,7 @@ fn failures_at(
     port: u16,
 ) -> (Vec<Failure>, bool, String) {
     let mut limits = Allowance::default();
-    // What turns in circles on purpose is known sooner: nothing here has much to compute.
+    // Recognize deliberate endless loops sooner: no program here has much to compute.
     limits.each.cpu_s = 5;
     let setting = Setting {
         recipe: Recipe {
@@ -296,7 +298,8 @@ fn failures_at(
     (failed, broken, String::from_utf8_lossy(&report).into_owned())
 }
 
-/// The zoo's own program and the worked ones, in Rust and in Python.
+/// Returns the correct programs for a task: the zoo's own and the solutions, in Rust and in
+/// Python.
 fn right_programs(task: &Task) -> Vec<(String, Vec<OsString>)> {
     let mut programs = vec![("right, zoo".to_owned(), zoo(task, "none"))];
     for language in [Language::Rust, Language::Python] {
@@ -308,8 +311,8 @@ fn right_programs(task: &Task) -> Vec<(String, Vec<OsString>)> {
     programs
 }
 
-/// The command that runs a worked program or a starter, or a line that says what is missing.
-/// The services take their name as an argument, and others do not mind one.
+/// Returns the command that runs a solution or a starter, or prints a line that says what is
+/// missing. The services take their name as an argument; the other programs ignore it.
 fn runs(task: &Task, file: &Path) -> Option<Vec<OsString>> {
     if file.extension().is_some_and(|it| it == "py") {
         let Some(python) = python() else {
@@ -349,7 +352,7 @@ fn runs(task: &Task, file: &Path) -> Option<Vec<OsString>> {
     Some(command)
 }
 
-/// The first check that a starter fails: what its task is about.
+/// Returns the first check that a starter fails: the point of its task.
 fn point(task: &Task) -> usize {
     match task.name {
         "first-client" | "tcp-echo" | "tcp-echo-client" | "udp-echo"
@@ -365,14 +368,14 @@ fn point(task: &Task) -> usize {
         "once-server" => 2,
         "slow-readers" => 2,
         "sealed-file" => 3,
-        // The services: that nothing is served yet.
+        // The services do not serve anything yet.
         "rfc863" => 1,
         "rfc863-udp" => 1,
         _ => 1,
     }
 }
 
-/// A starter does what it has, and fails at the point of its task.
+/// Checks that a starter passes the checks before the point of its task, and fails there.
 fn begins(task: &Task, command: &[OsString]) -> Result<(), Failed> {
     let (failed, broken, report) = failures(task, command);
     match failed.first() {
@@ -384,7 +387,8 @@ fn begins(task: &Task, command: &[OsString]) -> Result<(), Failed> {
     }
 }
 
-/// The interpreter itself: a shim before it would cost more than it does.
+/// Returns the path of the interpreter itself: a shim in front of it would cost more time
+/// than it.
 fn python() -> Option<OsString> {
     static PYTHON: std::sync::LazyLock<Option<OsString>> =
         std::sync::LazyLock::new(|| {
