@@ -45,10 +45,8 @@ mod linux {
     const BUFFER: usize = 256 * 1024;
     /// How many pieces a client may have in a turn.
     const TURN: usize = 4;
-    /// After so many turns of a client that is the only one, recv(2) waits for it.
-    const ALONE: u32 = 16;
-    /// For so long: a new client, or a signal, waits no longer than this.
-    const MOMENT: Duration = Duration::from_millis(5);
+    /// How long it looks for the next event before it sleeps, if the last one came that soon.
+    const SPIN: Duration = Duration::from_micros(50);
 
     pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let address = arguments.address.resolve()?;
@@ -61,8 +59,6 @@ mod linux {
         }
         // A connection has it from its listener: no call for each.
         listener.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
-        // This too. It concerns those calls alone that wait: see `converse`.
-        listener.set_read_timeout(Some(MOMENT)).during("setsockopt", "SO_RCVTIMEO")?;
         listener.bind(&address.into()).during("bind", address)?;
         listener.listen(4096).during("listen", address)?;
         listener.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
@@ -77,7 +73,7 @@ mod linux {
             accepting: false,
             clients: Vec::new(),
             count: 0,
-            alone: (0, 0),
+            lively: false,
             unsent: HashMap::new(),
             unfinished: Vec::new(),
             buffer: vec![0; BUFFER],
@@ -92,16 +88,13 @@ mod linux {
         let mut events: Vec<Event> = Vec::with_capacity(512);
         let mut deadline: Option<Instant> = None;
         while server.listener.is_some() || server.count > 0 {
-            events.clear();
-            let hurry = server.converse()? || !server.unfinished.is_empty();
+            let hurry = !server.unfinished.is_empty();
             let left = match deadline {
                 _ if hurry => Some(Duration::ZERO),
                 Some(end) => Some(end.saturating_duration_since(Instant::now())),
                 None => None,
             };
-            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-            let room = spare_capacity(&mut events);
-            match epoll::wait(&server.epoll, room, timeout.as_ref()) {
+            match server.wait(&mut events, left) {
                 Ok(0) if !hurry => {
                     let object = format!("for clients ({} left)", server.count);
                     let reason = format!("not finished within {} ms", arguments.drain_ms);
@@ -112,7 +105,6 @@ mod linux {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()).during("epoll_wait", "events"),
             }
-            server.note_who_is_alone(&events);
             let unfinished = mem::take(&mut server.unfinished);
             for event in &events {
                 match event.data.u64() {
@@ -157,8 +149,8 @@ mod linux {
         /// that there is to know of an idle client, the kernel knows.
         clients: Vec<Option<OwnedFd>>,
         count: usize,
-        /// The client that talked last, and for how many turns it has been the only one.
-        alone: (usize, u32),
+        /// The last event came soon after the one before.
+        lively: bool,
         /// What did not fit, of the few clients for whom that is so.
         unsent: HashMap<usize, Vec<u8>>,
         /// Clients whose turn was over before their bytes were, and whether they are ending.
@@ -243,43 +235,35 @@ mod linux {
             Ok(())
         }
 
-        fn note_who_is_alone(&mut self, events: &[Event]) {
-            let (last, turns) = self.alone;
-            self.alone = match events {
-                [event] if self.count == 1 => {
-                    let client = event.data.u64() as usize;
-                    (client, if client == last { turns + 1 } else { 0 })
-                }
-                _ => (last, 0),
+        /// Waits for events, at most for `limit`; how many there are.
+        ///
+        /// To fall asleep and to be woken costs more than an echo, and whoever wakes us pays
+        /// too. So while events follow each other closely, it looks again for a moment first.
+        /// One moment in vain, and it sleeps: a quiet server uses no processor.
+        fn wait(
+            &mut self,
+            events: &mut Vec<Event>,
+            limit: Option<Duration>,
+        ) -> Result<usize, Errno> {
+            let look = |events: &mut Vec<Event>, limit: Option<Duration>| {
+                events.clear();
+                let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+                epoll::wait(&self.epoll, spare_capacity(events), limit.as_ref())
             };
-        }
-
-        /// With a single client that goes on talking, recv(2) itself waits for it: two calls
-        /// for each echo in place of three. Others are not forgotten: it waits for a moment
-        /// only, and after a moment of talk epoll is looked at too. True if that is now.
-        fn converse(&mut self) -> Result<bool, Failure> {
-            let (client, turns) = self.alone;
-            let free = self.unsent.is_empty() && self.unfinished.is_empty();
-            if turns < ALONE || self.count != 1 || !free || self.listener.is_none() {
-                return Ok(false);
+            let now = Some(Duration::ZERO);
+            let mut count = look(events, now)?;
+            if count > 0 || limit == now {
+                return Ok(count);
             }
-            let end = Instant::now() + MOMENT;
-            loop {
-                match self.echo(client, RecvFlags::empty()) {
-                    Echo::All(_) if Instant::now() < end => {}
-                    // A signal, or enough for now.
-                    Echo::Interrupted | Echo::All(_) => return Ok(true),
-                    Echo::NotNow | Echo::Part => {
-                        self.alone = (client, 0);
-                        return Ok(false);
-                    }
-                    Echo::Over => {
-                        self.alone = (client, 0);
-                        self.leave(client)?;
-                        return Ok(false);
-                    }
-                }
+            let start = Instant::now();
+            while self.lively && count == 0 && start.elapsed() < SPIN {
+                count = look(events, now)?;
             }
+            if count == 0 {
+                count = look(events, limit)?;
+                self.lively = start.elapsed() < SPIN;
+            }
+            Ok(count)
         }
 
         fn serve(&mut self, client: usize, ending: bool) -> Result<(), Failure> {
@@ -322,7 +306,7 @@ mod linux {
                 }
             }
             for _ in 0..TURN {
-                match self.echo(client, RecvFlags::DONTWAIT) {
+                match self.echo(client) {
                     Echo::All(length) if length < BUFFER && !ending => {
                         return Turn::Waits;
                     }
@@ -335,11 +319,11 @@ mod linux {
         }
 
         /// Receives once, and sends that back. What does not fit is kept.
-        fn echo(&mut self, client: usize, waiting: RecvFlags) -> Echo {
+        fn echo(&mut self, client: usize) -> Echo {
             let Some(Some(socket)) = self.clients.get(client) else {
                 return Echo::Over;
             };
-            let length = match recv(socket, &mut self.buffer[..], waiting) {
+            let length = match recv(socket, &mut self.buffer[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return Echo::Over,
                 Ok((length, _)) => length,
                 Err(Errno::AGAIN) => return Echo::NotNow,

@@ -2,9 +2,9 @@
 //! the figures that are kept.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
-#[cfg(unix)]
-mod alone;
 mod kept;
+#[cfg(unix)]
+mod lively;
 #[cfg(target_os = "linux")]
 mod load;
 

@@ -1,10 +1,12 @@
-//! While a single client talks, the server waits in recv(2) for it. Others are heard all the
-//! same, and so are signals and what does not fit.
+//! While events follow each other closely, the server looks for the next before it sleeps.
+//! Newcomers are heard all the same, and so are signals and what does not fit; and with nothing
+//! to do it sleeps.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::Program;
 
@@ -22,7 +24,7 @@ fn exchange(client: &mut TcpStream, words: &[u8]) {
     assert!(came == words, "what came back is not what was sent");
 }
 
-/// Far more turns than it takes for the server to wait in recv(2).
+/// A client that talks without a pause.
 fn talker(port: u16) -> TcpStream {
     let mut client = testkit::connect(port);
     (0..200_u8).for_each(|byte| exchange(&mut client, &[byte]));
@@ -52,7 +54,7 @@ fn newcomers_are_served_beside_one_that_talks_without_end() {
 }
 
 #[test]
-fn signal_is_heard_while_it_waits() {
+fn signal_is_heard() {
     let (mut server, port) = server();
     let mut first = talker(port);
     server.signal(testkit::SIGTERM);
@@ -81,5 +83,22 @@ fn what_does_not_fit_is_kept() {
         let mut came = Vec::new();
         first.read_to_end(&mut came).expect("receive");
         assert!(came == *long, "{} bytes of {}", came.len(), long.len());
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn quiet_server_sleeps() {
+    let (server, port) = server();
+    let _silent_now = talker(port);
+    // Asleep, look after look, for much longer than it may look for an event (`S`, proc(5)).
+    let file = format!("/proc/{}/stat", server.id());
+    let mut since = Instant::now();
+    testkit::until("it sleeps", || {
+        let now = std::fs::read_to_string(&file).expect("read /proc");
+        if !now.contains(") S ") {
+            since = Instant::now();
+        }
+        since.elapsed() > Duration::from_millis(100)
     });
 }
