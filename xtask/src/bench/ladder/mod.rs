@@ -2,9 +2,9 @@
 //! compare them with: the *peers*.
 //!
 //! A figure of one run says little: the machine does other things too. So every server has
-//! its turn in every round, in an order that rotates; what counts is the ratio to the best *of
-//! the same round*, and its median. One server runs twice: by how much it differs from itself
-//! says how large a difference must be to mean something (an A/A control).
+//! its turn in every round, in an order that rotates, and is compared with the others *of the
+//! same round*; what counts is the median of the rounds. One server runs twice: by how much it
+//! differs from itself says how large a difference must be to mean something (an A/A control).
 
 mod beside;
 mod child;

@@ -13,10 +13,9 @@ pub(super) struct Row {
     pub(super) p99_us: f64,
     pub(super) p999_us: f64,
     pub(super) busy: f64,
-    /// Its rate to that of the best server of the same round; the median of the rounds. Where
-    /// the rate is given, the best p99 to its.
+    /// Its rate to that of the best server. Where the rate is given, the best p99 to its.
     pub(super) ratio: f64,
-    /// The least processor time of the round to its, for each request.
+    /// The least processor time for a request to its.
     pub(super) cpu_ratio: f64,
 }
 
@@ -42,26 +41,13 @@ fn thrift(sample: &Sample) -> f64 {
 pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row)> {
     let case = &plan.cases[at];
     let of = |server: usize| results.samples.get(&(at, server));
-    let best_of_round = |round: usize, value: &dyn Fn(&Sample) -> f64| {
-        let samples = (0..plan.servers.len())
-            .filter_map(|server| of(server)?.get(round)?.as_ref().map(value));
-        samples.fold(f64::NAN, f64::max)
-    };
-    let best = |value: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
-        (0..plan.rounds).map(|round| best_of_round(round, value)).collect()
-    };
-    let (best, thriftiest) = (best(&|one| merit(case, one)), best(&thrift));
+    let relative = |value: &dyn Fn(&Sample) -> f64| relative_to_best(plan, of, value);
+    let (merits, thrifts) = (relative(&|one| merit(case, one)), relative(&thrift));
     let row = |server: usize| {
         let samples = of(server)?;
-        let done: Vec<(usize, &Sample)> = samples
-            .iter()
-            .enumerate()
-            .filter_map(|(round, sample)| Some((round, sample.as_ref()?)))
-            .collect();
+        let done: Vec<&Sample> = samples.iter().flatten().collect();
         let middle =
-            |value: fn(&Sample) -> f64| median(done.iter().map(|(_, one)| value(one)));
-        let ratios = done.iter().map(|(round, one)| merit(case, one) / best[*round]);
-        let cpu = done.iter().map(|(round, one)| thrift(one) / thriftiest[*round]);
+            |value: fn(&Sample) -> f64| median(done.iter().map(|one| value(one)));
         (!done.is_empty()).then(|| Row {
             rate: middle(|one| one.rate),
             cpu_us: middle(|one| one.cpu_us),
@@ -69,11 +55,40 @@ pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row
             p99_us: middle(|one| one.p99_us),
             p999_us: middle(|one| one.p999_us),
             busy: middle(|one| one.busy),
-            ratio: median(ratios),
-            cpu_ratio: median(cpu),
+            ratio: merits[server],
+            cpu_ratio: thrifts[server],
         })
     };
     (0..plan.servers.len()).filter_map(|server| Some((server, row(server)?))).collect()
+}
+
+/// Every server's value as a part of the best one's.
+///
+/// A round is slow or fast as a whole, so within each the values are compared with the middle
+/// one; of each server the median of the rounds counts. To compare with the best of each
+/// round would be unfair to all: among twenty servers there is always one that was lucky.
+fn relative_to_best<'a>(
+    plan: &Plan,
+    of: impl Fn(usize) -> Option<&'a Vec<Option<Sample>>>,
+    value: &dyn Fn(&Sample) -> f64,
+) -> Vec<f64> {
+    let in_round = |server: usize, round: usize| {
+        of(server)
+            .and_then(|samples| samples.get(round)?.as_ref())
+            .map_or(f64::NAN, value)
+    };
+    let servers = 0..plan.servers.len();
+    let middles: Vec<f64> = (0..plan.rounds)
+        .map(|round| median(servers.clone().map(|server| in_round(server, round))))
+        .collect();
+    let medians: Vec<f64> = servers
+        .map(|server| {
+            let rounds = middles.iter().enumerate();
+            median(rounds.map(|(round, middle)| in_round(server, round) / middle))
+        })
+        .collect();
+    let best = medians.iter().copied().fold(f64::NAN, f64::max);
+    medians.iter().map(|value| value / best).collect()
 }
 
 /// By how much the server that ran twice differs from itself: the largest of the rounds.
