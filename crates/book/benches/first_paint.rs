@@ -1,5 +1,6 @@
-//! How soon a reader sees lesson 2: this book against mdBook's of the same text, on
-//! localhost, in turn, in one run. Needs chromedriver, and mdBook (`cargo install mdbook`).
+//! How soon a reader sees lesson 2: this book against mdBook's version of the same text,
+//! on localhost, in turn, in one run. Needs chromedriver and mdBook (`cargo install
+//! mdbook`).
 //!
 //! ```sh
 //! cargo bench -p book
@@ -62,8 +63,9 @@ fn in_folder(root: &Path, folder: &Path) -> Result<String> {
     let mut loads = [(0, 0), (0, 0)];
     for _ in 0..PAIRS {
         for (at, (_, address)) in addresses.iter().enumerate() {
-            // An empty page of the same server first: else the time is that of the browser,
-            // which starts a process for each server that it has not seen.
+            // An empty page of the same server first. Otherwise the time would include
+            // starting a process, which the browser does for each server that it has not
+            // seen before.
             let server = address.split('/').take(3).collect::<Vec<_>>().join("/");
             browser.open(&format!("{server}/nothing"))?;
             browser.open(address)?;
@@ -108,7 +110,7 @@ fn in_folder(root: &Path, folder: &Path) -> Result<String> {
     Ok(out)
 }
 
-/// The lessons as a book of mdBook's, as it makes it without any setting.
+/// The lessons as an mdBook, with mdBook's default settings.
 fn mdbook(root: &Path, folder: &Path) -> Result<PathBuf> {
     let say = |error: std::io::Error| error.to_string();
     let book = folder.join("theirs");
@@ -144,14 +146,14 @@ fn mdbook(root: &Path, folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Serves the files of a folder on localhost, for as long as this process lives.
+/// Serves the files of a folder on localhost for as long as this process lives.
 fn serve(folder: PathBuf) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let folder = folder.clone();
-            // A browser that hangs up is no concern of the measurement.
+            // The measurement does not care if a browser hangs up.
             std::thread::spawn(move || answer(&stream, &folder));
         }
     });

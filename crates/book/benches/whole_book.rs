@@ -1,10 +1,12 @@
-//! How long the whole book takes once the program is built, beside reading the same files.
+//! How long the whole book takes once the program is built, compared with reading the
+//! same files.
 //!
 //! ```sh
 //! cargo bench -p book --bench whole_book
 //! ```
 //!
-//! Times are not asserted in a test: on a loaded machine such a test fails for no fault of ours.
+//! No test asserts these times: on a loaded machine it would fail through no fault of
+//! ours.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,11 +1,12 @@
-//! Makes a picture of a page of the book: what the README shows. Needs chromedriver.
+//! Takes a picture of a page of the book: the one in the README. Needs chromedriver.
 //!
 //! ```sh
 //! cargo xtask book
 //! cargo run -q -p book --example picture -- index.html crates/book/book.webp
 //! ```
 //!
-//! Page, file, and then, where another is wanted: width, height, `light` or `dark`, the step.
+//! The arguments are a page and a file, optionally followed by width, height, `light` or
+//! `dark`, and a step.
 
 #[allow(dead_code, reason = "the tests' driver can more")]
 #[path = "../tests/browser/driver.rs"]
@@ -50,7 +51,7 @@ fn picture(words: &[String]) -> Result<()> {
     browser.size(number(0, "1440")?, number(1, "860")?)?;
     browser.colours(&word(2, "light"))?;
     browser.open(&format!("file://{}/{page}", book.display()))?;
-    // To the step, without scrolling to it.
+    // Goes to the step without scrolling to it.
     browser.run(&format!(
         "const it = document.querySelector('.s-steps input'); if (it) {{ it.value = {} - 1; \
          it.dispatchEvent(new Event('input')); }}",
@@ -73,7 +74,7 @@ fn picture(words: &[String]) -> Result<()> {
         .map_err(|error| error.to_string())
 }
 
-/// The bytes of a text in base64 (RFC 4648 §4).
+/// Decodes base64 (RFC 4648 §4).
 fn base64(text: &str) -> Option<Vec<u8>> {
     let value = |letter: u8| {
         Some(match letter {

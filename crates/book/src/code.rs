@@ -1,4 +1,5 @@
-//! Source as it is shown: a quotation on a page, or a whole file with a link to each line.
+//! Source code as it is shown: a quotation on a page, or a whole file with a link to each
+//! line.
 
 use std::fmt::Write as _;
 
@@ -17,7 +18,7 @@ const PYTHON: &[&str] = &[
     "return", "True", "try", "while", "with", "yield",
 ];
 
-/// The language of a file, by its ending.
+/// The language of a file, judging by its extension.
 pub fn language(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("rs") => "rust",
@@ -26,8 +27,8 @@ pub fn language(path: &str) -> &'static str {
     }
 }
 
-/// A line with its comments, strings and keywords marked. A string that goes on over several
-/// lines is marked in its first one alone.
+/// A line with its comments, strings and keywords marked up. A string that spans several
+/// lines is marked only in the first.
 pub fn line(language: &str, line: &str) -> String {
     let (keywords, comment) = match language {
         "rust" => (RUST, "//"),
@@ -37,7 +38,7 @@ pub fn line(language: &str, line: &str) -> String {
     };
     let mut out = String::new();
     let mut rest = line;
-    // Short names: a page of code is mostly these.
+    // The names are short because a page of code consists mostly of these.
     let mark = |out: &mut String, tag: &str, text: &str| {
         let end = &tag[..1];
         let _ = write!(out, "<{tag}>{}</{end}>", escape(text));
@@ -68,7 +69,8 @@ pub fn line(language: &str, line: &str) -> String {
     out
 }
 
-/// Where a string ends that begins the text: behind its quotation mark, or with the line.
+/// Where the string at the start of the text ends: after its closing quote, or at the end
+/// of the line.
 fn string(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -82,7 +84,7 @@ fn string(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Code on a page, with what it is called and a button to copy it.
+/// Code on a page, with a title and a button to copy it.
 pub fn block(language: &str, title: &str, lines: &[&str]) -> String {
     let lines: Vec<String> = lines.iter().map(|text| line(language, text)).collect();
     format!(
@@ -92,7 +94,7 @@ pub fn block(language: &str, title: &str, lines: &[&str]) -> String {
     )
 }
 
-/// A whole file, each line with an address of its own.
+/// A whole file, with an address for each line.
 pub fn file(path: &str, text: &str) -> String {
     let language = language(path);
     let mut out = format!(
@@ -126,7 +128,7 @@ mod tests {
             line("python", "x = '#' # y"),
             "x = <b class=s>&#39;#&#39;</b> <i># y</i>"
         );
-        // A lifetime is no string, and a letter may take several bytes.
+        // A lifetime is not a string, and a character may take several bytes.
         assert_eq!(line("rust", "&'a str é"), "&amp;&#39;a str é");
         assert_eq!(line("rust", "\"never closed"), "<b class=s>&quot;never closed</b>");
         assert_eq!(line("text", "let // <"), "let // &lt;");

@@ -1,4 +1,4 @@
-//! The recording of a page's drawing, as a conversation to step through.
+//! The recording behind a drawing on a page, as a conversation to step through.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use flow::event::{Arg, Data, Event, Held, Log, Observed};
 use crate::Error;
 use crate::site::Site;
 
-/// Columns of the drawings on the pages.
+/// The width of the drawings on the pages, in columns.
 const PAGE_COLUMNS: usize = 92;
 
-/// Where the recording of a page's drawing is: beside the page, in `snapshots/`.
+/// The path of the recording behind a drawing: in `snapshots/`, beside the page.
 fn recording(page: &str, scene: &str) -> String {
     let (folder, file) = page.rsplit_once('/').unwrap_or((".", page));
     let stem = file.trim_end_matches(".md");
@@ -21,10 +21,10 @@ fn recording(page: &str, scene: &str) -> String {
     format!("{folder}/snapshots/{}.json", parts.join("."))
 }
 
-/// Draws the recording of the drawing whose lines stand on the page.
+/// Draws the recording of the drawing whose lines are on the page.
 ///
 /// # Errors
-/// There is no recording, it cannot be read, or its source is another one now.
+/// There is no recording, it cannot be read, or a source file has changed since the run.
 pub fn draw(
     site: &Site,
     page: &str,
@@ -53,8 +53,8 @@ pub fn draw(
     Ok(html::steps(&log, &options, id, &|name| files.get(name).cloned()))
 }
 
-/// What a source file is called beside the conversation: `tcp-server/src/main.rs`, or its own
-/// name where that says enough.
+/// The title of a source file beside the conversation: `tcp-server/src/main.rs`, or just
+/// its name where that is enough.
 fn title(path: &str) -> String {
     let path = Path::new(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -65,9 +65,9 @@ fn title(path: &str) -> String {
     format!("{}/{name}", package.unwrap_or_default().to_string_lossy())
 }
 
-/// A page keeps the ephemeral ports that it had when they are the only difference, so a number
-/// of the recording may be another one on the page: which for which. Only what the test of
-/// the pages lets differ is renamed, numbers of 32768 and more.
+/// Maps numbers in the recording to those on the page. A page keeps its ephemeral ports
+/// if they are the only difference, so the two may differ. Only what the tests of the
+/// pages allow to differ is renamed: numbers from 32768 up.
 fn renaming(drawn: &str, lines: &[&str]) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for (drawn, shown) in drawn.lines().zip(lines) {
@@ -86,8 +86,8 @@ fn numbers(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_ascii_digit()).filter(|it| !it.is_empty())
 }
 
-/// Renames the ports of a log, wherever an address or a text has them; sequence numbers, inodes
-/// and times are no texts, and stay.
+/// Renames the ports of a log wherever they occur in an address or a text; sequence
+/// numbers, inodes and times are not texts, and stay.
 fn rename(log: &mut Log, names: &HashMap<String, String>) {
     if names.is_empty() {
         return;
@@ -99,7 +99,7 @@ fn rename(log: &mut Log, names: &HashMap<String, String>) {
         }
     };
     let data = |data: &mut Data| {
-        // Only what is text all through, and stays as long.
+        // Only data that is text throughout, and keeps its length.
         if let Ok(old) = std::str::from_utf8(&data.bytes) {
             let new = renamed(old, names).into_bytes();
             if new.len() == data.bytes.len() {
@@ -142,7 +142,7 @@ fn rename(log: &mut Log, names: &HashMap<String, String>) {
     }
 }
 
-/// The text with each number that has another name replaced by it.
+/// The text with every number in `names` replaced.
 fn renamed(text: &str, names: &HashMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

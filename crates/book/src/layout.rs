@@ -1,4 +1,5 @@
-//! What every page has: the head with its policy, the contents, the way to the next page.
+//! What every page has: a head with its policy, the contents, and links to its
+//! neighbours.
 
 use std::fmt::Write as _;
 
@@ -6,26 +7,27 @@ use flow::draw::html::{self, escape};
 
 use crate::site::{Site, Source, page_name};
 
-/// Where a page stands in the book.
+/// Where a page is in the book.
 #[derive(Debug)]
 pub struct Place<'a> {
-    /// Its file.
+    /// Its file name.
     pub name: &'a str,
     /// Its title.
     pub title: &'a str,
     /// The contents, with this page marked.
     pub contents: String,
-    /// The page before it.
+    /// The page before it, if any.
     pub before: Option<&'a Source>,
-    /// The page after it.
+    /// The page after it, if any.
     pub after: Option<&'a Source>,
 }
 
-/// What a page may load: its own sheet and script, pictures beside it, and nothing else.
+/// What a page may load: its own style sheet and script, pictures beside it, and nothing
+/// else.
 pub const POLICY: &str = "default-src 'none';style-src 'self';script-src 'self';img-src 'self' \
                           data:;base-uri 'none';form-action 'none'";
 
-/// The sheet of all pages.
+/// The style sheet of all pages.
 pub fn css() -> String {
     let own = include_str!("../assets/book.css");
     html::lean(&format!("{}{}{own}", html::THEME_CSS, html::steps_css()))
@@ -46,7 +48,8 @@ pub fn contents(site: &Site, name: &str) -> String {
     let here = site.pages.iter().find(|page| page_name(&page.path) == name);
     let mut folded = None;
     for page in &site.pages {
-        // What is no lesson is a line, unless the reader is there: a page is to be small.
+        // A group that is not lessons is a single line unless the reader is in it: pages
+        // should stay small.
         let is_aside =
             ["Tasks", "Instruments", "For contributors"].contains(&&*page.group);
         if is_aside && here.is_none_or(|here| here.group != page.group) {
@@ -70,7 +73,7 @@ pub fn contents(site: &Site, name: &str) -> String {
         }
         let own = page_name(&page.path);
         let current = if own == name { " aria-current=page" } else { "" };
-        // A lesson's further pages stand below its own.
+        // Further pages of a lesson are listed below its main one.
         let is_more = page.path.starts_with("lessons/")
             && page.path.matches('/').count() == 2
             && !page.path.ends_with("README.md");
@@ -98,13 +101,13 @@ fn head(name: &str) -> String {
     )
 }
 
-/// The page that holds all others: to be printed, without what is to be clicked.
+/// The page that holds all the others, for printing: without anything to click.
 pub fn whole(main: &str) -> String {
     let head = head("Sockets in Rust");
     format!("{head}<body class=whole>\n<main id=main>\n{main}</main>\n</body>\n</html>\n")
 }
 
-/// A whole page around what stands in its middle.
+/// A whole page around its main content.
 pub fn page(place: &Place<'_>, main: &str) -> String {
     let title = escape(place.title);
     let turn = |page: Option<&Source>, rel: &str, word: &str| match page {

@@ -1,13 +1,13 @@
-//! The course as a web book: static pages, whose conversations one can step through.
+//! The course as a web book: static pages, with conversations that you can step through.
 //!
-//! [`site`] finds the pages and says where each goes, [`page`] turns Markdown into HTML,
-//! [`code`] shows source, [`conversation`] reads the recording of a drawing, [`layout`] is
-//! what every page has, [`search`] makes the index, [`whole`] has all on one page, which
-//! [`pdf`] prints. The component that steps through a
-//! conversation is `flow`'s own: a page of `flow --format html` has the same.
+//! [`site`] finds the pages and decides where each one goes, [`page`] turns Markdown into
+//! HTML, [`code`] shows source code, [`conversation`] reads the recording behind a
+//! drawing, [`layout`] is what every page has, [`search`] makes the index, and [`whole`]
+//! puts everything on one page, which [`pdf`] prints. The component that steps through a
+//! conversation is `flow`'s own; the pages of `flow --format html` use it too.
 //!
-//! The pages make no request elsewhere, work from `file://` and from any folder of a web
-//! server, and read without JavaScript.
+//! The pages make no requests to other sites, work from `file://` and from any folder of
+//! a web server, and can be read without JavaScript.
 
 pub mod code;
 pub mod conversation;
@@ -21,7 +21,7 @@ pub mod whole;
 use std::fmt;
 use std::path::Path;
 
-/// Why the book could not be made: `attempt: reason; what to do`, on one line.
+/// Why the book could not be made. Displays as one line: `attempt: reason; what to do`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(pub String);
 
@@ -42,20 +42,20 @@ impl Error {
 /// What was written.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Pages, those of source files among them.
+    /// The number of pages, including those of source files.
     pub pages: usize,
-    /// Conversations to step through.
+    /// The number of conversations to step through.
     pub conversations: usize,
-    /// Bytes of all files.
+    /// The total size of all files in bytes.
     pub bytes: usize,
 }
 
-/// Makes the book of the checkout at `root` in the folder `out`, which it empties first if a
-/// book is in it.
+/// Makes the book of the checkout at `root` in the folder `out`, emptying the folder
+/// first if it holds a book.
 ///
 /// # Errors
-/// A page or a recording that cannot be read, a recording that is stale, a link that leads
-/// nowhere, a folder that holds something else, a file that cannot be written.
+/// A page or a recording cannot be read, a recording is stale, a link leads nowhere, the
+/// folder holds something other than a book, or a file cannot be written.
 pub fn build(root: &Path, out: &Path) -> Result<Written, Error> {
     let site = site::Site::read(root)?;
     let files = site.files()?;
@@ -73,7 +73,7 @@ pub fn build(root: &Path, out: &Path) -> Result<Written, Error> {
     Ok(written)
 }
 
-/// The file by which a folder is known to hold a book, and nothing that a person made.
+/// The file that marks a folder as holding a book, and nothing that a person made.
 const MARK: &str = ".sockets-in-rust-book";
 
 fn prepare(out: &Path) -> Result<(), Error> {

@@ -10,13 +10,13 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "book", version)]
 struct Cli {
-    /// The checkout whose course it is
+    /// The checkout to make the book from
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     root: PathBuf,
-    /// Where the book goes
+    /// The folder to write the book into
     #[arg(long, value_name = "FOLDER", default_value = "target/book")]
     out: PathBuf,
-    /// Print the whole book into this file as well
+    /// Also print the whole book into this PDF file
     #[arg(long, value_name = "FILE")]
     pdf: Option<PathBuf>,
 }
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match write(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where stderr is closed there is nobody to tell.
+            // If stderr is closed, there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }

@@ -1,5 +1,5 @@
-//! A page of the course: its Markdown as HTML, its blocks with the meaning that they have in
-//! the lessons.
+//! Renders a page of the course: Markdown as HTML, with its code blocks shown according
+//! to what they mean in the lessons.
 
 use std::fmt::Write as _;
 
@@ -12,43 +12,44 @@ use crate::layout::{self, Place};
 use crate::site::{Site, Source, page_name, resolve};
 use crate::{Error, code, conversation};
 
-/// A page as HTML.
+/// A page rendered as HTML.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// What stands in `<main>`.
+    /// The content of `<main>`.
     pub html: String,
-    /// The same with every drawing as text: what is printed with all other pages.
+    /// The same with every drawing as text, for printing together with all other pages.
     pub print: String,
-    /// Its sections, for the search.
+    /// Its sections, for the search index.
     pub sections: Vec<Section>,
-    /// Paths of the pictures that it shows.
+    /// The paths of the pictures that it shows.
     pub pictures: Vec<String>,
-    /// Conversations that have a page of their own: its name, its title, the conversation.
+    /// Conversations that get a page of their own: the page's name, its title, the
+    /// conversation.
     pub runs: Vec<[String; 3]>,
 }
 
-/// A heading with the words below it.
+/// A heading, and the text below it.
 #[derive(Debug, Default)]
 pub struct Section {
-    /// The address within the page; empty above the first heading.
+    /// The id within the page; empty for the text above the first heading.
     pub id: String,
     /// The heading.
     pub title: String,
-    /// The words.
+    /// The text.
     pub text: String,
 }
 
-/// Bytes that a page takes at most, with its sheet and its scripts. Conversations that do not
-/// fit are shown as text, and each has a page of its own.
+/// The most bytes that a page may take, including its style sheet and scripts.
+/// Conversations that do not fit are shown as text, and each gets a page of its own.
 const LARGEST: usize = 99_600;
-/// The page whose conversation stands on the start page.
+/// The page whose conversation is shown on the start page.
 const FIRST: &str = "lessons/02-tcp-echo/README.md";
 
 fn parser(text: &str) -> Parser<'_> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH)
 }
 
-/// Where the links of a page lead, as they stand in it.
+/// Where the links of a page lead, as written in it.
 pub fn links(text: &str) -> Vec<String> {
     parser(text)
         .filter_map(|event| match event {
@@ -62,7 +63,7 @@ pub fn links(text: &str) -> Vec<String> {
 /// Renders a page.
 ///
 /// # Errors
-/// A link that leads nowhere, a drawing without its recording.
+/// A link leads nowhere, or a drawing has no recording.
 pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     let mut it = Renderer {
         site,
@@ -87,7 +88,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     it.end_section();
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, it.out.into_iter());
-    // A column without a name has no header cell.
+    // A column without a name gets no header cell.
     let html = html.replace("<th></th>", "<td></td>");
     let around = layout::page(
         &Place {
@@ -107,7 +108,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
             html.replacen(&place_of(number), &flow.text, 1)
         });
     it.done.html = html;
-    // As text first; then, as long as there is room, to be stepped through.
+    // As text first; then, while there is room, as something to step through.
     room = room.saturating_sub(it.flows.iter().map(|flow| flow.text.len()).sum());
     for (number, Flow { run, text }) in it.flows.into_iter().enumerate() {
         let more = run[2].len().saturating_sub(text.len());
@@ -128,13 +129,13 @@ struct Renderer<'a> {
     out: Vec<Event<'a>>,
     done: Rendered,
     ids: Vec<String>,
-    /// Terminals of one scene that stand one after another: they are shown side by side.
+    /// Consecutive terminals of one scene, which are shown side by side.
     terminals: Vec<(String, String)>,
-    /// Where a quotation in Python stands that one in Rust may follow, and the paragraphs
-    /// since.
+    /// The position of a Python quotation that a Rust one may follow, and the number of
+    /// paragraphs since.
     python: Option<(usize, usize)>,
     flows: Vec<Flow>,
-    /// How many lists, quotations and tables are open.
+    /// The number of open lists, block quotes and tables.
     depth: usize,
     in_comment: bool,
     in_link: bool,
@@ -158,7 +159,7 @@ impl<'a> Renderer<'a> {
                 self.in_link = true;
                 self.out.push(Event::Start(Tag::Link { link_type, dest_url, title, id }));
             }
-            // The start page shows what this is a picture of.
+            // The start page shows the thing itself, not this picture of it.
             Event::Start(Tag::Image { dest_url, .. })
                 if self.page.path == "README.md" && dest_url.ends_with("book.webp") =>
             {
@@ -168,7 +169,7 @@ impl<'a> Renderer<'a> {
             }
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
                 let dest_url = self.picture(&dest_url)?;
-                // Its words are what is said of it, and have no links.
+                // The words in it are a description, without links.
                 self.in_link = true;
                 self.out.push(Event::Start(Tag::Image {
                     link_type,
@@ -230,7 +231,7 @@ impl<'a> Renderer<'a> {
         for event in rest.by_ref() {
             match event {
                 Event::End(TagEnd::Heading(_)) => break,
-                // A heading is a link's aim, not a link.
+                // A heading is the target of links, not a link.
                 Event::Start(_) | Event::End(_) => continue,
                 _ => {}
             }
@@ -251,7 +252,7 @@ impl<'a> Renderer<'a> {
             escape(&id),
             escape(&title)
         ));
-        // The first heading is the page's own.
+        // The first heading is the page's title.
         let first = self.done.sections.len() == 1
             && self.done.sections[0].id.is_empty()
             && title.replace('`', "") == self.page.title;
@@ -263,7 +264,7 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    /// The address of a picture: a small one is held by the page itself.
+    /// The address of a picture; a small one is embedded in the page.
     fn picture(&mut self, address: &str) -> Result<CowStr<'a>, Error> {
         let name = self.site.link(&self.page.path, address)?;
         let path = resolve(&self.page.path, address);
@@ -276,7 +277,7 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    /// What an event that stays as it is means for those that come.
+    /// Keeps track of what an event that is passed on unchanged means for later ones.
     fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Start(Tag::List(_) | Tag::BlockQuote(_)) => {
@@ -296,8 +297,8 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// A heading of the second level begins a section, which the browser lays out when it
-    /// comes near the window: so the first is seen as early as on a short page.
+    /// A heading of the second level begins a section, which the browser lays out only
+    /// when it comes near the window, so that a long page appears as fast as a short one.
     fn begin_section(&mut self) {
         self.end_section();
         self.html("<section>\n".to_owned());
@@ -310,7 +311,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// The start page shows a conversation at once, below its title.
+    /// The start page shows a conversation right below its title.
     fn start_page(&mut self) -> Result<(), Error> {
         let Some(first) = self.site.pages.iter().find(|page| page.path == FIRST) else {
             return Ok(());
@@ -325,14 +326,15 @@ impl<'a> Renderer<'a> {
             begin = page_name("lessons/01-what-is-a-socket/README.md"),
         ));
         self.flow(FIRST, "", &lines)?;
-        // At the first packet with data: with its bytes, the line, and what the kernel holds.
+        // Opens at the first packet with data, which shows its bytes, the source line,
+        // and what the kernel holds.
         if let Some(Flow { run: [_, _, drawn], .. }) = self.flows.last_mut() {
             *drawn = drawn.replacen("class=s-steps", "class=s-steps data-carried", 1);
         }
         Ok(())
     }
 
-    /// A drawing: that of a scene of the page `path`.
+    /// A drawing of a scene on the page `path`.
     fn flow(&mut self, path: &str, scene: &str, content: &str) -> Result<(), Error> {
         let id = if scene.is_empty() { "flow".into() } else { format!("flow-{scene}") };
         let id = self.id(&id);
@@ -360,7 +362,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// An id for a heading, as code-hosting sites make it, that the page has not yet.
+    /// An id for a heading, made as code-hosting sites do, that is not yet on the page.
     fn id(&mut self, title: &str) -> String {
         let mut slug = String::new();
         for c in title.to_lowercase().chars() {
@@ -380,8 +382,8 @@ impl<'a> Renderer<'a> {
         id
     }
 
-    /// Of HTML a page may have what unfolds an answer; a comment is for the tools of the
-    /// pages; anything else is text.
+    /// The only HTML that a page may contain is what unfolds an answer. Comments are for
+    /// the tools that check the pages; anything else becomes text.
     fn raw(&mut self, html: &str) {
         let mut rest = html;
         while !rest.is_empty() {
@@ -452,7 +454,8 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    /// Lines of a program. The Rust that follows Python stands beside it where there is room.
+    /// Lines of a program. Rust that follows Python is shown beside it where there is
+    /// room.
     fn quotation(&mut self, language: &str, path: &str, lines: &[&str]) {
         let page = self.site.name(path);
         let title = match page {
@@ -493,7 +496,7 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// A small drawing as an address that holds it: a page makes few requests.
+/// A small picture as a data URL, so that a page makes few requests.
 fn embedded(path: &std::path::Path) -> Option<String> {
     const LARGEST: usize = 16_000;
     if path.extension().is_none_or(|it| it != "svg") {
@@ -515,20 +518,20 @@ fn embedded(path: &std::path::Path) -> Option<String> {
     Some(address)
 }
 
-/// A drawing of a page: to be stepped through, and as text.
+/// A drawing on a page, both to step through and as text.
 struct Flow {
-    /// The name of a page of its own, the title of that page, the conversation.
+    /// The name of the page that it would get, that page's title, and the conversation.
     run: [String; 3],
     text: String,
 }
 
-/// What stands in the place of a drawing until it is known which of the two it will be. A
-/// page has no such letter: it would be replaced.
+/// A placeholder for a drawing, until it is known in which form it will be shown. Pages
+/// never contain this character: it would be replaced.
 fn place_of(number: usize) -> String {
     format!("\0{number}\0\n")
 }
 
-/// The lines of a page's main drawing.
+/// The lines of the page's main drawing.
 fn flow_lines(text: &str) -> String {
     let mut events = parser(text);
     while let Some(event) = events.next() {
@@ -547,14 +550,14 @@ fn flow_lines(text: &str) -> String {
     String::new()
 }
 
-/// The line at which a quotation begins in its file; its indent may be another.
+/// The line in its file at which a quotation begins; the indentation may differ.
 fn find(text: &str, lines: &[&str]) -> Option<usize> {
     let wanted: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     let all: Vec<&str> = text.lines().map(str::trim).collect();
     all.windows(wanted.len().max(1)).position(|window| window == wanted).map(|at| at + 1)
 }
 
-/// A terminal: what is typed can be copied without the prompt.
+/// A terminal, whose commands can be copied without the prompt.
 fn terminal(scene: &str, name: &str, lines: &[&str]) -> String {
     let mut text = String::new();
     for line in lines {
@@ -583,7 +586,7 @@ fn terminal(scene: &str, name: &str, lines: &[&str]) -> String {
     )
 }
 
-/// A text in which RFCs and manual pages are links: `RFC 9293 §3.5`, `listen(2)`.
+/// Text in which RFCs and manual pages become links: `RFC 9293 §3.5`, `listen(2)`.
 pub fn references(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

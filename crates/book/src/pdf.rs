@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{Error, whole};
 
-/// The browsers that print without a window, in the order in which they are looked for.
+/// The browsers that can print without a window, in the order in which they are tried.
 const BROWSERS: &[&str] = &[
     "chromium",
     "chromium-browser",
@@ -18,18 +18,19 @@ const BROWSERS: &[&str] = &[
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
-/// How long a browser may take: three hundred pages, on a machine with much else to do.
+/// How long a browser may take: it prints three hundred pages, perhaps on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Prints the book in the folder `book` into `file`; how many bytes that has.
+/// Prints the book in the folder `book` into `file`, and returns the file's size in
+/// bytes.
 ///
 /// # Errors
-/// There is no browser, it fails or does not end, or the file cannot be written.
+/// There is no browser, it fails or does not finish, or the file cannot be written.
 pub fn print(book: &Path, file: &Path) -> Result<u64, Error> {
     let failed = |path: &Path, attempt: &str, error: std::io::Error| {
         Error::file(attempt, path, &error)
     };
-    // A browser says nothing where it cannot write.
+    // A browser does not say so if it cannot write the file.
     std::fs::write(file, "").map_err(|error| failed(file, "write", error))?;
     let own = book.join(".browser");
     std::fs::create_dir_all(&own).map_err(|error| failed(&own, "make", error))?;
@@ -44,7 +45,7 @@ pub fn print(book: &Path, file: &Path) -> Result<u64, Error> {
     Err(Error(format!("print the book to {}: the browser wrote no PDF", file.display())))
 }
 
-/// Starts the first browser that there is, with all that it keeps in the folder `own`.
+/// Starts the first available browser, with all its own files in the folder `own`.
 fn run(book: &Path, file: &Path, own: &Path) -> Result<(), Error> {
     let say = |reason: &str| Error(format!("print the book: {reason}"));
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or(path.to_owned());
@@ -73,7 +74,8 @@ fn run(book: &Path, file: &Path, own: &Path) -> Result<(), Error> {
         let (sender, ended) = mpsc::channel();
         if let Some(mut said) = browser.stderr.take() {
             std::thread::spawn(move || {
-                // What it complains about is no concern of the reader's: the file tells.
+                // The reader need not see what the browser complains about; the file
+                // tells whether it worked.
                 let _ = said.read_to_end(&mut Vec::new());
                 let _ = sender.send(());
             });

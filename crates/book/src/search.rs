@@ -1,13 +1,13 @@
-//! The index that the browser searches: a script, because a page that was opened as a file
+//! The index that the browser searches. It is a script, because a page opened as a file
 //! may not read another file.
 
 use crate::page::Rendered;
 use crate::site::Source;
 
-/// Letters of a section that are searched and shown.
+/// How many characters of a section are searched and shown.
 const LETTERS: usize = 1500;
 
-/// Sections, each with its address, its title and its words.
+/// The sections, each with its address, title and text.
 #[derive(Debug, Default)]
 pub struct Index {
     entries: Vec<[String; 3]>,
@@ -29,7 +29,7 @@ impl Index {
         }
     }
 
-    /// Adds a source file: its name, and what it says of itself.
+    /// Adds a source file: its name, and what its first comment says.
     pub fn add_source(&mut self, name: &str, path: &str, text: &str) {
         let about: Vec<&str> = text
             .lines()
@@ -56,7 +56,7 @@ impl Index {
     }
 }
 
-/// A text as a string of JavaScript.
+/// Quotes a text as a JavaScript string.
 fn string(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Which pages the book has, in which order, under which names, and where links lead.
+//! Which pages the book has, in which order and under which names, and where links lead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,34 +13,34 @@ use crate::{Error, code, search, whole};
 /// A file of the book.
 #[derive(Debug)]
 pub struct File {
-    /// Its name: all files are in one folder.
+    /// Its name; all files are in one folder.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub content: Vec<u8>,
 }
 
 /// A page of the course, before it is rendered.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is in the checkout: `lessons/02-tcp-echo/README.md`.
+    /// Its path in the checkout: `lessons/02-tcp-echo/README.md`.
     pub path: String,
     /// Its Markdown.
     pub text: String,
-    /// Its title: its first heading.
+    /// Its title, which is its first heading.
     pub title: String,
-    /// The group that it is in, in the contents.
+    /// The group in the contents to which it belongs.
     pub group: String,
 }
 
-/// The course, read.
+/// The course as it was read.
 #[derive(Debug)]
 pub struct Site {
     pub(crate) root: PathBuf,
     /// The pages in reading order.
     pub(crate) pages: Vec<Source>,
-    /// The page of each path: Markdown and sources.
+    /// The page for each path, of Markdown and of source files.
     names: BTreeMap<String, String>,
-    /// Text of the source files that have a page, by path.
+    /// The text of the source files that have a page, by path.
     pub(crate) sources: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ impl Site {
     /// Reads the course of a checkout.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// A file or folder cannot be read.
     pub fn read(root: &Path) -> Result<Site, Error> {
         let mut paths = BTreeSet::new();
         find(root, "", &mut paths)?;
@@ -81,7 +81,7 @@ impl Site {
         for path in paths.iter().filter(|path| is_program(path)) {
             sources.insert(path.clone(), read(path)?);
         }
-        // What pages link to is shown as well, whatever it is.
+        // Whatever pages link to gets a page too.
         for page in &pages {
             for link in page::links(&page.text) {
                 let path = resolve(&page.path, &link);
@@ -99,15 +99,15 @@ impl Site {
         Ok(Site { root: root.to_owned(), pages, names, sources })
     }
 
-    /// The page of a file of the checkout.
+    /// The page for a file of the checkout.
     pub fn name(&self, path: &str) -> Option<&str> {
         self.names.get(path).map(String::as_str)
     }
 
-    /// Where a link of a page leads in the book.
+    /// Where a link on a page leads in the book.
     ///
     /// # Errors
-    /// It leads nowhere.
+    /// The link leads nowhere.
     pub fn link(&self, page: &str, link: &str) -> Result<String, Error> {
         if link.starts_with("https://") || link.starts_with("http://") {
             return Ok(link.to_owned());
@@ -135,7 +135,7 @@ impl Site {
     /// All files of the book.
     ///
     /// # Errors
-    /// A link that leads nowhere, a recording that cannot be read or is stale.
+    /// A link leads nowhere, or a recording cannot be read or is stale.
     pub fn files(&self) -> Result<Vec<File>, Error> {
         let mut index = search::Index::default();
         let mut files = Vec::new();
@@ -197,14 +197,14 @@ impl Site {
         };
         asset("book.css", layout::css());
         asset("book.js", layout::js());
-        // A page without a conversation does without.
+        // A page without a conversation does not load it.
         asset("steps.js", html::steps_js());
         asset("search.js", index.script());
         Ok(files)
     }
 }
 
-/// The paths of all Markdown and program files below a folder, relative to the root.
+/// Finds all Markdown and program files below a folder, as paths relative to the root.
 fn find(root: &Path, below: &str, found: &mut BTreeSet<String>) -> Result<(), Error> {
     let folder = root.join(below);
     let entries =
@@ -229,7 +229,7 @@ fn find(root: &Path, below: &str, found: &mut BTreeSet<String>) -> Result<(), Er
     Ok(())
 }
 
-/// Whether a file is a program of the course, or its library, whose source is shown.
+/// Whether a file is a program or a library of the course, whose source is shown.
 fn is_program(path: &str) -> bool {
     let document =
         ["crates/tcp-", "crates/udp-", "crates/common/src", "crates/framing/src"];
@@ -243,7 +243,7 @@ fn is_picture(path: &str) -> bool {
     [".svg", ".png", ".webp"].iter().any(|ending| path.ends_with(ending))
 }
 
-/// A link from a page, as a path from the root.
+/// Resolves a link on a page to a path from the root.
 pub fn resolve(page: &str, link: &str) -> String {
     let link = link.split('#').next().unwrap_or_default();
     let mut parts: Vec<&str> = page.split('/').collect();
@@ -260,8 +260,8 @@ pub fn resolve(page: &str, link: &str) -> String {
     parts.join("/")
 }
 
-/// The parts of the course, from the table of lessons: a heading, and the folders of its
-/// lessons.
+/// The parts of the course, from the table of lessons: each a heading and the folders of
+/// its lessons.
 type Parts = Vec<(String, Vec<String>)>;
 
 fn parts(pages: &[Source]) -> Parts {
@@ -285,7 +285,7 @@ fn parts(pages: &[Source]) -> Parts {
     parts
 }
 
-/// The folder of a lesson's page.
+/// The folder of the lesson that a page belongs to.
 fn lesson(path: &str) -> Option<&str> {
     let (folder, _) = path.strip_prefix("lessons/")?.split_once('/')?;
     Some(folder)
@@ -310,7 +310,7 @@ fn group(path: &str, parts: &Parts) -> String {
     name.to_owned()
 }
 
-/// What pages are sorted by.
+/// The key by which pages are sorted.
 fn place(path: &str, parts: &Parts) -> (usize, usize, bool, String) {
     let at = |group: usize, within: usize| {
         let is_more = !path.ends_with("README.md");
@@ -355,7 +355,8 @@ pub fn page_name(path: &str) -> String {
 
 /// The name of a source file's page: `crates-tcp-server-src-main.rs.html`.
 pub fn source_name(path: &str) -> String {
-    // A lesson's number and the file's own name say enough, and a lesson has many such links.
+    // The lesson's number and the name of the file are enough, and a lesson has many such
+    // links.
     let file = path.rsplit('/').next().unwrap_or(path);
     match lesson(path).and_then(|folder| folder.split_once('-')) {
         Some((number, _)) => format!("src-{number}-{file}.html"),

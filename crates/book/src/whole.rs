@@ -1,5 +1,5 @@
-//! The whole book on one page, to be printed: every page of the course in its order, with the
-//! drawings as text. Links between the pages lead to places of this one.
+//! The whole book on one page, for printing: every page of the course in order, with
+//! drawings as text. Links between pages lead to places on this page.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use crate::layout;
 use crate::page::Rendered;
 use crate::site::{Site, page_name};
 
-/// The name of its file.
+/// The name of the file.
 pub const NAME: &str = "whole-book.html";
 
-/// The page.
+/// Makes the page.
 pub fn page(site: &Site, rendered: &[Rendered]) -> String {
     let mut contents = String::new();
     let mut articles = String::new();
@@ -45,15 +45,15 @@ pub fn page(site: &Site, rendered: &[Rendered]) -> String {
     layout::whole(&main)
 }
 
-/// The id that a place of a page has on this one: `02-tcp-echo--run-it`.
+/// The id on this page for a place on another: `02-tcp-echo--run-it`.
 fn place(file: &str, id: &str) -> String {
     let page = file.trim_end_matches(".html");
     if id.is_empty() { page.to_owned() } else { format!("{page}--{id}") }
 }
 
-/// The text of a page with its ids and its links as they are on this one, and its answers
-/// unfolded. A link to what is not part of it, a program's source, is its words alone: on paper
-/// it would lead to the disk of whoever printed.
+/// The HTML of a page with its ids and links changed to those of this page, and its
+/// answers unfolded. A link to something that is not included, such as a program's
+/// source, becomes plain text: on paper it would lead to the disk of whoever printed it.
 fn moved(html: &str, file: &str, is_page: &dyn Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
@@ -83,7 +83,8 @@ fn moved(html: &str, file: &str, is_page: &dyn Fn(&str) -> bool) -> String {
     out + rest
 }
 
-/// A tag in what stands before an attribute, its value, and what stands behind it.
+/// Splits a tag at an attribute: what comes before it, its value, and what comes after
+/// it.
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let (before, rest) = tag.split_once(name)?;
     let (value, after) = rest.split_once('"')?;

@@ -1,4 +1,4 @@
-//! The book as files: its links, what it loads, what it weighs, how long it takes.
+//! The book as files: its links, what it loads, its size, how long it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn pages(files: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &St
     files.iter().filter(|(name, _)| name.ends_with(".html"))
 }
 
-/// What stands behind `name=` in the tags of a page, without quotation marks.
+/// The values of `name=` in the tags of a page, without quotes.
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
     let mut values = Vec::new();
     let mut rest = page;
@@ -93,13 +93,13 @@ fn every_page_has_the_policy_and_loads_nothing_from_elsewhere() {
             let held = source.starts_with("data:image/");
             assert!(!elsewhere || held, "{name}: {source}");
         }
-        // The policy forbids what stands in the page itself.
+        // The policy forbids inline styles and scripts.
         for name_of in ["style", "onclick", "onload", "onerror"] {
             assert!(attributes(page, name_of).is_empty(), "{name}: {name_of}");
         }
         let scripts = page.matches("<script").count();
         let data = page.matches("<script type=\"application/json\">").count();
-        // The page to print does nothing.
+        // The page for printing has no script.
         let own = match name.as_str() {
             book::whole::NAME => 0,
             _ => 1 + usize::from(data > 0),
@@ -114,7 +114,8 @@ fn every_page_has_the_policy_and_loads_nothing_from_elsewhere() {
 fn a_lesson_is_small() {
     let files = files();
     for (name, page) in pages(&files) {
-        // Lessons have a number; the page, its sheet, its scripts, and a picture perhaps.
+        // Lessons start with a number. They load the page, its style sheet, its scripts,
+        // and perhaps a picture.
         if !name.starts_with(|c: char| c.is_ascii_digit()) {
             continue;
         }
@@ -153,7 +154,8 @@ fn a_page_has_its_parts() {
         "<div class=pair><div><div class=code>",
         "<kbd>cargo run -q -p tcp-server</kbd>",
         "<details><summary>Answer</summary>",
-        // A scene's name; a reference; a heading's address; the way on.
+        // The name of a scene; a reference; the address of a heading; the link to the
+        // next page.
         "<span class=scene>",
         "https://www.rfc-editor.org/rfc/rfc9293",
         "<a class=anchor href=\"#run-it\"",
@@ -185,7 +187,7 @@ fn a_folder_without_the_course_is_told() {
     assert!(error.to_string().contains("there is no lessons/README.md"), "{error}");
 }
 
-/// A checkout of one lesson, whose program was changed after the run was recorded.
+/// A checkout with one lesson, whose program was changed after the run was recorded.
 #[test]
 fn a_stale_recording_makes_no_book() {
     let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stale");
@@ -219,7 +221,7 @@ fn a_stale_recording_makes_no_book() {
     ] {
         assert!(error.contains(part), "{error}");
     }
-    // And a link that leads nowhere is told with its page.
+    // And a link that leads nowhere is reported with its page.
     std::fs::write(checkout.join("lessons/README.md"), "# The course\n[a](b.md)\n")
         .unwrap();
     let error = files().unwrap_err().to_string();

@@ -1,5 +1,5 @@
-//! A browser, driven by `WebDriver` (W3C): JSON in HTTP/1.1 to chromedriver, over a socket.
-//! The crates that do this bring a hundred others.
+//! Drives a browser with `WebDriver` (W3C): JSON over HTTP/1.1 to chromedriver, on a
+//! plain socket. The crates that do this bring in a hundred others.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// What a call to the browser gives, or why not.
+/// The result of a call to the browser, or why it failed.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
-/// How long any one command may take, on a loaded machine.
+/// How long any single command may take on a loaded machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Becomes chromedriver at the first word: once there is somebody to end it.
+/// Becomes chromedriver at the first line of input: by then there is somebody to end it.
 const DRIVER: &str = "read go && exec chromedriver --port=0";
-/// Waits for the end of its input: for whoever started it to be gone, however it went, as a
-/// test that is killed cleans nothing up. Then it ends the browser with all that belongs to
-/// it, and removes the folder that they wrote into.
+/// Waits for the end of its input, which comes when whoever started it is gone, however
+/// that happened: a test that is killed cleans nothing up. It then kills the browser with
+/// everything that belongs to it, and removes the folder that they wrote into.
 const KEEPER: &str = "cat >/dev/null; kill -KILL \"-$1\"; \
                       while ! rm -rf -- \"$TMPDIR\"; do :; done";
 
@@ -33,7 +33,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with its files below `folder`; none where there is no chromedriver.
+    /// Starts one, with its files below `folder`; `None` if there is no chromedriver.
     pub(crate) fn start(folder: &Path) -> Result<Option<Browser>> {
         match Command::new("chromedriver").arg("--version").output() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -74,11 +74,11 @@ impl Browser {
         Ok(Some(it))
     }
 
-    /// The port that chromedriver says it listens on.
+    /// Reads the port on which chromedriver says it is listening.
     fn read_port(&mut self) -> Result<u16> {
         let out = self.driver.stdout.take().ok_or("chromedriver has no output")?;
         let (send, receive) = mpsc::channel();
-        // Reads to the end, so that the driver never waits for room in the pipe.
+        // Reads to the end, so that the driver never blocks on a full pipe.
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(std::io::Result::ok) {
                 let port = line.rsplit_once("successfully on port ");
@@ -140,7 +140,7 @@ impl Browser {
         self.on("POST", "/url", &json!({ "url": address })).map(drop)
     }
 
-    /// Runs a script in the page; what it returns.
+    /// Runs a script in the page and returns its result.
     pub(crate) fn run(&self, script: &str) -> Result<Value> {
         self.on("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
@@ -150,7 +150,7 @@ impl Browser {
         self.on("POST", "/execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// Runs a script until what it returns is true.
+    /// Runs a script again and again until it returns true.
     pub(crate) fn until(&self, what: &str, script: &str) -> Result<()> {
         let begin = Instant::now();
         while self.run(script)? != Value::Bool(true) {
@@ -174,7 +174,7 @@ impl Browser {
         self.on("POST", "/actions", &actions).map(drop)
     }
 
-    /// Moves the pointer onto the element of a selector, after scrolling it into view.
+    /// Scrolls the element of a selector into view and moves the pointer onto it.
     pub(crate) fn point_at(&self, selector: &str) -> Result<()> {
         let find = json!({"using": "css selector", "value": selector});
         let element = self.on("POST", "/element", &find)?;
@@ -187,20 +187,19 @@ impl Browser {
         self.on("POST", "/actions", &moves).map(drop)
     }
 
-    /// The port of its driver.
+    /// The port of its chromedriver.
     #[allow(dead_code, reason = "a test asks whether it is still there")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// A command of Chromium's own protocol.
+    /// Sends a command of Chromium's own protocol.
     pub(crate) fn chromium(&self, command: &str, params: &Value) -> Result<Value> {
         let body = json!({"cmd": command, "params": params});
         self.on("POST", "/goog/cdp/execute", &body)
     }
 
-    /// What the console has shown since the last time it was asked, favourable words left
-    /// out.
+    /// What the console has shown since this was last asked, without the harmless lines.
     pub(crate) fn complaints(&self) -> Result<Vec<String>> {
         let log = self.on("POST", "/se/log", &json!({"type": "browser"}))?;
         let entries = log.as_array().cloned().unwrap_or_default();
@@ -208,7 +207,7 @@ impl Browser {
         Ok(complaints.map(|it| it["message"].to_string()).collect())
     }
 
-    /// The browser as it is at the start: no emulation.
+    /// Resets the browser to its initial state: no emulation.
     pub(crate) fn reset(&self) -> Result<()> {
         self.chromium("Emulation.setScriptExecutionDisabled", &json!({"value": false}))?;
         self.chromium(
@@ -220,14 +219,14 @@ impl Browser {
         self.complaints().map(drop)
     }
 
-    /// Takes the system's colours for light or dark.
+    /// Emulates a system set to light or dark colours.
     pub(crate) fn colours(&self, scheme: &str) -> Result<()> {
         let feature = json!({"name": "prefers-color-scheme", "value": scheme});
         let media = json!({"media": "", "features": [feature]});
         self.chromium("Emulation.setEmulatedMedia", &media).map(drop)
     }
 
-    /// Gives the page a window of so many pixels.
+    /// Gives the page a window of this size in pixels.
     pub(crate) fn size(&self, width: u32, height: u32) -> Result<()> {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
@@ -235,7 +234,7 @@ impl Browser {
         self.chromium("Emulation.setDeviceMetricsOverride", &metrics).map(drop)
     }
 
-    /// What the window shows, a PNG in base64.
+    /// Takes a screenshot of the window: a PNG in base64.
     #[allow(
         dead_code,
         reason = "the tests take no picture; the program that makes one does"
@@ -246,8 +245,8 @@ impl Browser {
     }
 }
 
-/// A shell in a process group of its own, which a Ctrl-C does not reach. What Chromium keeps
-/// for its user is kept in the folder as well.
+/// Starts a shell in a process group of its own, which Ctrl-C does not reach. Whatever
+/// Chromium stores for its user goes into the folder too.
 fn shell(folder: &Path, script: &str, words: &[&str]) -> Result<Child> {
     let mut shell = Command::new("sh");
     for name in ["TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {

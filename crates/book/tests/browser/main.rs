@@ -1,5 +1,5 @@
-//! The book in a real browser: headless Chromium. Where it is not installed every test is
-//! skipped, and says so.
+//! Tests the book in a real browser, headless Chromium. Where it is not installed, every
+//! test is skipped, visibly.
 
 mod driver;
 mod pages;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use driver::{Browser, Result};
 use libtest_mimic::{Arguments, Trial};
 
-/// The book under test, and the one browser that the tests take turns with.
+/// The book under test, and the one browser that the tests share in turn.
 pub(crate) struct Stage {
     pub(crate) root: PathBuf,
     pub(crate) book: PathBuf,
@@ -51,7 +51,7 @@ impl Stage {
     }
 }
 
-/// A test, and what it needs besides the browser.
+/// A test: its name, its function, and a file that it needs besides the browser.
 type Test = (&'static str, fn(&Stage, &Browser) -> Result<()>, Option<PathBuf>);
 
 fn main() -> ExitCode {
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         ("a_test_that_is_killed_leaves_no_browser", killed, None),
         ("axe_finds_nothing", pages::axe, Some(axe)),
     ];
-    // Listing the tests makes no book.
+    // Listing the tests does not make the book.
     let mut refusal = None;
     let book = folder.join("book");
     if !arguments.list
@@ -134,8 +134,8 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Names the folder in which this program, started by its own test, holds a browser until it
-/// is killed.
+/// The variable that names the folder in which this program, started by its own test,
+/// holds a browser until it is killed.
 const HOLD: &str = "BOOK_TEST_HOLDS_A_BROWSER_IN";
 
 fn hold(folder: &Path) -> ExitCode {
@@ -148,8 +148,8 @@ fn hold(folder: &Path) -> ExitCode {
     }
 }
 
-/// A program that holds a browser is killed: its driver, and the folder with all that the
-/// browser kept, go as well.
+/// A program that holds a browser is killed: its driver goes too, and the folder with
+/// everything that the browser stored.
 fn killed(stage: &Stage, _: &Browser) -> Result<()> {
     let say = |error: std::io::Error| error.to_string();
     let folder = stage.book.with_file_name(format!("killed-{}", std::process::id()));
@@ -179,7 +179,7 @@ fn killed(stage: &Stage, _: &Browser) -> Result<()> {
     same("folders of a browser that is there", &before, &1)
 }
 
-/// Fails with what was expected and what came, where they differ.
+/// Fails with what was expected and what was found, if they differ.
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     what: &str,
     got: &T,

@@ -19,7 +19,7 @@ fn at(browser: &Browser) -> Result<Value> {
 
 pub(crate) fn hover_and_focus(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.open(&stage.page(LESSON))?;
-    // The row of `connect`, and the line that it was made at.
+    // The row of `connect`, and the source line that made it.
     let find = "const rows = [...document.querySelectorAll('#flow .s-row')];\
                 return rows.findIndex((it) => it.textContent.includes('connect(3')) + 1";
     let row = browser.run(find)?.as_u64().ok_or("no row of connect")?;
@@ -39,7 +39,8 @@ pub(crate) fn hover_and_focus(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.run("document.activeElement.blur()")?;
     same("without it", &browser.run(marked)?, &json!([]))?;
 
-    // The other way: from the line to all rows that it made, SYN and both halves of the call.
+    // The other way round: from the line to all rows that it made, the SYN and both
+    // halves of the call.
     let rows = "return [...document.querySelectorAll('#flow .s-row.s-same .s-said')]\
                 .map((it) => it.textContent).join()";
     let has_all = |what: &str, rows: &Value| {
@@ -75,13 +76,13 @@ pub(crate) fn deep_link(stage: &Stage, browser: &Browser) -> Result<()> {
         "an address that was typed",
         "return document.querySelector('#flow').dataset.at === '4'",
     )?;
-    // Each row's number is the link, and each section of a page has one.
+    // The number of each row is a link to it, and each section of a page has one.
     let dead = browser.run(
         "return [...document.querySelectorAll('a[href^=\"#\"]')].filter((it) => \
          !document.getElementById(it.getAttribute('href').slice(1))).map((it) => it.href)",
     )?;
     same("links within the page that lead nowhere", &dead, &json!([]))?;
-    // A number that there is not is the nearest that there is.
+    // A number that is out of range goes to the nearest step.
     browser.open("about:blank")?;
     browser.open(&stage.page(&format!("{LESSON}#flow-99999")))?;
     same(
@@ -103,7 +104,7 @@ pub(crate) fn arrow_keys(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.run("document.querySelector('#flow input').focus()")?;
     browser.keys(&RIGHT.repeat(2))?;
     same("on the slider", &at(browser)?, &json!(6))?;
-    // Play goes on by itself, and stops at a press.
+    // Play goes on by itself, and stops when a key is pressed.
     browser.run("document.querySelector('#flow [data-go=play]').click()")?;
     browser.until("play", "return +document.querySelector('#flow').dataset.at > 6")?;
     browser.run("document.querySelector('#flow [data-go=play]').click()")?;
@@ -117,7 +118,7 @@ pub(crate) fn arrow_keys(stage: &Stage, browser: &Browser) -> Result<()> {
 
 pub(crate) fn copy(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.open(&stage.page(LESSON))?;
-    // What the page gives to the clipboard.
+    // What the page writes to the clipboard.
     browser.run(
         "window.copied = []; navigator.clipboard.writeText = async (text) => \
          { window.copied.push(text); }",
@@ -168,7 +169,7 @@ pub(crate) fn search(stage: &Stage, browser: &Browser) -> Result<()> {
         "no hit",
         "return document.querySelector('#hits').textContent === 'Nothing found'",
     )?;
-    // What is typed stays text.
+    // What is typed stays plain text.
     browser.run("document.querySelector('input[type=search]').value = ''")?;
     browser.keys("<img src=x onerror=alert(1)>")?;
     same("pictures", &browser.run("return document.images.length")?, &json!(0))
@@ -192,11 +193,12 @@ pub(crate) fn no_javascript(stage: &Stage, browser: &Browser) -> Result<()> {
              [...document.querySelectorAll('.copy, .tools')].some(shown), \
              shown(document.querySelector('nav.contents'))]",
         )?;
-        // Rows and their sentences, no panel and no buttons that would do nothing, contents.
+        // Rows with their sentences, no panel, no buttons that would do nothing, and the
+        // contents.
         same(&page, &seen, &json!([true, true, false, false, true]))?;
         disabled(true)?;
     }
-    // A link to a step works: the row is the target.
+    // A link to a step works: its row is the target.
     browser.open(&stage.page(&format!("{LESSON}#flow-7")))?;
     disabled(false)?;
     let target = browser.run("return document.querySelector(':target').id")?;
@@ -235,7 +237,7 @@ pub(crate) fn widths(stage: &Stage, browser: &Browser) -> Result<()> {
             }
         }
     }
-    // Narrow, the contents are folded and can be unfolded.
+    // In a narrow window, the contents are folded and can be unfolded.
     browser.size(390, 844)?;
     browser.open(&stage.page(LESSON))?;
     let shown = "return document.querySelector('nav.contents').offsetHeight > 0";
@@ -257,15 +259,15 @@ pub(crate) fn print(stage: &Stage, browser: &Browser) -> Result<()> {
     same("what is printed", &seen, &expected)?;
     let made = browser.chromium("Page.printToPDF", &json!({}))?;
     let pdf = made["data"].as_str().unwrap_or_default();
-    // `%PDF-` in base64; a lesson is several pages.
+    // `%PDF-` in base64; a lesson takes several pages.
     if !pdf.starts_with("JVBERi") || pdf.len() < 50_000 {
         return Err(format!("the document printed has {} letters of base64", pdf.len()));
     }
     Ok(())
 }
 
-/// The page that is printed as a PDF: no link leads out of it but to the web, and it is as
-/// long as the book.
+/// The page that is printed as a PDF: no link leads out of it except to the web, and it
+/// is as long as the book.
 pub(crate) fn whole_book(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.open(&stage.page(book::whole::NAME))?;
     let seen = browser.run(
@@ -279,13 +281,13 @@ pub(crate) fn whole_book(stage: &Stage, browser: &Browser) -> Result<()> {
     let path = stage.book.with_file_name("whole-book.pdf");
     let bytes = match book::pdf::print(&stage.book, &path) {
         Ok(bytes) => bytes,
-        // A driver whose browser is not on PATH: as a reader would be told.
+        // There is a driver, but its browser is not on PATH: what a reader would be told.
         Err(error) if error.to_string().contains("there is no Chromium") => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
     let pdf = std::fs::read(&path).map_err(|error| error.to_string())?;
     let count = |what: &[u8]| pdf.windows(what.len()).filter(|it| *it == what).count();
-    // Each lesson alone is several pages; and no page names a file of this machine.
+    // Each lesson alone is several pages, and no page names a file of this machine.
     same("a page for each article and more", &(count(b"/Type /Page\n") > 100), &true)?;
     same("links to files", &count(b"file:///"), &0)?;
     if bytes > 20_000_000 || stage.book.join(".browser").exists() {
@@ -294,8 +296,8 @@ pub(crate) fn whole_book(stage: &Stage, browser: &Browser) -> Result<()> {
     Ok(())
 }
 
-/// A page of `flow --format html` whose programs are called, print and are written as what
-/// would run if it were read as HTML.
+/// A page of `flow --format html` whose programs have names, print text and contain
+/// source that would run if it were taken for HTML.
 pub(crate) fn hostile(stage: &Stage, browser: &Browser) -> Result<()> {
     const EVIL: &str = "</script><script>window.hacked=1</script><img src=x \
                         onerror=\"window.hacked=2\">'\"--></style>\u{202e}\u{0}";
@@ -346,9 +348,11 @@ pub(crate) fn hostile(stage: &Stage, browser: &Browser) -> Result<()> {
          path').length, figure.querySelector('.s-terminal').textContent.includes('<svg \
          onload')]",
     )?;
-    // The script and the data; the five icons of the bar; and what was printed is shown.
+    // The script and the data; the five icons of the toolbar; and what was printed is
+    // visible.
     same("the page", &seen, &json!([0, 0, 2, 5, true]))?;
-    // The policy stops what a hole would let in: a script, a picture, a request elsewhere.
+    // The policy stops what a hole would let in: a script, a picture, a request to
+    // another site.
     browser.run(
         "const it = document.createElement('script'); it.textContent = 'window.hacked = 4'; \
          document.body.append(it)",
@@ -365,17 +369,17 @@ pub(crate) fn axe(stage: &Stage, browser: &Browser) -> Result<()> {
     let axe = stage.root.join("target/axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).map_err(|error| error.to_string())?;
     let mut pages = stage.pages();
-    // The page to print is made of the others.
+    // The page for printing is made of the others.
     pages.retain(|name| name != book::whole::NAME);
-    // One page of source stands for all: they are made the same way.
+    // One page of source stands for all, because they are all made the same way.
     pages.push("crates-tcp-server-src-main.rs.html".to_owned());
     let mut violations = Vec::new();
     for scheme in ["light", "dark"] {
         browser.colours(scheme)?;
         for page in &pages {
             browser.open(&stage.page(page))?;
-            // What is far from the window is not laid out, and axe takes its colours from what
-            // is; a conversation in its middle has rows behind and before the cursor.
+            // What is far from the window is not laid out, and axe takes its colours from
+            // what is. A conversation at its middle has rows before and after the cursor.
             browser.run(
                 "for (const it of document.querySelectorAll('section, .s-steps')) \
                  it.style.contentVisibility = 'visible'; for (const it of document.querySelectorAll('.s-steps input')) { it.value = \

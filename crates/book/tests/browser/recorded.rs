@@ -1,4 +1,4 @@
-//! What a conversation shows, held against its recording.
+//! Compares what a conversation shows with its recording.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -72,7 +72,7 @@ pub(crate) fn every_conversation(stage: &Stage, browser: &Browser) -> Result<()>
             if measured == 0 {
                 return Err(format!("{page}: nothing of {id} is measured"));
             }
-            // The buttons go the same way.
+            // The buttons do the same.
             let end = browser.run(&format!(
                 "const it = document.getElementById({id:?}), go = (what) => \
                  it.querySelector(`[data-go=${{what}}]`).click();\
@@ -92,8 +92,8 @@ fn log(stage: &Stage, path: &str) -> Result<Log> {
     flow::json::read(&mut BufReader::new(file)).map_err(|error| error.to_string())
 }
 
-/// The rows of the kernel's table that a measurement is, without the ports that the page has
-/// renamed: state, Recv-Q and Send-Q.
+/// The rows of the kernel's table that a measurement stands for: state, Recv-Q and
+/// Send-Q, but not the ports, which the page has renamed.
 fn table(held: &[Held]) -> Vec<[String; 3]> {
     let state = |it: &Held| it.state.clone().unwrap_or_else(|| "UDP".to_owned());
     held.iter()
@@ -111,7 +111,7 @@ pub(crate) fn lesson_2(stage: &Stage, browser: &Browser) -> Result<()> {
     lines(&log, &steps)
 }
 
-/// Each packet stands in one step, with its flags, its numbers, its bytes.
+/// Each packet is in exactly one step, with its flags, numbers and bytes.
 fn packets(log: &Log, steps: &[Value]) -> Result<()> {
     let mut first: BTreeMap<(String, String), u32> = BTreeMap::new();
     let mut recorded = Vec::new();
@@ -147,7 +147,7 @@ fn packets(log: &Log, steps: &[Value]) -> Result<()> {
             let all = step[name].as_array().into_iter().flatten();
             all.filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        // Its addresses have the port of the page.
+        // Its addresses have the page's port.
         let fields = text("names").into_iter().zip(text("values")).skip(2).collect();
         let dump = step["bytes"].as_str().unwrap_or_default();
         let hex: Vec<&str> = dump
@@ -159,8 +159,8 @@ fn packets(log: &Log, steps: &[Value]) -> Result<()> {
     same("the packets", &seen, &recorded)
 }
 
-/// Each step shows a measurement of the recording, in order, and all of them are shown but
-/// those that another followed before the next step.
+/// Each step shows a measurement of the recording, in order, and all are shown except
+/// those that were superseded before the next step.
 fn kernel(log: &Log, steps: &[Value]) -> Result<()> {
     let measured: Vec<Vec<[String; 3]>> = log
         .events
@@ -178,7 +178,7 @@ fn kernel(log: &Log, steps: &[Value]) -> Result<()> {
     for (step, number) in steps.iter().zip(1..) {
         let rows = step["kernel"].as_array().cloned().unwrap_or_default();
         let cell = |row: &Value, n: usize| row[n].as_str().unwrap_or_default().to_owned();
-        // A table without a socket is one cell that says so.
+        // A table without sockets is one cell that says so.
         let shown: Vec<[String; 3]> = rows
             .iter()
             .filter(|row| row.as_array().is_some_and(|row| row.len() == 5))
@@ -210,7 +210,7 @@ fn kernel(log: &Log, steps: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The terminals grow from step to step, to what the programs printed.
+/// The terminals grow from step to step until they show all that the programs printed.
 fn printed(log: &Log, steps: &[Value]) -> Result<()> {
     let mut whole = vec![String::new(); 2];
     for event in &log.events {
@@ -236,7 +236,7 @@ fn printed(log: &Log, steps: &[Value]) -> Result<()> {
         }
         before = now;
     }
-    // The port is the page's: only its digits differ.
+    // The port is the page's, so only its digits differ.
     let digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
     for side in 0..2 {
         same("the terminal", &digits(&before[side]), &digits(&whole[side]))?;
@@ -247,7 +247,7 @@ fn printed(log: &Log, steps: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// At each step a line of each program is marked: that of its latest call.
+/// At each step, one line of each program is marked: that of its latest call.
 fn lines(log: &Log, steps: &[Value]) -> Result<()> {
     let mut files: Vec<&str> = Vec::new();
     let mut called = std::collections::BTreeSet::new();
@@ -277,7 +277,7 @@ fn lines(log: &Log, steps: &[Value]) -> Result<()> {
     same("the lines that are marked", &marked, &called)
 }
 
-/// A program in Python has lines as well.
+/// A program in Python has its lines marked too.
 pub(crate) fn python(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.open(&stage.page("02-tcp-echo-pairings.html"))?;
     let steps = shown(browser, "flow-python-python")?;
