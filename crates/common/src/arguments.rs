@@ -1,4 +1,4 @@
-//! The command line: how it is read, and `--host`, `--port` and `--message`.
+//! Reading the command line, and the options `--host`, `--port` and `--message`.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -13,13 +13,15 @@ use clap::builder::{
 
 use crate::{During, Failure, Visible, is_hidden};
 
-/// The command line, as [`Parser::parse`] reads it. But a word that is not understood is
-/// quoted without what a terminal would obey: the word may come from a script.
+/// Parses the command line like [`Parser::parse`]. When a word is not understood, it
+/// quotes the word without anything that a terminal would obey: the word may come from a
+/// script.
 pub fn parse_arguments<T: Parser>() -> T {
     let hides = |word: OsString| word.to_string_lossy().chars().any(is_hidden);
     T::try_parse().unwrap_or_else(|error| {
         if std::env::args_os().any(hides) {
-            // Without colours, so that whatever else a terminal would obey is the word's.
+            // Without colours, so that anything left that a terminal would obey is from
+            // the word.
             let message = error.to_string();
             for line in message.lines() {
                 let _ = writeln!(io::stderr(), "{}", Visible(line.as_bytes()));
@@ -45,12 +47,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// Looks the host up and gives its first IPv4 address with the port, as Python's
+    /// Looks up the host and returns its first IPv4 address with the port, as Python's
     /// `AF_INET` socket does.
     ///
     /// `localhost` is 127.0.0.1 without a look-up (RFC 6761 §6.3), so that it means the
     /// same on a machine whose hosts file puts `::1` first. An IPv4 literal needs no
-    /// look-up either. Any other name is asked of the system: getaddrinfo(3).
+    /// look-up either. For any other name, the system is asked: getaddrinfo(3).
     ///
     /// # Errors
     /// The host is unknown, cannot be looked up now, or has only IPv6 addresses.
@@ -70,8 +72,9 @@ impl Address {
 
 /// `--message`: the bytes to send, exactly as they were on the command line.
 ///
-/// On Unix that is any bytes without NUL; they need not be UTF-8. On Windows it is UTF-8,
-/// and a lone surrogate, which has no UTF-8, is a wrong command line.
+/// On Unix, these are any bytes but NUL; they need not be UTF-8. On Windows they are
+/// UTF-8, and an argument with a lone surrogate, which UTF-8 cannot encode, is an error
+/// in the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message(Vec<u8>);
 
@@ -83,7 +86,7 @@ impl Deref for Message {
     }
 }
 
-/// Lets clap take a [`Message`] as the type of an argument.
+/// Lets clap parse an argument of type [`Message`].
 impl ValueParserFactory for Message {
     type Parser = ValueParser;
 

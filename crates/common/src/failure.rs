@@ -15,12 +15,12 @@ use crate::Escaped;
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure that the program itself found, not the kernel.
+    /// Creates a failure that the program itself found, rather than the kernel.
     ///
     /// `call` is the system call, `object` what it was applied to, `advice` what to do
     /// next.
     pub fn new(call: &str, object: impl Display, reason: &str, advice: &str) -> Self {
-        // The object may be a host name that the user typed: no terminal may obey it.
+        // The object may be a host name that the user typed, and no terminal may obey it.
         let object = object.to_string();
         let object = Escaped(object.as_bytes());
         let separator = if advice.is_empty() { "" } else { "; " };
@@ -36,14 +36,14 @@ impl Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says which call failed with an [`io::Error`]: `listener.listen(128).during("listen",
+/// Adds to an [`io::Error`] which call failed: `listener.listen(128).during("listen",
 /// address)?`.
 pub trait During<T> {
     /// Turns the error into a [`Failure`] that names the call, its object, the reason
     /// with its `errno`, and what to do next.
     ///
     /// # Errors
-    /// The error of the call, if it failed, in the form above.
+    /// The error of the call if it failed, in the form above.
     fn during(self, call: &str, object: impl Display) -> Result<T, Failure>;
 }
 
@@ -59,16 +59,17 @@ impl<T> During<T> for io::Result<T> {
     }
 }
 
-/// What stands in the place of an `errno` where our own limit of time has passed: the kernel
-/// has reported no error.
+/// Takes the place of an `errno` when our own time limit has expired: the kernel has
+/// reported no error.
 const OUR_LIMIT: &str = "our limit";
 
-/// The `errno` by name ("" if it has none here), and the reason with it.
+/// The name of the `errno` ("" if it has none here), and the reason.
 ///
-/// The words are ours, so that they are the same on every system: strerror(3) differs. An
-/// error that std or socket2 has made up itself has no number, so it gets no `errno` here.
+/// The words are ours, so that they are the same on every system; those of strerror(3)
+/// differ. An error that std or socket2 made up itself has no number, so it gets no
+/// `errno` here.
 fn reason(error: &io::Error) -> (&'static str, String) {
-    // socket2's connect_timeout, and no call of the kernel's.
+    // From socket2's connect_timeout; no call to the kernel returned this.
     if error.kind() == ErrorKind::TimedOut && error.raw_os_error().is_none() {
         return (OUR_LIMIT, "no answer in time".into());
     }
@@ -104,7 +105,8 @@ fn known(kind: ErrorKind, number: i32) -> Option<(&'static str, &'static str)> {
         ErrorKind::StorageFull => ("ENOSPC", "no space left on device"),
         ErrorKind::TimedOut => ("ETIMEDOUT", "timed out"),
         ErrorKind::WouldBlock => ("EAGAIN", "nothing came in time"),
-        // std has no kind for these: the number tells, and it differs by system.
+        // std has no kind for these. The number identifies them, and differs between
+        // systems.
         _ => match number {
             EAFNOSUPPORT => ("EAFNOSUPPORT", "address family not supported"),
             EMFILE => ("EMFILE", "too many open files"),
@@ -128,11 +130,11 @@ const EMSGSIZE: i32 = match () {
     () => 40,
 };
 
-/// Whether the process, or the whole machine, has no file descriptor left: `EMFILE` or
-/// `ENFILE`. std has no [`ErrorKind`] for it.
+/// Whether the process or the whole machine has run out of file descriptors: `EMFILE` or
+/// `ENFILE`. std has no [`ErrorKind`] for this.
 ///
-/// After that, accept(2) fails again at once: whoever calls it in a loop must do something
-/// about it first.
+/// After that, accept(2) fails again at once, so whoever calls it in a loop must do
+/// something about it first.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| number == EMFILE || number == ENFILE)
 }
@@ -172,7 +174,7 @@ fn advice(call: &str, errno: &str) -> &'static str {
     }
 }
 
-/// The address that socket2 gave, as std knows it.
+/// Converts an address from socket2's type to std's.
 ///
 /// # Errors
 /// The address is of another family, which never happens with an `AF_INET` socket.
@@ -182,13 +184,14 @@ pub fn internet_address(address: &SockAddr) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Writes the failure to stderr, as one line. If stderr is closed, there is nowhere left to
-/// say so.
+/// Writes the failure to stderr as one line. If stderr is closed, there is nowhere left
+/// to say so.
 pub fn report(failure: &Failure) {
     let _ = io::stderr().write_all(format!("{failure}\n").as_bytes());
 }
 
-/// What every `main` returns: 0, or 1 with the failure on stderr. (clap exits with 2.)
+/// The exit code that every `main` returns: 0, or 1 with the failure on stderr. (clap
+/// exits with 2.)
 pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -209,7 +212,7 @@ mod tests {
         Err::<(), _>(error).during(call, object).unwrap_err().to_string()
     }
 
-    /// The kernel's own error, with its number.
+    /// An error from the kernel, with its number.
     fn address_in_use() -> io::Error {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         UdpSocket::bind(socket.local_addr().unwrap()).unwrap_err()
@@ -249,7 +252,7 @@ mod tests {
             "connect 192.0.2.1:1: no answer in time; \
              is the host up, or does a firewall drop the packets?"
         );
-        // Nor is any other error that has no number.
+        // Nor does any other error without a number.
         assert_eq!(
             line("connect", "192.0.2.1:1", ErrorKind::AddrInUse.into()),
             "connect 192.0.2.1:1: address in use"
@@ -267,7 +270,7 @@ mod tests {
         );
     }
 
-    /// Number 1 is another error on Windows.
+    /// On Windows, number 1 is a different error.
     #[cfg(unix)]
     #[test]
     fn no_advice_leaves_no_semicolon() {

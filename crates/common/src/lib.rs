@@ -1,9 +1,9 @@
-//! What the lesson programs share, and what no lesson is about: the command line, the form of an
-//! error, and text that is safe to show.
+//! What the lesson programs share, and no lesson is about: the command line, the form of
+//! an error message, and text that is safe to show.
 //!
-//! Nothing here makes a socket call: socket(2), bind(2) and the like are in the
-//! programs, where the reader can see them. The name look-up of `--host` is the nearest
-//! thing, and [`Address::resolve`] says what it does.
+//! Nothing here makes a socket call: socket(2), bind(2) and the like are in the programs,
+//! where the reader can see them. The name look-up of `--host` comes closest, and
+//! [`Address::resolve`] says what it does.
 
 mod arguments;
 mod failure;

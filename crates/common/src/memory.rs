@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Display};
 
-/// The most memory that this process has had at once so far, as a bound that does not vary
-/// from run to run: `less than 8 MiB`, a power of two.
+/// The most memory that this process has had at any one time so far, as a bound that does
+/// not vary from run to run: a power of two, such as `less than 8 MiB`.
 ///
-/// On Linux it is the `VmHWM` of `/proc/self/status`, see proc_pid_status(5): the peak of
-/// the memory that was really in RAM, the program's own code included. Elsewhere it shows
-/// as `not known on this system`.
+/// On Linux this comes from `VmHWM` in `/proc/self/status` (proc_pid_status(5)): the peak
+/// of the memory that was really in RAM, including the program's own code. Elsewhere it
+/// displays as `not known on this system`.
 #[derive(Clone, Copy, Debug)]
 pub struct PeakMemory(Option<u64>);
 
@@ -19,7 +19,7 @@ impl PeakMemory {
     }
 }
 
-/// The line is `VmHWM:     2312 kB`, and kB means 1024 bytes.
+/// Parses the line `VmHWM:     2312 kB`, in which kB means 1024 bytes.
 fn kibibytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn memory_that_is_used_shows() {
         let before = PeakMemory::now().0.expect("VmHWM");
-        // Written to: pages that are only reserved do not count.
+        // We write to it: pages that are only reserved do not count.
         let memory = vec![1_u8; 32 << 20];
         assert!(std::hint::black_box(&memory).len() == 32 << 20);
         assert!(PeakMemory::now().0.expect("VmHWM") >= before.max(32 << 10));

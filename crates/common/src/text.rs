@@ -1,4 +1,4 @@
-//! What the programs print: Python's form of an address, bytes that no terminal obeys.
+//! What the programs print: addresses in Python's form, and bytes that no terminal obeys.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
@@ -6,27 +6,29 @@ use std::net::SocketAddr;
 
 use crate::{During, Failure};
 
-/// Writes one line to stdout and flushes it, as `say!("Connected by {}", client)?`.
+/// Writes one line to stdout and flushes it: `say!("Connected by {}", client)?`.
 #[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::write_line(format_args!($($text)*)) };
 }
 
-/// What [`say!`] calls: the text and a newline, in one write(2), flushed.
+/// Writes the text and a newline to stdout in one write(2), and flushes. This is what
+/// [`say!`] calls.
 ///
-/// `println!` would panic where this returns an error. A stdout that was already closed
-/// when the program started is not an error: std opens /dev/null in its place.
+/// `println!` would panic where this returns an error. It is not an error if stdout was
+/// already closed when the program started: std opens /dev/null in its place.
 ///
 /// # Errors
-/// `EPIPE`: the reader of the pipe is gone. `ENOSPC`: the device is full. See write(2).
+/// `EPIPE` if the reader of the pipe is gone, `ENOSPC` if the device is full; see
+/// write(2).
 pub fn write_line(text: fmt::Arguments<'_>) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(format!("{text}\n").as_bytes());
     written.and_then(|()| stdout.flush()).during("write", "stdout")
 }
 
-/// Shows an address as Python's `socket` module does: `('127.0.0.1', 47794)`, or
-/// `('::1', 47794, 0, 0)` with the flow label and the scope of IPv6.
+/// Displays an address as Python's `socket` module does: `('127.0.0.1', 47794)`, or
+/// `('::1', 47794, 0, 0)` with the flow label and the scope id of IPv6.
 #[derive(Clone, Copy, Debug)]
 pub struct PythonAddress(pub SocketAddr);
 
@@ -43,13 +45,13 @@ impl Display for PythonAddress {
     }
 }
 
-/// Shows bytes so that there is nothing for a terminal to obey, and a reader can tell what
-/// they were.
+/// Displays bytes so that there is nothing for a terminal to obey, and a reader can tell
+/// what they were.
 ///
-/// Printable UTF-8 is shown as it is. The rest is `\n`, `\r`, `\t`, or `\x1b` for each
-/// byte: control characters (C0, DEL, C1), invisible and direction-changing characters,
-/// and bytes that are not UTF-8. A backslash is `\\`, so no two byte strings look the
-/// same.
+/// Printable UTF-8 is shown as it is. Everything else becomes `\n`, `\r`, `\t`, or `\x1b`
+/// for each byte: control characters (C0, DEL, C1), invisible and direction-changing
+/// characters, and bytes that are not UTF-8. A backslash becomes `\\`, so no two byte
+/// strings look the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
@@ -65,11 +67,11 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// A line that another program wrote for a terminal, or a word of the user's, without what
-/// a terminal would obey.
+/// Displays a line that another program wrote for a terminal, or a word from the user,
+/// without anything that a terminal would obey.
 ///
-/// It hides what [`Escaped`] hides, in the same form. But backslashes and tabs stand as they
-/// are, so that text which was escaped already is not escaped again.
+/// It hides what [`Escaped`] hides, in the same form, but leaves backslashes and tabs as
+/// they are, so that text which is already escaped is not escaped again.
 #[derive(Clone, Copy, Debug)]
 pub struct Visible<'a>(pub &'a [u8]);
 
@@ -80,8 +82,8 @@ impl Display for Visible<'_> {
     }
 }
 
-/// Writes `bytes`: a letter for which `special` has a form in that form, what is hidden or
-/// no UTF-8 in hexadecimal, the rest as it is.
+/// Writes `bytes`: a character in its `special` form if it has one, hidden characters and
+/// invalid UTF-8 in hexadecimal, and everything else as it is.
 fn escape(
     formatter: &mut fmt::Formatter<'_>,
     bytes: &[u8],
@@ -106,9 +108,9 @@ fn hexadecimal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result 
     bytes.iter().try_for_each(|byte| write!(formatter, "\\x{byte:02x}"))
 }
 
-/// Whether a terminal would obey the character or show nothing for it: Unicode's
-/// categories Cc (control), Cf (format), Zl and Zp (line and paragraph separator), and
-/// the other characters that are ignored where they cannot be shown
+/// Whether a terminal would obey the character or show nothing for it. These are
+/// Unicode's categories Cc (control), Cf (format), Zl and Zp (line and paragraph
+/// separator), and the other characters that are ignored where they cannot be shown
 /// (`Default_Ignorable_Code_Point`).
 pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_escaped() {
         assert_eq!(show(b"\x1b[2J\x07\0\x7f\r\n\t"), r"\x1b[2J\x07\x00\x7f\r\n\t");
-        // C1, of which U+009B begins a sequence as ESC [ does.
+        // C1 controls; U+009B begins a sequence, as ESC [ does.
         assert_eq!(show("\u{80}\u{9b}2J".as_bytes()), r"\xc2\x80\xc2\x9b2J");
     }
 
@@ -163,14 +165,14 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_escaped() {
         assert_eq!(show(b"\xff\x80a\xc3"), r"\xff\x80a\xc3");
-        // Cut in half, a surrogate, an overlong form.
+        // A character cut in half, a surrogate, an overlong form.
         assert_eq!(show(b"\xf0\x9f\xa6"), r"\xf0\x9f\xa6");
         assert_eq!(show(b"\xed\xa0\x80"), r"\xed\xa0\x80");
         assert_eq!(show(b"\xc0\x9b"), r"\xc0\x9b");
     }
 
-    /// Undoes what [`Escaped`] does, which shows that nothing was lost and nothing looks the
-    /// same as another.
+    /// Undoes what [`Escaped`] does, which shows that nothing is lost and no two inputs
+    /// look the same.
     fn unescape(text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text.as_bytes();

@@ -1,10 +1,10 @@
-//! The readers give the same messages for every way of cutting the stream: all ways for
-//! short streams, random ways for long ones. Beside them, a reader that is wrong, so that
-//! the test is seen to find it.
+//! The readers return the same messages however the stream is cut: every way for short
+//! streams, random ways for long ones. A reader that is wrong shows that the test would
+//! notice.
 
 use framing::{Fault, Lengths, Lines, with_length, with_newline};
 
-/// What a reader made of a stream: its messages, and how it ended.
+/// What a reader made of a stream: its messages, and how the stream ended.
 type Read = (Vec<Vec<u8>>, Result<(), Fault>);
 
 /// Messages of up to this many bytes are allowed in these tests.
@@ -34,7 +34,7 @@ macro_rules! reader {
 reader!(Lines);
 reader!(Lengths);
 
-/// The wrong one: one piece is one message.
+/// The reader that is wrong: it takes each piece for one message.
 struct OneRecv(Vec<Vec<u8>>);
 
 impl Reader for OneRecv {
@@ -61,7 +61,8 @@ fn one_recv() -> Box<dyn Reader> {
     Box::new(OneRecv(Vec::new()))
 }
 
-/// Pushes the pieces one by one and takes what is whole after each, as a program does.
+/// Pushes the pieces one by one and takes the whole messages after each, as a program
+/// does.
 fn read<'a>(
     mut reader: Box<dyn Reader>,
     pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -81,7 +82,8 @@ fn read<'a>(
     (messages, end)
 }
 
-/// The stream cut where `cuts` has a bit: bit 0 stands between the first byte and the second.
+/// Cuts the stream where `cuts` has a bit set; bit 0 is between the first byte and the
+/// second.
 fn cut(stream: &[u8], cuts: u32) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
     let mut from = 0;
@@ -95,7 +97,7 @@ fn cut(stream: &[u8], cuts: u32) -> Vec<&[u8]> {
     pieces
 }
 
-/// The first way of cutting the stream that gives something else than `expected`.
+/// The first way of cutting the stream that yields anything but `expected`.
 fn first_wrong_cut<'a>(
     reader: fn() -> Box<dyn Reader>,
     stream: &'a [u8],
@@ -153,7 +155,8 @@ fn one_recv_for_one_message_is_found_wrong() {
     assert_eq!(wrong, Some(vec![&b"one\ntwo\n"[..]]), "the whole stream in one piece");
 }
 
-/// `xorshift`, so that the streams differ and a failure can be repeated: the seed is told.
+/// An `xorshift` generator, so that the streams differ and a failure can be repeated from
+/// its seed, which is printed.
 struct Random(u64);
 
 impl Random {
@@ -164,7 +167,8 @@ impl Random {
         usize::try_from(self.0 >> 16).unwrap_or(0) % limit
     }
 
-    /// Long pieces and short ones: up to `most` bytes, most of them in a piece of a few.
+    /// Cuts the stream into long and short pieces: up to `most` bytes, but most of them
+    /// only a few.
     fn pieces<'a>(&mut self, mut stream: &'a [u8], most: usize) -> Vec<&'a [u8]> {
         let mut pieces = Vec::new();
         while !stream.is_empty() {
@@ -186,7 +190,7 @@ fn long_streams_are_right_for_random_cuts() {
         let sent: Vec<Vec<u8>> = (0..count)
             .map(|_| {
                 let length = random.below(MOST_BYTES + 1);
-                // Every byte value, the newline among them for the lengths.
+                // Every byte value, including the newline, because lengths allow it.
                 (0..length).map(|_| random.below(256).to_le_bytes()[0]).collect()
             })
             .collect();

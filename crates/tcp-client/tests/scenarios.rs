@@ -1,4 +1,4 @@
-//! The TCP client against every kind of server, the test playing the server.
+//! The TCP client against every kind of server, played by the test.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::ffi::OsStr;
@@ -21,14 +21,14 @@ testkit::standard_cases! {
     client_is_paused("--port PORT", b"", b"Echo: Hello TCP Server"),
 }
 
-/// A client that is asked to send `message` to `port`.
+/// Starts a client that sends `message` to `port`.
 fn start(port: u16, message: impl AsRef<OsStr>) -> Program {
     let mut command =
         testkit::command(PROGRAM, &["--port", &port.to_string(), "--message"]);
     Program::start(command.arg(message))
 }
 
-/// Accepts the client and receives its message, which is of so many bytes.
+/// Accepts the client and receives its message of `message_bytes` bytes.
 fn receive(listener: &TcpListener, message_bytes: usize) -> (TcpStream, Vec<u8>) {
     let (mut connection, _) = testkit::accept(listener);
     let mut message = vec![0; message_bytes];
@@ -49,7 +49,7 @@ fn one_message_one_reply() {
 
 #[test]
 fn message_is_empty() {
-    // Nobody accepts: a client that connected, to wait for ever, would be seen here.
+    // Nobody accepts: a client that connected and waited for ever would be noticed here.
     let (_listener, port) = testkit::listen();
     start(port, "").finish().expect(
         1,
@@ -73,7 +73,8 @@ fn message_begins_with_a_hyphen() {
 fn server_accepts_and_closes() {
     let (listener, port) = testkit::listen();
     let program = start(port, "Hello");
-    // All is read before the close: that makes it an end of stream and no reset.
+    // Everything is read before the close, which makes it an end of stream and not a
+    // reset.
     drop(receive(&listener, 5));
     program.finish().expect(
         1,
@@ -85,7 +86,7 @@ fn server_accepts_and_closes() {
     );
 }
 
-/// Here it is a race what the client meets first; every outcome is one true line.
+/// What the client meets first is a race; every outcome is one true line.
 #[test]
 fn server_accepts_and_closes_without_reading() {
     let (listener, port) = testkit::listen();
@@ -146,7 +147,7 @@ fn server_closes_with_the_message_unread() {
     );
 }
 
-/// Only Linux promises that what came before a reset can still be received.
+/// Only Linux promises that what arrived before a reset can still be received.
 #[cfg(target_os = "linux")]
 #[test]
 fn server_resets_in_the_middle_of_its_reply() {
@@ -197,7 +198,7 @@ fn reply_arrives_in_pieces() {
     program.finish().expect(0, "Server says: Echo: Hello\n", "");
 }
 
-/// As long as one argument may be on Linux, a little less than 128 KiB.
+/// As long as a single argument may be on Linux: a little less than 128 KiB.
 #[test]
 fn message_and_reply_are_long() {
     let (listener, port) = testkit::listen();
@@ -235,8 +236,9 @@ mod unix {
         program.finish().expect(0, "Server says: Echo: \\x1b[31m\\xff\\né\\\\\n", "");
     }
 
-    /// No error: where a descriptor from 0 to 2 is closed at the start, std opens /dev/null.
-    /// Else the client's socket would be descriptor 1, and the line go to the server.
+    /// Not an error: if a descriptor from 0 to 2 is closed at the start, std opens
+    /// /dev/null. Otherwise the client's socket would be descriptor 1, and the line would
+    /// go to the server.
     #[test]
     fn stdout_is_closed_from_the_start() {
         let (listener, port) = testkit::listen();

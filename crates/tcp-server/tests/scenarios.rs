@@ -1,4 +1,4 @@
-//! The TCP server against every kind of client, the test playing the client.
+//! The TCP server against every kind of client, played by the test.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::io::{Read, Write};
@@ -22,14 +22,14 @@ testkit::standard_cases! {
     too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
-/// A server on a free port, which listens, and that port.
+/// Starts a server on a free port, and returns it with the port once it listens.
 fn start() -> (Program, u16) {
     let mut program = Program::run(PROGRAM, &["--port", "0"]);
     let port = program.port();
     (program, port)
 }
 
-/// What the server prints up to the connection.
+/// What the server prints, up to and including the connection.
 fn transcript(port: u16, client: &TcpStream) -> String {
     let client_port = client.local_addr().expect("local address").port();
     format!(
@@ -79,7 +79,7 @@ fn message_is_echoed_byte_for_byte_and_shown_escaped() {
     program.finish().expect(0, &format!("{transcript}{shown}\n"), "");
 }
 
-/// Only Linux promises that what came before a reset can still be received.
+/// Only Linux promises that what arrived before a reset can still be received.
 #[cfg(target_os = "linux")]
 #[test]
 fn message_is_longer_than_one_recv() {
@@ -87,7 +87,7 @@ fn message_is_longer_than_one_recv() {
     let mut client = testkit::connect(port);
     client.write_all(&[b'x'; 1500]).expect("send");
     let mut reply = Vec::new();
-    // The server closes with 476 bytes unread: that is a reset, no end of stream.
+    // The server closes with 476 bytes unread, which is a reset and not an end of stream.
     let error = client.read_to_end(&mut reply).expect_err("a reset");
 
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -125,7 +125,7 @@ mod unix {
 
         use super::*;
 
-        /// As Ctrl-Z and `fg` do. No call may fail with EINTR for it.
+        /// As Ctrl-Z and `fg` do. No call may fail with EINTR because of it.
         #[test]
         fn server_is_paused_in_accept_and_in_recv() {
             let (mut program, port) = start();
@@ -139,7 +139,7 @@ mod unix {
             program.finish().expect(0, &format!("{transcript}{received}"), "");
         }
 
-        /// accept(2) gives the connection all the same, with the address of its peer.
+        /// accept(2) returns the connection all the same, with the address of its peer.
         #[test]
         fn client_resets_before_accept() {
             let (program, port) = start();
@@ -161,7 +161,7 @@ mod unix {
             );
         }
 
-        /// What came before the reset is received; it is the reply that cannot be sent.
+        /// What arrived before the reset is received; the reply is what cannot be sent.
         #[test]
         fn client_resets_after_its_message() {
             let (program, port) = start();
@@ -184,9 +184,9 @@ mod unix {
             );
         }
 
-        /// The server closes first, so its side of the connection stays in TIME-WAIT for a
-        /// minute. The address is for this test alone: on 127.0.0.1 another test might take
-        /// the port in between.
+        /// The server closes first, so its side of the connection stays in TIME-WAIT for
+        /// a minute. The address is used by this test alone: on 127.0.0.1 another test
+        /// might take the port in between.
         #[test]
         fn second_start_at_once() {
             let host = "127.77.12.34";

@@ -1,5 +1,6 @@
-//! What every server of the ladder (lessons 12 to 15) must withstand: one table of scenarios, run
-//! against each. `testkit::tcp_rung!` and `testkit::udp_rung!` make a test of each.
+//! What every server of the ladder (lessons 12 to 15) must withstand: one list of
+//! scenarios, run against each server. `testkit::tcp_rung!` and `testkit::udp_rung!` turn
+//! each into a test.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream, UdpSocket};
@@ -9,10 +10,10 @@ use std::time::Duration;
 
 use crate::Program;
 
-/// How many clients a server serves at a time, without an option.
+/// How many clients a server serves at a time, by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serves {
-    /// The second waits for the first.
+    /// One: the second client waits for the first.
     One,
     /// A few; the others wait.
     Few,
@@ -20,8 +21,9 @@ pub enum Serves {
     Many,
 }
 
-/// A server's tests: `testkit::tcp_rung!(tcp_server_poll, "tcp-server-poll", Serves::Many);`
-/// is a module of them. The package of the caller has the program, and insta.
+/// Makes a module of tests for a server: `testkit::tcp_rung!(tcp_server_poll,
+/// "tcp-server-poll", Serves::Many);`. The calling package must have the program, and
+/// insta.
 #[macro_export]
 macro_rules! tcp_rung {
     ($module:ident, $name:literal, $serves:expr) => {
@@ -66,7 +68,8 @@ macro_rules! tcp_rung {
     };
 }
 
-/// The same for a server of datagrams: `testkit::udp_rung!(udp_server_mmsg, "udp-server-mmsg");`.
+/// Like [`tcp_rung!`], for a UDP server: `testkit::udp_rung!(udp_server_mmsg,
+/// "udp-server-mmsg");`.
 #[macro_export]
 macro_rules! udp_rung {
     ($module:ident, $name:literal) => {
@@ -101,8 +104,9 @@ macro_rules! udp_rung {
     };
 }
 
-/// Whether the kernel lets the program have its ring: Docker, for one, forbids io_uring(7). Says
-/// so where it does not. A program that needs no ring is always allowed.
+/// Whether the kernel lets the program have its ring: Docker, for one, forbids
+/// io_uring(7). If not, reports the test as skipped. A program that needs no ring is
+/// always allowed.
 pub fn allowed(program: &str, test: &str) -> bool {
     if !program.contains("io-uring") {
         return true;
@@ -113,14 +117,14 @@ pub fn allowed(program: &str, test: &str) -> bool {
     }
     let said = server.finish().stderr;
     if !said.starts_with("io_uring_setup") {
-        // Something else is wrong with it: the test will tell.
+        // Something else is wrong with it, and the test will show it.
         return true;
     }
     crate::skip(&format!("{program}: {test}"), said.trim_end());
     false
 }
 
-/// Starts the server with these arguments.
+/// Starts the server with these arguments, on a free port.
 #[track_caller]
 pub fn run(program: &str, arguments: &[&str]) -> Program {
     Program::start(Command::new(program).args(arguments))
@@ -134,7 +138,7 @@ fn start(program: &str, arguments: &[&str]) -> (Program, u16) {
     (server, port)
 }
 
-/// Bytes in which no piece looks like another for long.
+/// Bytes in which no two pieces look alike for long.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at ^ at >> 8 ^ at >> 15).to_le_bytes()[0]).collect()
 }
@@ -161,14 +165,14 @@ fn converse(port: u16, words: &[u8]) {
     finish(client, words);
 }
 
-/// Ends the stream and takes what still comes, which is `words`.
+/// Ends the stream and expects `words`, which are still to come, and nothing after them.
 #[track_caller]
 fn finish(client: TcpStream, words: &[u8]) {
     client.shutdown(Shutdown::Write).expect("half-close");
     expect_all(client, words);
 }
 
-/// `words`, and the end of the stream.
+/// Expects `words` and then the end of the stream.
 #[track_caller]
 fn expect_all(mut client: TcpStream, words: &[u8]) {
     let mut came = Vec::new();
@@ -176,7 +180,7 @@ fn expect_all(mut client: TcpStream, words: &[u8]) {
     assert!(came == words, "{} bytes of {}", came.len(), words.len());
 }
 
-/// Nothing, a byte, a lot; one client after another.
+/// No bytes, one byte, many bytes; one client after another.
 pub fn stream_comes_back(program: &str, _: Serves) {
     let (_server, port) = start(program, &[]);
     for length in [0, 1, 100_000, 3] {
@@ -188,7 +192,7 @@ pub fn stream_comes_back(program: &str, _: Serves) {
     }
 }
 
-/// The message is the one of every program of the course.
+/// The message is the same for every program of the course.
 pub fn port_is_already_in_use(program: &str, _: Serves) {
     let (_listener, port) = crate::listen();
     let message = format!(
@@ -198,7 +202,7 @@ pub fn port_is_already_in_use(program: &str, _: Serves) {
     run(program, &["--port", &port.to_string()]).finish().expect(1, "", &message);
 }
 
-/// Resets before a byte, after one, and with bytes on the way in both directions.
+/// Clients reset before a byte, after one, and with bytes on the way in both directions.
 pub fn clients_reset(program: &str, _: Serves) {
     let (_server, port) = start(program, &[]);
     for length in [0, 1, 100_000] {
@@ -213,7 +217,7 @@ pub fn clients_reset(program: &str, _: Serves) {
     converse(port, b"hello");
 }
 
-/// All are connected before the first says anything.
+/// All are connected before the first one sends anything.
 pub fn two_hundred_clients_at_once(program: &str, _: Serves) {
     let (_server, port) = start(program, &[]);
     let mut clients: Vec<_> = (0..200).map(|_| crate::connect(port)).collect();
@@ -226,10 +230,11 @@ pub fn two_hundred_clients_at_once(program: &str, _: Serves) {
     }
 }
 
-/// What a client sends, until for 200 ms nobody took any.
+/// Sends until nobody has taken anything for 200 ms, and returns how many bytes were
+/// taken.
 ///
 /// # Panics
-/// If 128 MiB are taken: then the server keeps what it cannot send.
+/// If 128 MiB are taken: then the server stores what it cannot send.
 #[track_caller]
 fn fill(client: &mut TcpStream) -> usize {
     let piece = pattern(65536);
@@ -237,7 +242,7 @@ fn fill(client: &mut TcpStream) -> usize {
     client.set_write_timeout(Some(Duration::from_millis(200))).expect("SO_SNDTIMEO");
     let mut taken = 0;
     loop {
-        // The pieces are one after another of the same pattern, wherever a send stopped.
+        // The pieces continue the same pattern, wherever a send stopped.
         match client.write(&piece[taken % piece.len()..]) {
             Ok(length) => taken += length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -249,8 +254,8 @@ fn fill(client: &mut TcpStream) -> usize {
     taken
 }
 
-/// Every buffer on the way is full before the client receives, in small pieces; then it sends
-/// on while it receives, 10 MB in all at least.
+/// Every buffer on the way is full before the client starts to receive, in small pieces;
+/// it then goes on sending while it receives, at least 10 MB in all.
 pub fn reader_begins_when_everything_is_full(program: &str, _: Serves) {
     let (_server, port) = start(program, &[]);
     let mut client = crate::connect(port);
@@ -278,7 +283,7 @@ pub fn reader_begins_when_everything_is_full(program: &str, _: Serves) {
     assert_eq!(came, sending.join().expect("the sender"));
 }
 
-/// Two who say nothing, and one who says half.
+/// Two clients that send nothing, and one that sends half.
 pub fn silent_clients_do_not_stop_the_next(program: &str, serves: Serves) {
     let (_server, port) = start(program, &[]);
     let silent = [crate::connect(port), crate::connect(port)];
@@ -293,8 +298,8 @@ pub fn silent_clients_do_not_stop_the_next(program: &str, serves: Serves) {
     converse(port, b"hello");
 }
 
-/// Three who send all they can and receive nothing: the others are served, and the server
-/// needs less than 8 MiB more for the three.
+/// Three clients send all they can and receive nothing. The others are still served, and
+/// the server needs less than 8 MiB more memory for the three.
 #[cfg(target_os = "linux")]
 pub fn client_that_never_reads_costs_little_and_stops_nobody(
     program: &str,
@@ -313,7 +318,7 @@ pub fn client_that_never_reads_costs_little_and_stops_nobody(
     if serves != Serves::One {
         converse(port, &pattern(1_000_000));
     }
-    // They go without having received anything: a reset.
+    // They leave without having received anything: a reset.
     drop(full);
     converse(port, b"hello");
 }
@@ -328,7 +333,7 @@ fn resident_kib(server: &Program) -> u64 {
     number.and_then(|number| number.parse().ok()).expect("VmRSS")
 }
 
-/// The processor time that it has had, in clock ticks of 10 ms: proc_pid_stat(5).
+/// The processor time that it has used, in clock ticks of 10 ms: proc_pid_stat(5).
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn ticks(server: &Program) -> u64 {
@@ -340,27 +345,28 @@ fn ticks(server: &Program) -> u64 {
     number(11) + number(12)
 }
 
-/// With 32 descriptors and 40 clients, those that it accepted are served, the server waits
-/// and does not spin, and a client that waited is served as soon as another leaves.
+/// With 32 descriptors and 40 clients, the clients that it accepted are served, the
+/// server waits without spinning, and a waiting client is served as soon as another
+/// leaves.
 #[cfg(target_os = "linux")]
 pub fn no_descriptor_is_left(program: &str, serves: Serves) {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 32; exec \"$0\" --port 0", program]);
     let mut server = Program::start(&mut shell);
     let port = server.port();
-    // All are in the queue when it looks.
+    // All of them are in the queue when the server looks.
     server.signal(crate::SIGSTOP);
     server.wait_for_state('T');
     let mut clients: Vec<_> = (0..40).map(|_| crate::connect(port)).collect();
     server.signal(crate::SIGCONT);
     if serves == Serves::Many {
-        // It has accepted the first ones for sure, and serves them.
+        // It has certainly accepted the first ones, and serves them.
         exchange(&mut clients[0], b"first");
         exchange(&mut clients[9], b"tenth");
     }
     server.wait_for_state('S');
     let before = ticks(&server);
-    // What must not happen has no event: there is nothing to wait for but the clock.
+    // Something that must not happen causes no event: only the clock can tell.
     thread::sleep(Duration::from_millis(300));
     let spent = ticks(&server) - before;
     assert!(spent <= 8, "it spins: {spent} ticks of processor time in 300 ms");
@@ -371,14 +377,15 @@ pub fn no_descriptor_is_left(program: &str, serves: Serves) {
         client.write_all(&pattern(1000 + number)).expect("send");
         client.shutdown(Shutdown::Write).expect("half-close");
     }
-    // In the order in which they came: each that is done makes room for one that waits.
+    // In the order in which they came: each that finishes makes room for one that is
+    // waiting.
     for (number, client) in clients.into_iter().enumerate() {
         expect_all(client, &pattern(1000 + number));
     }
     converse(port, b"hello");
 }
 
-/// SIGSTOP, bytes meanwhile, SIGCONT.
+/// SIGSTOP, bytes in the meantime, SIGCONT.
 #[cfg(target_os = "linux")]
 pub fn stopped_and_continued(program: &str, _: Serves) {
     let (server, port) = start(program, &[]);
@@ -395,8 +402,8 @@ pub fn stopped_and_continued(program: &str, _: Serves) {
     finish(client, b"");
 }
 
-/// SIGTERM in the middle of several streams: no byte is lost, no new client is taken, and the
-/// server ends well.
+/// SIGTERM in the middle of several streams: no byte is lost, no new client is accepted,
+/// and the server exits with status 0.
 #[cfg(unix)]
 pub fn signal_lets_clients_finish(program: &str, serves: Serves) {
     let (mut server, port) = start(program, &["--drain-ms", "60000"]);
@@ -440,7 +447,7 @@ pub fn signal_has_a_deadline(program: &str, _: Serves) {
     assert!(line.ends_with(": not finished within 30 ms; they are cut off\n"), "{line}");
 }
 
-/// Two signals: as without a handler.
+/// A second signal ends it, as if there were no handler.
 #[cfg(unix)]
 pub fn second_signal_ends_it_at_once(program: &str, serves: Serves) {
     use std::os::unix::process::ExitStatusExt;
@@ -450,7 +457,7 @@ pub fn second_signal_ends_it_at_once(program: &str, serves: Serves) {
     exchange(&mut client, b"here");
     server.signal(crate::SIGTERM);
     if serves == Serves::One {
-        // It says nothing before the client has finished, but it takes the signal.
+        // It prints nothing before the client has finished, but it takes the signal.
         #[cfg(target_os = "linux")]
         wait_until_taken(&server);
         #[cfg(not(target_os = "linux"))]
@@ -462,7 +469,8 @@ pub fn second_signal_ends_it_at_once(program: &str, serves: Serves) {
     assert_eq!(server.finish().status.signal(), Some(crate::SIGTERM));
 }
 
-/// Until its own knock is on the way: the process has a third socket. There is no event.
+/// Waits until the server's connection to itself is on the way: the process then has a
+/// third socket. There is no event for it.
 #[cfg(target_os = "linux")]
 fn wait_until_taken(server: &Program) {
     let threads = || std::fs::read_dir(format!("/proc/{}/task", server.id()));
@@ -487,7 +495,7 @@ fn udp_client(port: u16) -> UdpSocket {
     client
 }
 
-/// An empty one, and the largest there is.
+/// An empty datagram, and the largest possible one.
 pub fn datagrams_come_back(program: &str) {
     let (_server, port) = start(program, &[]);
     let client = udp_client(port);
@@ -496,7 +504,7 @@ pub fn datagrams_come_back(program: &str) {
     }
 }
 
-/// Many at once, each of another length: every client gets its own, in order.
+/// Many at once, each of a different length: every client gets its own, in order.
 pub fn crowd_gets_its_own(program: &str) {
     let (_server, port) = start(program, &[]);
     let clients: Vec<_> = (0..40).map(|_| udp_client(port)).collect();
@@ -512,7 +520,7 @@ pub fn crowd_gets_its_own(program: &str) {
     }
 }
 
-/// The client is gone before its reply comes: the next is served.
+/// The client is gone before its reply arrives; the next one is served.
 pub fn reply_finds_nobody(program: &str) {
     let (_server, port) = start(program, &[]);
     for _ in 0..20 {

@@ -1,12 +1,13 @@
-//! Runs a program under test and plays its peer. For tests alone.
+//! Runs a program under test and plays its peer. For tests only.
 //!
-//! Nothing sleeps: a test waits for a line, an exit, a connection. Every wait ends at the
-//! [`DEADLINE`] with a panic that says what did not happen, and a [`Program`] that goes out of
-//! scope, as it does when a test panics, is killed and reaped.
+//! Nothing sleeps: a test waits for a line, an exit or a connection. Every wait ends at
+//! the [`DEADLINE`] with a panic that says what did not happen. A [`Program`] that goes
+//! out of scope, as it does when a test panics, is killed and reaped.
 //!
-//! What a test closes is not closed yet: a child that another test is starting has copies of
-//! all descriptors, from fork(2) to its exec(3). Where that matters, these go round it:
-//! [`reset`], [`closed_port`], and on Unix `pipe_without_reader` and `copy_program`.
+//! What a test closes may not be closed yet: a child that another test is starting has
+//! copies of all descriptors, from fork(2) to its exec(3). Where that matters, these
+//! avoid the problem: [`reset`], [`closed_port`], and on Unix `pipe_without_reader` and
+//! `copy_program`.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 pub mod ladder;
@@ -31,14 +32,15 @@ pub use unix::{
     pipe_without_reader, signals,
 };
 
-/// How long any wait may take. Far more than an event needs on a loaded machine: it ends a
-/// test that would hang, it does not measure.
+/// The longest that any wait may take, far more than an event needs on a loaded machine:
+/// it ends a test that would otherwise hang, and measures nothing.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs `wait` on a thread of its own and gives its result.
+/// Runs `wait` on a thread of its own and returns its result.
 ///
 /// # Panics
-/// At the [`DEADLINE`], saying `what` did not happen. The thread is then left to itself.
+/// At the [`DEADLINE`], saying that `what` did not happen. The thread is then left
+/// running.
 #[track_caller]
 pub fn within<T: Send + 'static>(
     what: &str,
@@ -53,10 +55,10 @@ pub fn within<T: Send + 'static>(
     }
 }
 
-/// Asks again and again until `condition` holds, for what gives no event.
+/// Polls until `condition` holds, for conditions that cause no event.
 ///
 /// # Panics
-/// At the [`DEADLINE`], saying `what` did not happen.
+/// At the [`DEADLINE`], saying that `what` did not happen.
 #[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
@@ -66,8 +68,9 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Says on a line of its own that the rest of the test did not run, and why. The test harness
-/// captures what `println!` prints and shows it only of failed tests, so this goes past it.
+/// Prints a line that says that the rest of the test did not run, and why. The test
+/// harness captures what `println!` prints and shows it only for failed tests, so this
+/// bypasses it.
 pub fn skip(test: &str, why: &str) {
     let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
 }

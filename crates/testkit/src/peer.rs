@@ -1,4 +1,5 @@
-//! The other side of the conversation, played by the test. Its waits have the deadline too.
+//! The other side of the conversation, played by the test. Its waits have the deadline
+//! too.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 #[cfg(not(target_os = "linux"))]
@@ -8,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{DEADLINE, within};
 
-/// A listener on a free port of 127.0.0.1, and that port.
+/// Returns a listener on a free port of 127.0.0.1, and the port.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -19,8 +20,8 @@ pub fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// A port of 127.0.0.1 where nobody listens, so that connect is refused, and what holds it: it
-/// is bound, so that no other test can listen there.
+/// Returns a port of 127.0.0.1 where nobody listens, so that connect is refused, and a
+/// socket that is bound to it, so that no other test can listen there.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -34,7 +35,7 @@ pub fn closed_port() -> (Socket, u16) {
     (socket, port)
 }
 
-/// A UDP socket and a TCP listener that have the same port of 127.0.0.1, and that port.
+/// Returns a UDP socket and a TCP listener on the same port of 127.0.0.1, and the port.
 ///
 /// # Panics
 /// If the kernel refuses, or no port is free for both.
@@ -49,10 +50,11 @@ pub fn port_of_both() -> (UdpSocket, TcpListener, u16) {
     panic!("no port is free over TCP and over UDP");
 }
 
-/// The next connection, and its peer's address. Its reads and writes have the deadline.
+/// Accepts the next connection and returns it with its peer's address. Its reads and
+/// writes have the deadline.
 ///
 /// # Panics
-/// If no one connects before the deadline.
+/// If nobody connects before the deadline.
 #[track_caller]
 pub fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let listener = listener.try_clone().expect("clone the listener");
@@ -62,7 +64,7 @@ pub fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     (connection, client)
 }
 
-/// A connection to `port` of 127.0.0.1. Its reads and writes have the deadline.
+/// Connects to `port` of 127.0.0.1. Reads and writes of the connection have the deadline.
 ///
 /// # Panics
 /// If it is refused.
@@ -78,7 +80,8 @@ fn limit(connection: &TcpStream) {
     connection.set_write_timeout(Some(DEADLINE)).expect("SO_SNDTIMEO");
 }
 
-/// A UDP socket on a free port of 127.0.0.1, and that port. Its reads have the deadline.
+/// Returns a UDP socket on a free port of 127.0.0.1, and the port. Its reads have the
+/// deadline.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -90,10 +93,11 @@ pub fn datagram_socket() -> (UdpSocket, u16) {
     (socket, port)
 }
 
-/// Resets the connection (RST) in place of an end of stream (FIN).
+/// Resets the connection (RST) instead of ending the stream (FIN).
 ///
-/// On Linux it goes out at once. Elsewhere, with `SO_LINGER` of zero (socket(7)), a child that
-/// another test is starting may put it off: it holds a copy of the socket until its exec(3).
+/// On Linux this takes effect at once. Elsewhere, where it uses an `SO_LINGER` of zero
+/// (socket(7)), a child that another test is starting may delay it: it holds a copy of
+/// the socket until its exec(3).
 ///
 /// # Panics
 /// If the kernel refuses.

@@ -1,4 +1,4 @@
-//! A child process whose output comes line by line.
+//! A child process whose output is read line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::DEADLINE;
 
-/// A running program. Killed and reaped when dropped.
+/// A running program. It is killed and reaped when dropped.
 pub struct Program {
     name: String,
     child: Child,
@@ -18,7 +18,8 @@ pub struct Program {
     exited: Receiver<()>,
 }
 
-/// How a program ended, and all that it printed, the lines that were read before included.
+/// How a program ended, and everything that it printed, including lines that were already
+/// read.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit status, or the signal that ended it.
@@ -29,7 +30,7 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// The command that runs `program`, a file, with these arguments.
+/// Returns the command that runs the file `program` with these arguments.
 pub fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -37,7 +38,7 @@ pub fn command(program: &str, arguments: &[&str]) -> Command {
 }
 
 impl Program {
-    /// Starts `program`, a file, with these arguments, as [`Program::start`] does.
+    /// Starts the file `program` with these arguments, as [`Program::start`] does.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -46,7 +47,7 @@ impl Program {
         Self::start(&mut command(program, arguments))
     }
 
-    /// Starts the command with nothing on stdin, its stdout and stderr read by this.
+    /// Starts the command with an empty stdin, and reads its stdout and stderr.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -55,7 +56,8 @@ impl Program {
         Self::start_with_stdout(command, Stdio::piped())
     }
 
-    /// The same with stdout elsewhere: a full device, a pipe that nobody reads.
+    /// Like [`Program::start`], with stdout elsewhere: a full device, or a pipe that
+    /// nobody reads.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -64,10 +66,10 @@ impl Program {
         Self::try_start(command, stdout).expect("start the program")
     }
 
-    /// The same for a command that may not be allowed to start.
+    /// Like [`Program::start`], for a command that may not be allowed to start.
     ///
     /// # Errors
-    /// What `Command::spawn` says: the file is not there, or not ours to run.
+    /// Those of `Command::spawn`: the file does not exist, or we may not run it.
     pub fn try_start(command: &mut Command, stdout: Stdio) -> std::io::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let name = name.rsplit(['/', '\\']).next().unwrap_or(&name).to_owned();
@@ -75,7 +77,8 @@ impl Program {
         #[cfg(unix)]
         crate::unix::default_signals(command);
         let mut child = command.spawn()?;
-        // Held by whatever shows that the program lives; when all are gone, it is over.
+        // Held by everything that shows that the program is alive; once all copies are
+        // gone, it has ended.
         let (alive, exited) = mpsc::channel();
         let stdout = Output::of(child.stdout.take(), alive.clone());
         let stderr = Output::of(child.stderr.take(), alive.clone());
@@ -89,15 +92,16 @@ impl Program {
         self.child.id()
     }
 
-    /// The next line of its stdout, without the newline; none at its end, or at the deadline.
+    /// Returns the next line of its stdout, without the newline; `None` at the end of
+    /// stdout or at the deadline.
     pub fn next_line(&mut self) -> Option<String> {
         self.stdout.next_line()
     }
 
-    /// The next line of its stdout, without the newline.
+    /// Returns the next line of its stdout, without the newline.
     ///
     /// # Panics
-    /// At the deadline, or if stdout ends before.
+    /// At the deadline, or if stdout ends first.
     #[track_caller]
     pub fn line(&mut self) -> String {
         match self.stdout.next_line() {
@@ -106,15 +110,15 @@ impl Program {
         }
     }
 
-    /// Whether it prints a line on stdout before it ends, or the deadline comes.
+    /// Whether it prints a line on stdout before it ends or the deadline expires.
     pub fn starts(&mut self) -> bool {
         self.stdout.next_line().is_some()
     }
 
-    /// The next line of its stderr, without the newline.
+    /// Returns the next line of its stderr, without the newline.
     ///
     /// # Panics
-    /// At the deadline, or if stderr ends before.
+    /// At the deadline, or if stderr ends first.
     #[track_caller]
     pub fn error_line(&mut self) -> String {
         match self.stderr.next_line() {
@@ -123,10 +127,11 @@ impl Program {
         }
     }
 
-    /// Reads the line that says on which port the server waits, and gives the port.
+    /// Reads the line in which the server says on which port it is waiting, and returns
+    /// the port.
     ///
     /// # Panics
-    /// At the deadline, or if the line is another.
+    /// At the deadline, or if it is a different line.
     #[track_caller]
     pub fn port(&mut self) -> u16 {
         let line = self.line();
@@ -136,10 +141,10 @@ impl Program {
         }
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// At the deadline, with what it printed so far.
+    /// At the deadline, with what it has printed so far.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         if self.exited.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
@@ -166,21 +171,22 @@ impl Program {
     }
 }
 
-/// The port in the line that says on which port a server waits: `… on port 40123...`.
+/// Parses the port from the line in which a server says where it is waiting: `… on port
+/// 40123...`.
 pub(crate) fn port_in(line: &str) -> Option<u16> {
     line.rsplit(' ').next()?.strip_suffix("...")?.parse().ok()
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both do nothing, and fail at most, where `finish` has reaped the child.
+        // If `finish` has reaped the child, both do nothing but fail.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Finished {
-    /// Asserts how it ended and, to the letter, what it printed.
+    /// Asserts how it ended, and exactly what it printed.
     ///
     /// # Panics
     /// If anything differs.
@@ -192,7 +198,7 @@ impl Finished {
         );
     }
 
-    /// Asserts that the signal ended it, and that it said nothing of that on stderr.
+    /// Asserts that the signal ended it, and that it said nothing about it on stderr.
     ///
     /// # Panics
     /// If anything differs.
@@ -206,14 +212,14 @@ impl Finished {
     }
 }
 
-/// One of the child's two output pipes, read by a thread so that it never fills.
+/// One of the child's two output pipes, read by a thread so that it never fills up.
 struct Output {
     lines: Receiver<Vec<u8>>,
     seen: Vec<u8>,
 }
 
 impl Output {
-    /// `alive` is dropped at the end of the pipe.
+    /// Drops `alive` at the end of the pipe.
     fn of(pipe: Option<impl Read + Send + 'static>, alive: mpsc::Sender<()>) -> Self {
         let (sender, lines) = mpsc::channel();
         if let Some(pipe) = pipe {
@@ -246,8 +252,8 @@ impl Output {
     }
 }
 
-/// A command that runs `script`, a path from the root of the workspace, with Python 3; none
-/// where there is no `python3`.
+/// Returns a command that runs `script`, a path from the root of the workspace, with
+/// Python 3; `None` if there is no `python3`.
 pub fn python(script: &str) -> Option<Command> {
     let mut version = Command::new("python3");
     let version = version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
@@ -258,8 +264,8 @@ pub fn python(script: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The program `name` in the directory of `program`, as a build of the whole workspace leaves
-/// it there; none if only one package was built.
+/// Returns the program `name` in the directory of `program`, where a build of the whole
+/// workspace puts it; `None` if only one package was built.
 pub fn sibling(program: &str, name: &str) -> Option<PathBuf> {
     let path = Path::new(program).with_file_name(name);
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);

@@ -1,4 +1,5 @@
-//! The scenarios that many programs share. A program's tests name those that concern it:
+//! The scenarios that many programs share. The tests of a program list those that apply
+//! to it:
 //!
 //! ```ignore
 //! testkit::standard_cases! {
@@ -9,11 +10,11 @@
 //! }
 //! ```
 //!
-//! Each becomes a test of that name; `help` and `version` are tested of every program.
+//! Each becomes a test of that name; `help` and `version` are tested for every program.
 //!
-//! A command line is one string here, split at its spaces; `''` is an empty argument, and
-//! `PORT` the port that the scenario has prepared. A scenario that a system does not have,
-//! such as signals on Windows, is skipped there, and says so.
+//! A command line is a single string here, split at its spaces. `''` is an empty
+//! argument, and `PORT` is the port that the scenario has prepared. A scenario that makes
+//! no sense on a system, such as signals on Windows, is skipped there, visibly.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -24,8 +25,8 @@ use std::thread;
 use crate::program::port_in;
 use crate::{Program, command, skip};
 
-/// Makes a test of each case that it is given, and of `help` and `version`: see
-/// [`standard`](crate::standard). The tests can name the program's file as `PROGRAM`.
+/// Makes a test of each given case, and of `help` and `version`; see
+/// [`standard`](crate::standard). The tests can refer to the program's file as `PROGRAM`.
 #[macro_export]
 macro_rules! standard_cases {
     ($program:literal: $($case:ident($($argument:expr),*)),* $(,)?) => {
@@ -53,7 +54,7 @@ macro_rules! standard_cases {
     };
 }
 
-/// Makes a test of each scenario of a module that several programs of one lesson share:
+/// Makes a test of each scenario in a module that several programs of one lesson share:
 /// `testkit::shared_cases! { servers(&SERVER): client_sends_nothing }` calls
 /// `servers::client_sends_nothing(&SERVER)`.
 #[macro_export]
@@ -68,10 +69,10 @@ macro_rules! shared_cases {
     };
 }
 
-/// Who is at the other end of the program, at the port that stands for `PORT`.
+/// Who is at the other end, on the port that `PORT` stands for.
 #[derive(Clone, Copy, Debug)]
 pub enum Peer {
-    /// The program meets nobody, and its command line has no `PORT`.
+    /// Nobody, and the command line has no `PORT`.
     Nobody,
     /// A TCP listener that accepts nobody.
     Listener,
@@ -82,7 +83,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Its port, and the listener, if that is all that it is.
+    /// Starts it, and returns its port, and the listener if it is only that.
     fn start(self) -> (Option<TcpListener>, u16) {
         match self {
             Self::Nobody => (None, 0),
@@ -94,7 +95,7 @@ impl Peer {
                 let (listener, port) = crate::listen();
                 thread::spawn(move || {
                     let (mut connection, _) = crate::accept(&listener);
-                    // The client may be gone at any moment: that is the test's affair.
+                    // The client may leave at any moment; that is up to the test.
                     let _ = connection.write_all(bytes);
                     let _ = connection.read_to_end(&mut Vec::new());
                 });
@@ -103,7 +104,7 @@ impl Peer {
             Self::Datagrams(bytes) => {
                 let (socket, port) = crate::datagram_socket();
                 thread::spawn(move || {
-                    // Windows fails where the buffer is too short for the datagram.
+                    // Windows fails if the buffer is too short for the datagram.
                     let mut buffer = [0; 2048];
                     let (_, client) = socket.recv_from(&mut buffer).expect("a datagram");
                     socket.send_to(bytes, client).expect("send");
@@ -114,7 +115,7 @@ impl Peer {
     }
 }
 
-/// The arguments of a command line, with `port` in the place of `PORT`.
+/// Splits a command line into arguments, with `port` in place of `PORT`.
 fn arguments(line: &str, port: u16) -> Vec<String> {
     let argument = |word: &str| match word {
         "PORT" => port.to_string(),
@@ -128,11 +129,11 @@ fn run(program: &str, line: &str, port: u16) -> Program {
     Program::start(Command::new(program).args(arguments(line, port)))
 }
 
-/// What `--help` prints on a terminal of 80 columns, by the name that the program has
-/// everywhere: without the `.exe` of Windows.
+/// What `--help` prints on a terminal of 80 columns, under the name that the program has
+/// everywhere, without the `.exe` of Windows.
 ///
 /// # Panics
-/// If it fails, says something on stderr, or is wider than that.
+/// If it fails, prints anything on stderr, or is wider than that.
 #[track_caller]
 pub fn help(program: &str) -> String {
     let mut command = command(program, &["--help"]);
@@ -143,7 +144,7 @@ pub fn help(program: &str) -> String {
     finished.stdout.replace(".exe", "")
 }
 
-/// Each command line is refused: exit status 2, and nothing on stdout.
+/// Each of the command lines is rejected: exit status 2, and nothing on stdout.
 #[track_caller]
 pub fn command_line_is_wrong(program: &str, lines: &[&str]) {
     for line in lines {
@@ -154,7 +155,7 @@ pub fn command_line_is_wrong(program: &str, lines: &[&str]) {
     }
 }
 
-/// Another socket has the port of 127.0.0.1, over TCP and over UDP.
+/// Another socket has the port on 127.0.0.1, both over TCP and over UDP.
 #[track_caller]
 pub fn port_is_already_in_use(program: &str, line: &str) {
     let (_socket, _listener, port) = crate::port_of_both();
@@ -183,7 +184,8 @@ pub fn address_is_not_ours(program: &str) {
 #[track_caller]
 pub fn host_is_unknown(program: &str, line: &str) {
     let finished = run(program, line, 0).finish();
-    // The reason is the resolver's own: with no DNS server at hand it says another.
+    // The reason is the resolver's own, and is different where no DNS server can be
+    // reached.
     let stderr = &finished.stderr;
     assert!(stderr.starts_with("resolve no-such-host.invalid: "), "{stderr:?}");
     let advice = "; is the name right? 127.0.0.1 needs no look-up\n";
@@ -200,7 +202,7 @@ pub fn host_would_be_obeyed_by_a_terminal(program: &str, line: &str) {
     finished.expect(1, "", &finished.stderr);
 }
 
-/// `--host ::1` for a program that speaks IPv4.
+/// `--host ::1` for a program that supports only IPv4.
 #[track_caller]
 pub fn host_has_ipv6_alone(program: &str) {
     run(program, "--host ::1", 0).finish().expect(
@@ -211,7 +213,7 @@ pub fn host_has_ipv6_alone(program: &str) {
     );
 }
 
-/// A client's server is not there: connect is refused.
+/// A client's server is not running: connect is refused.
 #[track_caller]
 pub fn nobody_listens(program: &str, line: &str) {
     let (_held, port) = crate::closed_port();
@@ -225,7 +227,7 @@ pub fn nobody_listens(program: &str, line: &str) {
     );
 }
 
-/// The port is for root alone, and the program runs as somebody else.
+/// The port is reserved for root, and the program runs as an ordinary user.
 #[track_caller]
 pub fn port_is_privileged(program: &str) {
     let skip = |why: &str| skip("port_is_privileged", why);
@@ -281,7 +283,7 @@ pub fn stdout_is_a_pipe_that_nobody_reads(program: &str, line: &str, peer: Peer)
     }
 }
 
-/// The device to which stdout goes has no room left.
+/// The device that stdout goes to has no room left.
 #[track_caller]
 pub fn stdout_is_full(program: &str, line: &str, peer: Peer) {
     let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
@@ -297,7 +299,7 @@ pub fn stdout_is_full(program: &str, line: &str, peer: Peer) {
     );
 }
 
-/// SIGINT and SIGTERM, earlier or later in the program's life, end it without a word.
+/// SIGINT and SIGTERM, sooner or later in the program's life, end it without a word.
 #[track_caller]
 pub fn signal_at_any_moment(program: &str, line: &str, peer: Peer) {
     #[cfg(not(unix))]
@@ -315,8 +317,8 @@ pub fn signal_at_any_moment(program: &str, line: &str, peer: Peer) {
     }
 }
 
-/// A server's client connects, says nothing, and the server is told to end. `greeting` is
-/// what the server sends first.
+/// A server's client connects and stays silent, and the server is sent a signal.
+/// `greeting` is what the server sends first.
 #[track_caller]
 pub fn signal_while_the_client_stays_silent(program: &str, greeting: &[u8]) {
     #[cfg(not(unix))]
@@ -327,12 +329,12 @@ pub fn signal_while_the_client_stays_silent(program: &str, greeting: &[u8]) {
     );
     #[cfg(unix)]
     for (_, mut client) in crate::signals(|| start_and_connect(program, greeting)) {
-        // The kernel closes for the dead: the client sees an end of stream.
+        // The kernel closes a dead process's sockets: the client sees an end of stream.
         assert_eq!(client.read(&mut [0; 1]).expect("receive"), 0);
     }
 }
 
-/// A client's server accepts, says nothing, and the client is told to end.
+/// A client's server accepts and stays silent, and the client is sent a signal.
 #[track_caller]
 pub fn signal_while_the_server_stays_silent(program: &str, line: &str) {
     #[cfg(not(unix))]
@@ -346,15 +348,17 @@ pub fn signal_while_the_server_stays_silent(program: &str, line: &str) {
             (program, crate::accept(&listener).0)
         };
         for (_, mut connection) in crate::signals(start) {
-            // The kernel closes for the dead: the server sees an end of stream.
+            // The kernel closes a dead process's sockets: the server sees an end of
+            // stream.
             connection.read_to_end(&mut Vec::new()).expect("receive");
         }
     }
 }
 
-/// The client is stopped and goes on, as with Ctrl-Z and `fg`, while its server lets it wait:
-/// no call fails with EINTR, as it does where a timeout is set (signal(7)). The server sends
-/// `first` at once, `last` at the end, and closes; then the client ends well.
+/// The client is stopped and continued, as with Ctrl-Z and `fg`, while it waits for its
+/// server. No call fails with EINTR, as it would if a timeout were set (signal(7)). The
+/// server sends `first` at once and `last` at the end, and closes; the client then exits
+/// with status 0.
 #[track_caller]
 pub fn client_is_paused(program: &str, line: &str, first: &[u8], last: &[u8]) {
     #[cfg(not(target_os = "linux"))]
@@ -379,8 +383,8 @@ pub fn client_is_paused(program: &str, line: &str, first: &[u8], last: &[u8]) {
     }
 }
 
-/// A program that needs nobody else is stopped and goes on, up to fifty times, in whatever
-/// call it sleeps: it says the same as without, but for numbers.
+/// A program that needs no peer is stopped and continued up to fifty times, in whatever
+/// call it is sleeping: except for numbers, it prints the same as when undisturbed.
 #[track_caller]
 pub fn paused_at_any_moment(program: &str, line: &str) {
     #[cfg(not(target_os = "linux"))]
@@ -403,20 +407,21 @@ pub fn paused_at_any_moment(program: &str, line: &str) {
     }
 }
 
-/// The program may have fewer files open than it needs. With any number it either does its
-/// work, or ends with one line that says EMFILE; it neither panics nor goes on for ever.
+/// The program may open fewer files than it needs. With any limit it either does its work
+/// or ends with one line that says EMFILE; it neither panics nor goes on for ever.
 ///
-/// A server is one whose command line has `--port 0`; its client connects and leaves.
+/// A program with `--port 0` in its command line is a server, whose client connects and
+/// leaves.
 ///
 /// # Panics
-/// If that is not so, or if no number was too few, or each.
+/// If that is not so, or if no limit was too low, or every one was.
 #[track_caller]
 pub fn too_few_files_may_be_open(program: &str, line: &str, peer: Peer) {
     #[cfg(not(unix))]
     let _ = (program, line, peer, skip("too_few_files_may_be_open", "no ulimit here"));
     #[cfg(unix)]
     {
-        // With fewer than four the program cannot even be loaded.
+        // With fewer than four, the program cannot even be loaded.
         let refused = (4..=16).map(|files| {
             let (_listener, port) = peer.start();
             let mut command = Command::new("sh");
@@ -425,7 +430,7 @@ pub fn too_few_files_may_be_open(program: &str, line: &str, peer: Peer) {
             let mut program = Program::start(&mut command);
             if line.contains("--port 0") {
                 let port = program.next_line().and_then(|line| port_in(&line));
-                // It may be gone by now; then this is refused.
+                // The server may be gone by now; then this is refused.
                 port.map(|port| std::net::TcpStream::connect(("127.0.0.1", port)));
             }
             let finished = program.finish();
@@ -455,8 +460,9 @@ pub fn too_few_files_may_be_open(program: &str, line: &str, peer: Peer) {
     }
 }
 
-/// A server's client connects, says nothing, and resets the connection. `greeting` is what
-/// the server sends first, and `progress` what its message has behind the client's address.
+/// A server's client connects, stays silent, and resets the connection. `greeting` is
+/// what the server sends first, and `progress` is what follows the client's address in
+/// its message.
 #[track_caller]
 pub fn client_resets(program: &str, greeting: &[u8], progress: &str) {
     let (program, client) = start_and_connect(program, greeting);
@@ -473,7 +479,7 @@ pub fn client_resets(program: &str, greeting: &[u8], progress: &str) {
     );
 }
 
-/// A server on a free port, and a client that it has accepted and greeted.
+/// Starts a server on a free port, and a client that it has accepted and greeted.
 #[track_caller]
 fn start_and_connect(program: &str, greeting: &[u8]) -> (Program, std::net::TcpStream) {
     let mut program = Program::run(program, &["--port", "0"]);

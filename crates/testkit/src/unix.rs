@@ -1,4 +1,4 @@
-//! Signals, exits and users, as Unix has them.
+//! Signals, exits and users on Unix.
 #![allow(unsafe_code, reason = "std has no kill(2), waitid(2) or signal(2)")]
 
 use std::io::{self, PipeWriter};
@@ -14,20 +14,21 @@ use crate::{DEADLINE, Finished, Program};
 pub use libc::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
 
 impl Program {
-    /// Sends it a signal: kill(2).
+    /// Sends the program a signal: kill(2).
     ///
     /// # Panics
     /// If the kernel refuses.
     #[track_caller]
     pub fn signal(&self, signal: i32) {
         let id = self.id().cast_signed();
-        // SAFETY: a call without pointers. The child is not reaped while `self` lives, so its
-        // id is its own.
+        // SAFETY: a call without pointers. The child is not reaped while `self` lives, so
+        // its id still belongs to it.
         let result = unsafe { libc::kill(id, signal) };
         assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
     }
 
-    /// Stops it in the call in which it sleeps and lets it go on, as Ctrl-Z and `fg` do.
+    /// Stops it in the call in which it is sleeping and continues it, as Ctrl-Z and `fg`
+    /// do.
     ///
     /// # Panics
     /// At the deadline, or when the process has ended.
@@ -39,7 +40,7 @@ impl Program {
         self.signal(SIGCONT);
     }
 
-    /// Stops it, wherever it is; false if it has ended.
+    /// Stops it, wherever it is; returns false if it has ended.
     ///
     /// # Panics
     /// At the deadline.
@@ -50,9 +51,9 @@ impl Program {
         self.wait_for_one_of("TZ") == 'T'
     }
 
-    /// Waits until the kernel shows the process in the state, as proc_pid_stat(5) names it:
-    /// `S` it sleeps in a call, `T` it is stopped. There is no event for this: it is asked
-    /// for again and again.
+    /// Waits until the kernel shows the process in this state, in the letters of
+    /// proc_pid_stat(5): `S` is sleeping in a call, `T` is stopped. There is no event for
+    /// this, so it polls.
     ///
     /// # Panics
     /// At the deadline, or when the process has ended.
@@ -63,7 +64,7 @@ impl Program {
         assert!(!ended, "the program has ended");
     }
 
-    /// Waits until it is in one of these states, and gives which.
+    /// Waits until it is in one of these states, and returns which.
     #[cfg(target_os = "linux")]
     #[track_caller]
     pub(crate) fn wait_for_one_of(&self, states: &str) -> char {
@@ -71,7 +72,8 @@ impl Program {
         loop {
             let path = format!("/proc/{}/stat", self.id());
             let stat = std::fs::read_to_string(path).expect("/proc/PID/stat");
-            // The state stands behind the name, which is in parentheses and may hold any.
+            // The state follows the name, which is in parentheses and may contain
+            // parentheses.
             let now = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
             if let Some(state) = now.filter(|now| states.contains(*now)) {
                 return state;
@@ -82,8 +84,8 @@ impl Program {
     }
 }
 
-/// Starts a program twice, ends it by SIGINT and by SIGTERM, and gives how it finished,
-/// with what `start` gave beside the program.
+/// Starts a program twice, ends it once with SIGINT and once with SIGTERM, and returns
+/// how it finished, together with what `start` returned beside the program.
 ///
 /// # Panics
 /// If the signal does not end it, or if it says something on stderr.
@@ -98,8 +100,8 @@ pub fn signals<T>(start: impl Fn() -> (Program, T)) -> [(Finished, T); 2] {
     })
 }
 
-/// Gives the child the default action for what may end it: a shell that starts a job in the
-/// background sets SIGINT to be ignored, and that is inherited.
+/// Gives the child the default action for signals that may end it: a shell that starts a
+/// job in the background ignores SIGINT in it, and the child would inherit that.
 pub(crate) fn default_signals(command: &mut Command) {
     let defaults = || {
         for signal in [SIGINT, SIGTERM] {
@@ -114,13 +116,14 @@ pub(crate) fn default_signals(command: &mut Command) {
     unsafe { command.pre_exec(defaults) };
 }
 
-/// Drops `alive` when the child has ended, without reaping it: its id stays its own.
+/// Drops `alive` once the child has ended, without reaping it, so that its id is not
+/// reused.
 pub(crate) fn watch_exit(child: &Child, alive: Sender<()>) {
     let id = child.id();
     thread::spawn(move || {
         let _alive = alive;
         loop {
-            // SAFETY: siginfo_t is plain data, for which zero is a value.
+            // SAFETY: siginfo_t is plain data, for which zero is a valid value.
             let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
             let options = libc::WEXITED | libc::WNOWAIT;
             // SAFETY: the pointer is to a live siginfo_t of ours.
@@ -134,7 +137,7 @@ pub(crate) fn watch_exit(child: &Child, alive: Sender<()>) {
     });
 }
 
-/// Makes the command run as a user without privileges: `nobody`, where we are root.
+/// Makes the command run as a user without privileges: as `nobody`, if we are root.
 pub fn as_ordinary_user(command: &mut Command) {
     // SAFETY: a call without pointers that cannot fail.
     if unsafe { libc::geteuid() } == 0 {
@@ -143,10 +146,12 @@ pub fn as_ordinary_user(command: &mut Command) {
     }
 }
 
-/// Copies a program, or what is to become one, and makes the copy executable: install(1).
+/// Copies a program, or a file that is to become one, and makes the copy executable:
+/// install(1).
 ///
-/// A file that this process has written itself may not be ready to run: a child that another
-/// test is starting holds it open for writing until its exec(3), and to run it is ETXTBSY.
+/// A file that this process has written itself may not be ready to run: a child that
+/// another test is starting holds it open for writing until its exec(3), and running it
+/// fails with ETXTBSY.
 ///
 /// # Panics
 /// If it cannot be copied.
@@ -158,10 +163,10 @@ pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
     assert!(status.success(), "install: {status}");
 }
 
-/// A pipe that nobody can read from any more: writing to it is EPIPE.
+/// Returns a pipe that nobody can read from any more: writing to it fails with EPIPE.
 ///
-/// To drop the reader is not enough: a child that another test is starting holds a copy of it
-/// until its exec(3). poll(2) tells when the last is gone.
+/// Dropping the reader is not enough: a child that another test is starting holds a copy
+/// of it until its exec(3). poll(2) says when the last copy is gone.
 ///
 /// # Panics
 /// At the deadline.

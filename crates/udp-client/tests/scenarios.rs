@@ -1,4 +1,5 @@
-//! The UDP client against every kind of server and network, the test playing the server.
+//! The UDP client against every kind of server and network, with the server played by the
+//! test.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::ffi::OsStr;
@@ -15,8 +16,8 @@ testkit::standard_cases! {
     stdout_is_full("--timeout-ms 60000 --port PORT", Peer::Datagrams(b"Echo")),
 }
 
-/// A client that asks the server on `port` and is in no hurry: no loaded machine makes it
-/// give up.
+/// A client that asks the server on `port` and is so patient that even on a loaded
+/// machine it does not give up.
 fn patient(port: u16, message: impl AsRef<OsStr>) -> Command {
     let mut command = testkit::command(
         PROGRAM,
@@ -26,7 +27,7 @@ fn patient(port: u16, message: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The next datagram, and where it came from.
+/// Receives the next datagram, and the address that it came from.
 fn receive(server: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_535];
     let (length, sender) = server.recv_from(&mut buffer).expect("receive the datagram");
@@ -55,7 +56,7 @@ fn datagram_is_empty_and_so_is_the_reply() {
     program.finish().expect(0, "Server says: \n", "");
 }
 
-/// Elsewhere the system itself may allow less: macOS, 9,216 bytes unless told otherwise.
+/// Other systems may allow less: on macOS, 9,216 bytes unless configured otherwise.
 #[cfg(target_os = "linux")]
 #[test]
 fn datagram_is_the_longest_and_so_is_the_reply() {
@@ -125,7 +126,7 @@ fn datagram_from_a_third_party_is_not_the_reply() {
     );
 }
 
-/// A client whose clock started anew with each of them would wait for ever.
+/// A client that restarted its clock with each of them would wait for ever.
 #[test]
 fn third_party_never_stops_and_no_reply_comes() {
     let (server, port) = testkit::datagram_socket();
@@ -137,7 +138,7 @@ fn third_party_never_stops_and_no_reply_comes() {
     let flood = std::thread::spawn(move || {
         let over = std::sync::mpsc::TryRecvError::Disconnected;
         while stopped.try_recv() != Err(over) {
-            // Once the client is gone, the kernel may say so: ECONNREFUSED.
+            // Once the client is gone, the kernel may report ECONNREFUSED.
             let _ = stranger.send_to(b"Echo: Lies!", sender);
         }
     });
@@ -155,7 +156,7 @@ fn third_party_never_stops_and_no_reply_comes() {
     finished.expect(1, "", &finished.stderr);
 }
 
-/// Linux only: others refuse it with another error, or send it.
+/// Linux only: other systems refuse it with another error, or send it.
 #[cfg(target_os = "linux")]
 #[test]
 fn port_is_0() {
@@ -199,8 +200,8 @@ mod unix {
         }
     }
 
-    /// As Ctrl-Z and `fg` do. With a timeout set, recvfrom(2) does fail with EINTR for it:
-    /// the client asks again.
+    /// As Ctrl-Z and `fg` do. With a timeout set, this does make recvfrom(2) fail with
+    /// EINTR, and the client calls it again.
     #[cfg(target_os = "linux")]
     #[test]
     fn client_is_paused_in_recvfrom() {

@@ -1,11 +1,11 @@
-//! For a server on 0.0.0.0, every IPv4 address of this machine: it answers from the address
-//! that the client asked.
+//! Serves on 0.0.0.0, every IPv4 address of this machine, and answers from the address to
+//! which the client sent.
 //!
-//! sendto(2) would let the kernel choose: it takes the address from which the way to the
-//! client leads, which need not be the one that was asked, and the client would take the
-//! reply for a stranger's. With `IP_PKTINFO` (ip(7)) recvmsg(2) says to which address a
-//! datagram was sent, and sendmsg(2) is told from which to send. Neither std nor socket2 can set
-//! that option: hence the crate `nix`.
+//! sendto(2) would leave the choice to the kernel, which takes the address of the
+//! interface that leads to the client. That need not be the one to which the client sent,
+//! and the client would take the reply for a stranger's. With `IP_PKTINFO` (ip(7)),
+//! recvmsg(2) says to which address a datagram was sent, and sendmsg(2) can be told from
+//! which to send. Neither std nor socket2 can set that option, hence the crate `nix`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddrV4, UdpSocket};
@@ -20,7 +20,7 @@ use nix::sys::socket::{
 
 use crate::is_passing;
 
-/// Answers every datagram, or as many as `count` says.
+/// Answers every datagram, or only the first `count`.
 pub(crate) fn serve(socket: &UdpSocket, count: Option<u64>) -> Result<(), Failure> {
     setsockopt(socket, sockopt::Ipv4PacketInfo, &true)
         .map_err(io::Error::from)
@@ -44,8 +44,8 @@ pub(crate) fn serve(socket: &UdpSocket, count: Option<u64>) -> Result<(), Failur
     Ok(())
 }
 
-/// recvmsg(2): one call, one datagram; its length, the client, and which of our addresses the
-/// client asked.
+/// recvmsg(2): one call, one datagram. Returns its length, the client, and the address of
+/// ours to which the client sent.
 fn receive(
     socket: &UdpSocket,
     buffer: &mut [u8],
@@ -64,14 +64,14 @@ fn receive(
     Ok((datagram.bytes, client.into(), asked))
 }
 
-/// sendmsg(2): one call, one datagram, from that address of ours.
+/// sendmsg(2): one call, one datagram, from the given address of ours.
 fn reply(
     socket: &UdpSocket,
     bytes: &[u8],
     client: SocketAddrV4,
     from: in_addr,
 ) -> io::Result<()> {
-    // Interface 0: the kernel finds the way, as for sendto.
+    // Interface 0: the kernel finds the route, as for sendto.
     let from = in_pktinfo {
         ipi_ifindex: 0,
         ipi_spec_dst: from,

@@ -1,4 +1,4 @@
-//! The UDP server against every kind of datagram, the test playing the clients.
+//! The UDP server against every kind of datagram, with the clients played by the test.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::net::UdpSocket;
@@ -17,7 +17,8 @@ testkit::standard_cases! {
     signal_at_any_moment("--port 0", Peer::Nobody),
 }
 
-/// A server on a free port that stops after `count` datagrams, and that port.
+/// Starts a server on a free port that stops after `count` datagrams, and returns it with
+/// the port.
 fn start(count: u32) -> (Program, u16) {
     let arguments = ["--port", "0", "--count", &count.to_string()];
     let mut program = Program::run(PROGRAM, &arguments);
@@ -88,7 +89,7 @@ fn datagram_is_empty() {
     let (program, port) = start(2);
     let (client, client_port) = client(port);
     assert_eq!(ask(&client, b""), b"Echo: ");
-    // It was the end of nothing.
+    // That was the end of nothing.
     assert_eq!(ask(&client, b"Hello"), b"Echo: Hello");
     program.finish().expect(
         0,
@@ -118,7 +119,7 @@ fn datagram_is_echoed_byte_for_byte_and_shown_escaped() {
     );
 }
 
-/// Elsewhere the system itself may allow less: macOS, 9,216 bytes unless told otherwise.
+/// Other systems may allow less: on macOS, 9,216 bytes unless configured otherwise.
 #[cfg(target_os = "linux")]
 #[test]
 fn datagram_is_the_longest_that_can_be_echoed_and_the_longest() {
@@ -128,7 +129,7 @@ fn datagram_is_the_longest_that_can_be_echoed_and_the_longest() {
     assert_eq!(reply.len(), 65_507);
     assert!(reply.starts_with(b"Echo: xxx"));
 
-    // The server gets all of it and cannot reply, and goes on all the same.
+    // The server gets all of it, cannot reply, and goes on all the same.
     client.send(&[b'y'; 65_507]).expect("send");
     assert_eq!(ask(&client, b"Hello"), b"Echo: Hello");
     let (x, y) = ("x".repeat(65_501), "y".repeat(65_507));
@@ -166,8 +167,8 @@ fn client_is_gone_before_the_reply() {
     );
 }
 
-/// A connected socket takes datagrams from the address alone that it has asked. The whole of
-/// 127.0.0.0/8 is this machine's on Linux.
+/// A connected socket accepts datagrams only from the address to which it is connected.
+/// On Linux, all of 127.0.0.0/8 belongs to this machine.
 #[cfg(target_os = "linux")]
 #[test]
 fn server_on_every_address_answers_from_the_one_that_was_asked() {
@@ -191,8 +192,8 @@ fn server_on_every_address_answers_from_the_one_that_was_asked() {
     finished.expect(0, &finished.stdout, &too_long);
 }
 
-/// A TCP and a UDP port of the same number are two ports. The address is for this test
-/// alone: on 127.0.0.1 another test might hold the number over TCP.
+/// A TCP port and a UDP port with the same number are two ports. The address is used by
+/// this test alone: on 127.0.0.1 another test might hold the number over TCP.
 #[cfg(target_os = "linux")]
 #[test]
 fn port_is_in_use_over_tcp() {
@@ -237,7 +238,7 @@ mod unix {
         }
     }
 
-    /// As Ctrl-Z and `fg` do. The call may not fail with EINTR for it.
+    /// As Ctrl-Z and `fg` do. The call may not fail with EINTR because of it.
     #[cfg(target_os = "linux")]
     #[test]
     fn server_is_paused_in_recvfrom() {
