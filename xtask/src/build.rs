@@ -96,7 +96,10 @@ fn build(
     match status(&mut build) {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(format!("{what}: cargo failed; fix what it reports above")),
-        Err(error) => Err(format!("{what}: {error}; is cargo on PATH?")),
+        Err(error) => {
+            let remedy = netlab::remedy(&error).unwrap_or("is cargo on PATH?");
+            Err(format!("{what}: {error}; {remedy}"))
+        }
     }
 }
 

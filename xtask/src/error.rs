@@ -44,12 +44,9 @@ impl Error {
     /// Puts the attempt before the system's reason.
     pub(crate) fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
         move |error| {
-            // EAGAIN of fork(2) and clone(2).
-            let advice = match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    "; the limit of processes is reached: end some, or raise it with ulimit -u"
-                }
-                _ => "",
+            let advice = match netlab::remedy(&error) {
+                Some(remedy) => format!("; {remedy}"),
+                None => String::new(),
             };
             Error::new(format!("{attempt}: {error}{advice}"))
         }

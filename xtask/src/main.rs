@@ -59,6 +59,10 @@ enum Task {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    if let Err(message) = netlab::process::begin() {
+        let _ = writeln!(std::io::stderr(), "{message}");
+        return ExitCode::FAILURE;
+    }
     let ended = match common::parse_arguments::<Arguments>().task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(arguments) => flow::flow(&arguments),

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 /// Two scenes side by side, of two terminals each.
 const PAGE: &str = "```console one\n$ echo 1\n1\n```\n\n```console two\n$ echo 2\n2\n```\n\n\
@@ -12,10 +13,7 @@ const PAGE: &str = "```console one\n$ echo 1\n1\n```\n\n```console two\n$ echo 2
 /// Where no process or no thread can be made, an error says so on a line, and nothing panics.
 #[test]
 fn few_processes() {
-    let checkout = tempfile::tempdir().unwrap();
-    fs::create_dir_all(checkout.path().join("xtask")).unwrap();
-    fs::create_dir_all(checkout.path().join("lessons/01-one")).unwrap();
-    fs::write(checkout.path().join("lessons/01-one/README.md"), PAGE).unwrap();
+    let checkout = checkout();
     let user = Command::new("id").arg("-u").output().unwrap();
     let mut refused = 0;
     for most in 1.. {
@@ -56,6 +54,99 @@ fn few_processes() {
         }
     }
     assert!(refused > 0, "the limit was never felt");
+}
+
+/// What a shell does before it becomes the command; which of them then fail, with these words on
+/// the one line that they say; all of them where it does not matter which.
+const PLACES: &[(&str, &[&str], &str)] = &[
+    (":", &[], ""),
+    ("ulimit -n 8", &["flow", "wire"], "ulimit -n 1024"),
+    ("ulimit -n 4", &["flow", "wire"], "ulimit -n 1024"),
+    ("ulimit -s 64", &["demo", "flow", "wire", "check", "show"], "ulimit -s 8192"),
+    ("ulimit -f 0", &[], ""),
+    ("ulimit -v 40000", &[], ""),
+    ("exec <&-", &[], ""),
+    ("exec >&-", &[], ""),
+    ("exec 2>&-", &[], ""),
+    ("exec <&- >&- 2>&-", &[], ""),
+    (
+        "exec >/dev/full",
+        &["demo", "flow", "wire", "check", "show"],
+        "No space left on device",
+    ),
+    ("exec 2>/dev/full", &[], ""),
+    ("unset HOME PATH TMPDIR LANG TERM", &[], ""),
+    ("export HOME=/nonexistent TMPDIR=/nonexistent PATH=/nonexistent", &[], ""),
+    ("export LANG=C LC_ALL=C TERM=dumb COLUMNS=1 LINES=1", &[], ""),
+    ("export COLUMNS=99999999999999999999 LINES=-1", &[], ""),
+    (r#"mkdir "$GONE" && cd "$GONE" && rmdir "$GONE""#, &["check"], "working folder"),
+];
+
+/// Where an environment is absurd, what can be done is done, and what cannot is an error of
+/// one line: nobody panics, overflows a stack or dies of a signal without a word.
+#[test]
+fn absurd_environments() {
+    for (place, fail, words) in PLACES {
+        for name in ["demo", "flow", "wire", "check", "show"] {
+            let checkout = checkout();
+            let Some(output) = in_place(place, name, checkout.path()) else { return };
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (out, err) = (text(&output.stdout), text(&output.stderr));
+            let context = format!("{place}: {name}: {}\n{out}{err}", output.status);
+            for bad in ["panicked", "overflowed", "RUST_BACKTRACE"] {
+                assert!(!err.contains(bad) && !out.contains(bad), "{context}");
+            }
+            let status = output.status.code();
+            assert!(status.is_some_and(|it| it < 101), "{context}");
+            if fail.contains(&name) {
+                assert!(matches!(status, Some(1 | 77)), "{context}");
+                assert_eq!(err.lines().count(), 1, "{context}");
+                assert!(err.contains(words), "{context}");
+            } else if status != Some(0) && !place.contains("&-") {
+                assert!(err.lines().count() + out.lines().count() > 0, "{context}");
+            }
+        }
+    }
+}
+
+/// A command there; none where its program is not built.
+fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
+    let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
+    let program = xtask.with_file_name(match name {
+        "demo" => "xtask",
+        "check" => "check",
+        _ => "flow",
+    });
+    if !program.is_file() {
+        skip(&format!("{} is not built: cargo build --workspace", program.display()));
+        return None;
+    }
+    let log = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../lessons/02-tcp-echo/snapshots/flow.json");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("{place}\nexec \"$0\" \"$@\"")]).arg(program);
+    match name {
+        "demo" => command.args(["demo", "1"]),
+        "flow" => command.args(["--", "/bin/true"]),
+        "wire" => command.args(["--rule", "lose a>b data 1", "--", "/bin/true"]),
+        "check" => command.args(["tcp-echo", "--only", "1", "--", "/bin/false"]),
+        _ => command.arg("show").arg(log),
+    };
+    command
+        .env("CARGO_MANIFEST_DIR", checkout.join("xtask"))
+        .env("CHECK_MY", "/nonexistent")
+        .env("CI", "true")
+        .env("GONE", checkout.join("gone"));
+    Some(command.output().unwrap())
+}
+
+/// A workspace of one page.
+fn checkout() -> tempfile::TempDir {
+    let checkout = tempfile::tempdir().unwrap();
+    fs::create_dir_all(checkout.path().join("xtask")).unwrap();
+    fs::create_dir_all(checkout.path().join("lessons/01-one")).unwrap();
+    fs::write(checkout.path().join("lessons/01-one/README.md"), PAGE).unwrap();
+    checkout
 }
 
 #[allow(clippy::print_stderr, reason = "a skip must be seen")]

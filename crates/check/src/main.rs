@@ -9,6 +9,11 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|word| word == "__fence") {
         return netlab::fence::run(arguments);
     }
+    if let Err(message) = netlab::process::begin() {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "check: {message}");
+        return ExitCode::FAILURE;
+    }
     check::cli::main()
 }
 

@@ -39,6 +39,10 @@ impl ExitError {
 }
 
 fn main() -> ExitCode {
+    if let Err(message) = netlab::process::begin() {
+        let _ = writeln!(io::stderr(), "{message}");
+        return ExitCode::FAILURE;
+    }
     let cli: Cli = common::parse_arguments();
     let done = match &cli.command {
         _ if cli.summary && !matches!(cli.format, Format::Text | Format::Json) => {

@@ -175,13 +175,8 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
         "write /proc/self/gid_map",
         "unshare(CLONE_NEWNET)",
     ];
-    let (mut reader, mut writer) = io::pipe().map_err(|reason| {
-        Refusal::new(
-            "make a pipe",
-            reason,
-            "raise the limit of open files: ulimit -n 1024",
-        )
-    })?;
+    let (mut reader, mut writer) = io::pipe()
+        .map_err(|reason| Refusal::new("make a pipe", reason, ALLOW_USER_NAMESPACES))?;
     // SAFETY: the process has one thread, so the child may use all that it inherits; it
     // leaves by _exit, and so runs nothing of the parent's.
     let pid = unsafe { libc::fork() };
@@ -196,16 +191,23 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
         unsafe { libc::_exit(0) };
     }
     drop(writer);
-    check(pid).map_err(|reason| {
-        Refusal::new("fork", reason, "raise the limit of processes: ulimit -u")
-    })?;
+    check(pid)
+        .map_err(|reason| Refusal::new("fork", reason, "try again with more memory"))?;
     let mut answer = Vec::new();
     let read = io::Read::read_to_end(&mut reader, &mut answer);
-    let status = std::ptr::null_mut();
-    // SAFETY: waits for the child just created; a null status is allowed (waitpid(2)).
-    while unsafe { libc::waitpid(pid, status, 0) } < 0
+    let mut status = 0;
+    // SAFETY: waits for the child just made, and writes its status to an int of ours.
+    while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
+    if libc::WIFSIGNALED(status) {
+        // A filter may end who asks (SIGSYS, seccomp(2)), in place of an error.
+        return Err(Refusal::new(
+            "unshare",
+            io::Error::other(format!("who asks gets signal {}", libc::WTERMSIG(status))),
+            ALLOW_USER_NAMESPACES,
+        ));
+    }
     match (read, answer[..].first_chunk::<2>()) {
         (Ok(_), None) => Ok(()),
         (_, Some(&[step, errno])) => Err(Refusal::new(

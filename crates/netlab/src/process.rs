@@ -10,6 +10,7 @@ use std::io;
 use std::io::Read;
 #[cfg(unix)]
 use std::os::fd::AsRawFd;
+use std::path::Path;
 #[cfg(unix)]
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -29,6 +30,40 @@ pub enum Signal {
     Continue,
 }
 
+/// What a command of ours does first: a file that grows beyond `ulimit -f` is an error that
+/// can be told, and no SIGXFSZ that ends it without a word; and a stack that is too small is
+/// told before the first call that would overflow it.
+///
+/// # Errors
+/// The message: the stack is too small.
+#[cfg(unix)]
+pub fn begin() -> Result<(), String> {
+    /// Clap in a debug build needs nearly half of it.
+    const STACK_BYTES: libc::rlim_t = 1 << 20;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: signal takes two numbers; getrlimit fills an rlimit of ours.
+    let asked = unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit)
+    };
+    if asked == 0 && limit.rlim_cur < STACK_BYTES {
+        return Err(format!(
+            "start: the stack may have {} KiB only; raise its limit: ulimit -s 8192",
+            limit.rlim_cur >> 10
+        ));
+    }
+    Ok(())
+}
+
+/// Nothing to do here.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn begin() -> Result<(), String> {
+    Ok(())
+}
+
 /// Makes `command` start in a process group of its own, with no signal ignored, and die
 /// with the thread that starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive
 /// the run.
@@ -36,14 +71,23 @@ pub enum Signal {
 pub fn isolate(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.process_group(0);
-    // SAFETY: between fork and exec only signal and prctl are called, which are
+    #[cfg(target_os = "linux")]
+    let parent = std::process::id();
+    // SAFETY: between fork and exec only signal, prctl and getppid are called, which are
     // async-signal-safe.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             heed_signals();
             #[cfg(target_os = "linux")]
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
-                return Err(io::Error::last_os_error());
+            {
+                let kill = libc::SIGKILL as libc::c_ulong;
+                if libc::prctl(libc::PR_SET_PDEATHSIG, kill) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                // If the parent died before it was asked for, no signal comes.
+                if libc::getppid().cast_unsigned() != parent {
+                    return Err(io::Error::from_raw_os_error(libc::ESRCH));
+                }
             }
             Ok(())
         });
@@ -312,7 +356,7 @@ pub fn sleeps(pid: u32) -> Option<bool> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut states = threads.filter_map(|thread| {
         let path = thread.ok()?.path().join("stat");
-        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+        parse_stat(&read_text(path)?).map(|stat| stat.state)
     });
     let first = states.next()?;
     Some(first == 'S' && states.all(|state| state == 'S'))
@@ -324,14 +368,14 @@ pub fn is_runnable(pid: u32) -> Option<bool> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut states = threads.filter_map(|thread| {
         let path = thread.ok()?.path().join("stat");
-        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+        parse_stat(&read_text(path)?).map(|stat| stat.state)
     });
     Some(states.any(|state| state == 'R'))
 }
 
 /// The processor time used by `pid` and by the children that it has waited for.
 pub fn processor_time(pid: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = read_text(format!("/proc/{pid}/stat"))?;
     // utime, stime, cutime and cstime are fields 14 to 17; the state is field 3.
     let fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11).take(4);
     let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum();
@@ -369,7 +413,7 @@ pub fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
     let mut states = threads.filter_map(|thread| {
         let path = thread.ok()?.path().join("stat");
-        parse_stat(&std::fs::read_to_string(path).ok()?).map(|stat| stat.state)
+        parse_stat(&read_text(path)?).map(|stat| stat.state)
     });
     let is_stopped = |state| matches!(state, 'T' | 't');
     states.next().is_some_and(is_stopped) && states.all(is_stopped)
@@ -377,7 +421,7 @@ pub fn is_stopped(pid: u32) -> bool {
 
 /// The process that traces `pid` (ptrace(2)), if any.
 pub fn tracer(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = read_text(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
     line.trim().parse().ok().filter(|tracer| *tracer != 0)
 }
@@ -441,6 +485,13 @@ pub fn name(pid: u32) -> Option<String> {
     Some(comm.trim_end().replace(|c: char| c.is_control(), "?"))
 }
 
+/// A file of `/proc` as text; none where it cannot be read. It may have a process's name in
+/// it, which need not be UTF-8: the kernel cuts it at 15 bytes, also inside a character.
+pub fn read_text(path: impl AsRef<Path>) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn processes() -> impl Iterator<Item = u32> {
     std::fs::read_dir("/proc")
         .into_iter()
@@ -461,7 +512,7 @@ struct Stat {
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read_text(format!("/proc/{pid}/stat"))?)
 }
 
 /// `PID (NAME) STATE PPID …`: the name may hold spaces and parentheses (`proc_pid_stat(5)`).
@@ -516,6 +567,28 @@ mod tests {
             assert!(family.contains(&own) && family.contains(&child.id()), "{family:?}");
         }
         child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// As one has that is called `\u{e9}cho-\u{e9}t\u{e9}-\u{e9}\u{e9}\u{e9}` and cut at 15 bytes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_whose_name_is_not_utf8_is_one() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff) R 1"));
+        testkit::copy_program("/bin/sleep", &program);
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        let pid = child.id();
+        testkit::until("it sleeps", || sleeps(pid) == Some(true));
+        assert!(children().contains(&pid));
+        assert!(family_by_parents(std::process::id()).contains(&pid));
+        assert!(!has_ended(pid));
+        assert_eq!((tracer(pid), is_runnable(pid)), (None, Some(false)));
+        assert!(processor_time(pid).is_some());
+        assert_eq!(name(pid).as_deref(), Some("a\u{fffd}) R 1"));
+        child.kill().unwrap();
+        testkit::until("it has ended", || has_ended(pid));
         child.wait().unwrap();
     }
 

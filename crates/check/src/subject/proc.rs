@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Returns the processor time of `pid`, and that of the children that it has waited for.
 fn times(pid: u32) -> Option<(Duration, Duration)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = process::read_text(format!("/proc/{pid}/stat"))?;
     // The name, in parentheses, may contain spaces; the state is the first field after it.
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u32>().ok();
@@ -85,13 +85,13 @@ pub(super) fn memfd_bytes(family: &[u32]) -> u64 {
 
 /// Returns the process group of `pid`.
 pub(super) fn group(pid: u32) -> Option<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = process::read_text(format!("/proc/{pid}/stat"))?;
     text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// Returns whether `pid` has a handler for this signal, and so may pass it on.
 pub(super) fn catches(pid: u32, signal: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let text = process::read_text(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
     caught.is_some_and(|set| set & (1 << (signal - 1)) != 0)

@@ -86,7 +86,8 @@ impl std::fmt::Display for TraceError {
                 printable(name)
             ),
             TraceError::Spawn(name, SpawnError::Other(error)) => {
-                write!(f, "start {}: {error}", printable(name))
+                write!(f, "start {}: {error}", printable(name))?;
+                netlab::remedy(error).map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
             }
             TraceError::Attach(pid, error) => {
                 write!(f, "join process {pid}: {error}; {}", attach_remedy(*pid, error))
@@ -122,12 +123,7 @@ fn attach_remedy(pid: i32, error: &io::Error) -> String {
     {
         return "there is no such process".to_owned();
     }
-    let status =
-        std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let tracer = status
-        .lines()
-        .find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse::<i32>().ok());
-    if let Some(tracer) = tracer.filter(|&tracer| tracer != 0) {
+    if let Some(tracer) = netlab::process::tracer(pid.cast_unsigned()) {
         return format!("process {tracer} traces it already: end that first");
     }
     let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");

@@ -240,8 +240,9 @@ impl Prepared {
             }
             // 0 is the kernel's own.
             libc::prctl(libc::PR_SET_TIMERSLACK, self.timer_slack, 0, 0, 0);
-            // Rust ignores SIGPIPE and may block signals; programs expect neither.
+            // Rust ignores SIGPIPE and we SIGXFSZ, and may block signals: not so programs.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());

@@ -310,7 +310,7 @@ impl Tracer {
 
     /// A thread that stopped before its parent told of it: finds out whose it is.
     fn adopt(&mut self, tid: i32) {
-        let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
+        let status = netlab::process::read_text(format!("/proc/{tid}/status"));
         let status = status.unwrap_or_default();
         let field = |name: &str| -> Option<i32> {
             status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())

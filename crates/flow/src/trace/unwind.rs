@@ -7,7 +7,9 @@
 //! where it has any: see `lines`.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _};
@@ -180,20 +182,19 @@ struct Mapped {
 
 /// The executable files that a process has mapped, from `/proc/PID/maps`.
 fn mapped_files(pid: i32) -> Option<Vec<Mapped>> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let maps = std::fs::read(format!("/proc/{pid}/maps")).ok()?;
     let mut files: Vec<Mapped> = Vec::new();
-    for line in maps.lines() {
-        // start-end perms offset device inode path
-        let mut words = line.splitn(6, ' ');
+    for line in maps.split(|byte| *byte == b'\n') {
+        // start-end perms offset device inode path; the path may hold any byte.
+        let Some(slash) = line.iter().position(|byte| *byte == b'/') else { continue };
+        let (numbers, path) = line.split_at(slash);
+        let mut words = std::str::from_utf8(numbers).ok()?.split(' ');
         let range = words.next()?;
         let (start, end) = range.split_once('-')?;
         let start = u64::from_str_radix(start, 16).ok()?;
         let end = u64::from_str_radix(end, 16).ok()?;
         let offset = u64::from_str_radix(words.nth(1)?, 16).ok()?;
-        let Some(path) = words.nth(2).map(str::trim).filter(|it| it.starts_with('/'))
-        else {
-            continue;
-        };
+        let path = OsStr::from_bytes(path);
         match files.iter_mut().find(|file| file.path == Path::new(path)) {
             Some(file) => file.range.end = file.range.end.max(end),
             // The first mapping of a file is that of its head, at offset 0.
