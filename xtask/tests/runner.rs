@@ -75,6 +75,8 @@ const COMMANDS: &[(&str, fn())] = &[
     ("what_left_its_run_is_killed", what_left_its_run_is_killed),
     #[cfg(target_os = "linux")]
     ("a_loopback_that_is_down_is_a_skip", a_loopback_that_is_down_is_a_skip),
+    #[cfg(target_os = "linux")]
+    ("older_kernels_and_sandboxes", older_kernels_and_sandboxes),
     ("a_byte_order_mark_before_a_block", a_byte_order_mark_before_a_block),
     ("a_read_only_checkout", a_read_only_checkout),
     ("a_scene_that_names_ipv6_needs_it", a_scene_that_names_ipv6_needs_it),
@@ -645,6 +647,24 @@ fn a_loopback_that_is_down_is_a_skip() {
     }
     assert!(out.contains("skipped: the loopback interface is down"), "{out}{err}");
     assert_eq!(status, Some(77), "{out}{err}");
+}
+
+/// Where no private network can be had, the host's serves, with a note of what would allow one.
+#[cfg(target_os = "linux")]
+fn older_kernels_and_sandboxes() {
+    let deadly = testkit::Filter::default().deadly(libc::SYS_unshare);
+    for (filter, note) in [
+        (testkit::Filter::linux_4_19(), false),
+        (testkit::Filter::docker(), true),
+        (deadly, true),
+    ] {
+        let checkout = Checkout::new(HELLO);
+        let mut demo = checkout.xtask(&["demo", "1"]);
+        filter.around(&mut demo);
+        let (status, out, err) = outcome(&mut demo);
+        assert_eq!(status, Some(0), "{out}{err}");
+        assert!(!note || err.contains("seccomp=unconfined"), "{err}");
+    }
 }
 
 fn a_byte_order_mark_before_a_block() {

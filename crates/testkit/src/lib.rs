@@ -10,6 +10,8 @@
 //! `copy_program`.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
+#[cfg(target_os = "linux")]
+mod filter;
 pub mod ladder;
 mod peer;
 mod program;
@@ -22,6 +24,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+pub use filter::Filter;
 pub use peer::{
     accept, closed_port, connect, datagram_socket, listen, port_of_both, reset,
 };

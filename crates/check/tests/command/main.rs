@@ -13,6 +13,7 @@ mod clients;
 mod course;
 mod fairness;
 mod fence;
+mod refused;
 mod reports;
 
 const CHECK: &str = env!("CARGO_BIN_EXE_check");

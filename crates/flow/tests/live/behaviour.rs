@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use flow::event::{Change, Event};
 use libtest_mimic::{Failed, Trial};
+use testkit::Filter;
 
 use crate::tool::{self, Run, flow, log, run, says, trial, until};
 
@@ -358,45 +359,12 @@ fn wrong_command_line() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs flow where a seccomp(2) filter refuses some of the kernel's calls, as old kernels
-/// and sandboxes do: by their numbers, and of the call `asked` those with one of `requests` as
-/// the argument of the number that stands beside it.
-pub(crate) fn refusing(
-    calls: &[i64],
-    asked: (i64, usize),
-    requests: &[i64],
-    args: &[&str],
-) -> Run {
-    let script = "import ctypes, os, struct, sys\n\
-        calls, requests = ([int(n) for n in a.split(',') if n] for a in sys.argv[1:3])\n\
-        ASKED, AT = map(int, sys.argv[3].split(':'))\n\
-        def op(code, jt, jf, k): return struct.pack('HBBI', code, jt, jf, k & 0xffffffff)\n\
-        load, equal, ret = 0x20, 0x15, 0x06\n\
-        refused, allowed = 0x50000 | 1, 0x7fff0000\n\
-        code = op(load, 0, 0, 0)\n\
-        for n in calls: code += op(equal, 0, 1, n) + op(ret, 0, 0, refused)\n\
-        code += op(equal, 1, 0, ASKED) + op(ret, 0, 0, allowed) + op(load, 0, 0, 16 + 8 * AT)\n\
-        for n in requests: code += op(equal, 0, 1, n) + op(ret, 0, 0, refused)\n\
-        code += op(ret, 0, 0, allowed)\n\
-        libc = ctypes.CDLL(None, use_errno=True)\n\
-        buffer = ctypes.create_string_buffer(code)\n\
-        program = struct.pack('HxxxxxxQ', len(code) // 8, ctypes.addressof(buffer))\n\
-        assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0\n\
-        os.execv(sys.argv[4], sys.argv[4:])\n";
-    let list = |numbers: &[i64]| {
-        numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
-    };
-    let mut python = Command::new(tool::python());
-    python.args(["-c", script, &list(calls), &list(requests)]);
-    python
-        .arg(format!("{}:{}", asked.0, asked.1))
-        .arg(env!("CARGO_BIN_EXE_flow"))
-        .args(args);
-    run(python.stdin(Stdio::null()))
+/// Runs flow under a filter of the kernel's calls.
+pub(crate) fn under(filter: Filter, args: &[&str]) -> Run {
+    let mut flow = flow(args);
+    filter.around(&mut flow);
+    run(&mut flow)
 }
-
-/// Whose first argument is a request.
-const PTRACE: (i64, usize) = (libc::SYS_ptrace, 0);
 
 const ECHO: &str = "import socket\n\
     s = socket.create_server(('127.0.0.1', 12345)); c, _ = s.accept()\n\
@@ -408,8 +376,8 @@ const CLIENT: &str = "import socket\n\
 fn sockets_not_borrowed() -> Result<(), Failed> {
     let python = tool::python();
     let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
-    let run =
-        refusing(&[libc::SYS_pidfd_getfd, libc::SYS_pidfd_open], PTRACE, &[], &args);
+    let refused = [libc::SYS_pidfd_getfd, libc::SYS_pidfd_open];
+    let run = under(Filter::default().refusing(&refused, libc::EPERM), &args);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     says(&run, "accept = 4 from 127.0.0.1:")?;
     if run.stdout.contains("no packets") {
@@ -424,7 +392,7 @@ fn memory_not_read() -> Result<(), Failed> {
     let python = tool::python();
     let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
     let refused = [libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
-    let run = refusing(&refused, PTRACE, &[], &args);
+    let run = under(Filter::default().refusing(&refused, libc::EPERM), &args);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     says(&run, "bind(3, 127.0.0.1:12345) = 0")?;
     says(&run, "send(3, \"ping\") = 4")
@@ -434,7 +402,9 @@ fn memory_not_read() -> Result<(), Failed> {
 fn calls_not_told() -> Result<(), Failed> {
     let python = tool::python();
     let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
-    let run = refusing(&[], PTRACE, &[i64::from(libc::PTRACE_GET_SYSCALL_INFO)], &args);
+    let request = libc::PTRACE_GET_SYSCALL_INFO;
+    let filter = Filter::default().refusing_where(libc::SYS_ptrace, 0, request);
+    let run = under(filter, &args);
     assert_eq!(run.status, Some(77), "{}{}", run.stdout, run.stderr);
     assert!(run.stderr.contains("PTRACE_GET_SYSCALL_INFO"), "{}", run.stderr);
     Ok(())

@@ -2,9 +2,10 @@
 
 use flow::event::{Event, Fate, Flag, Log, OnWire, Packet, Protocol};
 use libtest_mimic::{Failed, Trial};
+use testkit::Filter;
 
-use crate::behaviour::refusing;
-use crate::tool::{self, flow, log, run, trial};
+use crate::behaviour::under;
+use crate::tool::{self, flow, log, run, says, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -20,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             &["python3"],
             neither_tun_nor_veth,
         ),
+        trial("older_kernels_and_sandboxes", &["python3"], older_kernels_and_sandboxes),
     ]
 }
 
@@ -211,9 +213,12 @@ fn neither_tun_nor_veth() -> Result<(), Failed> {
     let recording =
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tcp-echo.json").to_owned();
     // TUNSETIFF; sendto(2) is how rtnetlink(7) is asked for a veth pair.
-    const TUNSETIFF: i64 = 0x4004_54ca;
+    const TUNSETIFF: u32 = 0x4004_54ca;
     let rule = ["--rule", "lose a>b data 1", "--recording", &recording, "--", "true"];
-    let run = refusing(&[libc::SYS_sendto], (libc::SYS_ioctl, 1), &[TUNSETIFF], &rule);
+    let filter = Filter::default()
+        .refusing(&[libc::SYS_sendto], libc::EPERM)
+        .refusing_where(libc::SYS_ioctl, 1, TUNSETIFF);
+    let run = under(filter, &rule);
     if run.stderr.contains("namespace") {
         testkit::skip("neither_tun_nor_veth", run.stderr.trim());
         return Ok(());
@@ -230,5 +235,32 @@ fn neither_tun_nor_veth() -> Result<(), Failed> {
     let last = run.stdout.lines().last().unwrap_or_default();
     assert!(last.starts_with("A recording, made on "), "{last}");
     assert_eq!(run.status, Some(77));
+    Ok(())
+}
+
+/// On an older kernel the wire does what it does on a new one; where a sandbox refuses what it
+/// is made of, it says which call and what would allow it.
+fn older_kernels_and_sandboxes() -> Result<(), Failed> {
+    let python = tool::python();
+    let rule = ["--rule", "lose a>b data 1", "--", &python, "-c", SERVER, "--", &python];
+    let rule = [&rule[..], &["-c", CLIENT]].concat();
+    let plain = run(&mut flow(&rule));
+    if plain.status == Some(77) {
+        testkit::skip("older_kernels_and_sandboxes", plain.stderr.trim());
+        return Ok(());
+    }
+    let old = under(Filter::linux_4_19(), &rule);
+    assert_eq!(old.status, Some(0), "{}", old.stderr);
+    says(&old, "─✗ ")?;
+    for (filter, attempt) in [
+        (Filter::docker(), "unshare(CLONE_NEW"),
+        (Filter::default().deadly(libc::SYS_unshare), "unshare: "),
+    ] {
+        let run = under(filter, &rule);
+        assert_eq!(run.status, Some(77), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert!(run.stderr.contains(attempt), "{}", run.stderr);
+        assert!(run.stderr.contains("seccomp=unconfined"), "{}", run.stderr);
+    }
     Ok(())
 }

@@ -1,0 +1,66 @@
+//! Where the system refuses what a check is made of, as older kernels and sandboxes do.
+
+use std::process::{Command, Output};
+
+use testkit::Filter;
+
+use crate::{CHECK, check, stderr, stdout, zoo};
+
+/// Runs the checker under a filter of the kernel's calls.
+fn under(filter: Filter, arguments: &[&str]) -> Output {
+    let mut check = Command::new(CHECK);
+    check.args(arguments).env("CI", "true").env("CHECK_MY", "/nonexistent");
+    filter.around(&mut check);
+    check.output().unwrap()
+}
+
+const CHECKS: [&str; 4] = ["tcp-echo", "--only", "2", "--"];
+
+/// An older kernel is no worse a judge.
+#[test]
+fn linux_4_19_is_enough() {
+    for (wrong, status) in [(&[][..], 0), (&["no-prefix"], 1)] {
+        let arguments = [&CHECKS[..], &[zoo(), "tcp-echo"], wrong].concat();
+        let output = under(Filter::linux_4_19(), &arguments);
+        let (out, err) = (stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(status), "{out}{err}");
+        assert_eq!(err, stderr(&check(&arguments)), "{out}");
+    }
+}
+
+/// In a container the host's network serves, and it is said that there is no fence.
+#[test]
+fn dockers_default_profile() {
+    for filter in [Filter::docker(), Filter::default().deadly(libc::SYS_unshare)] {
+        for (wrong, status) in [(&[][..], 0), (&["no-prefix"], 1)] {
+            let arguments = [&CHECKS[..], &[zoo(), "tcp-echo"], wrong].concat();
+            let output = under(filter.clone(), &arguments);
+            let (out, err) = (stdout(&output), stderr(&output));
+            assert_eq!(output.status.code(), Some(status), "{out}{err}");
+            assert!(err.contains("note: no private network"), "{err}");
+            assert!(err.contains("seccomp=unconfined"), "{err}");
+            assert!(err.contains("is not fenced in"), "{err}");
+        }
+    }
+}
+
+/// A check that needs a wire cannot be made there, which is no pass.
+#[test]
+fn no_wire_is_77() {
+    let output = under(Filter::docker(), &["retry-client", "--", zoo(), "retry-client"]);
+    let (out, err) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(77), "{out}{err}");
+    assert!(out.contains("0 of 14 passed, 14 skipped"), "{out}");
+    assert!(err.contains("seccomp=unconfined"), "{err}");
+}
+
+/// Without filters of its own the kernel still judges: the keeper is easier to reach, no more.
+#[test]
+fn no_filters() {
+    let filter = Filter::default()
+        .refusing(&[libc::SYS_close_range], libc::EPERM)
+        .refusing_where(libc::SYS_prctl, 0, libc::PR_SET_SECCOMP.cast_unsigned());
+    let arguments = [&CHECKS[..], &[zoo(), "tcp-echo"]].concat();
+    let output = under(filter, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+}
