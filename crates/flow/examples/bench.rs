@@ -1,12 +1,13 @@
-//! What tracing costs, side by side in one run: untraced, under flow, under strace; and how
-//! much memory flow takes as a run gets longer.
+//! Measures what tracing costs, side by side in one run: untraced, under flow, and under
+//! strace; and how much memory flow uses as a run gets longer.
 //!
 //! `cargo build --release -p flow && cargo run --release -p flow --example bench`
 //!
-//! The ways take turns, so that a machine that is busy for a while is busy for all of them.
-//! The ratios are those of the medians: strace and its program share a processor in some
-//! rounds and not in others, by chance, so that its best round is not the one to expect.
-//! What a lesson's flow costs over its demo is measured by `cargo xtask bench`.
+//! The three take turns, so that a machine that is busy for a while is busy for all of
+//! them. The ratios are those of the medians: in some rounds strace and its program
+//! happen to share a processor, and in others not, so its best round is not the one to
+//! expect. `cargo xtask bench` measures what a lesson's flow costs compared with its
+//! demo.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot run says so by panic")]
 #![allow(
     clippy::print_stdout,
@@ -47,7 +48,7 @@ fn measure() -> ExitCode {
         ("strace", strace.to_vec()),
     ];
     compare(&ways, "80,000 socket calls", &["sockets", "40000"]);
-    // Of these strace stops each: minutes in which nothing is learned.
+    // strace stops at each of these: minutes in which nothing is learned.
     compare(&ways[..3], "400,000 other calls", &["files", "400000"]);
     println!("flow's memory at most:");
     for (events, pairs) in
@@ -67,7 +68,7 @@ fn measure() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Times one program in these ways and prints them.
+/// Times one program in each of these ways and prints the results.
 fn compare(ways: &[(&str, Vec<&str>)], what: &str, program: &[&str]) {
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
     for _ in 0..ROUNDS {
@@ -114,8 +115,8 @@ fn time(words: &[&str]) -> Option<Duration> {
     status.success().then(|| began.elapsed())
 }
 
-/// The most memory that the program itself held: `VmHWM` of `/proc/PID/status`, in KiB,
-/// looked at until its end.
+/// The most memory that the program itself held: `VmHWM` in `/proc/PID/status`, in KiB,
+/// polled until the program ends.
 fn most_memory(words: &[&str]) -> Option<u64> {
     let mut child = silent(words).spawn().ok()?;
     let status = format!("/proc/{}/status", child.id());
@@ -130,7 +131,7 @@ fn most_memory(words: &[&str]) -> Option<u64> {
     child.wait().ok()?.success().then_some(most).flatten()
 }
 
-/// So many times send and receive on a pair of sockets.
+/// Sends and receives on a pair of sockets, this many times.
 #[cfg(unix)]
 fn sockets(times: u32) {
     let (a, b) = std::os::unix::net::UnixDatagram::pair().expect("a pair of sockets");
@@ -141,7 +142,7 @@ fn sockets(times: u32) {
     }
 }
 
-/// So many times the metadata of a file.
+/// Reads the metadata of a file, this many times.
 fn files(times: u32) {
     for _ in 0..times {
         std::fs::metadata("/proc/self/exe").expect("stat");

@@ -1,5 +1,6 @@
-//! Bytes as text that can be turned back into them: the form of the log, in which nothing but
-//! printable ASCII stands. What is only shown goes through `common`'s `Escaped` or `Visible`.
+//! Bytes as text that can be turned back into the bytes: the form used in the log, which
+//! holds nothing but printable ASCII. Text that is only displayed goes through `common`'s
+//! `Escaped` or `Visible`.
 
 use std::fmt::Write as _;
 
@@ -27,7 +28,7 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes that [`escape`] made this text from; none if it is no such text.
+/// The bytes that [`escape`] made this text from; `None` if it did not.
 pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -53,17 +54,18 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Text from outside (a program's argument, a path, a stranger's log) without anything that
-/// a terminal would obey. Backslashes stay: it may have been escaped already.
+/// Text from outside (a program's argument, a path, a stranger's log) without anything
+/// that a terminal would obey. Backslashes stay: it may be escaped already.
 pub fn printable(text: &str) -> String {
     let parts = text.split('\\').map(|part| Escaped(part.as_bytes()).to_string());
     parts.collect::<Vec<_>>().join("\\")
 }
 
-/// Bytes shown of what is sent or received.
+/// The most bytes shown of what is sent or received.
 const SHOWN: usize = 48;
 
-/// The first bytes, as many as are shown. Of one byte again and again, four say as much.
+/// The first bytes, as many as are shown. If all are the same byte, four of them say as
+/// much.
 pub(crate) fn beginning(data: &Data) -> &[u8] {
     let first = &data.bytes[..data.bytes.len().min(SHOWN)];
     let is_cut = (first.len() as u64) < data.length;
@@ -71,7 +73,7 @@ pub(crate) fn beginning(data: &Data) -> &[u8] {
     if is_cut && same { &first[..first.len().min(4)] } else { first }
 }
 
-/// Bytes in quotes, escaped; long ones cut, with their length.
+/// Bytes in quotes, escaped. Long ones are cut, with their length.
 pub(crate) fn quoted(data: &Data) -> String {
     let first = beginning(data);
     let text = format!("\"{}\"", escape(first));
@@ -95,7 +97,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// The escaped form in the JSON log.
+/// The escaped form used in the JSON log.
 pub(crate) mod escaped {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};

@@ -226,9 +226,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// A drawing in letters.
+    /// A drawing in characters.
     Text,
-    /// The event log, one JSON object a line.
+    /// The event log, one JSON object per line.
     Json,
     /// A picture for a page.
     Svg,
@@ -243,12 +243,12 @@ pub(crate) enum Color {
     Never,
 }
 
-/// Which rows are drawn.
+/// Which rows to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rows {
-    /// So many at most.
+    /// At most this many.
     Most(usize),
-    /// From the first to the last, counted from 1.
+    /// From the first to the last of these, counted from 1.
     Part(usize, usize),
 }
 

@@ -1,4 +1,4 @@
-//! Draws a run as it comes, beside the run.
+//! Draws a run while it is running.
 
 use std::io::{self, Write as _};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use flow::draw::{self, Live};
 use flow::event::{Event, Header};
 
-/// When nothing comes for so long, the last call is drawn as one that waits.
+/// When nothing has happened for this long, the last call is drawn as one that waits.
 const AT_REST: Duration = Duration::from_millis(100);
-/// The share of the time that drawing takes at most: one in so many.
+/// Drawing takes at most one part in this many of the time.
 const SHARE: u32 = 4;
 
 /// A thread that draws the events that it is given.
@@ -42,11 +42,11 @@ impl Drafting {
     }
 
     pub(crate) fn push(&self, event: Event) {
-        // Where the thread has ended there is nobody to draw for.
+        // If the thread has ended, there is nobody to draw for.
         let _ = self.to.send(event);
     }
 
-    /// What was drawn; none where the thread panicked.
+    /// Returns what was drawn; `None` if the thread panicked.
     pub(crate) fn end(self) -> Option<Live> {
         drop(self.to);
         self.thread.join().ok()
@@ -70,12 +70,12 @@ fn draft(mut live: Live, events: &Receiver<Event>) -> Live {
         let more = live.more(at_rest);
         let mut out = io::stdout().lock();
         if out.write_all(more.as_bytes()).and_then(|()| out.flush()).is_err() {
-            // Nobody reads; what is drawn at the end says so.
+            // Nobody is reading; the drawing at the end says so.
             return live;
         }
         is_told = at_rest;
         drop(out);
-        // The longer the run, the longer a drawing takes: the programs come first.
+        // The longer the run, the longer a drawing takes, and the programs come first.
         if let Some(rest) =
             (begin.elapsed() * (SHARE - 1)).checked_sub(Duration::from_millis(2))
         {

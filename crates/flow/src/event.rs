@@ -1,14 +1,15 @@
-//! The event log: what every drawing is made from.
+//! The event log, from which every drawing is made.
 //!
 //! A log is what was observed, in the order in which it was observed: programs start and
-//! end, call and return, packets arrive. It says nothing about how it is drawn. Times are
-//! nanoseconds since the log began; a call and its return carry the same `id`.
+//! end, make calls and return from them, packets arrive. It says nothing about how it is
+//! drawn. Times are nanoseconds since the log began; a call and its return have the same
+//! `id`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the log's form that this library writes, and the newest that it reads.
+/// The version of the log format that this library writes, and the newest that it reads.
 pub const VERSION: u32 = 2;
 
 /// A recorded run.
@@ -23,19 +24,19 @@ pub struct Log {
 /// The first line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The version of the log's form: [`VERSION`].
+    /// The version of the log format: [`VERSION`].
     pub flow: u32,
-    /// The system that the run was recorded on, `Linux 6.18 x86_64`.
+    /// The system on which the run was recorded: `Linux 6.18 x86_64`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub system: String,
-    /// Whether the programs ran in turn: see [`crate::draw`].
+    /// Whether the programs ran in turn; see [`crate::draw`].
     #[serde(default)]
     pub in_turn: bool,
-    /// Nanoseconds from 1970 to the beginning of the log; 0 if not known.
+    /// When the log began, in nanoseconds since the Unix epoch; 0 if not known.
     #[serde(default)]
     pub began_ns: u64,
-    /// What was measured beside the events, as far as the system allowed it: `kernel`,
-    /// `printed`, `source_hash`. What is not named here was not measured.
+    /// What was measured beside the events, as far as the system allowed: `kernel`,
+    /// `printed`, `source_hash`. Anything not named here was not measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<String>,
 }
@@ -60,11 +61,11 @@ pub enum Event {
     Side(Side),
     /// A process starts, forks, gets a signal or ends.
     Process(Process),
-    /// A socket is first seen, or one of its addresses is new.
+    /// A socket is seen for the first time, or has a new address.
     Socket(Socket),
     /// A call enters the kernel.
     Call(Call),
-    /// A call comes back from the kernel.
+    /// A call returns from the kernel.
     Return(Return),
     /// A packet arrives at the loopback interface.
     Packet(Packet),
@@ -94,7 +95,7 @@ pub struct Side {
     pub time_ns: u64,
     /// Its number, counted from 0 in order of start.
     pub side: usize,
-    /// What the drawing calls it.
+    /// Its name in the drawing.
     pub name: String,
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -108,7 +109,7 @@ pub struct Side {
 pub struct Process {
     /// See [`Event::time_ns`].
     pub time_ns: u64,
-    /// The side that it belongs to.
+    /// The side to which it belongs.
     pub side: usize,
     /// The process.
     pub pid: i32,
@@ -123,19 +124,19 @@ pub struct Process {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// It forked: the new process.
+    /// It forked; the id of the new process.
     Forked(i32),
-    /// It replaced its program: the path of the new one.
+    /// It replaced its program; the path of the new one.
     Executed(String),
-    /// A signal is delivered to it, by its name in C form.
+    /// A signal is being delivered to it, by its C name.
     Signal(String),
     /// It ended with this exit status.
     Exited(i32),
-    /// It was ended by a signal, by its name in C form.
+    /// A signal killed it, by its C name.
     Killed(String),
 }
 
-/// A socket, known by its inode number.
+/// A socket, identified by its inode number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Socket {
     /// See [`Event::time_ns`].
@@ -144,36 +145,36 @@ pub struct Socket {
     pub side: usize,
     /// The inode number, as in `/proc/PID/fd`.
     pub inode: u64,
-    /// The address family, `AF_INET`.
+    /// The address family: `AF_INET`.
     pub family: String,
-    /// The type, `SOCK_STREAM`.
+    /// The type: `SOCK_STREAM`.
     pub kind: String,
-    /// The local address, where it has one: `127.0.0.1:12345`, `[::1]:12345`, a path.
+    /// The local address, if it has one: `127.0.0.1:12345`, `[::1]:12345`, a path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
-    /// The peer's address, where it is connected.
+    /// The peer's address, if it is connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
 }
 
-/// A system call, at the moment it enters the kernel.
+/// A system call, at the moment when it enters the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// See [`Event::time_ns`].
     pub time_ns: u64,
-    /// Its number; the [`Return`] has the same.
+    /// Its number; its [`Return`] has the same.
     pub id: u64,
-    /// The side that calls.
+    /// The side that makes the call.
     pub side: usize,
-    /// The process that calls.
+    /// The process that makes the call.
     pub pid: i32,
-    /// The thread that calls.
+    /// The thread that makes the call.
     pub tid: i32,
-    /// The system call's name as the kernel has it: `recvfrom` where a program says `recv`.
+    /// The name of the system call in the kernel: `recvfrom` where a program says `recv`.
     pub name: String,
     /// The arguments known at entry, in order.
     pub args: Vec<Arg>,
-    /// The inode of the socket that the first argument names.
+    /// The inode of the socket that the first argument refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<u64>,
     /// The bytes that it sends.
@@ -194,19 +195,19 @@ pub struct Return {
     pub time_ns: u64,
     /// The number of the [`Call`].
     pub id: u64,
-    /// What it returned; none where it failed or never came back.
+    /// What it returned; `None` if it failed or never returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
     /// Whether the thread slept in the call, waiting for something.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waited: bool,
-    /// The name of the error, `ECONNREFUSED`.
+    /// The name of the error: `ECONNREFUSED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What the kernel wrote into the arguments: an address, an option's value.
+    /// What the kernel wrote into the arguments: an address, the value of an option.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Arg>,
-    /// The inode of the socket that it made.
+    /// The inode of the socket that it created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<u64>,
     /// The bytes that it received.
@@ -217,57 +218,58 @@ pub struct Return {
     pub observed: Observed,
 }
 
-/// What was measured at an event, beside the event.
+/// What was measured at an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Observed {
-    /// What the kernel held at this moment; none where it is what it held at the event
-    /// before that was measured.
+    /// What the kernel held at this moment; `None` if that has not changed since the last
+    /// event with a measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Vec<Held>>,
-    /// What programs printed since the event before.
+    /// What programs have printed since the event before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub printed: Vec<Printed>,
-    /// The hash of the source file that the call names, where the log names it for the
-    /// first time: [`hash`].
+    /// The [`hash`] of the source file that the call names, the first time that the log
+    /// names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_hash: Option<String>,
 }
 
-/// One end of a conversation, as the kernel holds it: a line of `ss -an`.
+/// One end of a conversation as the kernel holds it: a line of `ss -an`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Its local address.
     pub local: String,
-    /// Its peer's address, where it has one.
+    /// Its peer's address, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// The TCP state by its name in RFC 9293 §3.3.2; none for UDP.
+    /// The name of the TCP state in RFC 9293 §3.3.2; `None` for UDP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Bytes that have come and that the program has not received; of a listener the
-    /// connections that wait to be accepted; of a datagram socket the memory in use.
+    /// For a connection, the bytes that have arrived and that the program has not
+    /// received; for a listener, the connections waiting to be accepted; for a datagram
+    /// socket, the memory in use.
     pub recv_q: u32,
-    /// Bytes that were sent and that the peer has not acknowledged; of a listener how many
-    /// connections may wait.
+    /// For a connection, the bytes that were sent and that the peer has not acknowledged;
+    /// for a listener, how many connections may wait.
     pub send_q: u32,
-    /// The inode number of the socket; none where no program has it open.
+    /// The inode number of the socket; `None` if no program has it open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<u64>,
 }
 
-/// What a program printed: bytes that it gave to `write(2)`.
+/// What a program printed: bytes that it passed to `write(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Printed {
     /// The side that printed.
     pub side: usize,
     /// 1 for standard output, 2 for standard error.
     pub fd: i32,
-    /// What.
+    /// The bytes.
     pub data: Data,
 }
 
-/// The hash of a source file, to tell whether it is the one that ran: FNV-1a of 64 bits, in
-/// hexadecimal digits. It guards against a mistake, not against an adversary.
+/// The hash of a source file, which tells whether it is the one that ran: 64-bit FNV-1a,
+/// in hexadecimal. It guards against mistakes, not against adversaries.
 pub fn hash(bytes: &[u8]) -> String {
     let step = |hash: u64, byte: &u8| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -275,41 +277,41 @@ pub fn hash(bytes: &[u8]) -> String {
     format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
-/// An argument by the name that the manual page gives it, with its value in C form.
+/// An argument under its name in the manual page, with its value in C form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arg {
-    /// `sockfd`, `backlog`.
+    /// For example `sockfd` or `backlog`.
     pub name: String,
-    /// `3`, `SOCK_STREAM|SOCK_CLOEXEC`.
+    /// For example `3` or `SOCK_STREAM|SOCK_CLOEXEC`.
     pub value: String,
 }
 
-/// Bytes that were sent or received, the first of them at least.
+/// Bytes that were sent or received: at least the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
     /// The first bytes.
     #[serde(with = "crate::bytes::escaped")]
     pub bytes: Vec<u8>,
-    /// How many there were in all.
+    /// How many there were in total.
     pub length: u64,
 }
 
-/// A line of a program's source.
+/// A line of a program's source code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source {
-    /// The path as the debug information has it.
+    /// The path as given in the debug information.
     pub file: String,
     /// The line, counted from 1.
     pub line: u32,
 }
 
-/// A packet that arrived at the loopback interface; on a wire, one that arrived at a host,
-/// or that was lost or held back on its way there.
+/// A packet that arrived at the loopback interface; on a wire, one that arrived at a
+/// host, or that was lost or held back on its way there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packet {
     /// See [`Event::time_ns`].
     pub time_ns: u64,
-    /// The sender: `127.0.0.1:47794`, an address alone where there are no ports.
+    /// The sender: `127.0.0.1:47794`, or just an address if there are no ports.
     pub from: String,
     /// The receiver.
     pub to: String,
@@ -317,42 +319,42 @@ pub struct Packet {
     pub protocol: Protocol,
     /// The payload.
     pub data: Data,
-    /// What the wire did to it; none on a loopback interface.
+    /// What the wire did to it; `None` on a loopback interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wire: Option<OnWire>,
 }
 
-/// What became of a packet on a wire between two hosts.
+/// What happened to a packet on a wire between two hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct OnWire {
     /// When it left its sender, in nanoseconds since the log began.
     pub left_ns: u64,
-    /// What this event is.
+    /// Whether it arrived, was lost, or was held back.
     #[serde(default)]
     pub fate: Fate,
-    /// All that it carries was sent before.
+    /// Whether all that it carries had been sent before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
-    /// It asks whether the peer is there, or has room.
+    /// Whether it asks if the peer is still there, or has room.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub probe: bool,
-    /// Its payload was changed on the way.
+    /// Whether its payload was changed on the way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub damaged: bool,
-    /// It arrives a second time, though it was sent once.
+    /// Whether it arrives a second time, though it was sent once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubled: bool,
-    /// It was held back on its way.
+    /// Whether it was held back on the way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
-    /// Of a fragment: where its bytes begin in the datagram, and how many they are.
+    /// For a fragment, where its bytes begin in the datagram, and how many there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fragment: Option<(usize, usize)>,
-    /// The counter of the sender's kernel that grew with it, `TCPLossProbes`: why it was
-    /// sent again.
+    /// The counter of the sender's kernel that went up with it, such as `TCPLossProbes`:
+    /// why it was retransmitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// The rule that did something to it.
+    /// The rule that affected it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
@@ -370,7 +372,7 @@ pub enum Fate {
     Held,
 }
 
-/// A flag of a TCP segment, in the order in which one says them.
+/// A flag of a TCP segment, in the order in which people say them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "their names are those of RFC 9293 §3.1 and RFC 3168")]
 pub enum Flag {
@@ -385,7 +387,7 @@ pub enum Flag {
 }
 
 impl Flag {
-    /// Each flag, with its name in the RFC.
+    /// Each flag and its name in the RFC.
     const ALL: [(Flag, &str); 8] = [
         (Flag::Syn, "SYN"),
         (Flag::Fin, "FIN"),
@@ -398,8 +400,8 @@ impl Flag {
     ];
 }
 
-/// The flags of a TCP segment. In the log they are their names with blanks between them,
-/// `SYN ACK`; a name that this library does not know is skipped.
+/// The flags of a TCP segment. In the log they are names separated by blanks, as in `SYN
+/// ACK`; a name that this library does not know is skipped.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Flags(u8);
@@ -410,7 +412,7 @@ impl Flags {
         self.0 & (1 << flag as u8) != 0
     }
 
-    /// Whether `ACK` is set, and nothing else.
+    /// Whether `ACK` is set and nothing else.
     pub fn is_ack_alone(self) -> bool {
         self == Flags::from_iter([Flag::Ack])
     }
@@ -456,7 +458,7 @@ impl fmt::Debug for Flags {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// A TCP segment, RFC 9293 §3.1.
+    /// A TCP segment (RFC 9293 §3.1).
     Tcp {
         /// The flags that are set.
         flags: Flags,
@@ -464,13 +466,14 @@ pub enum Protocol {
         seq: u32,
         /// The acknowledgment number.
         ack: u32,
-        /// The window as it stands in the header, not scaled.
+        /// The window as it is in the header, not scaled.
         window: u16,
-        /// In a SYN by how many bits the sender's later windows are shifted: RFC 7323 §2.
+        /// In a SYN, by how many bits the sender's later windows are shifted (RFC 7323
+        /// §2).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scale: Option<u8>,
-        /// What the receiver has behind a gap: from which sequence number to which, the end
-        /// not included. RFC 2018.
+        /// What the receiver has beyond a gap: ranges of sequence numbers, without their
+        /// ends (RFC 2018).
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sack: Vec<(u32, u32)>,
     },
@@ -483,7 +486,7 @@ pub enum Protocol {
         /// The code.
         code: u8,
     },
-    /// Something else: the protocol number.
+    /// Anything else: the protocol number.
     Other(u8),
 }
 

@@ -1,5 +1,5 @@
-//! The event log as text: JSON Lines, one object a line, the header first. `FORMAT.md`
-//! tells it for readers in other languages.
+//! The event log as text: JSON Lines, one object per line, the header first. `FORMAT.md`
+//! describes it for readers in other languages.
 //!
 //! ```text
 //! {"flow":1,"system":"Linux 6.18.0 x86_64","in_turn":true,"began_ns":1764000000000000000}
@@ -8,10 +8,10 @@
 //! {"event":"return","time_ns":912000,"id":1,"value":0}
 //! ```
 //!
-//! Each event's fields are those of its type in [`crate::event`]. Bytes are text with
-//! everything but printable ASCII escaped (`\n`, `\"`, `\\`, `\x1b`), and then escaped once
-//! more as JSON wants it. A reader skips fields that it does not know; it refuses a log whose `flow`
-//! is greater than the version that it was written for.
+//! The fields of each event are those of its type in [`crate::event`]. Bytes are text
+//! with everything but printable ASCII escaped (`\n`, `\"`, `\\`, `\x1b`), which JSON
+//! then escapes once more. A reader skips fields that it does not know, and refuses a log
+//! whose `flow` is greater than the version that it was written for.
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
@@ -22,7 +22,7 @@ use crate::event::{Event, Header, Log, Note, VERSION};
 /// Writes a whole log.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write(to: &mut dyn Write, log: &Log) -> io::Result<()> {
     write_header(to, &log.header)?;
     log.events.iter().try_for_each(|event| write_event(to, event))
@@ -31,16 +31,16 @@ pub fn write(to: &mut dyn Write, log: &Log) -> io::Result<()> {
 /// Writes the first line of a log.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write_header(to: &mut dyn Write, header: &Header) -> io::Result<()> {
     serde_json::to_writer(&mut *to, header)?;
     to.write_all(b"\n")
 }
 
-/// Writes one event, a line.
+/// Writes one event as a line.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write_event(to: &mut dyn Write, event: &Event) -> io::Result<()> {
     serde_json::to_writer(&mut *to, event)?;
     to.write_all(b"\n")
@@ -51,9 +51,9 @@ pub fn write_event(to: &mut dyn Write, event: &Event) -> io::Result<()> {
 pub enum ReadError {
     /// The reader failed.
     Io(io::Error),
-    /// A line is not what the log's form says; lines count from 1.
+    /// A line does not have the form of the log; lines count from 1.
     Line(usize, String),
-    /// The log is of a later version than this library knows.
+    /// The log has a later version than this library supports.
     Version(u32),
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Io(error) => write!(f, "{error}"),
-            // The reason quotes the log, which may hold anything.
+            // The reason quotes the log, which may contain anything.
             ReadError::Line(line, reason) => {
                 write!(f, "line {line}: {}", printable(reason))
             }
@@ -75,7 +75,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Reads a whole log, also from a stranger: no input makes it panic.
+/// Reads a whole log. It may come from a stranger: no input makes this panic.
 ///
 /// # Errors
 /// Says which line is wrong, and how.
@@ -103,7 +103,8 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
         } else if !line.trim_ascii().is_empty() {
             match serde_json::from_slice(&line) {
                 Ok(event) => log.events.push(event),
-                // Its writer was killed in the middle: what it wrote before is whole.
+                // Its writer was killed in the middle; what it wrote before that is
+                // complete.
                 Err(_) if is_cut => {
                     let time_ns = log.events.last().map_or(0, Event::time_ns);
                     let text =

@@ -1,10 +1,10 @@
-//! Keeps a log in memory that does not grow with the run.
+//! Keeps a log in memory without growing with the run.
 
 use std::collections::VecDeque;
 
 use crate::event::{Event, Header, Log, Note};
 
-/// The first and the last events of a run; the ones between are counted.
+/// The first and the last events of a run; those in between are only counted.
 #[derive(Debug)]
 pub struct Keep {
     header: Header,
@@ -21,9 +21,9 @@ impl Keep {
         Keep { header, first, last, limit: limit.max(1), left_out: 0 }
     }
 
-    /// Takes an event.
+    /// Adds an event.
     pub fn push(&mut self, event: Event) {
-        // Sides, and which addresses are whose, are what all other events refer to.
+        // All other events refer to the sides, and to which addresses are whose.
         if self.first.len() < self.limit || matches!(event, Event::Side(_)) {
             self.first.push(event);
             return;
@@ -35,7 +35,7 @@ impl Keep {
         self.last.push_back(event);
     }
 
-    /// The log of what was kept, with a remark on what was not.
+    /// The log of what was kept, with a note about what was not.
     pub fn into_log(self) -> Log {
         let mut log = Log { header: self.header, events: self.first };
         let time_ns = log.events.last().map_or(0, Event::time_ns);

@@ -1,9 +1,10 @@
-//! What programs said to the kernel, and the kernel to the network, in one drawing.
+//! What programs say to the kernel, and what the kernel says to the network, in one
+//! drawing.
 //!
-//! The `trace` module runs programs and writes an event log ([`event`]); the log is kept as text
-//! ([`json`]) and drawn ([`draw`]). Tracing needs Linux; everything else works anywhere, so
-//! that a log recorded on Linux is drawn by the same code on any system. How to use the
-//! program: `README.md`.
+//! The `trace` module runs programs and writes an event log ([`event`]); the log is
+//! stored as text ([`json`]) and drawn ([`draw`]). Tracing needs Linux; everything else
+//! works anywhere, so the same code draws a log that was recorded on Linux on any system.
+//! `README.md` says how to use the program.
 
 pub mod bytes;
 pub mod draw;
@@ -17,8 +18,8 @@ pub mod sources;
 #[cfg(target_os = "linux")]
 pub mod trace;
 
-/// What a drawing calls a side: the script's name for `python3 server.py`, else the
-/// program's.
+/// The name of a side in a drawing: for `python3 server.py` the name of the script,
+/// otherwise that of the program.
 pub fn side_name(command: &[String]) -> String {
     let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     const SCRIPTS: &[&str] = &[".py", ".js", ".mjs", ".rb", ".pl", ".sh", ".php"];

@@ -1,5 +1,5 @@
-//! `flow -- SERVER -- CLIENT`: runs programs and draws what they said to the kernel, and
-//! the kernel to the network.
+//! `flow -- SERVER -- CLIENT`: runs programs and draws what they say to the kernel, and
+//! what the kernel says to the network.
 
 mod cli;
 #[cfg(target_os = "linux")]
@@ -17,22 +17,22 @@ use flow::draw;
 use flow::draw::summary::Summary;
 use flow::event::Log;
 
-/// The exit status where the system does not allow the drawing.
+/// The exit status if the system does not allow the drawing.
 const REFUSED: u8 = 77;
 
-/// Why the program ends without a drawing: a message, and the exit status.
+/// Why the program ends without a drawing: a message and an exit status.
 struct ExitError {
     message: String,
     status: u8,
 }
 
 impl ExitError {
-    /// The attempt failed.
+    /// An attempt that failed.
     fn new(message: impl Into<String>) -> ExitError {
         ExitError { message: message.into(), status: 1 }
     }
 
-    /// The system here does not allow it.
+    /// An attempt that this system does not allow.
     fn refused(message: impl Into<String>) -> ExitError {
         ExitError { message: message.into(), status: REFUSED }
     }
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         (Err(refusal), Some(log)) if refusal.status == REFUSED => {
             let _ = writeln!(io::stderr(), "{}", refusal.message);
             let shown = show(log, None, &cli);
-            // What was asked for is what the wire's rules do, and they did nothing.
+            // The user asked for what the rules of the wire do, and they did nothing.
             let on_a_wire = cli.wire.is_some() || !cli.rule.is_empty();
             if on_a_wire && shown.is_ok() {
                 return ExitCode::from(REFUSED);
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where stderr is closed there is nobody to tell.
+            // If stderr is closed, there is nobody to tell.
             let _ = writeln!(io::stderr(), "{}", failure.message);
             ExitCode::from(failure.status)
         }
@@ -113,7 +113,7 @@ fn show(path: &Path, sources: Option<&Path>, cli: &Cli) -> Result<(), ExitError>
     write_log(&log, cli, true)
 }
 
-/// How the command line wants a log to be drawn.
+/// How to draw a log, according to the command line.
 fn options(cli: &Cli, recording: bool) -> draw::Options {
     let terminal = cli.output.is_none() && io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
@@ -145,7 +145,7 @@ fn options(cli: &Cli, recording: bool) -> draw::Options {
     }
 }
 
-/// Writes the sums of a log in the form asked for.
+/// Writes the totals of a log in the requested format.
 fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
     let report = summary.report();
     let text = if cli.format == Format::Json {
@@ -157,7 +157,7 @@ fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
     write_output(text.as_bytes(), cli)
 }
 
-/// Writes a log in the form asked for.
+/// Writes a log in the requested format.
 fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
     if cli.summary {
         let mut summary = Summary::default();
@@ -170,7 +170,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
         Format::Text => bytes = draw::text(log, &options).into_bytes(),
         Format::Svg => bytes = draw::svg(log, &options).into_bytes(),
         Format::Html => {
-            // What a log calls by a path that is not absolute stands below this folder.
+            // Relative paths in a log start from this folder.
             let files: HashMap<String, String> = flow::sources::read(log, Path::new("."))
                 .into_iter()
                 .filter_map(|(file, text)| Some((file, text.ok()?)))
@@ -192,7 +192,7 @@ fn write_log(log: &Log, cli: &Cli, recording: bool) -> Result<(), ExitError> {
     write_output(&bytes, cli)
 }
 
-/// A path as a message shows it: safe for a terminal.
+/// A path as it is shown in a message: safe for a terminal.
 fn shown(path: &Path) -> String {
     flow::bytes::printable(&path.to_string_lossy())
 }

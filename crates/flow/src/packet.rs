@@ -1,4 +1,4 @@
-//! What a captured packet says.
+//! Parsing captured packets.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use etherparse::{
 
 use crate::event::{Data, Flag, Flags, Packet, Protocol};
 
-/// Reads a packet from its IP header on; none where it is no IP. `data_bytes` of the
-/// payload are kept. The packet may be cut: lengths come from its headers.
+/// Parses a packet from its IP header on; `None` if it is not IP. Keeps `data_bytes` of
+/// the payload. The packet may be cut, so lengths are taken from its headers.
 pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
     let sliced = LaxSlicedPacket::from_ip(bytes).ok()?;
     let (from, to, number): (IpAddr, IpAddr, u8) = match &sliced.net {
@@ -25,8 +25,8 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
         }
         _ => return None,
     };
-    // What the IP header says the packet is long, for a packet that the capture cut. A
-    // length of 0 is a jumbo packet of the kernel's own making.
+    // The length in the IP header, for a packet that the capture cut. A length of 0 means
+    // a jumbo packet that the kernel made itself.
     let stated = match bytes.first()? >> 4 {
         4 => usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
         _ => 40 + usize::from(u16::from_be_bytes([*bytes.get(4)?, *bytes.get(5)?])),
@@ -71,8 +71,8 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
     Some(Packet { time_ns: 0, from, to, protocol, data, wire: None })
 }
 
-/// The addresses of the packet that an ICMP error quotes, its sender's first: what follows the
-/// ICMP header is that packet's IP header and the first bytes of what it carried.
+/// The addresses of the packet that an ICMP error quotes, the sender's first. After the
+/// ICMP header come that packet's IP header and the first bytes of what it carried.
 pub(crate) fn quoted(bytes: &[u8]) -> Option<(String, String)> {
     let (from, to, number, ports): (IpAddr, IpAddr, u8, &[u8]) = match bytes.first()? >> 4
     {
@@ -142,7 +142,7 @@ fn flags(tcp: &TcpSlice<'_>) -> Flags {
 mod tests {
     use super::*;
 
-    /// An IPv4 segment with these options, a multiple of four bytes of them.
+    /// An IPv4 segment with these options, whose length must be a multiple of four bytes.
     fn segment(flags: u8, options: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x45, 0, 0, 40 + options.len() as u8];
         bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 10, 77, 0, 1, 10, 77, 0, 2]);

@@ -1,8 +1,8 @@
-//! Packets as a pcapng file, which Wireshark's tools and tcpdump open.
+//! Packets as a pcapng file, which Wireshark's tools and tcpdump can open.
 //!
 //! Three block types of the format (draft-ietf-opsawg-pcapng) are all that is needed, so
-//! they are written here; the crate that knows them all brings three versions of a parser
-//! for macros along.
+//! they are written by hand here; the crate that knows all of them brings in three
+//! versions of a macro parser.
 
 use std::io::{self, Write};
 
@@ -19,17 +19,17 @@ const OPTION_INTERFACE_NAME: u16 = 2;
 const OPTION_APPLICATION: u16 = 4;
 const OPTION_TIME_RESOLUTION: u16 = 9;
 
-/// Writes the file's beginning: a section and its interfaces by their names, with times in
+/// Writes the beginning of the file: a section, and its interfaces by name, with times in
 /// nanoseconds.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn begin(to: &mut dyn Write, interfaces: &[&str]) -> io::Result<()> {
     let mut section = Vec::new();
     section.extend(0x1a2b_3c4d_u32.to_le_bytes());
     section.extend(1_u16.to_le_bytes());
     section.extend(0_u16.to_le_bytes());
-    section.extend(u64::MAX.to_le_bytes()); // its length is not known
+    section.extend(u64::MAX.to_le_bytes()); // length not known
     option(&mut section, OPTION_APPLICATION, b"flow");
     block(to, SECTION_HEADER, section)?;
 
@@ -39,17 +39,18 @@ pub fn begin(to: &mut dyn Write, interfaces: &[&str]) -> io::Result<()> {
         interface.extend(0_u16.to_le_bytes());
         interface.extend(0_u32.to_le_bytes()); // packets of any length
         option(&mut interface, OPTION_INTERFACE_NAME, name.as_bytes());
-        option(&mut interface, OPTION_TIME_RESOLUTION, &[9]); // 10 to the minus 9 seconds
+        option(&mut interface, OPTION_TIME_RESOLUTION, &[9]); // nanoseconds
         block(to, INTERFACE_DESCRIPTION, interface)?;
     }
     Ok(())
 }
 
-/// Writes a packet: the number of its interface, its bytes from the IP header on, its length on the wire, its time in
-/// nanoseconds since 1970, and a comment or an empty one.
+/// Writes a packet: the number of its interface, its bytes from the IP header on, its
+/// length on the wire, its time in nanoseconds since the Unix epoch, and a comment, which
+/// may be empty.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn write(
     to: &mut dyn Write,
     interface: u32,
@@ -84,7 +85,8 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     pad(body);
 }
 
-/// A block: its type, its length, the body with the end of its options, its length again.
+/// Writes a block: its type, its length, the body with the end-of-options marker, its
+/// length again.
 fn block(to: &mut dyn Write, kind: u32, mut body: Vec<u8>) -> io::Result<()> {
     option(&mut body, OPTION_END, &[]);
     let length = (body.len() as u32 + 12).to_le_bytes();

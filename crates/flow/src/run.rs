@@ -1,4 +1,4 @@
-//! Runs or joins the programs that the command line names, and draws them.
+//! Runs or attaches to the programs on the command line, and draws them.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -20,10 +20,10 @@ use crate::cli::{Cli, Format};
 use crate::drafting::Drafting;
 use crate::{ExitError, options, shown, write_log, write_output, write_summary};
 
-/// Events kept for a drawing, from the beginning and from the end each.
+/// How many events are kept for a drawing, from the beginning and from the end each.
 const KEPT: usize = 20_000;
 
-/// Where events go: into memory for a drawing, into its sums, to a file as the log, or to
+/// Where events go: into memory for a drawing, into totals, into a file as the log, or to
 /// several of these.
 struct Sink {
     keep: Option<Keep>,
@@ -33,8 +33,8 @@ struct Sink {
     failure: EarlyFailure,
 }
 
-/// Finds the program that failed before any program made a call about sockets: then there was
-/// nothing to draw.
+/// Finds the program that failed before any program had made a call about sockets: then
+/// there was nothing to draw.
 #[derive(Default)]
 struct EarlyFailure {
     has_calls: bool,
@@ -65,7 +65,7 @@ impl EarlyFailure {
         }
     }
 
-    /// What to say of it. `sides` are the programs with their arguments.
+    /// The error message. `sides` are the programs with their arguments.
     fn message(self, sides: &[&[OsString]]) -> Option<String> {
         let (side, how) = self.failed.filter(|_| !self.has_calls)?;
         let words = sides.get(side)?.iter().map(|word| shown(Path::new(word)));
@@ -76,7 +76,7 @@ impl EarlyFailure {
     }
 }
 
-/// What there is to be written when a run is over.
+/// What there is to write when a run is over.
 struct Kept {
     log: Option<Log>,
     summary: Option<Summary>,
@@ -86,7 +86,7 @@ struct Kept {
 
 struct LogFile {
     to: BufWriter<Box<dyn Write + Send>>,
-    /// The first failure; after it nothing more is written.
+    /// The first failure; after it, nothing more is written.
     result: io::Result<()>,
 }
 
@@ -121,7 +121,7 @@ impl Sink {
         if let Some(LogFile { to, result }) = &mut self.log
             && result.is_ok()
         {
-            // Whoever reads along, at the other end of a pipe, sees each event as it comes.
+            // Whoever reads along at the other end of a pipe sees each event as it comes.
             *result = json::write_event(to, &event).and_then(|()| to.flush());
         }
         if let Some(summary) = &mut self.summary {
@@ -135,7 +135,7 @@ impl Sink {
         }
     }
 
-    /// Ends the log's file; what was kept for the end.
+    /// Finishes the log's file, and returns what was kept for the end.
     fn finish(self) -> Result<Kept, ExitError> {
         if let Some(LogFile { mut to, result }) = self.log {
             result
@@ -147,11 +147,11 @@ impl Sink {
     }
 }
 
-/// The capture file. A full disk ends the file, not the run.
+/// The capture file. A full disk ends the file, but not the run.
 struct PacketFile {
     to: BufWriter<File>,
     path: PathBuf,
-    /// The first failure; after it nothing more is written.
+    /// The first failure; after it, nothing more is written.
     result: io::Result<()>,
 }
 
@@ -187,7 +187,8 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         .filter(|words| !words.is_empty())
         .collect();
     check(cli, &sides)?;
-    // One side is not in anybody's way, and joined processes are left as they are.
+    // A single side is in nobody's way, and processes that we attached to are left as
+    // they are.
     let in_turn = !cli.free && cli.attach.is_empty();
     let options = Options {
         in_turn,
@@ -196,7 +197,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
         ..Options::default()
     };
 
-    // Before the session's first word, while this process has one thread.
+    // Before the session's first event, while this process has one thread.
     let (private, wire) = enter_network(cli)?;
     let names: Vec<String> = sides.iter().map(|words| name(words)).collect();
     let sink = Sink::new(cli, trace::header(in_turn), &names)?;
@@ -214,7 +215,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     for pid in &cli.attach {
         session.attach(*pid, cli.name.as_deref()).map_err(failure)?;
     }
-    // Without it Python programs run as well, and their calls have no lines.
+    // Without it, Python programs still run, but their calls have no lines.
     let lines = trace::PythonLines::new().ok();
     for (words, name) in sides.iter().zip(names) {
         let mut program = program(cli, words)?;
@@ -238,7 +239,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     drawn.and(packets)
 }
 
-/// Refuses what the command line cannot mean.
+/// Rejects combinations of options that make no sense.
 fn check(cli: &Cli, sides: &[&[OsString]]) -> Result<(), ExitError> {
     let wrong = |message: &str| Err(ExitError { message: message.to_owned(), status: 2 });
     if sides.is_empty() == cli.attach.is_empty() {
@@ -259,8 +260,8 @@ fn check(cli: &Cli, sides: &[&[OsString]]) -> Result<(), ExitError> {
     Ok(())
 }
 
-/// Enters the network that the programs run on: whether it is private, or why it is not, and
-/// the wire, where there is to be one.
+/// Enters the network that the programs run on. Returns whether it is private, or why it
+/// is not, and the wire if there is to be one.
 fn enter_network(cli: &Cli) -> Result<(Result<(), String>, Option<Wire>), ExitError> {
     if let Some(rules) = rules(cli)? {
         return Ok((Ok(()), Some(open_wire(&rules, cli)?)));
@@ -277,14 +278,14 @@ fn enter_network(cli: &Cli) -> Result<(Result<(), String>, Option<Wire>), ExitEr
     Ok((private, None))
 }
 
-/// What a side is called.
+/// The name of a side.
 fn name(words: &[OsString]) -> String {
     let words: Vec<String> =
         words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     side_name(&words)
 }
 
-/// A side's program, as the command line wants it to run.
+/// A side's program, set up as the command line says.
 fn program(cli: &Cli, words: &[OsString]) -> Result<Program, ExitError> {
     let mut program = Program::new(words);
     program.directory = cli.directory.clone();
@@ -292,13 +293,13 @@ fn program(cli: &Cli, words: &[OsString]) -> Result<Program, ExitError> {
         program.stdout = nowhere()?;
         program.stderr = nowhere()?;
     } else if cli.output.is_none() && (cli.format != Format::Text || cli.live) {
-        // What is drawn on standard output must not be mixed with what programs print.
+        // A drawing on standard output must not be mixed with what programs print.
         program.stdout = io::stderr().as_fd().try_clone_to_owned().ok();
     }
     Ok(program)
 }
 
-/// Writes what a run left: its drawing or its sums.
+/// Writes the result of a run: its drawing or its totals.
 fn write_kept(
     kept: Kept,
     cli: &Cli,
@@ -310,7 +311,7 @@ fn write_kept(
     if let Some(summary) = summary {
         return write_summary(&summary, cli).and(failed);
     }
-    // Where a side did not start, only what the others did is worth drawing.
+    // If a side did not start, only what the others did is worth drawing.
     let Some(log) = log.filter(|log| ran || log.events.iter().any(is_call)) else {
         return failed;
     };
@@ -331,7 +332,7 @@ fn conditions(cli: &Cli) -> Vec<Condition> {
     ports.chain(lines).collect()
 }
 
-/// The rules of a wire, where there is to be one.
+/// The rules of the wire, if there is to be one.
 fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
     let wrong = |message: String| ExitError { message, status: 2 };
     let mut text = String::new();
@@ -393,7 +394,7 @@ fn create(path: &Path) -> Result<Box<dyn Write + Send>, ExitError> {
     }
 }
 
-/// Begins the capture, or says why there are no packets.
+/// Starts the capture, or says why there are no packets.
 fn capture(
     cli: &Cli,
     session: &mut Session,
@@ -401,7 +402,7 @@ fn capture(
     wire: Option<Wire>,
 ) -> Result<Option<Arc<Mutex<PacketFile>>>, ExitError> {
     if let Err(reason) = &private {
-        // On the host's network the packets of strangers would be in the picture.
+        // On the host's network, other people's packets would be in the picture.
         session.note(format!("Calls alone, no packets: {reason}"));
         return match &cli.pcap {
             Some(_) => Err(ExitError::refused(format!(

@@ -1,4 +1,4 @@
-//! The source files that a log names, where they are those that ran.
+//! The source files that a log names, provided they are the ones that ran.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use crate::event::{self, Event, Log};
 
-/// Bytes of a source file that is shown, at most.
+/// The largest source file that is shown, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 /// Why a source file cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stale {
-    /// It cannot be read: why.
+    /// It cannot be read, for this reason.
     Unreadable(String),
-    /// It is another one than at the time of the run.
+    /// It has changed since the run.
     Changed,
-    /// The log has no hash of it.
+    /// The log has no hash for it.
     Unknown,
 }
 
@@ -30,9 +30,10 @@ impl fmt::Display for Stale {
     }
 }
 
-/// The text of each source file that the log names, in order of appearance. A path that is
-/// not absolute begins at `folder`. A file is given only where its hash is that of the run:
-/// so a log from a stranger cannot ask for a file that the stranger does not have.
+/// The text of each source file that the log names, in order of appearance. Relative
+/// paths start from `folder`. The text is returned only if its hash is the one from the
+/// run, so that a log from a stranger cannot reveal a file that the stranger does not
+/// have.
 pub fn read(log: &Log, folder: &Path) -> Vec<(String, Result<String, Stale>)> {
     let mut hashes: HashMap<&str, &str> = HashMap::new();
     let mut files: Vec<&str> = Vec::new();

@@ -1,16 +1,16 @@
-//! How a call and its result are written.
+//! How a call and its result are shown.
 
 use crate::bytes::{self, beginning, quoted};
 use crate::event::{Arg, Call, Data, Return};
 
-/// How a call's line is placed: see the rules in [`super`].
+/// Where the line of a call is placed; see the rules in [`super`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Gives something to the kernel: stands at its entry.
+    /// It gives something to the kernel: its line is at its entry.
     Entry,
-    /// Takes something: stands at its return.
+    /// It takes something from the kernel: its line is at its return.
     Return,
-    /// `connect`.
+    /// `connect`, which gets both.
     Both,
 }
 
@@ -29,7 +29,7 @@ fn arg<'a>(args: &'a [Arg], name: &str) -> Option<&'a str> {
     args.iter().find(|arg| arg.name == name).map(|arg| arg.value.as_str())
 }
 
-/// The name that a C program uses.
+/// The name that a C program uses for the call.
 pub(super) fn shown_name(call: &Call, exact: bool) -> &str {
     let has = |name| arg(&call.args, name).is_some();
     match call.name.as_str() {
@@ -77,8 +77,8 @@ pub(super) fn call(call: &Call, exact: bool) -> String {
     format!("{}({})", bytes::printable(shown_name(call, exact)), words.join(", "))
 }
 
-/// Seconds to a tenth, less than that to its first digit: what is left of a deadline differs
-/// in every run, and 0 means none.
+/// Rounds seconds to a tenth, or to the first digit if less: what is left of a deadline
+/// differs from run to run, and 0 means that there is none.
 fn rounded(value: &str) -> String {
     let Some(seconds) = value.strip_suffix(" s").and_then(|it| it.parse::<f64>().ok())
     else {
@@ -91,8 +91,8 @@ fn rounded(value: &str) -> String {
     format!("{} s", (seconds * scale).round() / scale)
 }
 
-/// A timeout in seconds as poll(2) has it, in whole milliseconds; none where there is none.
-/// Where a processor has no poll(2), the C library calls ppoll(2) in its place.
+/// A timeout given in seconds as whole milliseconds, as poll(2) takes it; `None` if there
+/// is none. On processors without poll(2), the C library calls ppoll(2) instead.
 fn milliseconds(value: &str) -> Option<String> {
     if value == "NULL" {
         return None;
@@ -118,7 +118,8 @@ fn without_quiet_flags(flags: &str) -> Option<String> {
 
 /// A result: `= 16 "Hello TCP Server"`, `= -1 ECONNREFUSED`.
 ///
-/// `datagrams` says that the socket takes datagrams, of which an empty one is no end.
+/// `datagrams` says whether the socket takes datagrams; an empty one is not the end of a
+/// stream.
 pub(super) fn result(call: &Call, returned: &Return, datagrams: bool) -> String {
     let mut text = match (&returned.error, returned.value) {
         (Some(error), _) => format!("= -1 {}", bytes::printable(error)),
@@ -152,13 +153,14 @@ pub(super) fn result(call: &Call, returned: &Return, datagrams: bool) -> String 
     text
 }
 
-/// Whether 0 bytes mean the end: not where none were asked for.
+/// Whether a result of 0 bytes means the end of the stream, which it does not if none
+/// were asked for.
 pub(super) fn is_stream_end(call: &Call) -> bool {
     let asked = arg(&call.args, "len").or_else(|| arg(&call.args, "count"));
     asked != Some("0") && arg(&call.args, "src_addr").is_none()
 }
 
-/// The beginning of a packet's bytes, in quotes, without their length.
+/// The first bytes of a packet in quotes, without their length.
 pub(super) fn quoted_start(data: &Data) -> String {
     let first = beginning(data);
     let more = if first.len() as u64 == data.length { "" } else { "…" };

@@ -1,9 +1,9 @@
-//! A line of text that is written at any place, with styles.
+//! A line of text that can be written at any column, with styles.
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar as _;
 
-/// What a piece of text is, for its colour.
+/// What a piece of text is, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
     Plain,
@@ -32,15 +32,15 @@ impl Ink {
     }
 }
 
-/// A line, a cell a column of the terminal.
+/// A line, with one cell for each column of the terminal.
 #[derive(Debug, Default)]
 pub(super) struct Canvas {
-    /// None is the right half of a wide letter.
+    /// `None` is the right half of a wide character.
     cells: Vec<(Option<char>, Ink)>,
 }
 
 impl Canvas {
-    /// Writes at a column, over what is there.
+    /// Writes text at a column, over whatever is there.
     pub(super) fn put(&mut self, column: usize, text: &str, ink: Ink) {
         let mut at = column;
         for letter in text.chars() {
@@ -59,7 +59,7 @@ impl Canvas {
         }
     }
 
-    /// The line, without blanks at its end, with a newline.
+    /// Appends the line to `to`, without trailing blanks, with a newline.
     pub(super) fn finish(mut self, color: bool, to: &mut String) {
         while self.cells.last().is_some_and(|(letter, _)| *letter == Some(' ')) {
             self.cells.pop();
@@ -80,12 +80,12 @@ impl Canvas {
     }
 }
 
-/// How many columns a text takes.
+/// How many columns a text takes up.
 pub(super) fn width(text: &str) -> usize {
     text.chars().map(|letter| letter.width().unwrap_or(0)).sum()
 }
 
-/// The text cut to a width, with `…` where something is missing.
+/// The text cut to a width, with `…` where it was cut.
 pub(super) fn cut(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
@@ -105,7 +105,7 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
     short
 }
 
-/// The end of the text, cut to a width, with `…` where its beginning is missing.
+/// The end of the text, cut to a width, with `…` in place of its beginning.
 pub(super) fn cut_start(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
@@ -125,8 +125,8 @@ pub(super) fn cut_start(text: &str, limit: usize) -> String {
     kept.into_iter().rev().collect()
 }
 
-/// The text in lines of a width, broken at blanks outside quotes where there are any; the
-/// first may be shorter by `reserve`, the others are indented by two.
+/// Breaks the text into lines of a width, preferably at blanks outside quotes. The first
+/// line may be shorter by `reserve`, and the others are indented by two.
 pub(super) fn wrap(text: &str, limit: usize, reserve: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
@@ -141,7 +141,7 @@ pub(super) fn wrap(text: &str, limit: usize, reserve: usize) -> Vec<String> {
         } else if blank == 1 {
             line.push(' ');
         }
-        // A word longer than a line is broken where the line ends.
+        // A word longer than a line is broken at the end of the line.
         for letter in word.chars() {
             if width(&line) + letter.width().unwrap_or(0) > room(&lines) {
                 lines.push(std::mem::replace(&mut line, "  ".to_owned()));
@@ -155,7 +155,7 @@ pub(super) fn wrap(text: &str, limit: usize, reserve: usize) -> Vec<String> {
     lines
 }
 
-/// The words of a text; what stands in quotes is one word if it is short.
+/// The words of a text; short text in quotes counts as one word.
 fn words(text: &str) -> Vec<String> {
     const SHORT: usize = 34;
     let mut words: Vec<String> = Vec::new();

@@ -1,6 +1,6 @@
-//! Why something happened, in the kernel's own words: what it held at that moment
-//! ([`Held`]), what a program had asked of it, what the packets say. Where a log says nothing
-//! of a cause, none is drawn.
+//! Why something happened, in the kernel's own terms: what it held at that moment
+//! ([`Held`]), what a program had asked of it, what the packets say. If the log does not
+//! reveal the cause, none is drawn.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -20,7 +20,7 @@ pub(super) struct Cause {
     pub(super) topic: Topic,
 }
 
-/// Where a cause stands.
+/// Where a cause is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
     /// At the sender of the packet that it explains.
@@ -48,7 +48,7 @@ impl Cause {
 /// Both addresses of an end, its own first.
 type Pair = (String, String);
 
-/// What is known of a socket.
+/// What is known about a socket.
 #[derive(Debug, Default)]
 struct Known {
     side: usize,
@@ -57,50 +57,51 @@ struct Known {
     datagrams: bool,
     no_delay: bool,
     resets: bool,
-    /// How often the end of the stream was received.
+    /// How often the end of the stream has been received.
     ends: u32,
 }
 
-/// A call that sends and has not returned.
+/// A call that sends and has not returned yet.
 #[derive(Debug)]
 struct Sending {
     side: usize,
     name: String,
     pair: Pair,
-    /// It sent a packet with data meanwhile.
+    /// Whether it has sent a packet with data meanwhile.
     sent: bool,
 }
 
-/// Follows a log for causes.
+/// Follows a log and finds causes.
 #[derive(Debug, Default)]
 pub(super) struct Causes {
     kernel: Vec<Held>,
     sockets: HashMap<u64, Known>,
-    /// Where somebody listens.
+    /// The addresses at which a socket listens.
     listeners: HashMap<u64, String>,
     /// Ends that are closed, and why a reset would follow.
     closed: HashMap<Pair, Option<String>>,
     /// SYNs on their way.
     asked: HashSet<Pair>,
-    /// Datagrams that arrived and were not received: of whom, and how long.
+    /// Datagrams that arrived and have not been received: from whom, and how long they
+    /// are.
     arrived: HashMap<String, VecDeque<(String, u64)>>,
     sending: HashMap<u64, Sending>,
-    /// The window that an end has offered last.
+    /// The last window that an end has offered.
     windows: HashMap<Pair, u16>,
-    /// Connections that a side never closed although the peer had.
+    /// For each side, the connections that it never closed although the peer had.
     leaks: HashMap<usize, HashSet<Pair>>,
     /// Ends that were half-open when a program got a signal.
     half_open: BTreeSet<Pair>,
 }
 
-/// Datagrams of one receiver that are remembered: a log may claim any number.
+/// The most datagrams remembered for one receiver: a log may claim any number.
 const ARRIVED: usize = 1024;
-/// Calls on their way that are remembered.
+/// The most sending calls that are remembered.
 const SENDING: usize = 256;
 
 impl Causes {
-    /// Follows an event. `calls` has the calls by their number; `answered` says of a SYN that
-    /// the receiver answers it with its own.
+    /// Follows an event. `calls` has the calls by number; for a SYN, `answered` says
+    /// whether the receiver answers it with its own.
     pub(super) fn follow(
         &mut self,
         event: &Event,
@@ -133,7 +134,7 @@ impl Causes {
                 self.observe(&process.observed);
                 match process.what {
                     Change::Exited(_) | Change::Killed(_) => self.ended(process.side),
-                    // It may close what is half-open: from then on nothing tells.
+                    // It may close what is half-open, and from then on nothing shows it.
                     Change::Signal(_) => {
                         let now = self.half_open_now();
                         self.half_open.extend(now);
@@ -147,7 +148,7 @@ impl Causes {
         }
     }
 
-    /// What stands below the drawing: what was left open, what was half-open, and what no
+    /// The notes below the drawing: what was left open, what was half-open, and what no
     /// peer had room for.
     pub(super) fn notes(&self, name: impl Fn(usize) -> String) -> Vec<(Topic, String)> {
         let mut notes = self.never_closed(&name);
@@ -167,7 +168,7 @@ impl Causes {
         notes
     }
 
-    /// Of each side the connections that it never closed although the peer had.
+    /// For each side, the connections that it never closed although the peer had.
     fn never_closed(&self, name: &impl Fn(usize) -> String) -> Vec<(Topic, String)> {
         let mut leaks: Vec<(&usize, &HashSet<Pair>)> = self.leaks.iter().collect();
         leaks.sort_by_key(|(side, _)| **side);
@@ -181,7 +182,7 @@ impl Causes {
         leaks.into_iter().map(text).map(|text| (Topic::CloseWait, text)).collect()
     }
 
-    /// The ends whose peers are gone, and who do not know.
+    /// The ends whose peers are gone without their knowing.
     fn half_open(&self) -> Vec<String> {
         let mut pairs = self.half_open.clone();
         pairs.extend(self.half_open_now());
@@ -196,7 +197,7 @@ impl Causes {
         pairs.iter().map(text).collect()
     }
 
-    /// The same at this moment, as the kernel has them.
+    /// The ends that are half-open at this moment, according to the kernel.
     fn half_open_now(&self) -> Vec<Pair> {
         let unheard = self.kernel.iter().filter(|it| {
             it.socket.is_none() && it.state.as_deref() == Some("FIN-WAIT-1")
@@ -211,7 +212,7 @@ impl Causes {
         open.filter(|pair| peers.contains(pair)).collect()
     }
 
-    /// Whether the peer of an end has last said that it has no room.
+    /// Whether the last that the peer of an end has said is that it has no room.
     fn is_window_closed(&self, (local, peer): &Pair) -> bool {
         self.windows.get(&(peer.clone(), local.clone())) == Some(&0)
     }
@@ -251,7 +252,7 @@ impl Causes {
         }
     }
 
-    /// A socket is about to be closed: why its kernel would send a reset.
+    /// A socket is about to be closed: records why its kernel would send a reset.
     fn closing(&mut self, inode: u64) {
         let unread = self.held(inode).map_or(0, unread);
         let Some(known) = self.sockets.get(&inode) else { return };
@@ -265,7 +266,7 @@ impl Causes {
         if let Some(pair) = known.pair() {
             self.closed.insert(pair, reason);
         }
-        // With a listener all connections go that nobody has accepted.
+        // Closing a listener closes all connections that nobody has accepted.
         if let Some(local) = self.listeners.remove(&inode) {
             let waits = |it: &&Held| it.socket.is_none() && it.local == local;
             let waiting: Vec<Pair> = self
@@ -274,7 +275,7 @@ impl Causes {
                 .filter(waits)
                 .filter(|it| it.state.as_deref() != Some("TIME-WAIT"))
                 .filter_map(|it| Some((it.local.clone(), it.peer.clone()?)))
-                // A program had it once, and has closed it.
+                // A program did have it, and has closed it.
                 .filter(|pair| !self.sockets.values().any(|it| it.is(pair)))
                 .collect();
             for pair in waiting {
@@ -283,7 +284,7 @@ impl Causes {
         }
     }
 
-    /// A process ended: the kernel closes what it had open.
+    /// A process has ended: the kernel closes what it had open.
     fn ended(&mut self, side: usize) {
         let of_side: Vec<u64> = self
             .kernel
@@ -351,7 +352,7 @@ impl Causes {
         Some(Cause::caller(Topic::PortInUse, text))
     }
 
-    /// What holds the ports that a client could have had.
+    /// What holds the ports that a client could have used.
     fn ports_used_up(&self, call: &Call) -> Option<Cause> {
         let to = unmapped(address(call)?);
         let is = |it: &&Held| {
@@ -363,19 +364,19 @@ impl Causes {
         (waiting > 0).then(|| Cause::caller(Topic::PortsUsedUp, text))
     }
 
-    /// The end of the stream was received before, and the program asks again.
+    /// The end of the stream has been received before, and the program asks again.
     fn end_again(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
         let known = self.sockets.get_mut(&call.socket?)?;
         if known.datagrams || returned.value != Some(0) || !is_stream_end(call) {
             return None;
         }
         known.ends = known.ends.saturating_add(1);
-        // A loop is not told of at each round.
+        // A loop is reported only once, not in each round.
         let text = "again: the peer has ended the stream, nothing more will come";
         (known.ends == 2).then(|| Cause::caller(Topic::EndOfStream, text))
     }
 
-    /// A call waited to send, and at its end the peer still had no room.
+    /// A call waited to send, and in the end the peer still had no room.
     fn no_room(
         &self,
         sending: &Sending,
@@ -410,7 +411,7 @@ impl Causes {
         let local = known.local.clone()?;
         let queue = self.arrived.get_mut(&local)?;
         if call.name == "recvmmsg" {
-            // What it returns is the number of messages.
+            // This call returns the number of messages.
             let messages = usize::try_from(returned.value?).ok()?;
             queue.drain(..messages.min(queue.len()));
             let is_cut =
@@ -426,7 +427,7 @@ impl Causes {
         let at = queue.iter().position(is_from)?;
         let (_, length) = queue.remove(at)?;
         let received = u64::try_from(returned.value?).ok()?;
-        // With MSG_TRUNC a call returns the whole length.
+        // With MSG_TRUNC, a call returns the full length.
         let received = received.min(returned.data.as_ref()?.length);
         let less = length.checked_sub(received).filter(|less| *less > 0)?;
         let bytes = if less == 1 { "byte" } else { "bytes" };
@@ -451,7 +452,7 @@ impl Causes {
             return Some(Cause::caller(Topic::Window, text));
         }
         let (local, peer) = sending.pair;
-        // More is on its way than this call gave: of that the peer has not said.
+        // More is in flight than this call gave, and the peer has not acknowledged it.
         let is_known = self.windows.contains_key(&(peer, local));
         (is_known && !known.no_delay && held.send_q > length).then(|| {
             let before = grouped(u64::from(held.send_q - length));
@@ -462,7 +463,7 @@ impl Causes {
         })
     }
 
-    /// Notes of the calls that send that a segment with data has left meanwhile.
+    /// Marks the sending calls during which a segment with data was sent.
     fn sent(&mut self, packet: &Packet, pair: &Pair) {
         if packet.data.length > 0 {
             let all = self.sending.values_mut();
@@ -513,13 +514,13 @@ impl Causes {
         }
     }
 
-    /// Why a SYN is not answered: the queue of its listener is full.
+    /// Why a SYN goes unanswered: the queue of its listener is full.
     fn dropped(&self, pair: &Pair) -> Option<Cause> {
         let port = port(&pair.1)?;
         let listener = self.kernel.iter().find(|it| {
             it.state.as_deref() == Some("LISTEN") && self::port(&it.local) == Some(port)
         })?;
-        // The kernel takes one more than the backlog says: sk_acceptq_is_full().
+        // The kernel takes one more than the backlog: see sk_acceptq_is_full().
         if listener.recv_q <= listener.send_q {
             return None;
         }
@@ -556,12 +557,12 @@ impl Known {
     }
 }
 
-/// The address that a call names.
+/// The address given to a call.
 fn address(call: &Call) -> Option<&str> {
     call.args.iter().find(|it| it.name == "addr").map(|it| it.value.as_str())
 }
 
-/// Bytes that wait to be received. The peer's FIN counts as one that is none.
+/// The bytes waiting to be received. The peer's FIN counts as one, but is not a byte.
 fn unread(held: &Held) -> u32 {
     match held.state.as_deref() {
         Some("ESTABLISHED" | "FIN-WAIT-1" | "FIN-WAIT-2") => held.recv_q,

@@ -1,45 +1,46 @@
-//! Which connection a packet or a socket belongs to. They are numbered as they begin: `#1` is
-//! the first.
+//! Which connection a packet or a socket belongs to. Connections are numbered in the
+//! order in which they begin: `#1` is the first.
 
 use std::collections::HashMap;
 
 use super::owners::{ordered, unmapped};
 use crate::event::{Event, Flag, Packet, Protocol, Socket};
 
-/// Connections that are told apart, at most: a log may claim any number.
+/// The most connections that are told apart: a log may claim any number.
 const CONNECTIONS: usize = 100_000;
 
-/// Both ends of a conversation: of TCP a connection, of UDP two addresses that exchange
+/// Both ends of a conversation: a TCP connection, or two addresses that exchange UDP
 /// datagrams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Connection {
     /// `TCP` or `UDP`.
     pub(crate) protocol: &'static str,
-    /// The end that spoke first.
+    /// The end that sent first.
     pub(crate) opener: String,
-    /// The end that it spoke to.
+    /// The end that it sent to.
     pub(crate) other: String,
 }
 
-/// Numbers the connections of a log, event by event. Numbers count from 0 here; what is shown
-/// counts from 1.
+/// Numbers the connections of a log, event by event. Numbers start from 0 here and from 1
+/// where they are shown.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     pub(crate) all: Vec<Connection>,
-    /// The latest between two addresses.
+    /// The latest connection between two addresses.
     latest: HashMap<(&'static str, String, String), Latest>,
 }
 
 #[derive(Debug)]
 struct Latest {
     number: usize,
-    /// The sequence number of its SYN: the same again is that SYN, sent again.
+    /// The sequence number of its SYN; a SYN with the same number is that SYN, sent
+    /// again.
     syn: Option<u32>,
 }
 
 impl Connections {
-    /// The connection of this event, if it is of one: a packet's, or that of a socket which
-    /// has both addresses.
+    /// The connection of this event, if it has one: of a packet, or of a socket with both
+    /// addresses.
     pub(crate) fn follow(&mut self, event: &Event) -> Option<usize> {
         match event {
             Event::Packet(packet) => self.packet(packet),
@@ -101,9 +102,9 @@ impl Connections {
 /// The connection of each socket, as the log goes on.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// The place in the log of a packet, and its connection.
+    /// Maps the position of a packet in the log to its connection.
     packets: HashMap<usize, usize>,
-    /// Of each socket the places from which on it is of a connection.
+    /// For each socket, the positions from which on it belongs to a connection.
     sockets: HashMap<u64, Vec<(usize, usize)>>,
     pub(super) connections: Connections,
 }
@@ -134,8 +135,8 @@ impl Places {
         self.packets.get(&at).copied()
     }
 
-    /// The connection of a socket at this place; of one that is about to connect the one that
-    /// comes of it.
+    /// The connection of a socket at this position; for a socket that is about to
+    /// connect, the connection that will result.
     pub(super) fn of_socket(&self, at: usize, inode: u64) -> Option<usize> {
         let uses = self.sockets.get(&inode)?;
         let after = uses.partition_point(|(from, _)| *from <= at);

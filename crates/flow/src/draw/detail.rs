@@ -1,11 +1,11 @@
-//! What a segment's header says in numbers: the row below its arrow.
+//! The numbers in a segment's header: the row below its arrow.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::event::{Flag, Packet, Protocol};
 
-/// Connections whose numbers are followed at most; a log may claim any number.
+/// The most connections whose numbers are followed: a log may claim any number.
 const MOST: usize = 4096;
 
 /// The numbers of each direction of a connection, by sender and receiver.
@@ -17,16 +17,16 @@ pub(super) struct Details {
 /// One direction of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Way {
-    /// The sequence number that is called 0: that of its SYN.
+    /// The sequence number that is shown as 0: that of the SYN.
     zero: u32,
-    /// By how many bits its windows are shifted: RFC 7323 §2.
+    /// By how many bits its windows are shifted (RFC 7323 §2).
     scale: Option<u8>,
 }
 
 impl Details {
-    /// `seq 1:4 ack 1 win 64256 sack 7:10`; none of what is no segment. Numbers are relative
-    /// to the first of their direction, a range ends before its second number, and a window
-    /// is in bytes as soon as both ends have said how they scale it.
+    /// `seq 1:4 ack 1 win 64256 sack 7:10`; `None` if the packet is not a segment.
+    /// Numbers are relative to the first one of their direction, a range ends before its
+    /// second number, and a window is in bytes once both ends have announced their scale.
     pub(super) fn of(&mut self, packet: &Packet) -> Option<String> {
         let Protocol::Tcp { flags, seq, ack, window, scale, sack } = &packet.protocol
         else {
@@ -41,7 +41,7 @@ impl Details {
         if is_syn {
             self.ways.insert(there.clone(), Way { zero: *seq, scale: *scale });
         }
-        // Of a connection that was there before, the byte that comes next is called 1.
+        // In a connection that began before the log, the next byte is shown as 1.
         let way = *self
             .ways
             .entry(there)
@@ -113,7 +113,7 @@ mod tests {
     fn numbers_are_relative_and_windows_scaled() {
         const THERE: [&str; 2] = ["a:1", "b:2"];
         const BACK: [&str; 2] = ["b:2", "a:1"];
-        // Both begin right before the numbers wrap.
+        // Both start just before the numbers wrap.
         let (zero, peer) = (u32::MAX, u32::MAX - 1);
         let mut details = Details::default();
         let mut told = |packet: Packet| details.of(&packet).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a drawing shows, row by row, before it is text or a picture.
+//! The contents of a drawing, row by row, before they become text or a picture.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,16 +19,16 @@ use crate::event::{
 };
 use crate::{bytes, packet};
 
-/// A drawing's contents.
+/// The contents of a drawing.
 #[derive(Debug, Default)]
 pub struct Diagram {
     /// The columns, from left to right.
     pub columns: Vec<Column>,
     /// The rows, from top to bottom.
     pub rows: Vec<Row>,
-    /// Of each row the place in the log of the event that it was made of.
+    /// For each row, the position in the log of the event that it was made from.
     pub origins: Vec<usize>,
-    /// Remarks that stand below.
+    /// Notes below the drawing.
     pub notes: Vec<String>,
     /// Whether there were packets to draw.
     pub has_packets: bool,
@@ -37,55 +37,56 @@ pub struct Diagram {
 /// A side's column.
 #[derive(Debug, Default)]
 pub struct Column {
-    /// What stands at its head.
+    /// The name at its head.
     pub name: String,
-    /// The source file that line numbers refer to, where it is one alone.
+    /// The source file that line numbers refer to, if there is only one.
     pub file: Option<String>,
-    /// Whether it stands for no traced program.
+    /// Whether it stands for something that is not a traced program.
     pub is_nobody: bool,
 }
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// A call, or with `waits` the beginning of one.
+    /// A call, or if `waits` is set, only the beginning of one.
     Call {
-        /// The column that it stands in.
+        /// Its column.
         column: usize,
-        /// `recv(4, 1024)`, where known with its result.
+        /// `recv(4, 1024)`, with the result if it is known.
         text: String,
-        /// Where the program made it: `:14`, or `main.rs:14`.
+        /// Where the program made the call: `:14`, or `main.rs:14`.
         source: Option<String>,
-        /// Its program sleeps from here on, until the row that returns.
+        /// Whether its program sleeps from here until the row of its return.
         waits: bool,
-        /// It failed.
+        /// Whether it failed.
         failed: bool,
-        /// The state that it put its socket into: `LISTEN`.
+        /// The state that it put its socket into, such as `LISTEN`.
         state: Option<State>,
     },
-    /// A call that waited comes back.
+    /// The return of a call that waited.
     Return {
-        /// The column that it stands in.
+        /// Its column.
         column: usize,
         /// `recv = 16 "Hello TCP Server"`.
         text: String,
-        /// It failed.
+        /// Whether the call failed.
         failed: bool,
     },
     /// A packet.
     Packet(Arrow),
-    /// A side's program starts, gets a signal or ends.
+    /// A side's program starts, gets a signal, or ends.
     Life {
-        /// The column that it stands in.
+        /// Its column.
         column: usize,
         /// `exits 0`.
         text: String,
-        /// Its column's line begins (`Some(true)`) or ends (`Some(false)`) here.
+        /// Whether the line of its column begins (`Some(true)`) or ends (`Some(false)`)
+        /// here.
         line: Option<bool>,
     },
     /// Why the row above is as it is.
     Cause {
-        /// The column that it stands in.
+        /// Its column.
         column: usize,
         /// `6 bytes were not received: so RST, no FIN`.
         text: String,
@@ -94,20 +95,21 @@ pub enum Row {
     },
     /// The numbers of the segment above.
     Detail {
-        /// The columns between which its arrow runs, the left one first; one twice where a
-        /// side sends to itself.
+        /// The columns between which the arrow runs, the left one first; twice the same
+        /// if a side sends to itself.
         between: [usize; 2],
         /// `seq 1:4 ack 1 win 64256`.
         text: String,
     },
-    /// Time passes between two columns, which one of the kernel's timers or the wire took.
+    /// Time passes between two columns, because of one of the kernel's timers or the
+    /// wire.
     Time {
-        /// The left one of the columns.
+        /// The left one of the two columns.
         left: usize,
         /// `204 ms: tail loss probe`.
         text: String,
     },
-    /// So many rows are left out here.
+    /// This many rows are left out here.
     Cut(usize),
 }
 
@@ -118,16 +120,16 @@ pub struct Arrow {
     pub from: usize,
     /// The receiver's column.
     pub to: usize,
-    /// What it carries; where there are several connections, with the number of its own.
+    /// What it carries, preceded by the number of its connection if there are several.
     pub label: String,
-    /// Both ports, at the first packet of a connection where there are several: for behind the
-    /// label, if there is room.
+    /// If there are several connections, both ports at the first packet of each, to
+    /// follow the label where there is room.
     pub ports: Option<String>,
-    /// For its colour.
+    /// What it is about, for its colour.
     pub kind: PacketKind,
-    /// The sender's new state.
+    /// The sender's state, if it changes.
     pub from_state: Option<State>,
-    /// The receiver's new state.
+    /// The receiver's state, if it changes.
     pub to_state: Option<State>,
     /// Whether it arrives.
     pub fate: Fate,
@@ -138,7 +140,7 @@ pub struct Arrow {
 pub enum PacketKind {
     /// It opens or closes a connection.
     Control,
-    /// It acknowledges, no more.
+    /// It only acknowledges.
     Ack,
     /// It carries data.
     Data,
@@ -152,14 +154,14 @@ impl Diagram {
         Builder::new(log, options).build()
     }
 
-    /// The same for a drawing that has a lane for each socket of a program that is both ends:
-    /// the label of a packet does not say whose it is.
+    /// Like [`Diagram::new`], for a drawing with a lane for each socket of a program that
+    /// is both ends: the label of a packet need not say whose it is.
     pub(super) fn for_lanes(log: &Log, options: &Options) -> Diagram {
         Builder { for_lanes: true, ..Builder::new(log, options) }.build()
     }
 }
 
-/// Sides drawn at most; a log may claim any number.
+/// The most sides that are drawn: a log may claim any number.
 const SIDES: usize = 16;
 
 struct Builder<'a> {
@@ -172,14 +174,14 @@ struct Builder<'a> {
     nobody: Option<usize>,
     /// The host of each side, on a wire.
     hosts: HashMap<usize, String>,
-    /// When each segment was sent last, by its addresses and its end.
+    /// When each segment was last sent, by its addresses and its end.
     last_sent: HashMap<(String, String, u32), u64>,
-    /// When each address sent something last.
+    /// When each address last sent something.
     last_from: HashMap<String, u64>,
     owners: Owners,
     places: Places,
     locals: Locals,
-    /// Connections of which a packet was drawn.
+    /// The connections of which a packet has been drawn.
     opened: HashSet<usize>,
     causes: Causes,
     details: Details,
@@ -192,15 +194,15 @@ struct Builder<'a> {
     /// Calls whose entry was drawn as a row of its own.
     split: HashSet<u64>,
     states: States,
-    /// Calls between whose entry and return a packet arrived.
+    /// Calls during which a packet arrived.
     around_packets: HashSet<u64>,
-    /// The places in the log of the SYNs that the receiver answers with its own.
+    /// The positions in the log of the SYNs that the receiver answers with its own.
     answered: HashSet<usize>,
     /// The number of each side's threads, in order of appearance.
     threads: HashMap<usize, HashMap<i32, usize>>,
     /// The first process of each side.
     first: HashMap<usize, i32>,
-    /// Processes that make calls which are drawn.
+    /// The processes that make calls which are drawn.
     callers: HashSet<i32>,
     /// The processes of each side that have not ended.
     alive: HashMap<usize, HashSet<i32>>,
@@ -251,7 +253,7 @@ impl<'a> Builder<'a> {
         self.finish()
     }
 
-    /// A row that says why the last one is as it is, where the log knows.
+    /// Adds a row that explains the last one, if the log knows why it is as it is.
     fn cause(&mut self, at: usize, event: &Event) {
         let answered = self.answered.contains(&at);
         let Some(cause) = self.causes.follow(event, &self.calls, answered) else {
@@ -282,7 +284,8 @@ impl<'a> Builder<'a> {
         self.diagram.rows.push(Row::Cause { column, text, topic });
     }
 
-    /// The first side, which the others come to, stands at the right.
+    /// Lays out the columns. The first side, to which the others connect, is on the
+    /// right.
     fn columns(&mut self) {
         let mut names: Vec<(usize, String)> = Vec::new();
         for event in &self.log.events {
@@ -311,7 +314,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The source file of all of a side's calls, if it is one.
+    /// The source file of all of a side's calls, if there is only one.
     fn only_file(&self, side: usize) -> Option<String> {
         let mut files = self.log.events.iter().filter_map(|event| match event {
             Event::Call(call) if call.side == side => call.source.as_ref(),
@@ -321,8 +324,9 @@ impl<'a> Builder<'a> {
         files.all(|source| source.file == first.file).then(|| base(&first.file))
     }
 
-    /// Finds the SYNs that the receiver answers with its own before they come again: not
-    /// with a reset, because nobody listens, nor with silence, because its queue is full.
+    /// Finds the SYNs that the receiver answers with its own before they are
+    /// retransmitted: not with a reset because nobody listens, nor with silence because
+    /// its queue is full.
     fn find_answers(&mut self) {
         let mut asked: HashMap<(&str, &str), usize> = HashMap::new();
         for (at, event) in self.log.events.iter().enumerate() {
@@ -434,23 +438,23 @@ impl<'a> Builder<'a> {
                 false
             }
         };
-        // Of a side's other processes only those that make socket calls are worth a line.
+        // Of a side's other processes, only those that make socket calls are worth a row.
         if !first && !is_last && !self.callers.contains(&pid) {
             return;
         }
         let called = self.threads.get(&side).is_some_and(|all| all.contains_key(&pid));
         let mark = if first { String::new() } else { self.thread_mark(side, pid) };
         let (text, line) = match what {
-            // The first program of a side is what its column's head says.
+            // The head of the column already names the side's first program.
             Change::Executed(_) if first && !called => (String::new(), Some(true)),
             Change::Executed(path) => (format!("runs {}", base(path)), None),
-            // The child's mark stands before all that it does.
+            // The child's mark precedes everything that it does.
             Change::Forked(child) if self.callers.contains(child) => {
                 let child = self.thread_mark(side, *child);
                 (format!("forks {child}").trim_end().to_owned(), None)
             }
-            // SIGCHLD says that a child changed: nothing of the conversation.
-            // With SIGURG the runtime of Go takes a processor from its threads.
+            // SIGCHLD says that a child changed, which is not part of the conversation.
+            // With SIGURG, Go's runtime preempts its goroutines.
             Change::Signal(name) if name == "SIGCHLD" || name == "SIGURG" => return,
             Change::Forked(_) => return,
             Change::Signal(name) => (format!("gets {}", bytes::printable(name)), None),
@@ -470,9 +474,11 @@ impl<'a> Builder<'a> {
     /// Whether a call is drawn as two rows.
     fn is_split(&self, call: &Call) -> bool {
         let Some(returned) = self.returns.get(&call.id) else { return true };
-        // A packet in the middle of `connect` is what it waited for, though not asleep.
+        // A packet in the middle of `connect` is what it waited for, even if it did not
+        // sleep.
         let place = calls::place(&call.name);
-        // Over a wire what a call waits for takes its time, and may be drawn meanwhile.
+        // Over a wire, whatever a call waits for takes its time, and may be drawn in
+        // between.
         let may_wait =
             place == Place::Both || place == Place::Return && !self.hosts.is_empty();
         returned.waited || may_wait && self.around_packets.contains(&call.id)
@@ -483,9 +489,9 @@ impl<'a> Builder<'a> {
         call.socket.is_some_and(|inode| self.datagrams.contains(&inode))
     }
 
-    /// Where a call's line stands.
+    /// Where the line of a call is placed.
     fn place(&self, call: &Call) -> Place {
-        // It moves data from a socket or to one: what it sends shows which.
+        // It moves data from a socket or to one; what it sends shows which.
         if call.name == "splice" && self.around_packets.contains(&call.id) {
             return Place::Entry;
         }
@@ -504,7 +510,7 @@ impl<'a> Builder<'a> {
         self.local_arrow(column, call);
     }
 
-    /// What a call sends to another program over a socket of AF_UNIX.
+    /// Adds an arrow for what a call sends to another program over an AF_UNIX socket.
     fn local_arrow(&mut self, from: usize, call: &Call) {
         let receiver = self.locals.receiver(call);
         let Some(&to) = receiver.and_then(|side| self.column_of.get(&side)) else {
@@ -516,7 +522,7 @@ impl<'a> Builder<'a> {
         }
         let (label, kind) = match &call.data {
             Some(data) => {
-                // Less than that was sent, perhaps.
+                // Perhaps less than that was sent.
                 let sent = returned.and_then(|it| u64::try_from(it.value?).ok());
                 let mut data = data.clone();
                 data.length = sent.unwrap_or(data.length);
@@ -602,7 +608,7 @@ impl<'a> Builder<'a> {
             return self.datagram_for_many(packet, from_side, &to, &receivers);
         }
         if from_side.is_none() && to_side.is_none() {
-            return; // Neighbour discovery and the like: nobody's.
+            return; // Neighbour discovery and the like belongs to nobody.
         }
         let from_column = self.column_or_nobody(from_side);
         let to_column = self.column_or_nobody(to_side);
@@ -615,7 +621,7 @@ impl<'a> Builder<'a> {
                 let changes = self.follow(at, packet, &from, &to);
                 (from_state, to_state) = (changes.sender, changes.receiver);
                 let (mut label, kind) = tcp_label(*flags, shown_data(packet));
-                // A reset offers nothing either, and means nothing by it.
+                // A reset offers no window either, and means nothing by it.
                 if *window == 0 && kind != PacketKind::Error {
                     label.push_str(" window 0");
                 }
@@ -641,7 +647,7 @@ impl<'a> Builder<'a> {
             _ => (datagram_label(packet), PacketKind::Data),
         };
         let label = match (port(&from), port(&to)) {
-            // In one column there is no arrow to say whose packet it is, and whose state.
+            // Within one column, no arrow shows whose packet it is and whose state.
             (Some(from), Some(to)) if from_column == to_column && !self.for_lanes => {
                 let state = |state: Option<_>| {
                     state.map_or_else(String::new, |state| format!(" [{state}]"))
@@ -664,7 +670,7 @@ impl<'a> Builder<'a> {
         let ports = ports.filter(|_| from != to);
         let arrow = Arrow { from, to, label, ports, kind, from_state, to_state, fate };
         self.diagram.rows.push(Row::Packet(arrow));
-        // A page to step through has a place of its own for the fields of a packet.
+        // A page to step through shows the fields of a packet elsewhere.
         if self.options.detail
             && !self.for_lanes
             && let Some(text) = self.details.of(packet)
@@ -674,8 +680,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What tells a packet's connection from the others, where there are several: its number,
-    /// and at its first packet both ports.
+    /// What identifies a packet's connection if there are several: its number, and at its
+    /// first packet both ports.
     fn mark(&mut self, at: usize, packet: &Packet) -> (String, Option<String>) {
         let number = self.places.of_packet(at);
         let Some(number) =
@@ -692,8 +698,8 @@ impl<'a> Builder<'a> {
         (format!("#{} ", number + 1), ports)
     }
 
-    /// Whose a packet is, and for whom: an ICMP error goes to who sent the packet that it
-    /// quotes.
+    /// The sides that a packet comes from and goes to. An ICMP error goes to the sender
+    /// of the packet that it quotes.
     fn sides(
         &self,
         at: usize,
@@ -715,7 +721,7 @@ impl<'a> Builder<'a> {
         (sender.or_else(|| on_wire(from)), receiver.or_else(|| on_wire(to)))
     }
 
-    /// On a wire the first side of the host that has an address.
+    /// The first side on the host that has this address, if there is a wire.
     fn side_at(&self, address: &str, wire: Option<&OnWire>) -> Option<usize> {
         wire?;
         let ip = match address.parse::<std::net::SocketAddr>() {
@@ -731,8 +737,8 @@ impl<'a> Builder<'a> {
         there.map(|(side, _)| *side).min()
     }
 
-    /// What the wire did to a packet, in its label; and the time that this took, in a row
-    /// of its own.
+    /// Adds what the wire did to a packet to its label, and the time that this took as a
+    /// row of its own.
     fn on_wire(
         &mut self,
         packet: &Packet,
@@ -818,7 +824,7 @@ impl<'a> Builder<'a> {
         self.states.follow(segment, self.answered.contains(&at))
     }
 
-    /// A broadcast or multicast: an arrow to each side that has its port.
+    /// Adds an arrow for a broadcast or multicast to each side that has the port.
     fn datagram_for_many(
         &mut self,
         packet: &Packet,
@@ -863,7 +869,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// What is to be said below of causes, and where they are explained.
+    /// Adds the notes about causes below the drawing, and where the causes are explained.
     fn read_on(&mut self, notes: Vec<(Topic, String)>) {
         let of_rows = self.diagram.rows.iter().filter_map(|row| match row {
             Row::Cause { topic, .. } => Some(*topic),
@@ -922,10 +928,10 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A time that passed, always as wide: `204 ms`, ` 1.0 s`.
+/// A duration, always of the same width: `204 ms`, ` 1.0 s`.
 fn passed(nanoseconds: u64) -> String {
     let milliseconds = nanoseconds / 1_000_000;
-    // A second that a clock rounds down is a second.
+    // A second that the clock rounds down is still a second.
     if milliseconds < 950 {
         format!("{milliseconds:>3} ms")
     } else {
@@ -951,7 +957,7 @@ fn base(path: &str) -> String {
     bytes::printable(path.rsplit('/').next().unwrap_or(path))
 }
 
-/// What a packet carries: `16 bytes "Hello TCP Server"`; none where it carries nothing.
+/// What a packet carries: `16 bytes "Hello TCP Server"`; `None` if it carries nothing.
 fn shown_data(packet: &Packet) -> Option<String> {
     (packet.data.length > 0).then(|| data_label(&packet.data))
 }
@@ -965,7 +971,7 @@ fn datagram_label(packet: &Packet) -> String {
     shown_data(packet).unwrap_or_else(|| "0 bytes".to_owned())
 }
 
-/// An ICMP error with what it is about: `ICMP port 9 unreachable`.
+/// An ICMP error and what it is about: `ICMP port 9 unreachable`.
 fn icmp_about(label: String, receiver: &str) -> String {
     match port(receiver) {
         Some(port) if label.contains(" port ") => {
@@ -975,7 +981,7 @@ fn icmp_about(label: String, receiver: &str) -> String {
     }
 }
 
-/// What an ICMP message's arrow says.
+/// The label and the kind of an ICMP message's arrow.
 fn icmp_arrow(packet: &Packet, kind: u8, code: u8) -> (String, PacketKind) {
     let label = icmp_label(packet.from.contains(':'), kind, code);
     match quoted_error(packet, kind) {
@@ -990,7 +996,7 @@ fn quoted_error(packet: &Packet, kind: u8) -> Option<(String, String)> {
     packet::quoted(&packet.data.bytes).filter(|_| is_error)
 }
 
-/// Whether an ICMP message quotes the packet that it is about: RFC 792, RFC 4443 §2.1.
+/// Whether an ICMP message quotes the packet that it is about (RFC 792, RFC 4443 §2.1).
 fn is_icmp_error(v6: bool, kind: u8) -> bool {
     if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
 }
@@ -1012,7 +1018,8 @@ fn icmp_label(v6: bool, kind: u8, code: u8) -> String {
     format!("ICMP {name}")
 }
 
-/// Whether a call is the C library's own: it asks `nscd`, or the kernel about interfaces.
+/// Whether a call is the C library's own: asking `nscd`, or asking the kernel about
+/// interfaces.
 fn is_aside(call: &Call) -> bool {
     let has = |name: &str, value: &str| {
         call.args.iter().any(|arg| arg.name == name && arg.value.contains(value))
@@ -1021,7 +1028,7 @@ fn is_aside(call: &Call) -> bool {
         || call.name == "socket" && has("domain", "AF_NETLINK")
 }
 
-/// What a segment's arrow says.
+/// The label and the kind of a segment's arrow.
 fn tcp_label(flags: Flags, data: Option<String>) -> (String, PacketKind) {
     if flags.has(Flag::Rst) {
         return ("RST".to_owned(), PacketKind::Error);

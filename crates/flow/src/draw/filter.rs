@@ -1,4 +1,4 @@
-//! Which rows are wanted: [`Filter`].
+//! Selecting rows: [`Filter`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::owners::port;
 use super::{Diagram, Filter, PacketKind, Row};
 use crate::event::{Arg, Call, Event, Log, Return};
 
-/// A filter, with what of the log it needs.
+/// A filter, with what it needs from the log.
 pub(super) struct Sieve<'a> {
     filter: &'a Filter,
     log: &'a Log,
@@ -20,7 +20,7 @@ pub(super) struct Sieve<'a> {
 }
 
 impl<'a> Sieve<'a> {
-    /// None where everything is wanted.
+    /// Returns `None` if every row is wanted.
     pub(super) fn new(
         filter: &'a Filter,
         log: &'a Log,
@@ -42,10 +42,10 @@ impl<'a> Sieve<'a> {
         Some(Sieve { filter, log, calls, returns, places, ports })
     }
 
-    /// Keeps the rows that are wanted; how many are not.
+    /// Keeps the rows that are wanted, and returns how many were dropped.
     pub(super) fn sift(&self, diagram: &mut Diagram) -> usize {
         let mut kept = Vec::new();
-        // What a cause explains is the row above it; numbers are those of the one above.
+        // A cause explains the row above it, and numbers belong to the arrow above them.
         let mut last = false;
         for (row, origin) in diagram.rows.iter().zip(&diagram.origins) {
             let is_wanted = match row {
@@ -64,7 +64,7 @@ impl<'a> Sieve<'a> {
     }
 
     fn wants(&self, diagram: &Diagram, row: &Row, origin: usize) -> bool {
-        // Where a line of life begins is no row of its own.
+        // The beginning of a lifeline is not a row of its own.
         if matches!(row, Row::Life { text, .. } if text.is_empty()) {
             return true;
         }
@@ -114,7 +114,7 @@ impl<'a> Sieve<'a> {
             && (processes.is_empty() || self.of_process(diagram, row, event, call))
     }
 
-    /// The numbers of the connections whose sockets a call has to do with.
+    /// The numbers of the connections whose sockets a call involves.
     fn connections_of(&self, at: usize, call: &Call) -> impl Iterator<Item = usize> {
         let made = self.returns.get(&call.id).and_then(|it| it.socket);
         let sockets = [call.socket, made].into_iter().flatten();
@@ -123,7 +123,7 @@ impl<'a> Sieve<'a> {
             .map(|number| number + 1)
     }
 
-    /// Whether a call is on a socket with one of the ports, or names one.
+    /// Whether a call is on a socket with one of the ports, or names one of them.
     fn is_at(&self, call: &Call, wanted: &[u16]) -> bool {
         let named = |args: &[Arg]| {
             args.iter().filter_map(|it| port(&it.value)).any(|it| wanted.contains(&it))

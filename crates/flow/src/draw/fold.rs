@@ -1,13 +1,13 @@
-//! Repeats as one: a loop that calls the same thing again and again.
+//! Folds repeats: a loop that makes the same calls again and again.
 
 use super::{Diagram, Row};
 
-/// Rows of a loop that are recognized as one round, at most.
+/// The most rows that are recognized as one round of a loop.
 const LONGEST: usize = 8;
-/// Rounds that are folded, at least: fewer are read sooner than explained.
+/// The fewest rounds that are folded: fewer take longer to explain than to read.
 const FEWEST: usize = 3;
 
-/// Leaves of rows that repeat exactly the first round, and says how many there were.
+/// Removes rows that exactly repeat the first round, and says how many rounds there were.
 pub(super) fn fold(diagram: &mut Diagram) {
     let (rows, origins) =
         (std::mem::take(&mut diagram.rows), std::mem::take(&mut diagram.origins));
@@ -18,7 +18,7 @@ pub(super) fn fold(diagram: &mut Diagram) {
             let rest = rows[at..].chunks_exact(length);
             rest.take_while(|next| *next == round).count()
         };
-        // The shortest round says it best.
+        // The shortest round is the clearest.
         let found = (1..=LONGEST).find(|length| rounds(*length) >= FEWEST);
         let length = found.unwrap_or(1);
         let end = (at + length).min(rows.len());

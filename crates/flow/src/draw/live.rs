@@ -1,9 +1,10 @@
-//! The drawing as it comes: `flow --live`.
+//! Drawing while the run goes on: `flow --live`.
 //!
-//! What a row looks like may depend on what comes later: whether a call waits is known when it
-//! is over, that there are several connections when the second begins. So what is drawn
-//! meanwhile is a draft, of what is known so far. At the end the whole drawing is compared with
-//! it, and where they differ, it is drawn once more, whole.
+//! What a row looks like may depend on what comes later: whether a call waits is known
+//! only when it is over, and that there are several connections only when the second one
+//! begins. So what is drawn meanwhile is a draft, made of what is known so far. At the
+//! end it is compared with the whole drawing, and if they differ, the whole drawing is
+//! shown once more.
 
 use std::collections::HashMap;
 
@@ -12,10 +13,10 @@ use super::text::Lines;
 use super::{Diagram, Options};
 use crate::event::{Event, Flag, Header, Log, Protocol, Side, Socket};
 
-/// Events that are drawn as they come, at most: each time all of them are drawn anew.
+/// The most events that are drawn as they come: all of them are redrawn each time.
 const EVENTS: usize = 5_000;
 
-/// How long a call has been under way that is taken for one that waits.
+/// A call that has not returned after this time is taken for one that waits.
 const WAITS_NS: u64 = 20_000_000;
 
 /// A drawing that grows.
@@ -23,13 +24,13 @@ const WAITS_NS: u64 = 20_000_000;
 pub struct Live {
     options: Options,
     log: Log,
-    /// The events that only say which programs there will be.
+    /// How many of the events only say which programs there will be.
     planned: usize,
-    /// The places of the calls that have not returned.
+    /// The positions of the calls that have not returned.
     pending: HashMap<u64, usize>,
-    /// The head that stands above the rows that were drawn last.
+    /// The head above the rows that were drawn last.
     head: String,
-    /// The rows that are drawn are those of the events before this one.
+    /// The rows drawn so far are those of the events before this position.
     drawn_to: usize,
     /// All rows that were drawn.
     draft: String,
@@ -37,8 +38,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// A drawing of nothing yet. The programs that are to come are known, and have their
-    /// columns from the beginning: of each the name and, on a wire, the host.
+    /// Creates a drawing without any events. The programs to come are known, each with
+    /// its name and, on a wire, its host, so they have their columns from the beginning.
     pub fn new(
         header: Header,
         options: Options,
@@ -67,7 +68,7 @@ impl Live {
         }
     }
 
-    /// Takes an event.
+    /// Adds an event.
     pub fn push(&mut self, event: Event) {
         if self.log.events.len() >= self.planned + EVENTS {
             return;
@@ -86,7 +87,8 @@ impl Live {
         self.log.events.extend(connecting.map(Event::Socket));
     }
 
-    /// The socket that a SYN comes from: the log has its address when `connect` returns.
+    /// The socket that a SYN comes from; the log gets its address only when `connect`
+    /// returns.
     fn connecting(&self, event: &Event) -> Option<Socket> {
         let Event::Packet(packet) = event else { return None };
         let is_it = |at: &&usize| match &self.log.events[**at] {
@@ -109,8 +111,8 @@ impl Live {
         })
     }
 
-    /// The lines that are new since the last time. `at_rest` says that nothing has come for a
-    /// while: then the last call is drawn as one that waits.
+    /// The lines that are new since the last time. `at_rest` says that nothing has
+    /// happened for a while; the last call is then drawn as one that waits.
     pub fn more(&mut self, at_rest: bool) -> String {
         let end = if at_rest { self.log.events.len() } else { self.settled() };
         if end <= self.drawn_to {
@@ -126,7 +128,7 @@ impl Live {
         }
         self.drawn_to = end;
         self.draft.push_str(&new);
-        // A file's name is known when its program has made a call.
+        // The name of a source file is known only once its program has made a call.
         if !new.is_empty() && head != self.head {
             new.insert_str(0, &head);
             self.head = head;
@@ -134,7 +136,7 @@ impl Live {
         new + &self.end_of_draft()
     }
 
-    /// Says once that the run is too long to be drawn as it comes.
+    /// Says, once, that the run is too long to be drawn as it goes on.
     fn end_of_draft(&mut self) -> String {
         if self.is_full || self.log.events.len() < self.planned + EVENTS {
             return String::new();
@@ -143,9 +145,9 @@ impl Live {
         format!("⋯ more than {EVENTS} events: the rest comes at the end ⋯\n")
     }
 
-    /// The place of the first event whose row may yet change: a call that has not returned, a
-    /// SYN that nothing has answered yet. A call that takes something from the kernel is taken
-    /// for one that waits when it has not returned for a while.
+    /// The position of the first event whose row may still change: a call that has not
+    /// returned, or a SYN that nothing has answered yet. A call that takes something from
+    /// the kernel is taken for one that waits once it has not returned for a while.
     fn settled(&self) -> usize {
         let events = &self.log.events;
         let now_ns = events.last().map_or(0, Event::time_ns);
@@ -161,8 +163,8 @@ impl Live {
         call.into_iter().chain(syn).min().unwrap_or(events.len())
     }
 
-    /// What is to be written at the end, where this is the whole drawing: what is missing
-    /// below the rows that stand there already, or all of it once more.
+    /// What to write at the end, if this is the whole drawing: what is missing below the
+    /// rows already drawn, or all of it once more.
     pub fn finish(self, whole: &str) -> String {
         if self.draft.is_empty() {
             return whole.to_owned();

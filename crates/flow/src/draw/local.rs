@@ -1,22 +1,22 @@
-//! Sockets of AF_UNIX between the drawn programs: no packet says what goes from one to the
-//! other, but the calls do. What a program sends is drawn as an arrow to the program that has
-//! the other end.
+//! AF_UNIX sockets between the drawn programs. No packet shows what goes from one to the
+//! other, but the calls do: what a program sends is drawn as an arrow to the program that
+//! has the other end.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::event::{Arg, Call, Event, Return};
 
-/// Connections to one address that wait for their `accept`, at most.
+/// The most connections to one address that wait for their `accept`.
 const WAITING: usize = 1024;
 
 /// Which ends of AF_UNIX sockets belong together.
 #[derive(Debug, Default)]
 pub(super) struct Locals {
-    /// Sockets of AF_UNIX, and whether they take datagrams.
+    /// The AF_UNIX sockets, and whether each takes datagrams.
     known: HashMap<u64, bool>,
-    /// Who has a socket: the side that used it last.
+    /// Who has a socket: the side that last used it.
     side: HashMap<u64, usize>,
-    /// The sockets that are bound to an address, the latest of each.
+    /// The sockets that are bound to an address, the latest for each.
     bound: HashMap<String, u64>,
     /// The other end of each.
     peer: HashMap<u64, u64>,
@@ -35,7 +35,7 @@ impl Locals {
                     locals.known.insert(socket.inode, datagrams);
                     locals.side.insert(socket.inode, socket.side);
                 }
-                // The number of a socket that is gone is given to another.
+                // The inode number of a socket that is gone may be reused.
                 Event::Socket(socket) => {
                     locals.known.remove(&socket.inode);
                 }
@@ -79,7 +79,7 @@ impl Locals {
                     self.peer.insert(inode, listener);
                     return;
                 }
-                // In the log `accept` may have come back before `connect` did.
+                // In the log, `accept` may have returned before `connect` did.
                 let early =
                     accepted_early.get_mut(&listener).and_then(VecDeque::pop_front);
                 match early {
@@ -115,7 +115,7 @@ impl Locals {
         self.peer.insert(other, one);
     }
 
-    /// The side that gets what a call sends, if it is another one than the caller's.
+    /// The side that receives what a call sends, if it is not the caller's own.
     pub(super) fn receiver(&self, call: &Call) -> Option<usize> {
         let inode = call.socket.filter(|inode| self.known.contains_key(inode))?;
         let to = match (call.name.as_str(), destination(&call.args)) {

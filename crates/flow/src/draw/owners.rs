@@ -1,16 +1,17 @@
-//! Whose a packet is: which side sent it, which one it is for.
+//! Whose a packet is: which side sent it, and which one it is for.
 //!
-//! An address alone does not tell. A port is used again by another program, several programs
-//! listen at one port (`SO_REUSEPORT`), a connection is handed to another program
-//! (`SCM_RIGHTS`) or inherited, a broadcast has many receivers. What tells is both addresses
-//! and the moment: who uses the socket of these addresses, last before or first after it.
+//! An address alone does not say. A port is used again by another program, several
+//! programs listen on one port (`SO_REUSEPORT`), a connection is passed to another
+//! program (`SCM_RIGHTS`) or inherited, a broadcast has many receivers. Both addresses
+//! together with the moment do say: it is whoever last used the socket with these
+//! addresses before then, or first used it afterwards.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::event::{Call, Event, Flag, Log, Packet, Protocol, Return, Socket};
 
-/// A side uses a socket from this place in the log on.
+/// A side uses a socket from this position in the log on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Use {
     at: usize,
@@ -24,17 +25,17 @@ type Pair = (String, Option<String>);
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     uses: HashMap<Pair, Vec<Use>>,
-    /// Of each port the addresses that sockets without a peer are bound to.
+    /// For each port, the addresses to which sockets without a peer are bound.
     bound: HashMap<u16, Vec<String>>,
-    /// Where each connection between two addresses begins: the places of its SYNs.
+    /// Where each connection between two addresses begins: the positions of its SYNs.
     begins: HashMap<(String, String), Vec<usize>>,
-    /// Datagrams that were received, by their sender.
+    /// Received datagrams, by their sender.
     received: HashMap<String, Vec<Use>>,
     /// Sockets that send and receive ICMP.
     icmp: Vec<Use>,
 }
 
-/// What is known of an inode while the log is read.
+/// What is known about an inode while the log is being read.
 struct Known {
     pair: Pair,
     side: usize,
@@ -87,7 +88,7 @@ impl Owners {
         let Some(known) = call.socket.and_then(|inode| known.get_mut(&inode)) else {
             return;
         };
-        // It was handed over, or a descriptor was inherited.
+        // It was passed on, or the descriptor was inherited.
         if known.side != call.side {
             known.side = call.side;
             let pair = known.pair.clone();
@@ -121,8 +122,8 @@ impl Owners {
         }
     }
 
-    /// The side that has the end at `local` of what goes on at this place between two
-    /// addresses.
+    /// The side that has the end at `local` of what is exchanged between two addresses at
+    /// this position.
     pub(super) fn end(&self, at: usize, local: &str, peer: &str) -> Option<usize> {
         let pair = (local.to_owned(), Some(peer.to_owned()));
         if let Some(uses) = self.uses.get(&pair) {
@@ -147,7 +148,7 @@ impl Owners {
         received.or_else(|| near(&candidates, at)).map(|it| it.side)
     }
 
-    /// The sides that receive what is sent to an address of many.
+    /// The sides that receive what is sent to a broadcast or multicast address.
     pub(super) fn group(&self, at: usize, to: &str) -> Option<Vec<usize>> {
         let address: SocketAddr = to.parse().ok()?;
         let is_for_many = match address.ip() {
@@ -177,13 +178,13 @@ impl Owners {
         Some(sides)
     }
 
-    /// The side that asks with ICMP itself, as ping(8) does.
+    /// The side that sends ICMP echo requests itself, as ping(8) does.
     pub(super) fn pings(&self, at: usize) -> Option<usize> {
         near(&self.icmp, at).map(|it| it.side)
     }
 
-    /// Who uses an address, or its port at every address, without a peer: of each side the
-    /// last use before the place, or the first after it.
+    /// Who uses an address, or its port on every address, without a peer: for each side,
+    /// the last use before the position, or the first one after it.
     fn at_address(&self, at: usize, local: &str) -> Vec<Use> {
         let port = port(local);
         let any = ["0.0.0.0", "[::]"].map(|any| {
@@ -210,7 +211,7 @@ impl Owners {
         found
     }
 
-    /// The part of the log in which a connection of two addresses lives.
+    /// The part of the log during which a connection between two addresses exists.
     fn connection(&self, at: usize, one: &str, other: &str) -> (usize, usize) {
         let Some(begins) = self.begins.get(&ordered(one, other)) else {
             return (0, usize::MAX);
@@ -221,8 +222,8 @@ impl Owners {
     }
 }
 
-/// Uses of one address that are looked at, and addresses of one port: a log may claim any
-/// number.
+/// The most uses of one address, and addresses of one port, that are looked at: a log may
+/// claim any number.
 const SHARERS: usize = 64;
 const ADDRESSES: usize = 64;
 
@@ -231,7 +232,7 @@ fn before(uses: &[Use], at: usize) -> usize {
     uses.partition_point(|it| it.at < at)
 }
 
-/// The last use before the place, or the first after it.
+/// The last use before the position, or else the first one after it.
 fn near(uses: &[Use], at: usize) -> Option<&Use> {
     let after = before(uses, at);
     after.checked_sub(1).and_then(|last| uses.get(last)).or_else(|| uses.get(after))
@@ -242,12 +243,13 @@ pub(super) fn ordered(one: &str, other: &str) -> (String, String) {
     (first.to_owned(), second.to_owned())
 }
 
-/// The port of an address that has one.
+/// The port of an address, if it has one.
 pub(super) fn port(address: &str) -> Option<u16> {
     address.parse().ok().map(|address: SocketAddr| address.port())
 }
 
-/// An IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1` is that IPv4 address.
+/// Converts `::ffff:127.0.0.1`, which is how an IPv6 socket shows an IPv4 address, to
+/// that IPv4 address.
 pub(super) fn unmapped(address: &str) -> String {
     match address.parse::<SocketAddr>() {
         Ok(it) => SocketAddr::new(it.ip().to_canonical(), it.port()).to_string(),

@@ -1,11 +1,11 @@
-//! The TCP states of both ends, followed from the packets: RFC 9293 §3.3.2.
+//! The TCP states of both ends, inferred from the packets (RFC 9293 §3.3.2).
 
 use std::collections::HashMap;
 use std::fmt;
 
 use crate::event::{Flag, Flags};
 
-/// The state of one end of a connection: RFC 9293 §3.3.2.
+/// The state of one end of a connection (RFC 9293 §3.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "their names are the RFC's")]
 pub enum State {
@@ -23,7 +23,7 @@ pub enum State {
 }
 
 impl State {
-    /// Its name in the RFC: `SYN-SENT`.
+    /// Its name in the RFC, such as `SYN-SENT`.
     pub fn name(self) -> &'static str {
         match self {
             State::Listen => "LISTEN",
@@ -49,25 +49,25 @@ impl fmt::Display for State {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct End {
-    /// None where the log does not begin early enough to tell.
+    /// `None` if the log begins too late to tell.
     state: Option<State>,
     /// The sequence number after this end's FIN.
     after_fin: Option<u32>,
 }
 
-/// What a segment changed, and whether a timer had to do with it.
+/// What a segment changed, and whether a timer was involved.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     pub(super) sender: Option<State>,
     pub(super) receiver: Option<State>,
     pub(super) again: bool,
-    /// It acknowledges, no more, and the kernel kept it back until a timer went off.
+    /// It only acknowledges, and the kernel held it back until a timer went off.
     pub(super) delayed: bool,
-    /// It asks whether the peer is there, and has room.
+    /// It asks whether the peer is still there, or has room.
     pub(super) probe: bool,
 }
 
-/// A TCP segment, as far as states go.
+/// What matters about a TCP segment for states.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<'a> {
     pub(super) time_ns: u64,
@@ -77,13 +77,13 @@ pub(super) struct Segment<'a> {
     pub(super) seq: u32,
     pub(super) ack: u32,
     pub(super) length: u64,
-    /// When it was sent, where that was noted apart.
+    /// When it was sent, if that was recorded separately.
     pub(super) left_ns: u64,
-    /// Whether it was sent before, where the wire knows.
+    /// Whether it had been sent before, if the wire knows.
     pub(super) again: Option<bool>,
-    /// It does not reach its receiver.
+    /// Whether it never reaches its receiver.
     pub(super) lost: bool,
-    /// It was sent before, and only arrives now.
+    /// Whether it was sent earlier and only arrives now.
     pub(super) late: bool,
 }
 
@@ -97,7 +97,7 @@ impl Segment<'_> {
 #[derive(Debug, Default)]
 pub(super) struct States {
     ends: HashMap<(String, String), End>,
-    /// How far each end has sent, and when, to know what is sent again.
+    /// How far each end has sent, and when, so that retransmissions are recognized.
     sent: HashMap<(String, String), Sent>,
 }
 
@@ -109,12 +109,12 @@ struct Sent {
     is_acknowledged: bool,
 }
 
-/// The shortest time for which Linux delays an acknowledgment is 40 ms (`TCP_DELACK_MIN`).
+/// Linux delays an acknowledgment for at least 40 ms (`TCP_DELACK_MIN`).
 const DELAYED_NS: u64 = 38_000_000;
 
 impl States {
     /// Follows a segment. `answered` says that the next segment of the connection is the
-    /// receiver's SYN: without it a SYN has changed nothing there.
+    /// receiver's SYN; without it, a SYN has changed nothing there.
     pub(super) fn follow(&mut self, segment: Segment<'_>, answered: bool) -> Changes {
         let sender_key = (segment.from.to_owned(), segment.to.to_owned());
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
@@ -173,7 +173,7 @@ impl States {
         changes
     }
 
-    /// Whether all that the segment carries was sent before.
+    /// Whether all that the segment carries had been sent before.
     fn is_again(&mut self, key: &(String, String), segment: &Segment<'_>) -> bool {
         let flags = u32::from(segment.has(Flag::Syn)) + u32::from(segment.has(Flag::Fin));
         let length = (segment.length as u32).wrapping_add(flags);
@@ -186,13 +186,14 @@ impl States {
         }
         let end = segment.seq.wrapping_add(length);
         let again = match self.sent.get(key) {
-            // A SYN with another number begins another connection of the same addresses.
+            // A SYN with another number begins a new connection between the same
+            // addresses.
             Some(sent) if segment.has(Flag::Syn) => sent.end == end,
             // Sequence numbers wrap: the sign of the difference says which is later.
             Some(sent) => end.wrapping_sub(sent.end) as i32 <= 0,
             None => false,
         };
-        // On a wire the one that came last is the one that is acknowledged.
+        // On a wire, the one that arrived last is the one that is acknowledged.
         let came = segment.again.is_some() && !segment.lost;
         if !again || came && self.sent.get(key).is_some_and(|sent| sent.end == end) {
             let sent = Sent { end, time_ns: segment.time_ns, is_acknowledged: false };
@@ -201,8 +202,8 @@ impl States {
         again
     }
 
-    /// Whether the segment is an acknowledgment alone that comes long after what it
-    /// acknowledges: all that the peer has sent so far.
+    /// Whether the segment only acknowledges, and comes long after what it acknowledges,
+    /// which is everything that the peer has sent so far.
     fn is_delayed(&mut self, peer: &(String, String), segment: &Segment<'_>) -> bool {
         let Some(sent) = self.sent.get_mut(peer) else { return false };
         if sent.end != segment.ack || sent.is_acknowledged {
@@ -214,8 +215,8 @@ impl States {
             && segment.left_ns.saturating_sub(sent.time_ns) >= DELAYED_NS
     }
 
-    /// Whether the segment carries nothing, and begins one byte before what comes next: the
-    /// peer has that byte, and must answer where it stands (RFC 9293 §3.8.4, §3.8.6.1).
+    /// Whether the segment is empty and begins one byte before the next one to send: the
+    /// peer has that byte, and must answer with where it is (RFC 9293 §3.8.4, §3.8.6.1).
     fn is_probe(&self, key: &(String, String), segment: &Segment<'_>) -> bool {
         segment.flags.is_ack_alone()
             && segment.length == 0
@@ -230,7 +231,7 @@ impl End {
         End { state: self.state.map(|_| State::Closed), after_fin: None }
     }
 
-    /// The peer says that it has everything up to `ack`.
+    /// The peer acknowledges everything up to `ack`.
     fn acknowledged(&mut self, ack: u32) {
         if self.state == Some(State::SynReceived) {
             self.state = Some(State::Established);

@@ -1,5 +1,6 @@
-//! The sums of a run: calls and errors, bytes, round trips, a line a connection, and what was
-//! never closed. They are taken event by event, so that a long run costs no memory.
+//! The totals of a run: calls and errors, bytes, round trips, a line for each connection,
+//! and what was never closed. They are updated event by event, so a long run costs no
+//! memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,12 +13,12 @@ use super::owners::unmapped;
 use crate::bytes::{grouped, printable};
 use crate::event::{Call, Change, Event, Fate, Flag, Held, Packet, Protocol, Return};
 
-/// Connections that have a line of their own, at most.
+/// The most connections that get a line of their own.
 const LISTED: usize = 1000;
-/// Errors of a call that are told apart, at most: a log may claim any number.
+/// The most different errors of a call that are told apart: a log may claim any number.
 const NAMES: usize = 200;
 
-/// Takes the sums of a log.
+/// Computes the totals of a log.
 #[derive(Debug, Default)]
 pub struct Summary {
     sides: BTreeMap<usize, Side>,
@@ -25,7 +26,7 @@ pub struct Summary {
     pending: HashMap<u64, Pending>,
     connections: Connections,
     sums: Vec<Sums>,
-    /// Of each socket the side that has it.
+    /// The side that has each socket.
     sockets: HashMap<u64, usize>,
     kernel: Vec<Held>,
     measured: bool,
@@ -49,25 +50,25 @@ struct Pending {
     sends: bool,
 }
 
-/// The calls of one name.
+/// The calls with one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Calls {
-    /// How many.
+    /// How many there were.
     pub calls: u64,
     /// How many of them failed, by the name of the error.
     pub errors: BTreeMap<String, u64>,
-    /// Bytes that they sent.
+    /// How many bytes they sent.
     pub sent_bytes: u64,
-    /// Bytes that they received.
+    /// How many bytes they received.
     pub received_bytes: u64,
-    /// Nanoseconds in which their threads slept in them.
+    /// How long their threads slept in them, in nanoseconds.
     pub waited_ns: u64,
 }
 
 /// What went over a connection.
 #[derive(Debug, Clone, Default)]
 struct Sums {
-    /// From the end that spoke first, and to it.
+    /// From the end that sent first, and to it.
     packets: [u64; 2],
     bytes: [u64; 2],
     round_trips: u64,
@@ -80,10 +81,10 @@ struct Sums {
     end_ns: u64,
 }
 
-/// All sums of a run.
+/// All totals of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The version of this form: 1.
+    /// The version of this format: 1.
     pub summary: u32,
     /// How long the log is, in nanoseconds.
     pub duration_ns: u64,
@@ -91,50 +92,51 @@ pub struct Report {
     pub programs: Vec<Program>,
     /// The connections, in the order in which they began.
     pub connections: Vec<Connection>,
-    /// Connections that are not listed, because they are too many.
+    /// The number of connections that are not listed, because there are too many.
     pub connections_left_out: usize,
-    /// Whether the system allowed it to measure what was never closed.
+    /// Whether the system allowed what was never closed to be measured.
     pub measured: bool,
-    /// The sockets that a program had open when it ended, or has open still.
+    /// The sockets that a program had open when it ended, or still has open.
     pub never_closed: Vec<Open>,
 }
 
 /// What a program did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Program {
-    /// What the drawing calls it.
+    /// Its name in the drawing.
     pub name: String,
     /// Its calls, by the names that a C program uses.
     pub calls: BTreeMap<String, Calls>,
 }
 
-/// What went over a connection. Of two numbers the first is about what the end sent that spoke
-/// first.
+/// What went over a connection. In each pair of numbers, the first is for what was sent
+/// by the end that sent first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Connection {
-    /// Its number in the drawing: 1 is the first.
+    /// Its number in the drawing; 1 is the first.
     pub number: usize,
     /// `TCP` or `UDP`.
     pub protocol: String,
-    /// The end that spoke first.
+    /// The end that sent first.
     pub from: String,
-    /// The end that it spoke to.
+    /// The end that it sent to.
     pub to: String,
-    /// Packets each way.
+    /// The number of packets each way.
     pub packets: [u64; 2],
-    /// Bytes of data each way.
+    /// The number of data bytes each way.
     pub bytes: [u64; 2],
-    /// How often data went there and data came back.
+    /// How often data went one way and data came back.
     pub round_trips: u64,
-    /// On a wire, packets that carried what was sent before.
+    /// On a wire, the number of packets that only carried what had been sent before.
     pub again: u64,
-    /// On a wire, packets that were lost.
+    /// On a wire, the number of packets that were lost.
     pub lost: u64,
-    /// How it ended: `closed`, `half-closed`, `reset`; `open` where it did not. UDP has no end.
+    /// How it ended: `closed`, `half-closed`, `reset`, or `open` if it did not. `None`
+    /// for UDP, which has no end.
     pub end: Option<String>,
-    /// When its first packet came, in nanoseconds since the log began.
+    /// When its first packet arrived, in nanoseconds since the log began.
     pub begin_ns: u64,
-    /// When its last packet came.
+    /// When its last packet arrived, in nanoseconds since the log began.
     pub end_ns: u64,
 }
 
@@ -145,14 +147,14 @@ pub struct Open {
     pub program: String,
     /// Its local address.
     pub local: String,
-    /// Its peer's address, where it has one.
+    /// Its peer's address, if it has one.
     pub peer: Option<String>,
-    /// Its TCP state; none for UDP.
+    /// Its TCP state; `None` for UDP.
     pub state: Option<String>,
 }
 
 impl Summary {
-    /// Takes an event.
+    /// Adds an event.
     pub fn push(&mut self, event: &Event) {
         self.last_ns = self.last_ns.max(event.time_ns());
         let connection = self.connections.follow(event);
@@ -225,7 +227,7 @@ impl Summary {
             side.calls.entry(name.clone()).or_default().calls += 1;
         }
         if let Some(inode) = call.socket {
-            // It may have been handed over.
+            // It may have been passed on.
             self.sockets.insert(inode, call.side);
         }
         let (time_ns, sends) = (call.time_ns, call.data.is_some());
@@ -248,7 +250,8 @@ impl Summary {
         {
             *sums.errors.entry(error.clone()).or_default() += 1;
         }
-        // Of several messages the result is their number, and their bytes are not summed up.
+        // A call with several messages returns their number, so their bytes are not added
+        // up.
         let several = matches!(call.name.as_str(), "sendmmsg" | "recvmmsg");
         let bytes = returned.value.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
         if call.sends && !several {
@@ -296,7 +299,7 @@ impl Summary {
         }
     }
 
-    /// The sums so far.
+    /// The totals so far.
     pub fn report(&self) -> Report {
         let mut never_closed = self.open.clone();
         for (side, it) in &self.sides {
@@ -351,7 +354,7 @@ impl Summary {
 }
 
 impl Report {
-    /// The sums as text of so many columns, in lines that end with a newline.
+    /// The totals as text of this many columns, in lines that end with a newline.
     pub fn text(&self, columns: usize) -> String {
         let columns = columns.max(40);
         let mut lines = self.calls();
@@ -361,7 +364,7 @@ impl Report {
         wrapped.map(|line| line + "\n").collect()
     }
 
-    /// A table of the calls: a block a program.
+    /// A table of the calls, one block per program.
     fn calls(&self) -> Vec<String> {
         let row = |name: &str, cells: [&str; 5]| {
             let [calls, failed, sent, received, waited] = cells;
@@ -398,7 +401,7 @@ impl Report {
         lines
     }
 
-    /// A line a connection.
+    /// One line per connection.
     fn connections(&self) -> Vec<String> {
         let mut lines = vec!["Connections".to_owned()];
         for it in &self.connections {
@@ -443,7 +446,7 @@ impl Report {
         lines
     }
 
-    /// What was never closed, and in which state it was.
+    /// What was never closed, and its state.
     fn open(&self) -> Vec<String> {
         let mut lines = vec!["Never closed".to_owned()];
         for it in &self.never_closed {
@@ -487,7 +490,8 @@ fn plural(count: u64, what: &str) -> String {
     format!("{} {what}{ending}", grouped(count))
 }
 
-/// A line that is too long goes on below, four columns in. What is indented stays so.
+/// Continues a line that is too long on the next one, four columns further in.
+/// Indentation is kept.
 fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     if width(line) <= columns {
         return vec![line.to_owned()];

@@ -1,4 +1,4 @@
-//! The drawing as a picture. It brings its own background and follows the reader's choice
+//! The drawing as a picture. It has its own background, and follows the reader's choice
 //! of light or dark.
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::{Arrow, Diagram, Options, PacketKind, Row, State};
 use crate::bytes::printable;
 use crate::event::{Fate, Log};
 
-/// The advance of a letter of the text, in pixels: 0.6 of its 13.
+/// The advance of a character, in pixels: 0.6 of the font size, 13.
 const LETTER: f64 = 7.83;
 const LINE: f64 = 18.0;
 const MARGIN: f64 = 24.0;
@@ -51,19 +51,19 @@ pub fn svg(log: &Log, options: &Options) -> String {
     Picture::new(&diagram).draw(&notes)
 }
 
-/// A column's place, in pixels.
+/// The place of a column, in pixels.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Where its line of life stands.
+    /// The position of its lifeline.
     at: f64,
-    /// Letters that fit into a line of its text.
+    /// How many characters fit into a line of its text.
     letters: usize,
     /// Where its text ends.
     end: f64,
     life: Life,
 }
 
-/// A line of life: since where it runs as it does.
+/// A lifeline: from where on it has been drawn as it is now.
 #[derive(Debug, Clone, Copy)]
 struct Life {
     since: Option<f64>,
@@ -167,12 +167,12 @@ impl<'a> Picture<'a> {
         );
     }
 
-    /// The line of life runs from here on, if it did not yet.
+    /// Begins the lifeline here, unless it has begun already.
     fn begin(&mut self, column: usize) {
         self.places[column].life.since.get_or_insert(self.y + 2.0);
     }
 
-    /// Draws the line of life up to here.
+    /// Draws the lifeline up to here.
     fn end_segment(&mut self, column: usize, y: f64) {
         let place = &mut self.places[column];
         let Some(since) = place.life.since.take() else { return };
@@ -326,7 +326,7 @@ impl<'a> Picture<'a> {
             PacketKind::Data => "data",
             PacketKind::Error => "error",
         };
-        // What does not arrive ends before it is there.
+        // The arrow of a packet that does not arrive ends before it gets there.
         let short = if *fate == Fate::Arrived { 0.0 } else { (end - start) / 8.0 };
         let (start, end) =
             if rightwards { (start, end - short) } else { (start + short, end) };
@@ -387,7 +387,7 @@ fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '\'' => escaped.push_str("&#39;"),
             '"' => escaped.push_str("&quot;"),
-            // XML 1.0 has no place for these, not even escaped.
+            // XML 1.0 does not allow these, not even escaped.
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             control if control.is_control() => escaped.push('\u{fffd}'),
             other => escaped.push(other),

@@ -31,23 +31,24 @@ pub fn text(log: &Log, options: &Options) -> String {
     out
 }
 
-/// Columns that the times take, with the blanks behind them.
+/// The columns that the times take up, including the blanks after them.
 const GUTTER: usize = 22;
 
-/// Writes the time of a row, and the time since the one before, before its first line: both in
-/// milliseconds.
+/// Writes the time of a row, and the time since the row before, ahead of its first line;
+/// both in milliseconds.
 fn stamp(out: &mut String, now_ns: u64, before_ns: u64) {
     let milliseconds = |nanoseconds: f64| nanoseconds / 1e6;
     let since = milliseconds(now_ns as f64 - before_ns as f64);
     let text = format!("{:>9.3} {since:>+9.3}", milliseconds(now_ns as f64));
     let room = out.get(..text.len());
-    // A row without a line of its own has no time, nor has one that nothing fits before.
+    // A row without a line of its own gets no time, nor does one that leaves no room for
+    // it.
     if text.len() < GUTTER && room.is_some_and(|it| it.bytes().all(|byte| byte == b' ')) {
         out.replace_range(..text.len(), &text);
     }
 }
 
-/// What an arrow says: its label, and behind that the ports where both fit.
+/// The text on an arrow: its label, followed by the ports if both fit.
 pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> String {
     match ports {
         Some(ports) if width(label) + width(ports) <= room => format!("{label}{ports}"),
@@ -55,7 +56,7 @@ pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> Strin
     }
 }
 
-/// Narrowest column.
+/// The narrowest that a column can be.
 const NARROWEST: usize = 12;
 
 pub(super) struct Lines<'a> {
@@ -63,19 +64,19 @@ pub(super) struct Lines<'a> {
     options: &'a Options,
     /// The time of each event.
     times: Vec<u64>,
-    /// Where each line of life stands.
+    /// The position of each lifeline.
     at: Vec<usize>,
-    /// Where each column's text ends.
+    /// Where the text of each column ends.
     end: Vec<usize>,
     life: Vec<Life>,
 }
 
-/// A line of life.
+/// The state of a lifeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     NotYet,
     Running,
-    /// So many calls wait.
+    /// This many calls are waiting.
     Waiting(usize),
     Over,
 }
@@ -99,7 +100,8 @@ impl<'a> Lines<'a> {
         Lines { diagram, options, times, at, end, life }
     }
 
-    /// The head, and each row's lines with the place in the log that it comes from.
+    /// The head, and the lines of each row with the position in the log that it comes
+    /// from.
     pub(super) fn rows(mut self) -> (String, Vec<(usize, String)>) {
         let mut out = String::new();
         let mut head = Canvas::default();
@@ -126,7 +128,7 @@ impl<'a> Lines<'a> {
         (out, rows)
     }
 
-    /// An empty line with the lines of life in it.
+    /// An empty line, with the lifelines in it.
     fn blank(&self) -> Canvas {
         let mut canvas = Canvas::default();
         for (at, life) in self.at.iter().zip(&self.life) {
@@ -241,11 +243,12 @@ impl<'a> Lines<'a> {
     ) {
         let at = self.at[column] + 2;
         let room = self.end[column] - at;
-        // A file's long name leaves half of the line to the call: its end has the number.
+        // The long name of a file leaves half of the line to the call; its end has the
+        // line number.
         let source = source.map(|source| cut_start(source, room / 2));
         let reserve = source.as_ref().map_or(0, |source| width(source) + 1);
         let mut lines = wrap(text, room, reserve);
-        // The state goes behind the text where there is room, else below.
+        // The state goes after the text if there is room, or else below it.
         let last = lines.len() - 1;
         let used = width(&lines[last]) + if last == 0 { reserve } else { 0 };
         let beside = state.as_ref().is_some_and(|it| used + 1 + width(it) <= room);
@@ -281,7 +284,7 @@ impl<'a> Lines<'a> {
             PacketKind::Error => Ink::Error,
         };
         let mut canvas = self.blank();
-        // What does not arrive ends before it is there.
+        // The arrow of a packet that does not arrive ends before it gets there.
         let short = if *fate == Fate::Arrived { 0 } else { ((end - start) / 8).max(2) };
         let (shaft_from, shaft_to) =
             if rightwards { (start + 1, end - short) } else { (start + 1 + short, end) };
@@ -304,7 +307,8 @@ impl<'a> Lines<'a> {
             Fate::Lost => canvas.put(tip_at, "✗", Ink::Error),
             Fate::Held => canvas.put(tip_at, "┄", Ink::Wait),
         }
-        // Inside the shaft: the left end's state, then the label in the middle of the rest.
+        // Inside the shaft: the left end's state, then the label in the middle of the
+        // rest.
         let mut from_at = if rightwards { start + 2 } else { shaft_from + 1 };
         if let Some(state) = left_state {
             let state = format!("[{state}]");
@@ -316,7 +320,7 @@ impl<'a> Lines<'a> {
         let last_cell = if rightwards { shaft_to } else { end };
         let room = (last_cell - 2).saturating_sub(from_at + 3);
         let label = format!(" {} ", with_ports(label, ports.as_deref(), room));
-        // In the middle of the arrow where that is free, so that labels stand in a column.
+        // In the middle of the whole arrow if that is free, so that labels line up.
         let middle = (start + end + 1).saturating_sub(width(&label)) / 2;
         let last = (last_cell - 1).saturating_sub(width(&label));
         canvas.put(middle.clamp(from_at.min(last), last), &label, ink);
@@ -327,7 +331,7 @@ impl<'a> Lines<'a> {
         canvas.finish(self.options.color, out);
     }
 
-    /// A packet of a side to itself.
+    /// A packet from a side to itself.
     fn own_packet(&self, arrow: &Arrow, out: &mut String) {
         let Arrow { from, label, kind, from_state, to_state, .. } = arrow;
         let ink = if *kind == PacketKind::Data { Ink::Data } else { Ink::Control };

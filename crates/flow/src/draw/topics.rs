@@ -1,14 +1,14 @@
-//! Where a cause is explained: the book of errors, `lessons/errors.md`.
+//! Where a cause is explained: the list of errors, `lessons/errors.md`.
 
-/// A page of the course that explains every cause that a drawing names.
+/// The page of the course that explains every cause that a drawing names.
 const BOOK: &str = "lessons/errors.md";
 
 /// What a cause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// A reset in place of a FIN, or after one.
+    /// A reset instead of a FIN, or after one.
     Reset,
-    /// Nobody listens at that address.
+    /// Nobody listens on that address.
     Refused,
     /// The port belongs to somebody, or to the past.
     PortInUse,
@@ -16,13 +16,13 @@ pub enum Topic {
     PortsUsedUp,
     /// No file descriptor is left.
     Descriptors,
-    /// The queue of connections that wait to be accepted is full.
+    /// The queue of connections waiting to be accepted is full.
     QueueFull,
-    /// The end of the stream is received a second time.
+    /// The end of the stream has been received a second time.
     EndOfStream,
     /// The end of a datagram did not fit.
     CutOff,
-    /// A small segment waits for an acknowledgment.
+    /// A small segment is waiting for an acknowledgment.
     Nagle,
     /// The peer has no room.
     Window,
@@ -68,7 +68,7 @@ impl Topic {
     }
 }
 
-/// Where to read on about these topics; none where there are none.
+/// Where to read on about these topics; `None` if there are none.
 pub(super) fn note(topics: impl IntoIterator<Item = Topic>) -> Option<String> {
     let mut topics: Vec<Topic> = topics.into_iter().collect();
     topics.sort_unstable();

@@ -1,4 +1,4 @@
-//! A conversation as a document of its own: one file, to be sent to a colleague.
+//! A conversation as a document of its own: one file that you can send to a colleague.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,14 @@ use crate::event::{Event, Log};
 const PAGE_CSS: &str = "body{max-width:90rem;margin:0 auto;padding:1rem clamp(.7rem,2vw,2rem)}\
 h1{font-size:1.4rem;line-height:1.3;margin:.3rem 0}p{margin:.3rem 0;color:var(--dim);max-width:60rem;overflow-wrap:anywhere}";
 
-/// The source of a policy that allows the script or the sheet of this text and no other.
+/// The policy source that allows the script or style sheet with this text and no other.
 pub fn digest(text: &str) -> String {
     format!("'sha256-{}'", sha256::base64(&sha256::sha256(text.as_bytes())))
 }
 
-/// Draws a log as a document that needs no other file and makes no request. Its policy lets
-/// the browser run the one script and use the one sheet that it comes with.
+/// Draws a log as a document that needs no other file and makes no request. Its policy
+/// lets the browser run only the script, and use only the style sheet, that it comes
+/// with.
 pub fn document(
     log: &Log,
     options: &Options,

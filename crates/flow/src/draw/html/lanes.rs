@@ -1,4 +1,5 @@
-//! The lanes of the drawing: a side each, or, where one program is both ends, a socket each.
+//! The lanes of the drawing: one per side or, if a single program is both ends, one per
+//! socket.
 
 use std::collections::HashMap;
 
@@ -6,26 +7,26 @@ use super::super::owners::unmapped;
 use super::super::{Diagram, Row};
 use crate::event::{Event, Log};
 
-/// Lanes at most: as many as a diagram has columns, and nobody's.
+/// The most lanes: as many as a diagram has columns, and nobody's.
 pub(super) const MOST: usize = 17;
 
-/// Lanes for sockets at most: more would be too narrow to read.
+/// The most lanes for sockets: more would be too narrow to read.
 const SOCKETS: usize = 4;
 
 /// The lanes, from left to right.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// What stands at the head of each: the program, and the address where it is a socket's.
+    /// The head of each lane: the program, and if it stands for a socket, its address.
     pub(super) names: Vec<(String, Option<String>)>,
-    /// Each stands for a socket's address of the only program.
+    /// Whether each stands for one socket address of the only program.
     pub(super) by_socket: bool,
     /// The lane of each address.
     of_address: HashMap<String, usize>,
     /// The local address that each socket has in the end.
     address_of: HashMap<u64, String>,
-    /// Of each call the socket that it makes, or names.
+    /// For each call, the socket that it makes or names.
     socket_of: HashMap<u64, u64>,
-    /// The sides that have an address.
+    /// The side that owns each address.
     owners: HashMap<String, usize>,
 }
 
@@ -55,7 +56,7 @@ impl Lanes {
                     it.socket_of.extend(call.socket.map(|socket| (call.id, socket)));
                 }
                 Event::Return(returned) => {
-                    // Where `accept` makes one, the call stays in the listener's lane.
+                    // When `accept` makes one, the call stays in the listener's lane.
                     if let Some(socket) = returned.socket {
                         it.socket_of.entry(returned.id).or_insert(socket);
                     }
@@ -72,8 +73,8 @@ impl Lanes {
         it
     }
 
-    /// A lane for each address that packets go between, in order of appearance; the first
-    /// that is sent to, which the others come to, stands at the right.
+    /// Makes a lane for each address between which packets go, in order of appearance.
+    /// The first one that is sent to, to which the others connect, is on the right.
     fn by_sockets(&mut self, log: &Log) {
         let mut addresses: Vec<String> = Vec::new();
         let mut first_to = None;
@@ -101,7 +102,7 @@ impl Lanes {
         self.by_socket = true;
     }
 
-    /// The lane of a row, or the two lanes of a packet: its sender's, its receiver's.
+    /// The lane of a row, or the two lanes of a packet: its sender's and its receiver's.
     pub(super) fn of(&self, row: &Row, event: &Event) -> (usize, usize) {
         if self.by_socket {
             let lane = |address: &str| self.of_address.get(&unmapped(address)).copied();
@@ -139,7 +140,7 @@ impl Lanes {
         (from.min(last), to.min(last))
     }
 
-    /// Whether an address is one of this side's sockets.
+    /// Whether an address belongs to one of this side's sockets.
     pub(super) fn owns(&self, side: usize, address: &str) -> bool {
         self.owners.get(&unmapped(address)) == Some(&side)
     }

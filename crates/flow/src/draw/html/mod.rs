@@ -1,8 +1,9 @@
 //! The drawing as HTML: a conversation to step through.
 //!
-//! It is an ordered list on a grid, a row an item, which reads without JavaScript and by ear.
-//! The script (`steps.js`) only moves a cursor over steps that were computed here, and sets
-//! text: so nothing that came from a program or from the network is ever read as HTML.
+//! It is an ordered list on a grid, one item per row, and can be read without JavaScript
+//! and by a screen reader. The script (`steps.js`) only moves a cursor over steps that
+//! were computed here, and sets text, so nothing that came from a program or from the
+//! network is ever parsed as HTML.
 
 mod document;
 mod lanes;
@@ -21,15 +22,15 @@ use crate::event::{Call, Data, Event, Fate, Log, Observed, Packet, Protocol, Ret
 
 pub use document::{digest, document};
 
-/// Colours, light and dark, that the other sheets use.
+/// The colours, light and dark, that the other style sheets use.
 pub const THEME_CSS: &str = include_str!("theme.css");
 
-/// What moves the cursor: a classic script.
+/// The script that moves the cursor, as a classic script.
 pub fn steps_js() -> String {
     lean(include_str!("steps.js"))
 }
 
-/// A script or a sheet without its indents and its lines of comment. No text of it goes over
+/// A script or a style sheet without indentation and comment lines. No string in it spans
 /// several lines.
 pub fn lean(text: &str) -> String {
     let lines = text.lines().map(str::trim);
@@ -40,10 +41,10 @@ pub fn lean(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The sheet of the component; it needs [`THEME_CSS`].
+/// The style sheet of the component; it needs [`THEME_CSS`].
 pub fn steps_css() -> String {
     let mut css = include_str!("steps.css").to_owned();
-    // Places are classes: a strict policy forbids the attribute `style`.
+    // Positions are classes, because a strict policy forbids the `style` attribute.
     for n in 1..=lanes::MOST {
         let _ = write!(
             css,
@@ -55,26 +56,26 @@ pub fn steps_css() -> String {
     css
 }
 
-/// Bytes shown of what a packet or a call carries.
+/// The most bytes shown of what a packet or a call carries.
 const BYTES: usize = 128;
-/// Lines shown above the first call of a source file, and below its last.
+/// How many lines are shown above the first call in a source file and below the last.
 const AROUND: usize = 12;
-/// Letters shown of a text of a row, and of what was printed at once.
+/// The most characters shown of the text of a row, or of what was printed at once.
 const LETTERS: usize = 2000;
 
-/// A source file, to be shown beside the conversation.
+/// A source file to show beside the conversation.
 #[derive(Debug, Clone)]
 pub struct File {
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// All its lines.
+    /// Its whole text.
     pub text: String,
-    /// The address of its page, to which `#L34` is added for a line.
+    /// The address of its page, to which `#L34` is appended for a line.
     pub page: Option<String>,
 }
 
-/// Draws a log as an element for a page, with this `id`, which must be the page's only one.
-/// `file` is asked for each source file that the log names.
+/// Draws a log as an element for a page. No other element of the page may have this `id`.
+/// `file` is called for each source file that the log names.
 pub fn steps(
     log: &Log,
     options: &Options,
@@ -84,8 +85,8 @@ pub fn steps(
     Steps::new(log, options, id, file).draw()
 }
 
-/// Text for HTML: what HTML would read is escaped, and so is what would turn the direction
-/// of the text around or be obeyed by a terminal that it is copied to.
+/// Text for HTML. Escapes what HTML would interpret, as well as what would change the
+/// direction of the text or be obeyed by a terminal that it is pasted into.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in visible(text).chars() {
@@ -101,18 +102,19 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The text without what is hidden or obeyed; line feeds and tabs stay.
+/// The text without hidden characters and those that a terminal obeys; line feeds and
+/// tabs stay.
 fn visible(text: &str) -> String {
     lines(text.as_bytes())
 }
 
-/// The lines of bytes, each as a terminal may show it.
+/// Bytes as lines, each as a terminal may show it.
 fn lines(bytes: &[u8]) -> String {
     let lines = bytes.split(|byte| *byte == b'\n');
     lines.map(|line| Visible(line).to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// Bytes as text: UTF-8 where it is, all else as `\xff`.
+/// Bytes as text: UTF-8 where valid, everything else as `\xff`.
 fn printed(data: &Data) -> String {
     let shown = &data.bytes[..data.bytes.len().min(LETTERS)];
     let mut out = lines(shown);
@@ -131,7 +133,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Bytes in hexadecimal and as text, sixteen a line.
+/// Bytes in hexadecimal and as text, sixteen per line.
 fn dump(data: &Data) -> Option<String> {
     if data.length == 0 {
         return None;
@@ -152,7 +154,8 @@ fn dump(data: &Data) -> Option<String> {
     Some(out.trim_end_matches('\n').to_owned())
 }
 
-/// What a side is doing: the line of its latest call, and whether that call is open.
+/// What a side is doing: the line of its latest call, and whether that call has not
+/// returned yet.
 #[derive(Debug, Clone)]
 struct Doing {
     line: String,
@@ -164,7 +167,7 @@ struct Steps<'a> {
     diagram: Diagram,
     lanes: Lanes,
     id: &'a str,
-    /// Of each file that the log names its number, and the file where it can be shown.
+    /// Each file that the log names with its number, and its text if it can be shown.
     files: Vec<(String, Option<File>)>,
     calls: HashMap<u64, &'a Call>,
     returns: HashMap<u64, &'a Return>,
@@ -228,7 +231,7 @@ impl<'a> Steps<'a> {
         Some(format!("{}:{}", self.number(&source.file)?, source.line))
     }
 
-    /// The rows that are shown: a program's start is none of them.
+    /// The rows that are shown; a program's start is not among them.
     fn rows(&self) -> impl Iterator<Item = (&Row, usize)> {
         let rows = self.diagram.rows.iter().zip(self.diagram.origins.iter().copied());
         rows.filter(|(row, _)| !matches!(row, Row::Life { text, .. } if text.is_empty()))
@@ -264,7 +267,7 @@ impl<'a> Steps<'a> {
         if count > 0 {
             out.push_str(&self.panel(count));
             let data = self.data().to_string();
-            // A data block ends at `</script`, whatever stands around it.
+            // A data block ends at `</script`, whatever surrounds it.
             let data = data
                 .replace('<', "\\u003c")
                 .replace('>', "\\u003e")
@@ -277,7 +280,7 @@ impl<'a> Steps<'a> {
 
     fn draw_rows(&self, out: &mut String) {
         let mut life = vec![0_isize; self.lanes.names.len()];
-        // Lanes that have begun, and not ended.
+        // Lanes that have begun and not ended.
         let mut alive = vec![self.lanes.by_socket; self.lanes.names.len()];
         for (at, column) in self.diagram.columns.iter().enumerate() {
             if column.is_nobody && !self.lanes.by_socket {
@@ -407,7 +410,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Where a call was made; a link where the file has a page.
+    /// Where a call was made, as a link if the file has a page.
     fn draw_place(&self, out: &mut String, shown: &str, event: &Event) {
         let call = match event {
             Event::Call(call) => Some(call),
@@ -430,7 +433,7 @@ impl<'a> Steps<'a> {
         };
     }
 
-    /// What a row says, in a sentence.
+    /// What a row says, as a sentence.
     fn words(&self, row: &Row, from: usize, to: usize) -> String {
         let name = |lane: usize| {
             let (name, address) = &self.lanes.names[lane];
@@ -500,10 +503,10 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// What JavaScript fills; without it there is no panel.
+    /// The panel that JavaScript fills; without JavaScript it stays hidden.
     fn panel(&self, count: usize) -> String {
         const FIRST: &str = "M2 2h2v12H2zM14 2v12L5 8z";
-        // A step is an angle, so that nobody takes it for Play.
+        // A step is a chevron, so that nobody mistakes it for Play.
         const BACK: &str = "M11 1l1.5 1.5L7 8l5.5 5.5L11 15 4 8z";
         const NEXT: &str = "M5 1L3.5 2.5 9 8l-5.5 5.5L5 15l7-7z";
         const PLAY: &str = "M3 1v14l11-7z";
@@ -676,10 +679,10 @@ fn draw_arrow(out: &mut String, arrow: &Arrow, from: usize, to: usize) {
 /// What has been observed up to a row.
 struct SoFar<'a> {
     can_measure: bool,
-    /// What the kernel held, each time that there was news.
+    /// What the kernel held, each time that it had changed.
     kernels: Vec<Value>,
     printed: Vec<Value>,
-    /// What each side does.
+    /// What each side is doing.
     doing: HashMap<usize, Doing>,
     /// The latest call, while it has not returned.
     open: Option<&'a Call>,
@@ -704,7 +707,7 @@ impl<'a> SoFar<'a> {
         }
     }
 
-    /// Takes the next event. `drawn` are the calls that have a row.
+    /// Follows the next event. `drawn` are the calls that have a row.
     fn follow(&mut self, page: &Steps<'a>, event: &'a Event, drawn: &HashSet<u64>) {
         if let Some(observed) = observed(event) {
             if let Some(held) = &observed.kernel {
@@ -742,23 +745,23 @@ impl<'a> SoFar<'a> {
     }
 }
 
-/// The measurement that a moment shows.
+/// The measurement shown at a given moment.
 #[derive(Debug, Clone)]
 struct Measured {
-    /// Where it stands in the list of them; -1 for none.
+    /// Its index in the list of measurements; -1 if there is none.
     kernel: i64,
     /// When it was made.
     when: String,
-    /// Packets have come since, so it is not of this moment.
+    /// Whether packets have arrived since, so that it does not describe this moment.
     between: bool,
 }
 
 impl<'a> Steps<'a> {
-    /// All that the script needs.
+    /// All the data that the script needs.
     fn data(&self) -> Value {
         let rows: Vec<(&Row, usize)> = self.rows().collect();
         let until = self.until(&rows);
-        // What the C library asks of its own accord is no line of the program's.
+        // What the C library asks of its own accord is not on a line of the program.
         let drawn: HashSet<u64> = rows
             .iter()
             .filter_map(|(row, origin)| Some(self.call_of(row, *origin)?.id))
@@ -813,14 +816,14 @@ impl<'a> Steps<'a> {
             "bytes": bytes,
         });
         if let Some(step) = step.as_object_mut() {
-            // What is not there is not written: a page is to be small.
+            // Absent fields are not written, to keep the page small.
             step.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
         }
         step
     }
 
-    /// Up to which event each row shows what was observed: to where the next one begins. A
-    /// call that stands at its return has begun at its entry.
+    /// The event up to which each row shows what was observed, which is where the next
+    /// row begins. A call that is drawn at its return began at its entry.
     fn until(&self, rows: &[(&Row, usize)]) -> Vec<usize> {
         let mut entries: HashMap<u64, usize> = HashMap::new();
         for (at, event) in self.log.events.iter().enumerate() {
@@ -955,7 +958,7 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// What was measured at an event that can be measured.
+/// The measurements made at an event, if it is one that can have any.
 fn observed(event: &Event) -> Option<&Observed> {
     match event {
         Event::Call(it) => Some(&it.observed),

@@ -1,5 +1,5 @@
-//! SHA-256 (FIPS 180-4) and base64 (RFC 4648 §4), by which a content security policy names
-//! the one script and the one sheet of a page.
+//! SHA-256 (FIPS 180-4) and base64 (RFC 4648 §4), with which a content security policy
+//! names the one script and the one style sheet of a page.
 
 const ROUNDS: [u32; 64] = constants();
 
@@ -24,7 +24,7 @@ const fn constants() -> [u32; 64] {
     it
 }
 
-/// The greatest integer whose power is no greater than the number.
+/// The greatest integer whose power does not exceed the number.
 const fn root(number: u128, power: u32) -> u128 {
     let (mut low, mut high) = (0, 1_u128 << 40);
     while high - low > 1 {
@@ -91,7 +91,7 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// Bytes in base64, with padding.
+/// Encodes bytes in base64, with padding.
 pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] =
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
