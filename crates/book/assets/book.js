@@ -133,11 +133,12 @@ one(".tools").hidden = false;
 }
 
 // Copy: of a terminal its commands alone, without the prompt.
-for (const button of all(".copy")) {
-  const pre = one("pre", button.closest(".term,.code")), commands = all("kbd", pre);
-  if (commands.length) button.textContent = commands.length > 1 ? "Copy commands" : "Copy command";
-  button.hidden = false;
-  const name = button.textContent;
+for (const title of all(".term>.title,.code>.title")) {
+  const pre = one("pre", title.parentElement), commands = all("kbd", pre);
+  const name = ["Copy", "Copy command", "Copy commands"][Math.min(commands.length, 2)];
+  const button = make("button", name);
+  button.className = "copy";
+  title.append(button);
   button.addEventListener("click", async () => {
     const text = commands.length ? commands.map((it) => it.textContent).join("\n") : pre.textContent;
     try {

@@ -84,12 +84,11 @@ fn string(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Code on a page, with a title and a button to copy it.
+/// Code on a page, with a title; the script adds a button to copy it.
 pub fn block(language: &str, title: &str, lines: &[&str]) -> String {
     let lines: Vec<String> = lines.iter().map(|text| line(language, text)).collect();
     format!(
-        "<div class=code><p class=title>{title}<button type=button class=copy \
-         hidden>Copy</button></p><pre tabindex=0><code>{}</code></pre></div>\n",
+        "<div class=code><p class=title>{title}</p><pre tabindex=0><code>{}</code></pre></div>\n",
         lines.join("\n")
     )
 }

@@ -2,6 +2,7 @@
 //! neighbours.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use flow::draw::html::{self, escape};
 
@@ -22,15 +23,37 @@ pub struct Place<'a> {
     pub after: Option<&'a Source>,
 }
 
-/// What a page may load: its own style sheet and script, pictures beside it, and nothing
-/// else.
-pub const POLICY: &str = "default-src 'none';style-src 'self';script-src 'self';img-src 'self' \
-                          data:;base-uri 'none';form-action 'none'";
+/// What a page may load: the style sheet and the script inside it, the book's own style
+/// sheet and scripts, pictures beside it, and nothing else.
+pub static POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none';style-src 'self' {};script-src 'self' {};img-src 'self' \
+         data:;base-uri 'none';form-action 'none'",
+        html::digest(&FIRST_CSS),
+        html::digest(FIRST_JS),
+    )
+});
 
-/// The style sheet of all pages.
+/// The part of the style sheet that is inside each page: the browser can show the beginning
+/// of the page with it, before it has loaded anything else.
+static FIRST_CSS: LazyLock<String> = LazyLock::new(|| {
+    let own = include_str!("../assets/first.css");
+    html::lean(&format!("{}{own}", html::THEME_CSS))
+});
+
+/// The script inside each page: it sets the theme that the reader chose before anything is
+/// drawn. It throws in a browser that stores nothing.
+const FIRST_JS: &str = "try{const t=localStorage.getItem(\"theme\");\
+                        if(t===\"light\"||t===\"dark\")\
+                        document.documentElement.dataset.theme=t}catch{}";
+
+/// Loads the rest of the style sheet: what is above it on a page is shown without.
+const SHEET: &str = "<link rel=stylesheet href=book.css>\n";
+
+/// The style sheet that all pages share.
 pub fn css() -> String {
     let own = include_str!("../assets/book.css");
-    html::lean(&format!("{}{}{own}", html::THEME_CSS, html::steps_css()))
+    html::lean(&format!("{}{own}", html::steps_css()))
 }
 
 /// The script of all pages.
@@ -96,15 +119,19 @@ fn head(name: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport \
          content=\"width=device-width,initial-scale=1\">\n<meta \
-         http-equiv=Content-Security-Policy content=\"{POLICY}\">\n<title>{name}</title>\n<link \
-         rel=icon href=\"data:,\">\n<link rel=stylesheet href=book.css>\n"
+         http-equiv=Content-Security-Policy content=\"{policy}\">\n<title>{name}</title>\n<link \
+         rel=icon href=\"data:,\">\n<style>{css}</style>\n",
+        policy = *POLICY,
+        css = *FIRST_CSS,
     )
 }
 
 /// The page that holds all the others, for printing: without anything to click.
 pub fn whole(main: &str) -> String {
     let head = head("Sockets in Rust");
-    format!("{head}<body class=whole>\n<main id=main>\n{main}</main>\n</body>\n</html>\n")
+    format!(
+        "{head}{SHEET}<body class=whole>\n<main id=main>\n{main}</main>\n</body>\n</html>\n"
+    )
 }
 
 /// A whole page around its main content.
@@ -122,18 +149,23 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
         "index.html" => title.clone(),
         _ => format!("{title} · Sockets in Rust"),
     };
+    // The text up to the first terminal, table or conversation needs only the styles inside
+    // the page. The contents come after the text, although they are shown to its left:
+    // drawing them takes as long as drawing the text that the reader came for.
+    let plain = ["<div", "<figure", "<pre"].iter().filter_map(|tag| main.find(tag)).min();
+    let (above, below) = main.split_at(plain.unwrap_or(main.len()));
     format!(
-        "{head}<script src=book.js defer></script>\n{steps}<body>\n<a class=skip href=\"#main\">To the text</a>\n<header><details \
+        "{head}<script>{FIRST_JS}</script>\n<body>\n<a class=skip href=\"#contents\">To the contents</a>\n<header><details \
          class=menu><summary>Contents</summary></details><a class=home href=index.html>Sockets in Rust</a><div class=tools \
          hidden><input type=search placeholder=\"Search ( / )\" aria-label=\"Search the book\" \
          role=combobox aria-expanded=false aria-controls=hits autocomplete=off \
          spellcheck=false><button type=button class=theme>Theme: auto</button></div>\
-         </header>\n<ul id=hits role=listbox aria-label=\"Search results\" hidden></ul>\n<nav \
-         class=contents aria-label=Contents>{contents}</nav>\n<main id=main>\n{main}\n<nav \
-         class=turn aria-label=\"Previous and next\">{before}{after}</nav>\n</main>\n</body>\n\
-         </html>\n",
+         </header>\n<ul id=hits role=listbox aria-label=\"Search results\" hidden></ul>\n<main id=main>\n{above}{SHEET}{below}\n<nav \
+         class=turn aria-label=\"Previous and next\">{before}{after}</nav>\n</main>\n<nav id=contents \
+         class=contents aria-label=Contents>{contents}</nav>\n\
+         <script src=book.js></script>\n{steps}</body>\n</html>\n",
         steps = if main.contains("<figure class=s-steps") {
-            "<script src=steps.js defer></script>\n"
+            "<script src=steps.js></script>\n"
         } else {
             ""
         },

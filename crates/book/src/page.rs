@@ -579,8 +579,7 @@ fn terminal(scene: &str, name: &str, lines: &[&str]) -> String {
         scene => format!("<span class=scene>{}</span> ", escape(scene)),
     };
     format!(
-        "<div class=term><p class=title>{scene}{}<button type=button class=copy \
-         hidden>Copy</button></p><pre tabindex=0>{}</pre></div>",
+        "<div class=term><p class=title>{scene}{}</p><pre tabindex=0>{}</pre></div>",
         escape(name),
         text.trim_end()
     )

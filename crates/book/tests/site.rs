@@ -87,7 +87,7 @@ fn an_id_is_there_once() {
 #[test]
 fn every_page_has_the_policy_and_loads_nothing_from_elsewhere() {
     for (name, page) in pages(&files()) {
-        assert!(page.contains(book::layout::POLICY), "{name}");
+        assert!(page.contains(book::layout::POLICY.as_str()), "{name}");
         for source in attributes(page, "src") {
             let elsewhere = source.contains(':') || source.starts_with("//");
             let held = source.starts_with("data:image/");
@@ -102,11 +102,15 @@ fn every_page_has_the_policy_and_loads_nothing_from_elsewhere() {
         // The page for printing has no script.
         let own = match name.as_str() {
             book::whole::NAME => 0,
-            _ => 1 + usize::from(data > 0),
+            _ => 2 + usize::from(data > 0),
         };
         assert_eq!(scripts, data + own, "{name}: its scripts, and data");
-        assert_eq!(page.matches("<style").count(), 0, "{name}");
+        assert_eq!(page.matches("<style").count(), 1, "{name}");
         assert_eq!(page.matches("rel=stylesheet").count(), 1, "{name}");
+        // What comes before the link to the style sheet is shown at once.
+        let asks = page.find("<link rel=stylesheet");
+        let starts = name == book::whole::NAME || page.find("<h1") < asks;
+        assert!(starts, "{name}: its title waits for a style sheet");
     }
 }
 
