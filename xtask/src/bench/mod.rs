@@ -38,6 +38,9 @@ pub enum What {
     /// The servers of lessons 12 to 15 side by side, with plots
     #[cfg(target_os = "linux")]
     Ladder(ladder::Options),
+    /// The last rung for half an hour, among clients of all kinds
+    #[cfg(target_os = "linux")]
+    Soak(ladder::soak::Options),
 }
 
 /// Measures, and prints medians and a ratio.
@@ -48,6 +51,8 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
     match &options.what {
         #[cfg(target_os = "linux")]
         Some(What::Ladder(options)) => return ladder::ladder(options),
+        #[cfg(target_os = "linux")]
+        Some(What::Soak(options)) => return ladder::soak::soak(options),
         _ => {}
     }
     let root = workspace::root();

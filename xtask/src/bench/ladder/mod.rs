@@ -12,6 +12,7 @@ mod page;
 mod plot;
 mod report;
 mod servers;
+pub mod soak;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -115,15 +116,8 @@ struct Plan {
 /// # Errors
 /// The build fails, or the folder of the results cannot be written.
 pub fn ladder(options: &Options) -> Result<Status, Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The first has the measuring stop and what there is be kept; the second ends it all.
-        signal_hook::flag::register_conditional_default(signal, stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-            .map_err(Error::io("set a handler for Ctrl-C"))?;
-    }
-    let folder = workspace::root().join("target/bench");
-    std::fs::create_dir_all(&folder).map_err(Error::io("make target/bench"))?;
+    let stop = stop_at_signal()?;
+    let folder = results_folder()?;
     let plan = plan(options, &folder)?;
     let started = Instant::now();
     let results = measure(&plan, &stop);
@@ -165,6 +159,25 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
     };
     let failed = results.interrupted || results.failures.iter().any(ours);
     Ok(if failed { Status::Failed } else { Status::AsDocumented })
+}
+
+/// Becomes true at a first Ctrl-C or SIGTERM, so that what there is can be kept; a second one
+/// ends it all.
+fn stop_at_signal() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(Error::io("set a handler for Ctrl-C"))?;
+    }
+    Ok(stop)
+}
+
+/// Where the figures and the peers' programs go.
+fn results_folder() -> Result<PathBuf, Error> {
+    let folder = workspace::root().join("target/bench");
+    std::fs::create_dir_all(&folder).map_err(Error::io("make target/bench"))?;
+    Ok(folder)
 }
 
 fn write_files(

@@ -41,7 +41,17 @@ fn thrift(sample: &Sample) -> f64 {
 pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row)> {
     let case = &plan.cases[at];
     let of = |server: usize| results.samples.get(&(at, server));
-    let relative = |value: &dyn Fn(&Sample) -> f64| relative_to_best(plan, of, value);
+    let relative = |value: &dyn Fn(&Sample) -> f64| {
+        let of_round = |server: usize, round: usize| {
+            let sample = of(server).and_then(|samples| samples.get(round)?.as_ref());
+            sample.map_or(f64::NAN, value)
+        };
+        let servers = 0..plan.servers.len();
+        let values: Vec<Vec<f64>> = servers
+            .map(|server| (0..plan.rounds).map(|round| of_round(server, round)).collect())
+            .collect();
+        to_best(&values)
+    };
     let (merits, thrifts) = (relative(&|one| merit(case, one)), relative(&thrift));
     let row = |server: usize| {
         let samples = of(server)?;
@@ -62,31 +72,20 @@ pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row
     (0..plan.servers.len()).filter_map(|server| Some((server, row(server)?))).collect()
 }
 
-/// Every server's value as a part of the best one's.
+/// Every server's values, a round each, as a part of the best server's; one number for each.
 ///
 /// A round is slow or fast as a whole, so within each the values are compared with the middle
 /// one; of each server the median of the rounds counts. To compare with the best of each
 /// round would be unfair to all: among twenty servers there is always one that was lucky.
-fn relative_to_best<'a>(
-    plan: &Plan,
-    of: impl Fn(usize) -> Option<&'a Vec<Option<Sample>>>,
-    value: &dyn Fn(&Sample) -> f64,
-) -> Vec<f64> {
-    let in_round = |server: usize, round: usize| {
-        of(server)
-            .and_then(|samples| samples.get(round)?.as_ref())
-            .map_or(f64::NAN, value)
+fn to_best(values: &[Vec<f64>]) -> Vec<f64> {
+    let rounds = values.first().map_or(0, Vec::len);
+    let middles: Vec<f64> = (0..rounds)
+        .map(|round| median(values.iter().map(|server| server[round])))
+        .collect();
+    let of_rounds = |server: &Vec<f64>| {
+        median(server.iter().zip(&middles).map(|(value, middle)| value / middle))
     };
-    let servers = 0..plan.servers.len();
-    let middles: Vec<f64> = (0..plan.rounds)
-        .map(|round| median(servers.clone().map(|server| in_round(server, round))))
-        .collect();
-    let medians: Vec<f64> = servers
-        .map(|server| {
-            let rounds = middles.iter().enumerate();
-            median(rounds.map(|(round, middle)| in_round(server, round) / middle))
-        })
-        .collect();
+    let medians: Vec<f64> = values.iter().map(of_rounds).collect();
     let best = medians.iter().copied().fold(f64::NAN, f64::max);
     medians.iter().map(|value| value / best).collect()
 }
@@ -302,6 +301,19 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, f64::NAN, 1.0]), 1.0);
         assert!(median([]).is_nan());
+    }
+
+    #[test]
+    fn nobody_is_compared_with_the_luckiest_of_a_round() {
+        // The second round is twice as fast for all; each server is lucky once, but one.
+        let all = to_best(&[
+            vec![11.0, 20.0, 10.0],
+            vec![10.0, 22.0, 10.0],
+            vec![10.0, 20.0, 11.0],
+            vec![5.0, 10.0, 5.0],
+        ]);
+        assert_eq!(all, [1.0, 1.0, 1.0, 0.5]);
+        assert!(to_best(&[vec![1.0], vec![f64::NAN]])[1].is_nan());
     }
 
     #[test]

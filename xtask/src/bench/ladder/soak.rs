@@ -1,0 +1,271 @@
+//! `bench soak`: the last rung at half of what it can do, for long, while clients come and go,
+//! read slowly, and reset. No byte may be wrong, no reply missing, and its memory must not grow.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::child::{self, Machine, Running};
+use super::servers::{self, LAST_RUNG};
+use crate::{Error, Status};
+
+/// What `bench soak` was asked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// How long, in minutes
+    #[arg(long, default_value = "30", value_parser = minutes)]
+    pub minutes: Duration,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes = text.parse().ok().filter(|minutes| (0.05..=10_080.0).contains(minutes));
+    let minutes: f64 = minutes.ok_or("from 0.05 to 10080")?;
+    Ok(Duration::from_secs_f64(minutes * 60.0))
+}
+
+/// How long a line of the table is about.
+const LINE: Duration = Duration::from_secs(60);
+/// How long a client waits for its reply before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much a slow reader sends before another takes its place.
+const STREAM: usize = 16 << 20;
+/// How much of it a slow reader takes at a time.
+const SIP: usize = 16 * 1024;
+
+/// The other clients: those who come, ask once and go, those who read slowly, and those who
+/// reset.
+#[derive(Debug, Default)]
+struct Visitors {
+    over: AtomicBool,
+    newcomers: AtomicU64,
+    slow_bytes: AtomicU64,
+    resets: AtomicU64,
+    /// Replies that did not come, or were not what was sent.
+    wrong: AtomicU64,
+}
+
+/// Runs it, and prints a line each minute.
+///
+/// # Errors
+/// The build fails, or the server or `load` does not start.
+pub fn soak(options: &Options) -> Result<Status, Error> {
+    let folder = super::results_folder()?;
+    let stop = super::stop_at_signal()?;
+    let only = super::Options {
+        quick: true,
+        peers: false,
+        only: vec![LAST_RUNG.to_owned()],
+        keep: false,
+    };
+    let (servers, _) = servers::prepare(&only, &folder)?;
+    let server = servers.first().ok_or(Error::new("there is no last rung".to_owned()))?;
+    let machine = Machine::look();
+    let running = Running::start(server, &machine, 0, &[]).map_err(Error::new)?;
+    let capacity = ask(&machine, &running, Duration::from_secs(2), None)?.rate;
+    say(&format!(
+        "{LAST_RUNG}: {capacity:.0} requests a second with 50 connections; half of that for \
+         {:.1} minutes\n\n  minute   requests   p50 µs   p99 µs  newcomers  read slowly   \
+         resets  memory",
+        options.minutes.as_secs_f64() / 60.0
+    ))?;
+    let visitors = Visitors::default();
+    let port = running.port;
+    let mut memory = Vec::new();
+    let mut requests = 0.0;
+    let mut lost = 0.0;
+    let result = thread::scope(|scope| {
+        scope.spawn(|| visitors.come_and_go(port));
+        scope.spawn(|| visitors.read_slowly(port));
+        scope.spawn(|| visitors.reset(port));
+        let mut left = options.minutes;
+        let mut minute = 0;
+        let mut lines = || {
+            while !left.is_zero() && !stop.load(Ordering::Relaxed) {
+                let window = left.min(LINE);
+                left -= window;
+                minute += 1;
+                let asked = ask(&machine, &running, window, Some(capacity / 2.0))?;
+                requests += asked.answered;
+                lost += asked.lost;
+                let bytes = running.resident_bytes().unwrap_or(0);
+                memory.push(bytes);
+                say(&visitors.line(minute, &asked, bytes))?;
+            }
+            Ok(())
+        };
+        let result: Result<(), Error> = lines();
+        visitors.over.store(true, Ordering::Relaxed);
+        result
+    });
+    result?;
+    let wrong = visitors.wrong.load(Ordering::Relaxed);
+    let (first, last) = (memory.first().unwrap_or(&0), memory.last().unwrap_or(&0));
+    say(&format!(
+        "\n{requests:.0} requests, every byte compared; lost: {lost}; wrong or lost among the \
+         other clients: {wrong}\nmemory: {} kB after the first line, {} kB after the last",
+        first / 1024,
+        last / 1024
+    ))?;
+    let grew = *last > first + first / 2 + (1 << 20);
+    let failed = stop.load(Ordering::Relaxed) || lost > 0.0 || wrong > 0 || grew;
+    Ok(if failed { Status::Failed } else { Status::AsDocumented })
+}
+
+/// What one run of `load` came to.
+#[derive(Debug)]
+struct Asked {
+    rate: f64,
+    answered: f64,
+    lost: f64,
+    p50_us: f64,
+    p99_us: f64,
+}
+
+/// `load` with 50 connections, at a rate or as fast as it goes. A wrong byte is its error.
+fn ask(
+    machine: &Machine,
+    running: &Running,
+    time: Duration,
+    rate: Option<f64>,
+) -> Result<Asked, Error> {
+    let (port, seconds) = (running.port.to_string(), time.as_secs_f64().to_string());
+    let mut words = vec!["--port", &port, "--json", "--seconds", &seconds];
+    let rate = rate.map(|rate| format!("{rate:.0}"));
+    words.extend(rate.iter().flat_map(|rate| ["--rate", rate]));
+    let said = child::load(machine, &words, time + Duration::from_secs(60))
+        .map_err(Error::new)?;
+    let field = |name: &str| {
+        let missing = || Error::new(format!("load: no {name} in {said}"));
+        child::field(&said, name).ok_or_else(missing)
+    };
+    Ok(Asked {
+        rate: field("requests_per_second")?,
+        answered: field("answered_in_all")?,
+        lost: field("lost")? + field("unanswered")?,
+        p50_us: field("p50_us")?,
+        p99_us: field("p99_us")?,
+    })
+}
+
+impl Visitors {
+    fn line(&self, minute: u32, asked: &Asked, memory: u64) -> String {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        format!(
+            "{minute:8} {:10.0} {:8.0} {:8.0} {:10} {:9} MB {:8} {:4} kB",
+            asked.answered,
+            asked.p50_us,
+            asked.p99_us,
+            count(&self.newcomers),
+            count(&self.slow_bytes) >> 20,
+            count(&self.resets),
+            memory / 1024
+        )
+    }
+
+    /// Does it again and again, some time apart, until all is over.
+    fn repeat(&self, apart: Duration, mut once: impl FnMut() -> io::Result<()>) {
+        while !self.over.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            if once().is_err() {
+                self.wrong.fetch_add(1, Ordering::Relaxed);
+            }
+            thread::sleep(apart.saturating_sub(start.elapsed()));
+        }
+    }
+
+    /// Connect, ask, close. Not more often than the kernel has ports to give (lesson 4).
+    fn come_and_go(&self, port: u16) {
+        let request: Vec<u8> = (0..64).map(pattern).collect();
+        let mut reply = vec![0; request.len()];
+        self.repeat(Duration::from_millis(5), || {
+            let mut client = connect(port)?;
+            client.write_all(&request)?;
+            client.read_exact(&mut reply)?;
+            self.newcomers.fetch_add(1, Ordering::Relaxed);
+            expect(reply == request)
+        });
+    }
+
+    /// A connection that is closed with a reply unread is reset by the kernel.
+    fn reset(&self, port: u16) {
+        self.repeat(Duration::from_millis(10), || {
+            let mut client = connect(port)?;
+            client.write_all(&[b'x'; 1024])?;
+            client.peek(&mut [0])?;
+            self.resets.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        });
+    }
+
+    /// Ten clients that send as much as goes out, and read a little at a time.
+    fn read_slowly(&self, port: u16) {
+        let stream: Vec<u8> = (0..STREAM).map(pattern).collect();
+        let mut clients: Vec<Option<(TcpStream, usize, usize)>> =
+            (0..10).map(|_| None).collect();
+        let mut sip = vec![0; SIP];
+        let mut turn = |place: &mut Option<(TcpStream, usize, usize)>| {
+            let (client, sent, received) = match place {
+                Some(client) => client,
+                None => {
+                    let client = connect(port)?;
+                    client.set_nonblocking(true)?;
+                    place.insert((client, 0, 0))
+                }
+            };
+            if *sent < STREAM {
+                *sent += not_now(client.write(&stream[*sent..]))?;
+            }
+            if let Some(length) = Some(not_now(client.read(&mut sip))?).filter(|&n| n > 0)
+            {
+                expect(sip[..length] == stream[*received..][..length])?;
+                *received += length;
+                self.slow_bytes.fetch_add(length as u64, Ordering::Relaxed);
+            }
+            if *received == STREAM {
+                *place = None;
+            }
+            Ok(())
+        };
+        self.repeat(Duration::from_millis(10), || {
+            clients.iter_mut().try_for_each(|client| {
+                let result = turn(client);
+                if result.is_err() {
+                    *client = None;
+                }
+                result
+            })
+        });
+    }
+}
+
+fn connect(port: u16) -> io::Result<TcpStream> {
+    let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    Ok(client)
+}
+
+/// The byte at that place of a stream: no two places look alike for long.
+fn pattern(at: usize) -> u8 {
+    (at.wrapping_mul(0x9e37_79b1) >> 11).to_le_bytes()[0]
+}
+
+fn expect(right: bool) -> io::Result<()> {
+    let wrong = || io::Error::new(ErrorKind::InvalidData, "not what was sent");
+    right.then_some(()).ok_or_else(wrong)
+}
+
+/// No bytes where the kernel has none, or no room for any, just now. An end of the stream is an
+/// error: the server has no reason for one.
+fn not_now(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        result => result,
+    }
+}
+
+fn say(text: &str) -> Result<(), Error> {
+    writeln!(io::stdout(), "{text}").map_err(Error::io("write to stdout"))
+}
