@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// What is written.
+    /// The form of what is written.
     #[arg(long, value_enum, default_value = "text", global = true)]
     pub(crate) format: Format,
 
@@ -43,13 +43,13 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) output: Option<PathBuf>,
 
-    /// Whether text is coloured; auto: on a terminal, unless NO_COLOR is
-    /// set.
+    /// Whether text is coloured; with auto, on a terminal unless NO_COLOR
+    /// is set.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_enum, default_value = "auto", global = true)]
     pub(crate) color: Color,
 
-    /// Columns of the text [default: 80].
+    /// Width of the text in columns [default: 80].
     #[arg(long, value_name = "COLUMNS", value_parser = parse_width, global = true)]
     pub(crate) width: Option<usize>,
 
@@ -63,13 +63,13 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PORT", global = true)]
     pub(crate) port: Vec<u16>,
 
-    /// Draws only the connection of this number, which stands on its
-    /// arrows where there are several; may be given more than once.
+    /// Draws only the connection with this number, which its arrows show
+    /// if there are several; may be given more than once.
     #[arg(long, value_name = "NUMBER", global = true)]
     #[arg(verbatim_doc_comment, value_parser = parse_connection)]
     pub(crate) connection: Vec<usize>,
 
-    /// Draws only calls of this name; may be given more than once.
+    /// Draws only calls with this name; may be given more than once.
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) call: Vec<String>,
 
@@ -83,7 +83,7 @@ pub(crate) struct Cli {
     #[arg(verbatim_doc_comment)]
     pub(crate) process: Vec<String>,
 
-    /// Draws rows that repeat once, and says how often they came.
+    /// Draws repeated rows once, and says how often they occurred.
     #[arg(long, global = true)]
     pub(crate) fold: bool,
 
@@ -100,16 +100,16 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) exact: bool,
 
-    /// Rows drawn at most, longer conversations being cut in the middle;
-    /// or the first and the last row of a part, as 300..340.
+    /// The most rows to draw; longer conversations are cut in the middle.
+    /// Or the first and the last row of a part, such as 300..340.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "ROWS|A..B", default_value = "2000", global = true)]
     #[arg(value_parser = parse_rows)]
     pub(crate) rows: Rows,
 
-    /// Writes sums in place of the drawing: calls, errors, bytes, round
-    /// trips, a line a connection, and what was never closed. With
-    /// --format json an object.
+    /// Writes totals instead of the drawing: calls, errors, bytes, round
+    /// trips, a line for each connection, and what was never closed. With
+    /// --format json, an object.
     #[arg(verbatim_doc_comment)]
     #[arg(long, global = true)]
     #[arg(conflicts_with_all = ["port", "connection", "call", "errors", "process", "fold"])]
@@ -147,7 +147,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "NAME", requires = "attach")]
     pub(crate) name: Option<String>,
 
-    /// Draws the packets of this network too: for one that only the
+    /// Draws the packets of this network too: for a network that only the
     /// joined process uses.
     #[arg(verbatim_doc_comment)]
     #[arg(long, requires = "attach")]
@@ -194,7 +194,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "RULE")]
     pub(crate) rule: Vec<String>,
 
-    /// Runs on the host's network: the calls alone are drawn, without
+    /// Runs on the host's network: only the calls are drawn, without
     /// packets.
     #[arg(verbatim_doc_comment)]
     #[arg(long)]
