@@ -26,7 +26,7 @@ fn the_numbers_of_a_segment_stand_below_its_arrow() {
     let drawn = draw::text(&log, &detail);
     assert!(drawn.contains(" seq 0 win 65495"), "{drawn}");
     assert!(drawn.contains(" seq 1:17 ack 1 win "), "{drawn}");
-    // Nothing else is different.
+    // Nothing else differs.
     let without = |text: &str| {
         let lines = text.lines().filter(|line| !line.contains(" seq "));
         lines.map(|line| format!("{line}\n")).collect::<String>()
@@ -72,7 +72,8 @@ fn a_receiver_without_room_is_seen_but_not_in_a_reset() {
 fn a_probe_is_told_from_an_acknowledgment() {
     let mut log = recorded();
     assert!(!draw::text(&log, &Options::default()).contains("probe"));
-    // The last packet of the handshake, one byte back: the peer has that byte already.
+    // The last packet of the handshake, moved back one byte: the peer already has that
+    // byte.
     let mut packets = log.events.iter_mut().filter_map(|event| match event {
         Event::Packet(packet) => Some(packet),
         _ => None,
@@ -187,7 +188,7 @@ fn a_later_version_is_refused() {
     assert!(error.to_string().contains("version 3"), "{error}");
 }
 
-/// A small generator of numbers, the same in each run (xorshift).
+/// A small generator of numbers that are the same in each run (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -199,7 +200,7 @@ impl Numbers {
     }
 }
 
-/// Reads and draws; nothing more is asked than that it comes back.
+/// Reads and draws; all that is asked is that it returns.
 fn digest(input: &[u8]) {
     if let Ok(log) = json::read(&mut &*input) {
         let _ = draw::text(&log, &Options { width: 40, ..Options::default() });
@@ -224,7 +225,7 @@ fn damaged_logs_make_no_panic() {
     let lines: Vec<&str> = RECORDED.lines().collect();
     for _ in 0..2000 {
         let mut damaged: Vec<&str> = lines.clone();
-        // Lines lost, doubled, swapped; then bytes changed, mostly digits into digits.
+        // Lines lost, doubled or swapped; then bytes changed, mostly digits into digits.
         for _ in 0..numbers.next(6) {
             let (a, b) = (numbers.next(damaged.len()), numbers.next(damaged.len()));
             match numbers.next(3) {
@@ -275,7 +276,7 @@ fn a_strangers_log_cannot_obey_the_terminal() {
     }
 }
 
-/// Everything that a log can say, made to be longer and worse than it should.
+/// Everything that a log can contain, made longer and worse than it should be.
 fn hostile() -> Log {
     let mut log = recorded();
     log.header.system = "\x1b[2J\u{202e}Linux\u{fffe}".to_owned();
@@ -302,7 +303,7 @@ fn a_recordings_origin_and_long_names_are_drawn_safely() {
         assert!(!drawn.contains(hidden), "{drawn:?}");
         assert!(drawn.contains("A recording, made on"), "{drawn}");
     }
-    // XML has no place for it.
+    // XML does not allow it.
     assert!(!draw::svg(&log, &options).contains('\u{fffe}'));
     for width in [40, 80] {
         let drawn = draw::text(&log, &Options { width, ..options.clone() });
@@ -318,7 +319,7 @@ fn a_log_that_breaks_off_is_drawn_as_far_as_it_goes() {
     assert_eq!(log.events.len(), recorded().events.len());
     let drawn = draw::text(&log, &Options::default());
     assert!(drawn.contains("breaks off in the middle of line"), "{drawn}");
-    // A line that is wrong in the middle of a log is not a cut one.
+    // A line that is wrong in the middle of a log does not count as cut off.
     let wrong = RECORDED.replacen("\"event\":\"call\"", "\"event\":\"cal\"", 1);
     json::read(&mut wrong.as_bytes()).expect_err("a line that is no event");
 }
@@ -339,8 +340,8 @@ fn a_syn_that_was_dropped_first_is_received_the_second_time() {
     assert!(lines[1].contains("[SYN-RECEIVED]"), "{drawn}");
 }
 
-/// Drawn in a moment where the time grows with the length, in many minutes where it grows
-/// with the square.
+/// Takes a moment if the time grows with the length, and many minutes if it grows with
+/// the square.
 #[test]
 fn three_hundred_thousand_packets_are_drawn() {
     let mut log = recorded();
@@ -354,8 +355,8 @@ fn three_hundred_thousand_packets_are_drawn() {
     assert!(took.as_secs() < 60, "{took:?}");
 }
 
-/// The processor time of this thread, whatever else the machine does; nothing where the system
-/// does not tell.
+/// The processor time of this thread, whatever else the machine is doing; zero if the
+/// system does not say.
 fn processor_time() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = text.split(' ').next().and_then(|it| it.parse().ok());
@@ -407,7 +408,7 @@ fn a_filter_draws_what_is_asked_for() {
         texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>()
     };
     let all = rows(draw::Filter::default());
-    // A C program calls it recv, the kernel recvfrom.
+    // A C program calls it recv, and the kernel recvfrom.
     for name in ["recv", "recvfrom"] {
         let calls =
             rows(draw::Filter { calls: vec![name.to_owned()], ..Default::default() });
@@ -457,7 +458,7 @@ fn several_connections_have_marks_and_one_has_none() {
     for mark in ["#1 SYN port 48872 to 12345", "#2 SYN port 48873 to 12345", "#1 FIN"] {
         assert!(drawn.contains(mark), "{drawn}");
     }
-    // Once at each connection's beginning.
+    // Once, at the beginning of each connection.
     assert_eq!(drawn.matches(" port ").count(), 2, "{drawn}");
 }
 
@@ -467,7 +468,7 @@ fn a_filter_draws_one_connection() {
     let options = Options { filter, ..Options::default() };
     let drawn = draw::text(&two_connections(), &options);
     assert!(drawn.contains("#1 SYN") && !drawn.contains("#2"), "{drawn}");
-    // The calls on its sockets too, but not those on the listener.
+    // Includes the calls on its sockets, but not those on the listener.
     assert!(drawn.contains("connect(") && drawn.contains("recv("), "{drawn}");
     assert!(!drawn.contains("listen("), "{drawn}");
     let filter = draw::Filter { connections: vec![2], ..Default::default() };
@@ -476,7 +477,7 @@ fn a_filter_draws_one_connection() {
     assert!(drawn.contains("#2 SYN") && !drawn.contains("connect("), "{drawn}");
 }
 
-/// Draws a log as its events come, one by one; what is written, without the heads.
+/// Draws a log event by event as they come; returns what was written, without the heads.
 fn as_it_comes(log: &Log, at_rest: bool) -> (String, String) {
     let options = Options::default();
     let sides: Vec<(String, Option<&str>)> = log
@@ -511,7 +512,7 @@ fn rows_that_come_one_by_one_are_the_whole_drawing() {
 
 #[test]
 fn a_draft_that_was_wrong_is_drawn_again() {
-    // That there are two connections is known when the second begins.
+    // That there are two connections is known only when the second begins.
     let (came, whole) = as_it_comes(&two_connections(), false);
     assert!(came.ends_with(&format!("\nThe whole run:\n{whole}")), "{came}");
     // Each call is taken for one that waits.
@@ -548,7 +549,7 @@ fn sums_of_a_log() {
     assert_eq!((echo.end.as_deref(), echo.packets), (Some("closed"), [5, 5]));
     let text = report.text(60);
     assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
-    // This log was written before what the kernel holds was measured.
+    // This log is from before what the kernel holds was measured.
     assert!(text.contains("not measured"), "{text}");
 }
 
@@ -557,7 +558,7 @@ fn repeats_are_folded_when_asked() {
     let mut log = recorded();
     let last = log.events.iter().rposition(|it| matches!(it, Event::Call(_)));
     let last = last.expect("a call");
-    // The last call and its return, thirty times more.
+    // The last call and its return, thirty more times.
     let round = [log.events[last].clone(), log.events[last + 1].clone()];
     for _ in 0..30 {
         log.events.splice(last + 2..last + 2, round.clone());

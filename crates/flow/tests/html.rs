@@ -1,4 +1,4 @@
-//! The drawing as HTML: what it shows is what was recorded, and whatever programs call
+//! The drawing as HTML: it shows what was recorded, and whatever programs call
 //! themselves, print and send stays text.
 
 use flow::draw::{Options, html};
@@ -7,7 +7,8 @@ use flow::event::{
     Protocol, Return, Side, Socket, Source,
 };
 
-/// What would run, break out of a tag, turn the text around, or be no text at all.
+/// What would run, break out of a tag, reverse the direction of text, or not be text at
+/// all.
 const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\" \
                        onmouseover='alert(3)' &lt; <!-- \u{202e}\u{2066}\u{200b}\u{7}\u{1b}[2J\
                        \u{ad}\u{61c}\u{9b}\u{3164}\u{fe0f}";
@@ -93,7 +94,7 @@ fn hostile_log() -> Log {
         returned(1),
         call(2, "send".to_owned(), &long),
         returned(2),
-        // Returns that nothing was called for, and a call that never returns.
+        // Returns without a call, and a call that never returns.
         returned(99),
         call(3, "connect".to_owned(), b""),
         Event::Process(Process {
@@ -116,7 +117,7 @@ fn document(log: &Log) -> String {
     html::document(log, &Options::default(), &file)
 }
 
-/// The names of the elements of a document, in order; what stands in scripts is none.
+/// The names of a document's elements, in order; what is inside scripts does not count.
 fn elements(document: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = document;
@@ -139,7 +140,7 @@ fn whatever_a_program_says_stays_text() {
     let document = document(&hostile_log());
     let elements = elements(&document);
     let count = |name| elements.iter().filter(|it| **it == name).count();
-    // The steps' data, and the one script.
+    // The data of the steps, and the one script.
     assert_eq!((count("script"), count("img"), count("style")), (2, 0, 1));
     let hidden =
         document.chars().find(|c| common::is_hidden(*c) && !['\n', '\t'].contains(c));
@@ -151,7 +152,7 @@ fn whatever_a_program_says_stays_text() {
         assert!(!after.contains(attribute), "{attribute}");
     }
     assert!(document.contains("onerror=alert(2)&gt;"), "it is shown");
-    // Lines of a megabyte are cut, each.
+    // Each line of a megabyte is cut.
     assert!(document.len() < 200_000, "{} bytes", document.len());
 }
 

@@ -3,8 +3,8 @@
 use super::memory::Memory;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-/// A `struct sockaddr` as text: `127.0.0.1:12345`, `[::1]:12345`, a path, `@name` for an
-/// abstract one, `AF_UNSPEC`; none where it is empty.
+/// Formats a `struct sockaddr`: `127.0.0.1:12345`, `[::1]:12345`, a path, `@name` for an
+/// abstract one, `AF_UNSPEC`; `None` if it is empty.
 pub(super) fn text(bytes: &[u8]) -> Option<String> {
     let family = i32::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
     let port = || Some(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?));
@@ -33,13 +33,13 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether the address in a call of `bind(2)` names a port, or a path, and does not leave the
-/// choice to the kernel.
+/// Whether the address passed to `bind(2)` names a port or a path, rather than leaving
+/// the choice to the kernel.
 pub(super) fn asks_for_a_port(memory: &Memory, args: &[u64; 6]) -> bool {
     memory.address(args[1], args[2]).is_some_and(|text| !is_unbound(&text))
 }
 
-/// Whether the text is an internet address without a port: not yet bound.
+/// Whether the text is an internet address without a port, that is, not bound yet.
 pub(super) fn is_unbound(text: &str) -> bool {
     text.ends_with(":0")
 }

@@ -43,7 +43,8 @@ mod this {
 
 pub(super) use this::{AUDIT_ARCH, Cache, Regs, Unwinder};
 
-/// Program counter, stack pointer and what unwinding starts from, of a stopped thread.
+/// The program counter, the stack pointer, and the registers where unwinding starts, of a
+/// stopped thread.
 pub(super) fn unwind_start(tid: i32) -> io::Result<(u64, u64, Regs)> {
     let words = super::sys::registers(tid, this::ZEROED)?;
     Ok(this::program_counter_and_regs(&words))

@@ -2,7 +2,7 @@
 
 use libc::c_long;
 
-/// The kind of a call, which says how its arguments are read.
+/// The kind of a call, which decides how its arguments are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Socket,
@@ -43,8 +43,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether such a call may change what the kernel holds for a socket, other than by a
-    /// packet: its queues, its state, its being there.
+    /// Whether a call of this kind may change what the kernel holds for a socket other
+    /// than by a packet: its queues, its state, or whether it exists.
     pub(super) fn changes_sockets(self) -> bool {
         !matches!(
             self,
@@ -71,7 +71,8 @@ pub(super) struct Traced {
 
 macro_rules! table {
     ($($(#[$cfg:meta])* $number:ident $name:literal $kind:ident),* $(,)?) => {
-        /// Every traced call. The filter tests them in this order: the frequent ones first.
+        /// Every traced call. The filter tests them in this order, so frequent ones come
+        /// first.
         pub(super) const TRACED: &[Traced] = &[
             $($(#[$cfg])* Traced { number: libc::$number, name: $name, kind: Kind::$kind }),*
         ];
@@ -115,7 +116,7 @@ table! {
     SYS_epoll_ctl "epoll_ctl" EpollControl,
     SYS_sendfile "sendfile" SendFile,
     SYS_splice "splice" Splice,
-    // Of sockets these two take the position -1 alone.
+    // On sockets, these two accept only the position -1.
     SYS_preadv2 "preadv2" ReadVector,
     SYS_pwritev2 "pwritev2" WriteVector,
     #[cfg(target_arch = "x86_64")]
@@ -124,17 +125,17 @@ table! {
     SYS_close_range "close_range" CloseRange,
     SYS_fcntl "fcntl" FileControl,
     SYS_ioctl "ioctl" DeviceControl,
-    // A call that a signal interrupted goes on under this name.
+    // A call that a signal interrupted continues under this name.
     SYS_restart_syscall "restart_syscall" Restart,
-    // Not drawn, but the reader must know that its traffic is not seen.
+    // Not drawn, but the reader must be told that its traffic is not seen.
     SYS_io_uring_setup "io_uring_setup" IoUring,
-    // Not drawn either: see `processors`.
+    // Not drawn either; see `processors`.
     SYS_sched_getaffinity "sched_getaffinity" Processors,
     SYS_sched_setaffinity "sched_setaffinity" SetProcessors,
 }
 
 impl Traced {
-    /// The second argument with which alone the call is traced; none: with any.
+    /// The only second argument with which the call is traced; `None` means any.
     pub(super) fn only_with(&self) -> Option<u32> {
         match self.kind {
             Kind::FileControl => Some(libc::F_SETFL as u32),
@@ -144,7 +145,7 @@ impl Traced {
     }
 }
 
-/// The traced call of this number.
+/// The traced call with this number.
 pub(super) fn find(number: i64) -> Option<&'static Traced> {
     TRACED.iter().find(|traced| traced.number == number)
 }

@@ -1,12 +1,12 @@
-//! Reads a call's arguments out of the program: what it gives to the kernel at the entry,
-//! what the kernel gave to it at the exit.
+//! Decodes a call's arguments from the program's memory: what it gives to the kernel at
+//! entry, and what the kernel gave back at exit.
 
 use super::calls::Kind;
 use super::memory::{self, Memory, Message};
 use super::names;
 use crate::event::{Arg, Data};
 
-/// What is known of a call at its entry, or more at its exit.
+/// What is known about a call at its entry, or additionally at its exit.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) args: Vec<Arg>,
@@ -19,14 +19,15 @@ impl Decoded {
         self
     }
 
-    /// The control messages that come with a message: cmsg(3).
+    /// Adds the control messages that come with a message: cmsg(3).
     fn add_control(&mut self, memory: Memory, message: &Message) {
         if let Some(control) = memory.control(message.control, message.control_length) {
             self.add("msg_control", control);
         }
     }
 
-    /// What the kernel says of a message that it gave: `MSG_TRUNC`, if it was cut.
+    /// Adds what the kernel says about a message that it returned: `MSG_TRUNC` if it was
+    /// cut.
     fn add_message_flags(&mut self, message: &Message) {
         let of_the_call = libc::MSG_CMSG_CLOEXEC as u32;
         let flags = message.flags & !of_the_call;
@@ -35,8 +36,9 @@ impl Decoded {
         }
     }
 
-    /// The messages of `sendmmsg(2)` and `recvmmsg(2)`: the first as the call's data, the
-    /// others as arguments. `data` reads one, of which so many bytes were received.
+    /// Adds the messages of `sendmmsg(2)` and `recvmmsg(2)`: the first as the data of the
+    /// call, the others as arguments. `data` reads one message, given how many of its
+    /// bytes were received.
     fn add_messages(
         &mut self,
         memory: Memory,
@@ -68,7 +70,7 @@ impl Decoded {
     }
 }
 
-/// Messages of one call that are shown.
+/// The most messages of one call that are shown.
 const MESSAGES: u64 = 16;
 
 /// The value as the C `int` that it is.
@@ -139,7 +141,7 @@ pub(super) fn entry(memory: Memory, kind: Kind, args: &[u64; 6]) -> Decoded {
     it
 }
 
-/// What a call gives to the kernel to send.
+/// Decodes a call that gives the kernel something to send.
 fn send_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     let fd = int(args[0]);
     match kind {
@@ -187,7 +189,7 @@ fn send_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     }
 }
 
-/// What a call asks the kernel for.
+/// Decodes a call that receives something from the kernel.
 fn receive_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     let fd = int(args[0]);
     match kind {
@@ -222,7 +224,7 @@ fn receive_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) 
     }
 }
 
-/// Options of a socket, and of the file that it is.
+/// Decodes options of a socket, and of the file that it is.
 fn option_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     let fd = int(args[0]);
     let (level, name) = (int(args[1]), int(args[2]));
@@ -248,7 +250,7 @@ fn option_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     }
 }
 
-/// What a call waits for.
+/// Decodes what a call waits for.
 fn wait_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     let fd = int(args[0]);
     match kind {
@@ -275,7 +277,8 @@ fn wait_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
     }
 }
 
-/// The timeout of a waiting call. The kernel may write to it, so it is read at the entry.
+/// The timeout of a waiting call. It is read at entry, because the kernel may overwrite
+/// it.
 pub(super) fn timeout(memory: Memory, name: &str, args: &[u64; 6]) -> Option<Arg> {
     let value = match name {
         "poll" => format!("{} ms", int(args[2])),
@@ -289,7 +292,7 @@ pub(super) fn timeout(memory: Memory, name: &str, args: &[u64; 6]) -> Option<Arg
     Some(Arg { name: "timeout".to_owned(), value })
 }
 
-/// Decodes what a call that succeeded with `value` wrote for the program.
+/// Decodes what a call that returned `value` wrote for the program.
 pub(super) fn exit(memory: Memory, kind: Kind, args: &[u64; 6], value: i64) -> Decoded {
     let mut it = Decoded::default();
     let length = value as u64;

@@ -1,8 +1,9 @@
-//! What the kernel holds for each connection: `sock_diag(7)`, the question that `ss` asks.
+//! What the kernel holds for each connection: `sock_diag(7)`, which `ss` uses too.
 //!
-//! A socket is asked for by its two addresses, so that one which no program has open is
-//! found as well: a connection that nobody has accepted yet, an end in TIME-WAIT. Nothing of
-//! the program is touched, and a single question takes a few microseconds (a dump of all
+//! A socket is looked up by its two addresses, so that one which no program has open is
+//! found as well: a connection that nobody has accepted yet, or an end in TIME-WAIT. The
+//! program is not touched, and a single question takes a few microseconds (a dump of all
+//! sockets takes milliseconds where the kernel's tables are large).
 //! sockets takes milliseconds where the kernel's tables are large).
 #![allow(unsafe_code)] // A netlink socket, which `std` has no type for.
 
@@ -15,12 +16,12 @@ use netlab::wire::{Host, Wire};
 use super::sys::check;
 use crate::event::{Held, Socket};
 
-/// Pairs of addresses that are asked for at most: each costs a call at every event.
+/// The most pairs of addresses that are asked for: each costs a call at every event.
 const PAIRS: usize = 32;
 
-/// `SOCK_DIAG_BY_FAMILY`, `linux/sock_diag.h`.
+/// `SOCK_DIAG_BY_FAMILY` from `linux/sock_diag.h`.
 const BY_FAMILY: u16 = 20;
-/// Bytes of `struct nlmsghdr`, of `struct inet_diag_req_v2`, of `struct inet_diag_msg`.
+/// The sizes of `struct nlmsghdr`, `struct inet_diag_req_v2` and `struct inet_diag_msg`.
 const HEAD: usize = 16;
 const REQUEST: usize = 56;
 const ANSWER: usize = 72;
@@ -30,46 +31,46 @@ const ANSWER: usize = 72;
 struct Pair {
     protocol: i32,
     local: SocketAddr,
-    /// None: it listens, or takes datagrams from anyone.
+    /// `None` if it listens, or takes datagrams from anyone.
     peer: Option<SocketAddr>,
 }
 
 /// Asks the kernel for what it holds.
 #[derive(Debug, Default)]
 pub(super) struct Diag {
-    /// A netlink socket on each network that is asked; none where the kernel refuses it.
+    /// A netlink socket on each network that is asked; empty if the kernel refuses.
     sockets: Vec<OwnedFd>,
     pairs: Vec<Pair>,
-    /// The questions for all pairs, one behind the other: one call asks them.
+    /// The questions for all pairs, one after the other: one call asks them all.
     questions: Vec<u8>,
-    /// What was answered the last time, and what it said.
+    /// The last answers, and what they said.
     answers: Vec<Answer>,
     last: Option<Vec<Held>>,
-    /// Something has happened since then that may have changed it.
+    /// Whether anything has happened since then that may have changed them.
     is_stale: bool,
-    /// When it was asked the last time.
+    /// When the kernel was last asked.
     asked_ns: u64,
 }
 
-/// A `struct inet_diag_msg`, without the timers in it; all zeroes where there is no such
-/// socket.
+/// A `struct inet_diag_msg` without its timers; all zeroes if there is no such socket.
 type Answer = [u8; ANSWER];
 
-/// For so long what the kernel holds is taken to be what it was, where no packet and no call
-/// has changed it: the kernel's timers may have.
+/// For this long, what the kernel holds is taken to be unchanged if no packet and no call
+/// has changed it. The kernel's timers may have.
 const FRESH_NS: u64 = 1_000_000;
 
 impl Diag {
-    /// Opens the netlink socket on the calling thread's network. Where that is refused
+    /// Opens the netlink socket on the calling thread's network. If that is refused,
     /// nothing is ever measured.
     pub(super) fn open() -> Diag {
         Diag { sockets: netlink().into_iter().collect(), ..Diag::default() }
     }
 
-    /// Opens one on each host of a wire, whose sides are on networks of their own.
+    /// Opens one on each host of a wire, because the sides are on networks of their own.
     pub(super) fn open_on(wire: &Wire) -> Diag {
         let open = |host| {
-            // A thread stays where it has gone: this one is gone afterwards.
+            // A thread stays on the network that it enters; this one ends right
+            // afterwards.
             std::thread::scope(|scope| {
                 let opened =
                     scope.spawn(move || wire.enter(host).and_then(|()| netlink()));
@@ -87,7 +88,7 @@ impl Diag {
         !self.sockets.is_empty()
     }
 
-    /// Asks for this socket from now on, and for the other end of its connection.
+    /// Asks about this socket from now on, and about the other end of its connection.
     pub(super) fn follow(&mut self, socket: &Socket) {
         let protocol = match (socket.family.as_str(), socket.kind.as_str()) {
             ("AF_INET" | "AF_INET6", "SOCK_STREAM") => libc::IPPROTO_TCP,
@@ -99,7 +100,7 @@ impl Diag {
         self.add(protocol, local, parse(&socket.peer));
     }
 
-    /// Asks for both ends of the connection that a SYN opens.
+    /// Asks from now on about both ends of the connection that a SYN opens.
     pub(super) fn follow_syn(&mut self, from: &str, to: &str) {
         if let (Some(from), Some(to)) = (address(from), address(to)) {
             self.add(libc::IPPROTO_TCP, from, Some(to));
@@ -119,20 +120,20 @@ impl Diag {
         }
     }
 
-    /// Something has happened that may change what the kernel holds: a packet came, a call
-    /// returned, a process ended.
+    /// Records that something has happened that may change what the kernel holds: a
+    /// packet arrived, a call returned, a process ended.
     pub(super) fn note_change(&mut self) {
         self.is_stale = true;
     }
 
-    /// The same as [`Diag::measure`] where it may be another than the last time: the
-    /// kernel is not asked again at each call that follows a return at once.
+    /// Like [`Diag::measure`], if anything may have changed since the last time: the
+    /// kernel is not asked again at each call that immediately follows a return.
     pub(super) fn measure_if_stale(&mut self, now_ns: u64) -> Option<Vec<Held>> {
         let old = now_ns.saturating_sub(self.asked_ns) >= FRESH_NS;
         if self.is_stale || old { self.measure(now_ns) } else { None }
     }
 
-    /// What the kernel holds now, where it is another than the last time.
+    /// What the kernel holds now, if that has changed since the last time.
     pub(super) fn measure(&mut self, now_ns: u64) -> Option<Vec<Held>> {
         if !self.is_open() {
             return None;
@@ -143,7 +144,7 @@ impl Diag {
             // Without an answer nothing is known, which is no reason to end the run.
             let _ = ask(socket, &self.questions, &mut answers);
         }
-        // To compare bytes takes a fraction of the time that it takes to read them.
+        // Comparing the bytes takes a fraction of the time that parsing them takes.
         if self.last.is_some() && self.answers == answers {
             return None;
         }
@@ -164,8 +165,8 @@ impl Diag {
     }
 }
 
-/// An address with a port; an IPv4 address that an IPv6 socket shows as `::ffff:127.0.0.1`
-/// is found as that IPv4 address.
+/// Parses an address with a port. An IPv4 address that an IPv6 socket shows as
+/// `::ffff:127.0.0.1` is looked up as that IPv4 address.
 fn address(text: &str) -> Option<SocketAddr> {
     let address: SocketAddr = text.parse().ok()?;
     Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
@@ -182,7 +183,7 @@ fn netlink() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Asks all questions with one call and takes the answers with one other: the kernel has
+/// Asks all questions with one call and takes the answers with another: the kernel has
 /// answered before send(2) returns. An end that has its answer already keeps it.
 fn ask(socket: &OwnedFd, questions: &[u8], to: &mut [Answer]) -> io::Result<()> {
     if to.is_empty() {
@@ -205,8 +206,8 @@ fn ask(socket: &OwnedFd, questions: &[u8], to: &mut [Answer]) -> io::Result<()> 
     }
     let (count, flags) = (to.len().min(PAIRS), libc::MSG_DONTWAIT);
     let no_timeout = std::ptr::null_mut();
-    // SAFETY: so many headers are ours, each with one piece that points to a buffer of its
-    // own, as long as said; all of them outlive the call.
+    // SAFETY: all these headers are ours, each with one piece that points to a buffer of
+    // its own of the stated length; all of them outlive the call.
     let received = unsafe {
         libc::recvmmsg(fd, messages.as_mut_ptr(), count as _, flags as _, no_timeout)
     };
@@ -224,8 +225,8 @@ fn ask(socket: &OwnedFd, questions: &[u8], to: &mut [Answer]) -> io::Result<()> 
     Ok(())
 }
 
-/// Which question an answer is to, and what it says; none for an error, and for an answer
-/// that is cut.
+/// Which question an answer belongs to, and what it says; `None` for an error or a
+/// truncated answer.
 fn answered(bytes: &[u8]) -> Option<(usize, Answer)> {
     let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
     let number = u32::from_ne_bytes(bytes.get(8..12)?.try_into().ok()?);
@@ -233,13 +234,14 @@ fn answered(bytes: &[u8]) -> Option<(usize, Answer)> {
     if kind != BY_FAMILY {
         return None;
     }
-    // idiag_timer, idiag_retrans and idiag_expires change by the clock, and are not told.
+    // idiag_timer, idiag_retrans and idiag_expires change with the clock, and are not
+    // reported.
     answer[2..4].fill(0);
     answer[52..56].fill(0);
     Some((number as usize, answer))
 }
 
-/// The question number `number`: a `struct nlmsghdr` and a `struct inet_diag_req_v2`.
+/// Question number `number`: a `struct nlmsghdr` and a `struct inet_diag_req_v2`.
 fn question(pair: Pair, number: usize) -> Vec<u8> {
     let Pair { protocol, local, peer } = pair;
     let any = SocketAddr::new(
@@ -251,7 +253,7 @@ fn question(pair: Pair, number: usize) -> Vec<u8> {
         0,
     );
     let peer = peer.unwrap_or(any);
-    // For UDP the kernel has source and destination the other way round.
+    // For UDP, the kernel swaps source and destination.
     let (source, destination) =
         if protocol == libc::IPPROTO_UDP { (peer, local) } else { (local, peer) };
     let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
@@ -275,12 +277,12 @@ fn question(pair: Pair, number: usize) -> Vec<u8> {
         it.extend(bytes);
     }
     it.extend([0; 4]);
-    // No cookie: any socket of these addresses.
+    // No cookie: any socket with these addresses.
     it.extend([0xff; 8]);
     it
 }
 
-/// What an answer says; none where there is no such socket.
+/// Parses an answer; `None` if there is no such socket.
 fn read(pair: Pair, body: &Answer) -> Option<Held> {
     if *body == [0; ANSWER] {
         return None;
@@ -307,7 +309,7 @@ fn read(pair: Pair, body: &Answer) -> Option<Held> {
     })
 }
 
-/// A state by its name in RFC 9293 §3.3.2, from its number in `net/tcp_states.h`.
+/// The name of a state in RFC 9293 §3.3.2, from its number in `net/tcp_states.h`.
 fn state(number: u8) -> &'static str {
     match number {
         1 => "ESTABLISHED",
@@ -343,7 +345,7 @@ mod tests {
         }
     }
 
-    /// The measurement of the end with this local address, and peer where there is one.
+    /// The measurement of the end with this local address and, if given, this peer.
     fn of(held: &[Held], local: SocketAddr, peer: Option<SocketAddr>) -> Option<Held> {
         let peer = peer.map(|it| it.to_string());
         held.iter().find(|it| it.local == local.to_string() && it.peer == peer).cloned()
@@ -367,7 +369,8 @@ mod tests {
         let held = diag.measure(0).unwrap();
         let listening = of(&held, server, None).unwrap();
         assert_eq!(listening.state.as_deref(), Some("LISTEN"));
-        // One connection waits to be accepted: it is what Recv-Q of a listener counts.
+        // One connection is waiting to be accepted, which is what Recv-Q counts for a
+        // listener.
         assert_eq!(listening.recv_q, 1);
         let queued = of(&held, server, Some(client)).unwrap();
         assert_eq!((queued.state.as_deref(), queued.recv_q), (Some("ESTABLISHED"), 16));
@@ -428,7 +431,7 @@ mod tests {
             println!("skipped: the kernel refuses a netlink socket of sock_diag(7)");
             return;
         }
-        // Every second one is gone when the kernel is asked.
+        // Every second one is gone by the time the kernel is asked.
         let all: Vec<TcpListener> =
             (0..PAIRS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let mut there = Vec::new();

@@ -1,4 +1,4 @@
-//! The seccomp filter that makes every call but the traced ones free of stops.
+//! The seccomp filter that lets every call but the traced ones pass without a stop.
 
 use super::arch::AUDIT_ARCH;
 use super::calls::{TRACED, Traced};
@@ -6,12 +6,12 @@ use super::calls::{TRACED, Traced};
 /// Offsets in `struct seccomp_data`.
 const NUMBER_AT: u32 = 0;
 const ARCH_AT: u32 = 4;
-/// Of the second argument the lower half, on processors that put it first.
+/// The low half of the second argument, on processors that store it first.
 const SECOND_ARGUMENT_AT: u32 = 24;
 
-/// A program for `seccomp(2)`: stop with `SECCOMP_RET_TRACE` at the traced calls (a few of
-/// them only with a second argument that matters), and allow all others. Calls of another
-/// architecture (32-bit code) have other numbers: they are allowed.
+/// A program for `seccomp(2)`: it stops with `SECCOMP_RET_TRACE` at the traced calls (at
+/// a few of them only with a second argument that matters), and allows all others. Calls
+/// of another architecture (32-bit code) have different numbers, and are allowed.
 pub(super) fn program() -> Vec<libc::sock_filter> {
     let load = |at| libc::sock_filter {
         code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
@@ -31,8 +31,9 @@ pub(super) fn program() -> Vec<libc::sock_filter> {
         jf: 0,
         k: value,
     };
-    // Layout: load arch, test it, load number, the tests, allow, trace. Each test is the
-    // length that it has here, and jumps over the tests that follow it.
+    // Layout: load arch, test it, load number, the tests, allow, trace. The length of
+    // each test is the one given here, and a test that matches jumps over those that
+    // follow.
     let length = |traced: &Traced| if traced.only_with().is_some() { 3 } else { 1 };
     let mut left: usize = TRACED.iter().map(length).sum();
     let mut program = vec![load(ARCH_AT), jump_if_equal(AUDIT_ARCH, 0, left as u8 + 1)];

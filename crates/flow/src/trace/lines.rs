@@ -1,8 +1,8 @@
-//! The lines of a program's own source, from its debug information.
+//! Finds the lines of a program's own source with its debug information.
 //!
 //! A call comes through the library of the program's language, and often through other
-//! libraries that are linked into it. The line that a reader looks for is in none of these.
-//! Where a library's source was when it was built says whose it is.
+//! libraries that are linked into it. The line that a reader is looking for is in none of
+//! these. Where the source of a library was when it was built says whose it is.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,25 +12,25 @@ use object::{Object as _, ObjectSymbol as _};
 
 use crate::event::Source;
 
-/// Parts of the paths of sources that are a library's: Rust's own, crates from a registry, the
-/// C library.
+/// Parts of paths that mark the sources of libraries: Rust's own, crates from a registry,
+/// the C library.
 const LIBRARIES: &[&str] =
     &["/rustc/", "/.cargo/registry/", "/.cargo/git/", "/rustlib/src/", "/csu/"];
 
-/// Where systems keep the headers and sources of what they have installed.
+/// Where systems keep the headers and sources of what is installed.
 const SYSTEM: &[&str] = &["/usr/include/", "/usr/lib/", "/usr/local/include/"];
 
-/// Programs that run other programs, which are written in another language: lines of their
-/// own source say nothing of those.
+/// Programs that run programs in another language: lines of their own source say nothing
+/// about those.
 const RUNTIMES: &[&str] =
     &["node", "nodejs", "deno", "bun", "java", "perl", "php", "python", "ruby"];
 
-/// A function of Go's runtime that every program has, and where its source is below the
-/// folder of Go's library.
+/// A function of Go's runtime that is in every Go program, and where its source is below
+/// the folder of Go's library.
 const GO_FUNCTION: &str = "runtime.main";
 const GO_FILE: &str = "runtime/proc.go";
 
-/// Folders of Go's library, for a program whose paths were cut (`-trimpath`).
+/// The folders of Go's library, for a program whose paths were trimmed (`-trimpath`).
 const GO_FOLDERS: &[&str] = &[
     "bufio/",
     "bytes/",
@@ -53,17 +53,17 @@ const GO_FOLDERS: &[&str] = &[
     "vendor/",
 ];
 
-/// The debug information of a program, and what of it is not about the program itself.
+/// A program's debug information, and which parts of it are not about the program itself.
 pub(super) struct Lines {
     loader: Loader,
-    /// It is written in Go: what the path of each file of Go's library begins with. Empty, if
-    /// the paths were cut.
+    /// If it is written in Go, the prefix of the path of each file in Go's library; empty
+    /// if the paths were trimmed.
     go: Option<String>,
 }
 
 impl Lines {
-    /// The lines of the program at this path; none where it has no debug information, or
-    /// none that is about what it runs.
+    /// The lines of the program at this path; `None` if it has no debug information, or
+    /// none about the program that it runs.
     pub(super) fn of(path: &Path) -> Option<Lines> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // Python is called `python3.11`.
@@ -77,8 +77,8 @@ impl Lines {
         Some(Lines { loader, go })
     }
 
-    /// The line of the program's own source at an address, through inlined functions, the
-    /// innermost first.
+    /// The line of the program's own source at an address: the innermost one, seen
+    /// through inlined functions.
     pub(super) fn own_line(&self, address: u64) -> Option<Source> {
         let mut frames = self.loader.find_frames(address).ok()?;
         while let Ok(Some(frame)) = frames.next() {
@@ -94,7 +94,7 @@ impl Lines {
     }
 }
 
-/// Whether a source file is the program's own; `go` as in [`Lines`].
+/// Whether a source file is the program's own; `go` is as in [`Lines`].
 fn is_own(file: &str, go: Option<&str>) -> bool {
     let file = without_dot(file);
     let is_go_library = match go {
@@ -102,7 +102,7 @@ fn is_own(file: &str, go: Option<&str>) -> bool {
         Some("") => GO_FOLDERS.iter().any(|folder| file.starts_with(folder)),
         Some(library) => file.starts_with(library),
     };
-    // A module that the program uses stands in a folder with its version, or in `vendor`.
+    // A module that the program uses is in a folder with its version, or in `vendor`.
     let is_go_module = go.is_some() && (file.contains("@v") || file.contains("/vendor/"));
     !is_go_library
         && !is_go_module
@@ -111,7 +111,7 @@ fn is_own(file: &str, go: Option<&str>) -> bool {
         && !SYSTEM.iter().any(|folder| file.starts_with(folder))
 }
 
-/// Where the source of Go's library was, if the program is written in Go: found by that of a
+/// Where the source of Go's library was, if the program is written in Go: found from a
 /// function whose file is known.
 fn go_library(path: &Path, loader: &Loader) -> Option<String> {
     loader.get_section_range(b".gopclntab")?;
@@ -125,7 +125,7 @@ fn go_library(path: &Path, loader: &Loader) -> Option<String> {
     without_dot(location.file?).strip_suffix(GO_FILE).map(str::to_owned)
 }
 
-/// A path that was cut is one below the folder `.`.
+/// A trimmed path is one below the folder `.`.
 fn without_dot(file: &str) -> &str {
     file.strip_prefix("./").unwrap_or(file)
 }
@@ -139,7 +139,7 @@ mod tests {
         let own = |file| is_own(file, None);
         assert!(own("/home/me/server/src/main.rs"));
         assert!(own("server.c"));
-        // Where the images of Docker keep a program's own source.
+        // Docker images keep a program's own source there.
         assert!(own("/usr/src/app/main.c"));
         for file in [
             "/rustc/0123abcd/library/std/src/net/tcp.rs",
@@ -159,7 +159,7 @@ mod tests {
         assert!(!own("/opt/go/src/net/fd_posix.go"));
         assert!(!own("/home/me/go/pkg/mod/golang.org/x/net@v0.1.0/http2/server.go"));
         assert!(!own("/home/me/server/vendor/golang.org/x/net/http2/server.go"));
-        // Paths that were cut.
+        // Trimmed paths.
         assert!(is_own("./example.com/server/main.go", Some("")));
         assert!(!is_own("./net/fd_posix.go", Some("")));
         assert!(!is_own("golang.org/x/net@v0.1.0/http2/server.go", Some("")));

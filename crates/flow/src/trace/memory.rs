@@ -1,25 +1,25 @@
-//! The structures of the kernel's interface, read from a stopped program's memory.
+//! Structures of the kernel's interface, read from a stopped program's memory.
 
 use super::{address, names, sys};
 use crate::event::Data;
 
-/// Bytes of a `struct msghdr`; in `struct mmsghdr` the length follows.
+/// The size of `struct msghdr`; in `struct mmsghdr`, the length follows it.
 pub(super) const MESSAGE_HEADER_BYTES: u64 = 56;
-/// Bytes of a `struct mmsghdr`.
+/// The size of `struct mmsghdr`.
 pub(super) const MESSAGES_STEP_BYTES: u64 = 64;
 
-/// Descriptors shown of a long list.
+/// The most descriptors shown of a long list.
 const LIST_SHOWN: u64 = 16;
 
-/// The memory of a thread that is stopped.
+/// The memory of a stopped thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
     pub(super) tid: i32,
-    /// Bytes kept of what is sent or received, at most.
+    /// The most bytes kept of what is sent or received.
     pub(super) data_bytes: usize,
 }
 
-/// The parts of a `struct msghdr` that are read.
+/// The fields of a `struct msghdr` that are read.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) name: u64,
@@ -45,7 +45,7 @@ impl Memory {
         (at != 0 && sys::read_memory(self.tid, at, &mut bytes) == N).then_some(bytes)
     }
 
-    /// A 32-bit word.
+    /// Reads a 32-bit word.
     pub(super) fn word(self, at: u64) -> Option<u32> {
         self.array(at).map(u32::from_ne_bytes)
     }
@@ -54,13 +54,13 @@ impl Memory {
         self.array(at).map(u64::from_ne_bytes)
     }
 
-    /// A buffer's first bytes and its length.
+    /// A buffer's first bytes, and its length.
     pub(super) fn data(self, at: u64, length: u64) -> Data {
         let shown = length.min(self.data_bytes as u64) as usize;
         Data { bytes: self.bytes(at, shown), length }
     }
 
-    /// An address of the length given.
+    /// A socket address of the given length.
     pub(super) fn address(self, at: u64, length: u64) -> Option<String> {
         address::text(&self.bytes(at, length.min(128) as usize))
     }
@@ -72,12 +72,12 @@ impl Memory {
         }
     }
 
-    /// An address whose length the kernel wrote, too.
+    /// A socket address whose length is in memory too, written by the kernel.
     pub(super) fn address_with_length(self, at: u64, length_at: u64) -> Option<String> {
         self.address(at, u64::from(self.word(length_at)?))
     }
 
-    /// A `struct msghdr`.
+    /// Reads a `struct msghdr`.
     pub(super) fn message(self, at: u64) -> Message {
         let read = || {
             Some(Message {
@@ -93,7 +93,7 @@ impl Memory {
         read().unwrap_or_default()
     }
 
-    /// The control messages of a `struct msghdr`; none where there are none.
+    /// The control messages of a `struct msghdr`; `None` if there are none.
     pub(super) fn control(self, at: u64, length: u64) -> Option<String> {
         const HEAD: usize = 16;
         let bytes = self.bytes(at, length.min(1024) as usize);
@@ -111,20 +111,20 @@ impl Memory {
         (!all.is_empty()).then(|| all.join(" "))
     }
 
-    /// The pieces of a vector, the first thousand at most.
+    /// The pieces of a vector, at most the first thousand.
     fn vector(self, at: u64, count: u64) -> Vec<(u64, u64)> {
         let bytes = self.bytes(at, count.min(1024) as usize * 16);
         let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
         bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect()
     }
 
-    /// How many bytes a vector holds.
+    /// The total number of bytes in a vector.
     pub(super) fn vector_length(self, at: u64, count: u64) -> u64 {
         let pieces = self.vector(at, count);
         pieces.iter().fold(0, |sum: u64, (_, length)| sum.saturating_add(*length))
     }
 
-    /// The first bytes of a vector, of which `length` bytes count.
+    /// The first bytes of a vector, of which only `length` bytes count.
     pub(super) fn vector_data(self, at: u64, count: u64, length: u64) -> Data {
         let pieces = self.vector(at, count);
         let total =
@@ -185,7 +185,7 @@ impl Memory {
         }
     }
 
-    /// A `struct timespec` or `timeval` in seconds; `per_second` says which.
+    /// A `struct timespec` or `timeval` in seconds; `per_second` says which of the two.
     pub(super) fn seconds(self, at: u64, per_second: u64) -> String {
         match (self.long(at), self.long(at.wrapping_add(8))) {
             _ if at == 0 => "NULL".to_owned(),
@@ -198,7 +198,7 @@ impl Memory {
         }
     }
 
-    /// The descriptors of a `struct pollfd` list, with what is asked or what came.
+    /// The descriptors in a `struct pollfd` list, with what is requested or what came.
     pub(super) fn poll_list(self, at: u64, count: u64, came: bool) -> String {
         let bytes = self.bytes(at, count.min(1024) as usize * 8);
         let entries = bytes.chunks_exact(8).filter_map(|entry| {
@@ -211,14 +211,14 @@ impl Memory {
         list(entries)
     }
 
-    /// The descriptors of a `struct pollfd` list.
+    /// The descriptors in a `struct pollfd` list.
     pub(super) fn poll_descriptors(self, at: u64, count: u64) -> Vec<i32> {
         let bytes = self.bytes(at, count.min(1024) as usize * 8);
         let fd = |entry: &[u8]| entry[..4].try_into().map_or(-1, i32::from_ne_bytes);
         bytes.chunks_exact(8).map(fd).collect()
     }
 
-    /// The descriptors of an `fd_set` below `limit`.
+    /// The descriptors below `limit` in an `fd_set`.
     pub(super) fn fd_set_descriptors(self, at: u64, limit: u64) -> Vec<i32> {
         let limit = limit.min(1024) as usize;
         let bytes = self.bytes(at, limit.div_ceil(64) * 8);
@@ -227,7 +227,7 @@ impl Memory {
         (0..limit).filter(is_set).map(|fd| fd as i32).collect()
     }
 
-    /// The same as text.
+    /// The descriptors below `limit` in an `fd_set`, as text.
     pub(super) fn fd_set(self, at: u64, limit: u64) -> String {
         if at == 0 {
             return "NULL".to_owned();
@@ -235,7 +235,7 @@ impl Memory {
         list(self.fd_set_descriptors(at, limit).into_iter().map(|fd| fd.to_string()))
     }
 
-    /// What came of a `struct epoll_event` list.
+    /// The events in a `struct epoll_event` list.
     pub(super) fn epoll_list(self, at: u64, count: i64) -> String {
         let entry_bytes = size_of::<libc::epoll_event>();
         let count = usize::try_from(count).unwrap_or(0).min(1024);
@@ -247,7 +247,7 @@ impl Memory {
     }
 }
 
-/// A control message: `SCM_RIGHTS [5, 6]`.
+/// Formats a control message: `SCM_RIGHTS [5, 6]`.
 fn control_message(level: i32, kind: i32, data: &[u8]) -> String {
     let ints: Vec<String> = data
         .chunks_exact(4)
@@ -255,7 +255,7 @@ fn control_message(level: i32, kind: i32, data: &[u8]) -> String {
         .collect();
     let name = names::control_message(i64::from(level), i64::from(kind));
     match data.len() {
-        // UDP_SEGMENT is a number of 16 bits.
+        // UDP_SEGMENT is a 16-bit number.
         2 => format!("{name} {}", u16::from_ne_bytes([data[0], data[1]])),
         _ if level == libc::SOL_SOCKET && kind == libc::SCM_RIGHTS => {
             format!("{name} {}", list(ints.into_iter()))

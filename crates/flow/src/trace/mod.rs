@@ -1,10 +1,11 @@
-//! Runs programs, or joins running ones, and writes down their socket calls and packets.
+//! Runs programs, or attaches to running ones, and records their socket calls and
+//! packets.
 //!
-//! The kernel stops a traced thread at each socket call (a seccomp filter spares all other
-//! calls the stop), and the tracer reads the call's arguments and results out of the
-//! program's memory. A traced program's children and threads are traced as well. What a
-//! program does through io_uring is not seen; and since the filter demands
-//! `no_new_privs`, a setuid program gains nothing under it.
+//! The kernel stops a traced thread at each socket call (a seccomp filter spares all
+//! other calls the stop), and the tracer reads the call's arguments and results from the
+//! program's memory. The children and threads of a traced program are traced as well.
+//! What a program does through io_uring is not seen; and since the filter requires
+//! `no_new_privs`, a setuid program gains no privileges under it.
 
 mod address;
 mod arch;
@@ -34,7 +35,7 @@ pub use sys::watch_signals;
 
 use crate::event::Header;
 
-/// The first line of a log of a run on this system that begins now.
+/// The first line of the log of a run that begins on this system now.
 pub fn header(in_turn: bool) -> Header {
     let read = |name: &str| {
         let path = format!("/proc/sys/kernel/{name}");

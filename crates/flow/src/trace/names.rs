@@ -1,6 +1,6 @@
-//! Constants by their names in C form.
+//! The C names of constants.
 
-/// `name!(value; A, B)`: the name of the constant that has this value.
+/// `name!(value; A, B)`: the name of the constant with this value.
 macro_rules! name {
     ($value:expr; $($name:ident),* $(,)?) => {
         match $value {
@@ -10,7 +10,8 @@ macro_rules! name {
     };
 }
 
-/// `flags!(value; A, B)`: the names of the bits that are set, the rest in hexadecimal.
+/// `flags!(value; A, B)`: the names of the bits that are set, and the rest in
+/// hexadecimal.
 macro_rules! flags {
     ($value:expr; $($name:ident),* $(,)?) => {{
         let mut left = $value as u64;
@@ -39,7 +40,7 @@ pub(super) fn family(value: i64) -> String {
     or_number(name, value)
 }
 
-/// A socket type with the flags that `socket(2)` allows in it.
+/// A socket type, with the flags that `socket(2)` allows in it.
 pub(super) fn kind(value: i64) -> String {
     let flags = i64::from(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
     let base = value & !flags;
@@ -94,15 +95,15 @@ pub(super) fn epoll_operation(value: i64) -> String {
     or_number(name!(value; EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD), value)
 }
 
-/// The level of `setsockopt(2)`.
+/// The level for `setsockopt(2)`.
 pub(super) fn level(value: i64) -> String {
     let name = name!(value; SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IPV6,
         IPPROTO_ICMP, SOL_PACKET, SOL_NETLINK);
-    // Level 0 is written SOL_IP by those who think of levels.
+    // Those who mean the level write SOL_IP for 0.
     or_number(name, value)
 }
 
-/// An option of `setsockopt(2)`, by its level.
+/// An option for `setsockopt(2)`, given its level.
 pub(super) fn option(level: i64, value: i64) -> String {
     let name = if level == i64::from(libc::SOL_SOCKET) {
         name!(value; SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST,
@@ -133,9 +134,9 @@ pub(super) fn option(level: i64, value: i64) -> String {
     or_number(name, value)
 }
 
-/// The flags of a file that `fcntl(2)` sets.
+/// The file flags that `fcntl(2)` sets.
 pub(super) fn file_flags(value: i64) -> String {
-    // O_RDWR is what a socket is; it cannot be set.
+    // O_RDWR is a property of sockets; it cannot be set.
     let value = value & !i64::from(libc::O_ACCMODE);
     flags!(value; O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME)
 }
@@ -158,7 +159,7 @@ pub(super) fn control_message(level: i64, value: i64) -> String {
     name.map_or_else(unnamed, str::to_owned)
 }
 
-/// An error by its name.
+/// The name of an error.
 pub(super) fn error(errno: i64) -> String {
     let name = name!(errno; EPERM, ENOENT, EINTR, EIO, ENXIO, EBADF, EAGAIN, ENOMEM, EACCES,
         EFAULT, EEXIST, ENODEV, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ENOTTY, EFBIG,
@@ -170,8 +171,8 @@ pub(super) fn error(errno: i64) -> String {
         EHOSTUNREACH, EALREADY, EINPROGRESS, ECANCELED);
     match (name, errno) {
         (Some(name), _) => name.to_owned(),
-        // What the kernel keeps to itself: a signal came, and the call goes on after it,
-        // or returns EINTR where a handler says so.
+        // An error that the kernel keeps to itself: a signal came, and the call goes on
+        // after it, or returns EINTR if a handler says so.
         (None, 512) => "ERESTARTSYS".to_owned(),
         (None, 513) => "ERESTARTNOINTR".to_owned(),
         (None, 514) => "ERESTARTNOHAND".to_owned(),
@@ -180,7 +181,7 @@ pub(super) fn error(errno: i64) -> String {
     }
 }
 
-/// A signal by its name.
+/// The name of a signal.
 pub(super) fn signal(number: i32) -> String {
     let value = i64::from(number);
     let name = name!(value; SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE,

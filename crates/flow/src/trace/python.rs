@@ -1,13 +1,13 @@
-//! Names the line of a Python program that made a call.
+//! Finds the line of a Python program that made a call.
 //!
-//! The stack of the interpreter says nothing of the program that it runs. So `flow` lays a
-//! module before the program, `sitecustomize`, which Python imports at its start, and that
-//! module has the interpreter tell it each line (`sys.settrace`, which every version of
-//! Python has; `sys.monitoring` would be faster, and needs Python 3.12). It keeps the line in
-//! an array, and the tracer reads it there when the program makes a call.
+//! The stack of the interpreter says nothing about the program that it runs. So `flow`
+//! gives the program a module, `sitecustomize`, which Python imports at startup, and
+//! which has the interpreter report each line (`sys.settrace`, which every version of
+//! Python has; `sys.monitoring` would be faster, but needs Python 3.12). The module keeps
+//! the line in an array, where the tracer reads it when the program makes a call.
 //!
-//! The module stands in a file without a name (`memfd_create(2)`), a zip archive, which is
-//! what Python can import from: nothing is left behind, wherever `flow` is installed. A
+//! The module is in a file without a name (`memfd_create(2)`), as a zip archive, because
+//! Python can import from those. Nothing is left behind, wherever `flow` is installed. A
 //! Python that ignores `PYTHONPATH` (`-I`, `-E`) has no lines.
 #![allow(unsafe_code)] // memfd_create(2).
 
@@ -24,24 +24,24 @@ use crate::event::Source;
 const MODULE: &[u8] = include_bytes!("sitecustomize.py");
 const NAME: &[u8] = b"sitecustomize.py";
 
-/// What a telling begins with: a write to a descriptor that does not exist.
+/// How a report begins: it is a write to a descriptor that does not exist.
 const TELLING: &str = "flow.python ";
-/// Threads of a process that the module keeps lines for.
+/// The most threads of a process for which the module keeps lines.
 const THREADS: usize = 256;
 
-/// The module's archive. It must live as long as the programs.
+/// The archive with the module. It must live as long as the programs.
 #[derive(Debug)]
 pub struct Lines {
     archive: File,
 }
 
 impl Lines {
-    /// Makes the archive.
+    /// Creates the archive.
     ///
     /// # Errors
-    /// What `memfd_create(2)` and `write(2)` say.
+    /// Those of `memfd_create(2)` and `write(2)`.
     pub fn new() -> io::Result<Lines> {
-        // SAFETY: the name ends with a NUL.
+        // SAFETY: the name is NUL-terminated.
         let fd = check(libc::c_long::from(unsafe {
             libc::memfd_create(c"flow-python".as_ptr(), libc::MFD_CLOEXEC)
         }))?;
@@ -51,7 +51,7 @@ impl Lines {
         Ok(Lines { archive })
     }
 
-    /// The variable by which Python finds the module, in front of what it has already.
+    /// The variable by which Python finds the module, put in front of its current value.
     pub fn variable(&self) -> (OsString, OsString) {
         let mut path = OsString::from(format!(
             "/proc/{}/fd/{}",
@@ -66,7 +66,7 @@ impl Lines {
     }
 }
 
-/// An archive of one file, stored as it is (APPNOTE.TXT of PKZIP, 4.3).
+/// An archive with one file, stored uncompressed (APPNOTE.TXT of PKZIP, 4.3).
 fn zip(name: &[u8], content: &[u8]) -> Vec<u8> {
     let size = (content.len() as u32).to_le_bytes();
     // Version, flags, method "stored", time, and 1980-01-01; then the checksum and sizes.
@@ -97,19 +97,20 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), bit))
 }
 
-/// What the modules of the traced processes told.
+/// What the modules in the traced processes have reported.
 #[derive(Debug, Default)]
 pub(super) struct Pythons(HashMap<i32, Python>);
 
 #[derive(Debug, Clone, Default)]
 struct Python {
-    /// Where the array stands.
+    /// The address of the array.
     lines: u64,
     files: HashMap<u64, String>,
 }
 
 impl Pythons {
-    /// Takes what a process told, if these bytes, written to no descriptor, are a telling.
+    /// Takes a report from a process, if these bytes, which it wrote to no descriptor,
+    /// are one.
     pub(super) fn hear(&mut self, pid: i32, bytes: &[u8]) {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
         let Some(text) = text.strip_prefix(TELLING) else { return };
@@ -131,19 +132,19 @@ impl Pythons {
         }
     }
 
-    /// A process forked: its child has the same array at the same place.
+    /// Records that a process forked: the child has the same array at the same address.
     pub(super) fn forked(&mut self, parent: i32, child: i32) {
         if let Some(python) = self.0.get(&parent).cloned() {
             self.0.insert(child, python);
         }
     }
 
-    /// Forgets a process: it ended or runs another program now.
+    /// Forgets a process that has ended or runs another program now.
     pub(super) fn forget(&mut self, pid: i32) {
         self.0.remove(&pid);
     }
 
-    /// The line of the program's own code that a stopped thread is in.
+    /// The line of the program's own code at which a stopped thread is.
     pub(super) fn source(&self, pid: i32, memory: Memory) -> Option<Source> {
         let python = self.0.get(&pid)?;
         let bytes = memory.bytes(python.lines, THREADS * 24);

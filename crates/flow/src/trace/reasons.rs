@@ -1,23 +1,24 @@
-//! Which call a captured packet comes from, as far as one does: a SYN from `connect(2)`, data
-//! from a call that sends, a FIN from one that ends. What the kernel answers of its own
-//! accord, a SYN ACK, an acknowledgment, a reset, comes from none.
+//! Which call caused a captured packet, if one did: a SYN comes from `connect(2)`, data
+//! from a call that sends, a FIN from one that ends the stream. What the kernel answers
+//! of its own accord (a SYN ACK, an acknowledgment, a reset) comes from none.
 
 use std::collections::HashMap;
 
 use super::calls::Kind;
 use crate::event::{Flag, Packet, Protocol};
 
-/// The latest calls of each socket, as comments.
+/// The latest calls on each socket, as comments.
 #[derive(Debug, Default)]
 pub(super) struct Reasons {
     sent: HashMap<u64, String>,
     ended: HashMap<u64, String>,
-    /// By the address that a socket connects to: its own is known only afterwards.
+    /// By the address that a socket connects to, because its own is known only
+    /// afterwards.
     connecting: HashMap<String, String>,
 }
 
 impl Reasons {
-    /// Takes a call that is about to be made on a socket, perhaps to an address.
+    /// Records a call that is about to be made on a socket, perhaps with an address.
     pub(super) fn note(
         &mut self,
         kind: Kind,
@@ -46,7 +47,7 @@ impl Reasons {
         }
     }
 
-    /// The call that a packet comes from, which this socket sent.
+    /// The call that caused a packet, which this socket sent.
     pub(super) fn of(&self, sender: Option<u64>, packet: &Packet) -> Option<&str> {
         let comment = match &packet.protocol {
             Protocol::Tcp { flags, .. } if flags.has(Flag::Rst) => None,

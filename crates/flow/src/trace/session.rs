@@ -1,5 +1,5 @@
-//! A session: sides started one after another on the calling thread's network, followed
-//! until all of them have ended.
+//! A session: starts the sides one after another on the calling thread's network, and
+//! follows them until all have ended.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,14 +18,14 @@ use crate::event::Event;
 /// How a session runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// One thread at a time, so that the same run comes out each time: see [`crate::draw`].
+    /// One thread at a time, so that every run is the same; see [`crate::draw`].
     pub in_turn: bool,
-    /// Bytes kept of what is sent or received, at most.
+    /// The most bytes kept of what is sent or received.
     pub data_bytes: usize,
-    /// How long the next side waits for the one before to listen.
+    /// How long the next side waits for the one before it to listen.
     pub ready_within: Duration,
-    /// The run is ended this long after its last program has started, and not before; none:
-    /// when the last program has ended and the others only wait.
+    /// How long after the start of its last program the run is ended, and not before.
+    /// With `None`, it is ended when the last program has ended and the others only wait.
     pub until: Option<Duration>,
 }
 
@@ -40,19 +40,22 @@ impl Default for Options {
     }
 }
 
-/// How long nothing must have got on before sides that wait for nobody are interrupted: where
-/// all of them are in calls that only a peer can end, where they may wait for something else,
-/// and where one of them will go on by itself, because it computes or sleeps for a time.
+/// How long there must have been no progress before sides that wait for nobody are
+/// interrupted: if all of them are in calls that only a peer can end; if they may be
+/// waiting for something else; and if one of them will go on by itself, because it
+/// computes or sleeps for a time.
 const STILL_IN_CALLS: Duration = Duration::from_millis(5);
 const STILL: Duration = Duration::from_millis(100);
 const STILL_WITH_PLANS: Duration = Duration::from_secs(1);
-/// How long a side that listens, but does not wait for a peer, must be at rest to be ready.
+/// How long a side that listens, but does not wait for a peer, must be at rest to count
+/// as ready.
 const AT_REST: Duration = Duration::from_millis(400);
-/// How many times as long a side has to be ready that has got no processor.
+/// A side that has got no processor time has this many times as long to get ready.
 const MORE_FOR_THE_BUSY: u32 = 4;
-/// How often the kernel's table is asked whether a side listens whose calls are not seen.
+/// How often the kernel's tables are asked whether a side whose calls are not seen is
+/// listening.
 const LOOK_UP: Duration = Duration::from_millis(50);
-/// How long the kernels of a wire are followed when no program does anything any more.
+/// How long the kernels of a wire are followed once no program does anything any more.
 const KERNELS_ALONE: Duration = Duration::from_secs(5);
 /// How long an interrupted side has to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -60,13 +63,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Why a session could not go on.
 #[derive(Debug)]
 pub enum TraceError {
-    /// A side's program did not start: its name.
+    /// The program of a side did not start; the name of the side.
     Spawn(String, SpawnError),
-    /// A process could not be joined: its id.
+    /// Could not attach to a process; its id.
     Attach(i32, io::Error),
     /// Waiting for the traced programs failed.
     Wait(io::Error),
-    /// The kernel does not tell which call a stopped thread is in.
+    /// The kernel does not reveal which call a stopped thread is in.
     Calls(io::Error),
 }
 
@@ -105,7 +108,7 @@ impl std::fmt::Display for TraceError {
 impl std::error::Error for TraceError {}
 
 impl TraceError {
-    /// Whether the kernel refuses tracing as such, so that nothing can be drawn here.
+    /// Whether the kernel refuses tracing altogether, so that nothing can be drawn here.
     pub fn is_refusal(&self) -> bool {
         match self {
             TraceError::Spawn(_, error) => matches!(error, SpawnError::Trace(_)),
@@ -116,7 +119,7 @@ impl TraceError {
     }
 }
 
-/// Why a process cannot be joined, as far as the system tells.
+/// Why we cannot attach to a process, as far as the system says.
 fn attach_remedy(pid: i32, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(libc::ESRCH)
@@ -138,14 +141,15 @@ fn attach_remedy(pid: i32, error: &io::Error) -> String {
     }
 }
 
-/// A running session. It belongs to the thread that made it: the programs are traced by
-/// that thread and run on that thread's network. Dropping it ends the programs that it
-/// started, and leaves those that it joined.
+/// A running session. It belongs to the thread that made it: that thread traces the
+/// programs, and they run on that thread's network. Dropping the session ends the
+/// programs that it started, and detaches from those that it attached to.
 pub struct Session {
     pub(super) tracer: Tracer,
     options: Options,
     waiting: VecDeque<(String, Program)>,
-    /// What each side waits for before it starts, beside the readiness of the one before.
+    /// What each side waits for before it starts, instead of the readiness of the one
+    /// before.
     conditions: VecDeque<Condition>,
     since_ready: Instant,
     /// When the kernel's tables were last asked for listeners.
@@ -155,24 +159,25 @@ pub struct Session {
     /// When something last stopped.
     last_news: Instant,
     interrupted: Option<Instant>,
-    /// A signal has asked this process to end.
+    /// Whether a signal has asked this process to end.
     asked_to_end: bool,
     joined: bool,
-    /// What this thread's is without the session, and that of the programs.
+    /// The timer slack of this thread outside the session, and that of the programs.
     timer_slack: libc::c_ulong,
 }
 
-/// What must be so before a side starts.
+/// A condition for the start of a side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Somebody listens at this port, or has bound a datagram socket to it.
+    /// Somebody listens on this port, or has bound a datagram socket to it.
     Port(u16),
     /// The program before has printed this.
     Line(String),
 }
 
 impl Session {
-    /// A session without sides. Every event goes to `sink`, in the order observed.
+    /// Creates a session without sides. Every event goes to `sink`, in the order
+    /// observed.
     pub fn new(options: Options, sink: Box<dyn FnMut(Event) + Send>) -> Session {
         let mut tracer = Tracer::new(sink, options.in_turn);
         tracer.data_bytes = options.data_bytes;
@@ -192,23 +197,23 @@ impl Session {
         }
     }
 
-    /// Captures the packets of the calling thread's loopback interface from now on. Where
-    /// the kernel refuses that, as [`Capture::open`] tells, a remark in the log says so.
+    /// Captures the packets of the calling thread's loopback interface from now on. If
+    /// the kernel refuses, as described at [`Capture::open`], a note in the log says so.
     pub fn capture(&mut self, size: CaptureSize) {
-        // A new thread is on the network of the one that made it.
+        // A new thread is on the network of the thread that created it.
         self.tracer.opening = Some(std::thread::spawn(move || Capture::open(size)));
     }
 
-    /// Runs the sides on the two hosts of a wire: the first on b, the others on a. Packets
-    /// are those that pass the wire.
+    /// Runs the sides on the two hosts of a wire: the first on b, the others on a. The
+    /// packets are then those that pass over the wire.
     pub fn wire(&mut self, wire: Wire) {
         self.tracer.ask_kernels_of(&wire);
         self.tracer.wire = Some(Arc::new(wire));
     }
 
-    /// Hands every captured packet over as it came, with the number of the card that saw it
-    /// (of a wire, 0 is host a's, 1 is b's) and a comment that names the latest call on the
-    /// socket that sent it.
+    /// Passes every captured packet to `each` as it arrives, with the number of the card
+    /// that saw it (on a wire, 0 is host a's and 1 is b's), and a comment that names the
+    /// latest call on the socket that sent it.
     pub fn on_packet(
         &mut self,
         each: impl FnMut(u32, &CapturedPacket<'_>, &str) + Send + 'static,
@@ -216,12 +221,12 @@ impl Session {
         self.tracer.raw_packets = Some(Box::new(each));
     }
 
-    /// Adds a side that starts when the one before listens, has bound, or has ended.
+    /// Adds a side that starts once the one before listens, has bound, or has ended.
     pub fn add(&mut self, name: String, program: Program) {
         self.waiting.push_back((name, program));
     }
 
-    /// Starts a side now; its number and process id.
+    /// Starts a side now, and returns its number and process id.
     ///
     /// # Errors
     /// [`TraceError::Spawn`].
@@ -243,7 +248,7 @@ impl Session {
         Ok((side, pid))
     }
 
-    /// Joins a running process as a side, under this name or that of its program.
+    /// Attaches to a running process as a side, under this name or that of its program.
     ///
     /// # Errors
     /// [`TraceError::Attach`].
@@ -263,12 +268,12 @@ impl Session {
         Ok(side)
     }
 
-    /// Writes a remark into the log.
+    /// Writes a note into the log.
     pub fn note(&mut self, text: String) {
         self.tracer.note(text);
     }
 
-    /// Sets what the second side, the third, … wait for, in this order, in place of the
+    /// Sets what the second side, the third, … wait for, in this order, instead of the
     /// readiness of the one before.
     pub fn wait_for(&mut self, conditions: Vec<Condition>) {
         self.tracer.awaited_lines = conditions
@@ -282,7 +287,7 @@ impl Session {
     }
 
     /// Whether the next side may start: the one before listens, or has bound a datagram
-    /// socket, and now waits; or all its processes have ended.
+    /// socket, and is now waiting; or all its processes have ended.
     fn is_ready(&mut self, side: usize) -> bool {
         let Some(state) = self.tracer.sides.get(side) else { return false };
         let (listens, binds) = (state.listens, state.binds);
@@ -321,7 +326,8 @@ impl Session {
         due
     }
 
-    /// Whether a side listens although no call of it was seen: 32-bit code, or io_uring.
+    /// Whether a side listens although none of its calls was seen: 32-bit code, or
+    /// io_uring.
     fn listens_unseen(&self, side: usize) -> bool {
         let is_listener =
             |(transport, _)| transport == netlab::sockets::Transport::TcpListener;
@@ -356,14 +362,14 @@ impl Session {
         self.waiting.is_empty() && self.tracer.threads.is_empty()
     }
 
-    /// Works on all that happened since the last call, without waiting. Whether there was
-    /// anything.
+    /// Handles everything that has happened since the last call, without waiting. Returns
+    /// whether there was anything.
     ///
     /// # Errors
     /// [`TraceError::Wait`].
     fn step(&mut self) -> Result<bool, TraceError> {
         let mut news = false;
-        // Bounded, so that the caller's deadlines are looked at now and then.
+        // Bounded, so that the caller gets to check its deadlines.
         for _ in 0..1000 {
             match sys::wait(false) {
                 Ok(Some(status)) => self.tracer.handle(status),
@@ -385,7 +391,7 @@ impl Session {
     fn on_wait_error(&mut self, error: io::Error) -> Result<(), TraceError> {
         match error.raw_os_error() {
             Some(libc::EINTR) => Ok(()),
-            // Nobody is left to wait for.
+            // There is nobody left to wait for.
             Some(libc::ECHILD) => {
                 self.tracer.threads.clear();
                 Ok(())
@@ -400,7 +406,7 @@ impl Session {
             return false;
         }
         if let Some(wire) = &self.tracer.wire {
-            // What a call sent has arrived, and what that set off is under way.
+            // What a call sent has arrived, and what that caused is under way.
             if !wire.is_at_rest() {
                 return true;
             }
@@ -423,7 +429,7 @@ impl Session {
     /// [`TraceError`].
     pub fn run(&mut self) -> Result<(), TraceError> {
         let mask = sys::keep_news();
-        // The shortest of its pauses are shorter than what the kernel adds to one.
+        // Its shortest pauses are shorter than what the kernel would add to them.
         sys::set_timer_slack(1);
         let ran = self.follow();
         sys::set_timer_slack(self.timer_slack);
@@ -434,7 +440,7 @@ impl Session {
         sides.into_iter().find_map(|side| self.failure(side)).map_or(Ok(()), Err)
     }
 
-    /// Works on what happens until every side has ended.
+    /// Handles events until every side has ended.
     fn follow(&mut self) -> Result<(), TraceError> {
         const SHORTEST: Duration = Duration::from_micros(5);
         const LONGEST: Duration = Duration::from_millis(1);
@@ -487,15 +493,16 @@ impl Session {
         }
     }
 
-    /// A signal asked this process to end. The programs get it first, unless the kernel has
-    /// sent it to them already, as a terminal's `^C`; a second one is not to be withstood.
+    /// Handles a signal that asked this process to end. The programs get it first, unless
+    /// the kernel has already sent it to them, as it does for a terminal's `^C`; a second
+    /// one ends the run.
     fn on_signal(&mut self, asked: sys::Asked) {
         self.waiting.clear();
         let first = !std::mem::replace(&mut self.asked_to_end, true);
         if !first {
             return self.end();
         }
-        // A program may do with `^C` what it likes.
+        // A program may handle `^C` however it likes.
         if asked.all && asked.signal == libc::SIGINT {
             return;
         }
@@ -509,10 +516,10 @@ impl Session {
         }
     }
 
-    /// Takes the last packets, and says what was lost.
+    /// Takes the last packets, and notes what was lost.
     fn finish(&mut self) {
         if let Some(wire) = self.tracer.wire.clone() {
-            // The kernels go on without the programs until all is said.
+            // The kernels go on without the programs until they have nothing left to say.
             let deadline = Instant::now() + KERNELS_ALONE;
             while (wire.is_busy() || !wire.is_at_rest()) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
@@ -529,8 +536,8 @@ impl Session {
         }
     }
 
-    /// Whether a side has had its time to be ready. On a busy machine that time goes by while
-    /// it gets no processor: one that wants to go on gets more of it.
+    /// Whether a side has had its time to get ready. On a busy machine, that time passes
+    /// while the side gets no processor; one that wants to run is given more of it.
     fn is_late(&mut self, side: usize) -> bool {
         let since = self.since_ready.elapsed();
         let of_side = |thread: &&mut Thread| thread.side == side;
@@ -571,9 +578,9 @@ impl Session {
         self.spawn(name, program).map(|_| ())
     }
 
-    /// When the last side has ended and the others only wait, nobody will come any more:
-    /// they get SIGINT, as from a terminal, and later SIGKILL. So do all where the time is
-    /// over that the run was given. Whether it has come to this.
+    /// Once the last side has ended and the others only wait, nobody will come any more:
+    /// they get SIGINT, as from a terminal, and later SIGKILL. The same happens to all of
+    /// them once the time given for the run is up. Returns whether it has come to this.
     fn interrupt_the_rest(&mut self) -> bool {
         if let Some(when) = self.interrupted {
             if when.elapsed() > GRACE {
@@ -605,7 +612,7 @@ impl Session {
         true
     }
 
-    /// Whether all threads are at rest, and nothing has got on for as long as that takes to
+    /// Whether all threads are at rest, and there has been no progress for long enough to
     /// mean something.
     fn is_still(&mut self) -> bool {
         let threads = || self.tracer.threads.values();
@@ -615,7 +622,7 @@ impl Session {
         if since <= still_for {
             return false;
         }
-        // A kernel that will send something again may yet wake somebody.
+        // A kernel that is going to retransmit may yet wake somebody.
         let wire = self.tracer.wire.as_ref();
         if since < KERNELS_ALONE && wire.is_some_and(|wire| wire.is_busy()) {
             return false;
@@ -631,11 +638,12 @@ impl Session {
         all_quiet && !self.tracer.threads.values().any(Thread::has_plans)
     }
 
-    /// Leaves the processes that were joined: stops each thread once, and lets it go.
+    /// Detaches from the processes that we attached to: stops each thread once, and lets
+    /// it go.
     fn detach(&mut self) -> Result<(), TraceError> {
         let tids: Vec<i32> = self.tracer.threads.keys().copied().collect();
         for tid in tids {
-            // A thread that is gone is left already.
+            // A thread that is gone needs no detaching.
             let _ = sys::interrupt(tid);
         }
         let deadline = Instant::now() + GRACE;
@@ -656,7 +664,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends what the session started and still runs.
+    /// Ends whatever the session started that is still running.
     fn end(&mut self) {
         for side in 0..self.tracer.sides.len() {
             self.signal(side, libc::SIGKILL);
@@ -671,7 +679,7 @@ impl Drop for Session {
             return;
         }
         self.end();
-        // Each status of an end must be taken, or the dead stay as zombies.
+        // Each exit status must be collected, or the dead remain as zombies.
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
             match sys::wait(false) {

@@ -1,9 +1,9 @@
-//! Which descriptors are sockets, and what is known of each.
+//! Which descriptors are sockets, and what is known about each socket.
 //!
-//! `/proc/PID/fd/N` says at every call whether the descriptor is a socket, so duplicates
-//! and inheritance need no book-keeping. The rest is asked of the socket itself, through
-//! a copy of the descriptor that is closed before the program goes on; where that is
-//! refused (`pidfd_getfd(2)`), it is looked up in the kernel's tables, which is slower.
+//! At every call, `/proc/PID/fd/N` says whether the descriptor is a socket, so duplicates
+//! and inheritance need no bookkeeping. The rest is asked of the socket itself, through a
+//! copy of the descriptor that is closed before the program goes on. If that is refused
+//! (`pidfd_getfd(2)`), it is looked up in the kernel's tables, which is slower.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -11,19 +11,19 @@ use std::os::fd::OwnedFd;
 use super::{address, names, sys};
 use crate::event;
 
-/// Folders of descriptors that are kept open at most.
+/// The most folders of descriptors that are kept open.
 const FOLDERS: usize = 64;
 
 /// The descriptors of the traced threads.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
-    /// `/proc/TID/fd` of each thread, open: from there a descriptor is looked up sooner than
-    /// by its whole path.
+    /// `/proc/TID/fd` of each thread, kept open: looking up a descriptor from there is
+    /// faster than by its full path.
     folders: HashMap<i32, OwnedFd>,
 }
 
 impl Descriptors {
-    /// The inode number of the socket that the descriptor `fd` of a thread refers to, if it
+    /// The inode number of the socket that descriptor `fd` of a thread refers to, if it
     /// is one.
     pub(super) fn socket(&mut self, tid: i32, fd: i32) -> Option<u64> {
         if !self.folders.contains_key(&tid) {
@@ -39,7 +39,7 @@ impl Descriptors {
         std::str::from_utf8(inode).ok()?.parse().ok()
     }
 
-    /// Forgets a thread that ended: its id may come again.
+    /// Forgets a thread that has ended: its id may be reused.
     pub(super) fn forget(&mut self, tid: i32) {
         self.folders.remove(&tid);
     }
@@ -49,19 +49,19 @@ impl Descriptors {
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     known: HashMap<u64, event::Socket>,
-    /// A handle to each process, by process id.
+    /// A pidfd for each process, by process id.
     processes: HashMap<i32, Option<OwnedFd>>,
 }
 
 impl Sockets {
-    /// Whether both addresses of the socket are known, or it was asked already and cannot
-    /// have changed without a call that asks again.
+    /// Whether both addresses of the socket are known, or it has been asked and cannot
+    /// have changed except through a call that asks again.
     pub(super) fn knows(&self, inode: u64) -> bool {
         self.known.contains_key(&inode)
     }
 
-    /// Whether the socket has no local address yet, and gets one when it first sends. One of
-    /// `AF_UNIX` may stay without for ever.
+    /// Whether the socket has no local address yet and gets one when it first sends. An
+    /// `AF_UNIX` socket may never get one.
     pub(super) fn is_unbound(&self, inode: u64) -> bool {
         self.known.get(&inode).is_some_and(|socket| {
             socket.family.starts_with("AF_INET")
@@ -69,12 +69,13 @@ impl Sockets {
         })
     }
 
-    /// What is known of a socket.
+    /// What is known about a socket.
     pub(super) fn get(&self, inode: u64) -> Option<&event::Socket> {
         self.known.get(&inode)
     }
 
-    /// Asks the socket for its type and addresses. Returns what is known now if it is news.
+    /// Asks the socket for its type and addresses. Returns what is known now, if anything
+    /// is new.
     pub(super) fn ask(
         &mut self,
         pid: i32,
@@ -87,7 +88,7 @@ impl Sockets {
         let copy = handle.and_then(|handle| sys::borrow_fd(handle, fd).ok());
         let seen = match copy {
             Some(copy) => asked(&copy, inode, side),
-            // Refused, by an old kernel or a sandbox: the kernel's tables have it, too.
+            // Refused, by an old kernel or a sandbox; the kernel's tables have it too.
             None => listed(pid, inode, side)?,
         };
         if self.known.get(&inode) == Some(&seen) {
@@ -97,13 +98,13 @@ impl Sockets {
         Some(seen)
     }
 
-    /// Forgets a process that ended.
+    /// Forgets a process that has ended.
     pub(super) fn forget_process(&mut self, pid: i32) {
         self.processes.remove(&pid);
     }
 
-    /// Forgets a socket that was closed: its inode number may come again. Where another
-    /// descriptor still refers to it, the next call asks anew.
+    /// Forgets a socket that was closed: its inode number may be reused. If another
+    /// descriptor still refers to it, the next call asks again.
     pub(super) fn forget(&mut self, inode: u64) {
         self.known.remove(&inode);
     }
@@ -121,7 +122,7 @@ impl Sockets {
     }
 }
 
-/// What a socket says of itself.
+/// What a socket says about itself.
 fn asked(copy: &OwnedFd, inode: u64, side: usize) -> event::Socket {
     let option = |name| sys::socket_option(copy, name).map_or(-1, i64::from);
     let address = |peer| address::text(&sys::socket_address(copy, peer).ok()?);
@@ -136,7 +137,7 @@ fn asked(copy: &OwnedFd, inode: u64, side: usize) -> event::Socket {
     }
 }
 
-/// What the kernel's tables say of it.
+/// What the kernel's tables say about a socket.
 fn listed(pid: i32, inode: u64, side: usize) -> Option<event::Socket> {
     let listed = netlab::sockets::listed(u32::try_from(pid).ok()?, inode)?;
     let v6 = listed.local.is_ipv6();

@@ -1,5 +1,6 @@
-//! Starts a program under the tracer: own fork, because the filter must be laid between
-//! the moment the tracer has the child and the program's first instruction.
+//! Starts a program under the tracer. It forks by itself, because the filter must be
+//! installed after the tracer has attached to the child and before the program's first
+//! instruction.
 #![allow(unsafe_code)] // fork(2) and what the child does before execve(2).
 
 use std::ffi::{CString, OsStr, OsString};
@@ -17,20 +18,20 @@ pub struct Program {
     pub program: OsString,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
-    /// Where it runs; none: where we do.
+    /// The directory to run it in; `None` for our own.
     pub directory: Option<PathBuf>,
-    /// A variable set on top of our environment.
+    /// A variable to set on top of our environment.
     pub variable: Option<(OsString, OsString)>,
-    /// Its standard output; none: ours.
+    /// Its standard output; `None` for our own.
     pub stdout: Option<OwnedFd>,
-    /// Its standard error; none: ours.
+    /// Its standard error; `None` for our own.
     pub stderr: Option<OwnedFd>,
-    /// The network that it runs on, a descriptor of its namespace; none: ours.
+    /// The network that it runs on, as a descriptor of the namespace; `None` for our own.
     pub network: Option<RawFd>,
 }
 
 impl Program {
-    /// A program by its command line, the program first.
+    /// Creates a program from its command line, the program first.
     pub fn new<I: IntoIterator<Item = S>, S: Into<OsString>>(command: I) -> Program {
         let mut words = command.into_iter().map(Into::into);
         Program {
@@ -62,7 +63,7 @@ impl Program {
 /// Why a program did not start.
 #[derive(Debug)]
 pub enum SpawnError {
-    /// The program itself: not found, not executable.
+    /// The program itself: not found, or not executable.
     Program(io::Error),
     /// The kernel refuses tracing.
     Trace(io::Error),
@@ -70,9 +71,9 @@ pub enum SpawnError {
     Other(io::Error),
 }
 
-/// Starts the program, traced by the calling thread; its process id. It has reached
-/// `execve(2)`, which the tracer sees as its first event. Its sleeps may be too long by
-/// `timer_slack` nanoseconds.
+/// Starts the program, traced by the calling thread, and returns its process id. It has
+/// reached `execve(2)`, which the tracer sees as its first event. Its sleeps may be too
+/// long by `timer_slack` nanoseconds.
 pub(super) fn spawn(
     program: &Program,
     timer_slack: libc::c_ulong,
@@ -83,8 +84,9 @@ pub(super) fn spawn(
     let (go_read, go_write) = pipe().map_err(SpawnError::Other)?;
     let (failure_read, failure_write) = pipe().map_err(SpawnError::Other)?;
 
-    // SAFETY: the child calls only async-signal-safe functions (see `Prepared::child`), so
-    // the locks of other threads, copied in whatever state, are never touched.
+    // SAFETY: the child calls only async-signal-safe functions (see `Prepared::child`),
+    // so it never touches the locks of other threads, which were copied in whatever
+    // state.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
         return Err(SpawnError::Other(io::Error::last_os_error()));
@@ -103,16 +105,16 @@ pub(super) fn spawn(
         reap(pid);
         return Err(SpawnError::Trace(error));
     }
-    // It is traced now, and ends with us: the word that lets it go on. Without the word, an
-    // end of the pipe says that we ended before.
+    // It is traced now, and ends with us. This byte lets it go on. If the pipe ends
+    // without it, we have ended first.
     if let Err(error) = std::fs::File::from(go_write).write_all(&[GO]) {
         sys::kill(pid, libc::SIGKILL);
         reap(pid);
         return Err(SpawnError::Other(error));
     }
 
-    // The filter stops the child's own writes too, so the failure comes as two bytes in
-    // the pipe only after the tracer let it go on: read it without waiting here. What the
+    // The filter stops the child's own writes too, so a failure arrives, as two bytes in the
+    // pipe, only after the tracer has let the child go on: do not wait for it here. What the
     // child reports before `execve` succeeded is found by `failure` below.
     FAILURES.with_borrow_mut(|failures| failures.push((pid, failure_read)));
     Ok(pid)
@@ -124,7 +126,8 @@ thread_local! {
         const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// After a child's first event or end: why it did not reach its program, if it did not.
+/// Why a child did not reach its program, if it did not; to be called after its first
+/// event or its end.
 pub(super) fn failure(pid: i32) -> Option<SpawnError> {
     let found = FAILURES.with_borrow_mut(|failures| {
         let at = failures.iter().position(|(child, _)| *child == pid)?;
@@ -149,7 +152,7 @@ fn reap(pid: i32) {
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
-    // SAFETY: room for the two descriptors.
+    // SAFETY: there is room for the two descriptors.
     sys::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
     // SAFETY: both descriptors are new and ours.
     Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
@@ -166,7 +169,7 @@ const STEP_SETUP: u8 = 3;
 struct Prepared {
     path: CString,
     directory: Option<CString>,
-    /// Owners of what the pointer arrays point to.
+    /// The owners of what the arrays of pointers point to.
     _texts: Vec<CString>,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
@@ -219,8 +222,9 @@ impl Prepared {
         })
     }
 
-    /// What the child does: waits for the tracer, becomes a process like any other, lays
-    /// the filter, runs the program. It reports a failed step and ends.
+    /// The child's part: waits for the tracer, restores what a process normally has,
+    /// installs the filter, and runs the program. It reports a step that fails, and
+    /// exits.
     fn child(&self, go: RawFd, go_write: RawFd, failure: RawFd) -> ! {
         // SAFETY: only async-signal-safe calls, on memory prepared before the fork; the
         // process is single-threaded from here on.
@@ -231,16 +235,17 @@ impl Prepared {
                 libc::write(failure, report.as_ptr().cast(), report.len());
                 libc::_exit(127)
             };
-            // Our own copy of the pipe's other end was made by the fork: close it, or the
-            // end that the tracer drops is never the last one.
+            // The fork copied the other end of the pipe as well: close it, or the end
+            // that the tracer drops will never be the last one.
             libc::close(go_write);
             let mut word = 0_u8;
             if libc::read(go, (&raw mut word).cast(), 1) != 1 || word != GO {
                 libc::_exit(127);
             }
-            // 0 is the kernel's own.
+            // 0 would mean the default.
             libc::prctl(libc::PR_SET_TIMERSLACK, self.timer_slack, 0, 0, 0);
-            // Rust ignores SIGPIPE and we SIGXFSZ, and may block signals: not so programs.
+            // Rust ignores SIGPIPE, we ignore SIGXFSZ, and signals may be blocked: programs
+            // expect none of these.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
             let mut none: libc::sigset_t = std::mem::zeroed();
@@ -273,8 +278,8 @@ impl Prepared {
                 let mode = libc::SECCOMP_MODE_FILTER;
                 libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program)
             };
-            // Without privileges a filter demands `no_new_privs`, and setuid programs gain
-            // nothing. With them everything stays as it is.
+            // Without privileges, a filter requires `no_new_privs`, and setuid programs
+            // gain nothing. With privileges, everything stays as it is.
             if set_filter() < 0
                 && (libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
                     || set_filter() < 0)

@@ -11,28 +11,28 @@ pub(super) fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// What `waitpid(2)` tells: of which thread, and its raw status.
+/// The result of `waitpid(2)`: the thread, and its raw status.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Status {
     pub(super) tid: i32,
     pub(super) raw: i32,
 }
 
-/// What a status of `waitpid(2)` says.
+/// The meaning of a status of `waitpid(2)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It ended with this exit status.
     Exited(i32),
-    /// It was ended by this signal.
+    /// This signal killed it.
     Killed(i32),
     /// `PTRACE_O_TRACESYSGOOD`: at the entry or the exit of a system call.
     Syscall,
     /// A `PTRACE_EVENT_*` other than `STOP`.
     Event(i32),
-    /// `PTRACE_EVENT_STOP`: a new thread's first stop, a group-stop, or a stop asked for.
-    /// Carries the signal.
+    /// `PTRACE_EVENT_STOP`: a new thread's first stop, a group-stop, or a stop that was
+    /// requested. Carries the signal.
     Group(i32),
-    /// A signal waits to be delivered.
+    /// A signal is waiting to be delivered.
     Signal(i32),
 }
 
@@ -55,13 +55,13 @@ impl Status {
     }
 }
 
-/// Waits for a stop or an end of one of *this thread's* tracees and children. Without
-/// `block` it answers at once, with none where there is nothing to report.
+/// Waits for a stop or the end of one of *this thread's* tracees and children. Without
+/// `block`, it returns at once, with `None` if there is nothing to report.
 ///
-/// `nix`'s form of this call fails on real-time signals, hence the raw one.
+/// `nix`'s version of this call fails on real-time signals, hence the raw one.
 ///
 /// # Errors
-/// `ECHILD` when there is nobody to wait for, `EINTR` on a signal.
+/// `ECHILD` if there is nobody to wait for, `EINTR` on a signal.
 pub(super) fn wait(block: bool) -> io::Result<Option<Status>> {
     let mut status = 0;
     // `__WNOTHREAD`: children of the library user's other threads are not ours to reap.
@@ -82,14 +82,14 @@ fn options(exec: bool) -> libc::c_int {
         | libc::PTRACE_O_TRACEEXEC
         | libc::PTRACE_O_TRACEEXIT
         | libc::PTRACE_O_TRACESECCOMP
-        // A program that we started must not outlive us, one that we joined must.
+        // A program that we started must not outlive us; one that we attached to must.
         | if exec { libc::PTRACE_O_EXITKILL } else { 0 }
 }
 
 /// Begins to trace a thread without stopping it (`PTRACE_SEIZE`).
 ///
 /// # Errors
-/// `EPERM` where another tracer, Yama or a security module forbids it.
+/// `EPERM` if another tracer, Yama or a security module forbids it.
 pub(super) fn seize(tid: i32, ours: bool) -> io::Result<()> {
     ptrace(libc::PTRACE_SEIZE, tid, 0, options(ours) as usize)
 }
@@ -99,7 +99,7 @@ pub(super) fn interrupt(tid: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0)
 }
 
-/// How a stopped thread goes on.
+/// How a stopped thread continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resume {
     /// Until the next event.
@@ -112,8 +112,8 @@ pub(super) enum Resume {
     Detach,
 }
 
-/// Lets a stopped thread go on, with a signal to deliver or 0. A thread that is gone by
-/// now (`ESRCH`: it was killed) is no error.
+/// Lets a stopped thread continue, delivering a signal unless it is 0. It is not an error
+/// if the thread is gone by now (`ESRCH`: it was killed).
 pub(super) fn resume(tid: i32, how: Resume, signal: i32) {
     let request = match how {
         Resume::Go => libc::PTRACE_CONT,
@@ -121,11 +121,11 @@ pub(super) fn resume(tid: i32, how: Resume, signal: i32) {
         Resume::Listen => libc::PTRACE_LISTEN,
         Resume::Detach => libc::PTRACE_DETACH,
     };
-    // A failure means that the thread is no longer stopped: its end is reported by `wait`.
+    // A failure means that the thread is no longer stopped; `wait` reports its end.
     let _ = ptrace(request, tid, 0, signal as usize);
 }
 
-/// The message of an event stop: the new thread's id, the exit status.
+/// The message of an event stop: the id of a new thread, or an exit status.
 pub(super) fn event_message(tid: i32) -> io::Result<u64> {
     let mut message: libc::c_ulong = 0;
     ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, (&raw mut message) as usize)?;
@@ -135,11 +135,11 @@ pub(super) fn event_message(tid: i32) -> io::Result<u64> {
 /// Where in a system call a thread is stopped.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SyscallStop {
-    /// At its entry: number and arguments.
+    /// At its entry: the number and the arguments.
     Entry { number: i64, args: [u64; 6] },
-    /// At its exit: what it returns.
+    /// At its exit: the value that it returns.
     Exit { value: i64 },
-    /// Somewhere else.
+    /// Elsewhere.
     None,
 }
 
@@ -169,7 +169,7 @@ pub(super) fn syscall_info(tid: i32) -> io::Result<SyscallStop> {
     })
 }
 
-/// The general registers, as many as the buffer holds (`NT_PRSTATUS`).
+/// Reads as many general registers as the buffer holds (`NT_PRSTATUS`).
 pub(super) fn registers<T: Copy>(tid: i32, mut zeroed: T) -> io::Result<T> {
     let mut vector =
         libc::iovec { iov_base: (&raw mut zeroed).cast(), iov_len: size_of::<T>() };
@@ -178,18 +178,20 @@ pub(super) fn registers<T: Copy>(tid: i32, mut zeroed: T) -> io::Result<T> {
     Ok(zeroed)
 }
 
-/// Every request above has integers or pointers to live local values as its arguments.
+/// Makes a ptrace request. Every request above has only integers, or pointers to live
+/// local values, as its arguments.
 fn ptrace(
     request: libc::c_uint,
     tid: i32,
     address: usize,
     data: usize,
 ) -> io::Result<()> {
-    // SAFETY: the callers above pass what each request asks for, see ptrace(2).
+    // SAFETY: the callers above pass what each request requires; see ptrace(2).
     check(unsafe { libc::ptrace(request, tid, address, data) }).map(|_| ())
 }
 
-/// Reads a process's memory into `to`; the number of bytes read, fewer at a hole.
+/// Reads a process's memory into `to`, and returns the number of bytes read, which is
+/// less at a hole.
 pub(super) fn read_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
     const PAGE: u64 = 4096;
     const PIECES: usize = 17;
@@ -207,8 +209,8 @@ pub(super) fn read_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
         (count, at, left) = (count + 1, next, left - length);
     }
     let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
-    // SAFETY: the local buffer is ours and as long as said; the remote addresses are only
-    // ever read by the kernel, which checks them.
+    // SAFETY: the local buffer is ours and has the stated length; the remote addresses
+    // are only read by the kernel, which checks them.
     let read = unsafe {
         libc::process_vm_readv(tid, &raw const local, 1, pieces.as_ptr(), count as u64, 0)
     };
@@ -219,13 +221,14 @@ pub(super) fn read_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
     usize::try_from(read).unwrap_or(0)
 }
 
-/// Whether an error of `process_vm_readv(2)` is about the address, and not about the call,
-/// which some sandboxes refuse.
+/// Whether an error of `process_vm_readv(2)` concerns the address, rather than the call
+/// itself, which some sandboxes refuse.
 fn is_about_memory(errno: i32) -> bool {
     matches!(errno, libc::EFAULT | libc::EIO | libc::ESRCH | libc::EINVAL)
 }
 
-/// The same word by word (`PTRACE_PEEKDATA`), which whoever may trace may do.
+/// Like [`read_memory`], word by word (`PTRACE_PEEKDATA`), which is allowed to whoever
+/// may trace.
 fn peek_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
     const WORD: u64 = 8;
     let mut read = 0;
@@ -233,7 +236,7 @@ fn peek_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
         let at = address + read as u64;
         let start = at - at % WORD;
         let mut word: libc::c_long = 0;
-        // The system call puts the word where `data` points, other than the C function.
+        // Unlike the C function, the system call stores the word where `data` points.
         // SAFETY: `word` outlives the call; the kernel checks the address it reads from.
         let result = unsafe {
             let (request, data) = (libc::PTRACE_PEEKDATA, &raw mut word);
@@ -251,7 +254,7 @@ fn peek_memory(tid: i32, address: u64, to: &mut [u8]) -> usize {
     read
 }
 
-/// The processors that the calling thread may run on.
+/// The set of processors on which the calling thread may run.
 pub(super) fn affinity() -> io::Result<libc::cpu_set_t> {
     // SAFETY: all zeroes is the empty set; the kernel fills at most its size.
     unsafe {
@@ -262,11 +265,11 @@ pub(super) fn affinity() -> io::Result<libc::cpu_set_t> {
     }
 }
 
-/// The processor that the calling thread runs on, as a set.
+/// The processor on which the calling thread is running, as a set.
 pub(super) fn this_processor() -> io::Result<libc::cpu_set_t> {
     // SAFETY: no pointers.
     let number = check(unsafe { libc::sched_getcpu() }.into())?;
-    // SAFETY: all zeroes is the empty set; CPU_SET looks whether the number fits.
+    // SAFETY: all zeroes is the empty set; CPU_SET checks that the number fits.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(number as usize, &mut set);
@@ -274,7 +277,7 @@ pub(super) fn this_processor() -> io::Result<libc::cpu_set_t> {
     }
 }
 
-/// Lets a thread, or with 0 the calling one, run on these processors alone.
+/// Restricts a thread, or with 0 the calling thread, to these processors.
 pub(super) fn set_affinity(tid: i32, set: &libc::cpu_set_t) -> io::Result<()> {
     // SAFETY: the set lives through the call and has the size given.
     let result =
@@ -282,7 +285,7 @@ pub(super) fn set_affinity(tid: i32, set: &libc::cpu_set_t) -> io::Result<()> {
     check(result.into()).map(|_| ())
 }
 
-/// Writes the first `length` bytes of a set into a stopped process.
+/// Writes the first `length` bytes of a set into the memory of a stopped process.
 pub(super) fn write_set(tid: i32, address: u64, set: &libc::cpu_set_t, length: usize) {
     let length = length.min(size_of::<libc::cpu_set_t>());
     let local =
@@ -291,27 +294,27 @@ pub(super) fn write_set(tid: i32, address: u64, set: &libc::cpu_set_t, length: u
         iov_base: std::ptr::without_provenance_mut(address as usize),
         iov_len: length,
     };
-    // SAFETY: the local buffer is a set, read up to its size; the kernel checks the remote
-    // address, to which it has just written as many bytes.
+    // SAFETY: the local buffer is a set, and is read only up to its size; the kernel
+    // checks the remote address, to which it has just written the same number of bytes.
     unsafe {
         libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0);
     }
 }
 
-/// What the symbolic link `name`, a number, in a folder says, as far as it fits into `to`
-/// (`readlinkat(2)`).
+/// Reads the symbolic link in a folder whose name is the number `name`, as far as it fits
+/// into `to` (`readlinkat(2)`).
 ///
 /// # Errors
-/// `ENOENT` where there is none.
+/// `ENOENT` if there is none.
 pub(super) fn read_link_at<'a>(
     folder: &OwnedFd,
     name: i32,
     to: &'a mut [u8],
 ) -> io::Result<&'a [u8]> {
     let mut text = [0_u8; 12];
-    // An int has eleven characters at most: the last byte stays 0.
+    // An int has at most eleven characters, so the last byte stays 0.
     io::Write::write_fmt(&mut &mut text[..11], format_args!("{name}"))?;
-    // SAFETY: the name ends with a NUL, and the buffer is as long as said.
+    // SAFETY: the name is NUL-terminated, and the buffer has the stated length.
     let read = check(unsafe {
         libc::readlinkat(
             folder.as_raw_fd(),
@@ -332,8 +335,8 @@ pub(super) fn descriptors(tid: i32) -> Vec<i32> {
     entries.into_iter().flatten().filter_map(number).collect()
 }
 
-/// The descriptors that an instance of `epoll(7)` watches, by the numbers that they were
-/// registered with: the lines `tfd:` of `/proc/TID/fdinfo/FD`.
+/// The descriptors that an `epoll(7)` instance watches, by the numbers under which they
+/// were registered: the `tfd:` lines of `/proc/TID/fdinfo/FD`.
 pub(super) fn watched_by_epoll(tid: i32, fd: i32) -> Vec<i32> {
     let text = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}"));
     let watched =
@@ -358,7 +361,7 @@ pub(super) fn borrow_fd(pidfd: &OwnedFd, fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// An integer option of a socket, `SO_TYPE`.
+/// An integer option of a socket, such as `SO_TYPE`.
 pub(super) fn socket_option(socket: &OwnedFd, name: i32) -> io::Result<i32> {
     let mut value = 0_i32;
     let mut length = size_of::<i32>() as libc::socklen_t;
@@ -380,7 +383,7 @@ pub(super) fn socket_address(socket: &OwnedFd, peer: bool) -> io::Result<Vec<u8>
     let mut bytes = vec![0_u8; 128];
     let mut length = bytes.len() as libc::socklen_t;
     let (address, fd) = (bytes.as_mut_ptr().cast(), socket.as_raw_fd());
-    // SAFETY: the buffer is as long as said.
+    // SAFETY: the buffer has the stated length.
     check(libc::c_long::from(unsafe {
         if peer {
             libc::getpeername(fd, address, &raw mut length)
@@ -392,8 +395,8 @@ pub(super) fn socket_address(socket: &OwnedFd, peer: bool) -> io::Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Has the kernel keep each `SIGCHLD`, by which it tells of a stop, until [`await_stop`]
-/// takes it. Gives back what the calling thread's mask was.
+/// Makes the kernel keep each `SIGCHLD`, which announces a stop, until [`await_stop`]
+/// takes it. Returns the calling thread's previous signal mask.
 pub(super) fn keep_news() -> libc::sigset_t {
     // SAFETY: all zeroes is a valid set; each pointer is to one of ours.
     unsafe {
@@ -405,20 +408,20 @@ pub(super) fn keep_news() -> libc::sigset_t {
     }
 }
 
-/// Sets the calling thread's mask.
+/// Sets the calling thread's signal mask.
 pub(super) fn set_mask(mask: &libc::sigset_t) {
     // SAFETY: the pointer is to a set.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
 }
 
 /// Waits until something has stopped since [`keep_news`] or the last call, but no longer
-/// than this. It may have been waited for already.
+/// than `longest`. The stop may already have been collected.
 pub(super) fn await_stop(longest: std::time::Duration) {
     let time = libc::timespec {
         tv_sec: longest.as_secs() as _,
         tv_nsec: longest.subsec_nanos() as _,
     };
-    // SAFETY: the set and the time are ours; nothing is asked to be written.
+    // SAFETY: the set and the time are ours; nothing is written.
     unsafe {
         let mut news = std::mem::zeroed();
         libc::sigemptyset(&raw mut news);
@@ -427,71 +430,73 @@ pub(super) fn await_stop(longest: std::time::Duration) {
     }
 }
 
-/// By how much the kernel may let the calling thread sleep too long, in nanoseconds.
+/// By how many nanoseconds the kernel may let the calling thread oversleep.
 pub(super) fn timer_slack() -> libc::c_ulong {
     // SAFETY: no pointers.
     let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
     slack.max(1) as libc::c_ulong
 }
 
-/// Sets that. What the thread starts from now on inherits it.
+/// Sets by how many nanoseconds the kernel may let the calling thread oversleep. Whatever
+/// the thread starts from now on inherits it.
 pub(super) fn set_timer_slack(nanoseconds: libc::c_ulong) {
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0) };
 }
 
-/// Sends a signal to a process; one that is gone is no error.
+/// Sends a signal to a process. It is not an error if the process is gone.
 pub(super) fn kill(pid: i32, signal: i32) {
     // SAFETY: no pointers.
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Nanoseconds since 1970 by the clock that stamps packets.
+/// Nanoseconds since the Unix epoch, by the clock that stamps packets.
 pub(super) fn now_ns() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// What signals asked of this process since [`watch_signals`]: how many came.
+/// How many signals have asked this process to end since [`watch_signals`].
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
-/// The last of them.
+/// The last of these signals.
 static LAST_SIGNAL: AtomicI32 = AtomicI32::new(0);
-/// Whether the kernel sent it, as a terminal's `^C`, which the programs get as well.
+/// Whether the kernel sent it, as it does for a terminal's `^C`, which the programs get
+/// as well.
 static TO_ALL: AtomicBool = AtomicBool::new(false);
 
 /// A request to end that came as a signal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pub(super) signal: i32,
-    /// The programs got it, too.
+    /// Whether the programs got it too.
     pub(super) all: bool,
 }
 
-/// How many requests to end came so far, and the last one.
+/// How many requests to end have come so far, and the last one.
 pub(super) fn asked() -> (u32, Asked) {
     let count = SIGNALS.load(Ordering::Acquire);
     let signal = LAST_SIGNAL.load(Ordering::Relaxed);
     (count, Asked { signal, all: TO_ALL.load(Ordering::Relaxed) })
 }
 
-/// How often the kernel interrupts a wait, so that a session looks around: for a request to
-/// end that came just before it, and for calls that sleep.
+/// How often the kernel interrupts a wait, so that a session looks around: for a request
+/// to end that came just before the wait, and for calls that sleep.
 const TICK_MICROSECONDS: libc::suseconds_t = 20_000;
 
-/// From now on SIGINT, SIGTERM and SIGHUP do not end this process: a session ends its run,
-/// so that what was seen is drawn.
+/// From now on, SIGINT, SIGTERM and SIGHUP do not end this process: a session ends its
+/// run, so that what was seen is drawn.
 pub fn watch_signals() {
     extern "C" fn count(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo_t.
+        // SAFETY: with SA_SIGINFO, the kernel passes a handler a valid siginfo_t.
         let by_kernel = unsafe { (*info).si_code } == libc::SI_KERNEL;
         TO_ALL.store(by_kernel, Ordering::Relaxed);
         LAST_SIGNAL.store(signal, Ordering::Relaxed);
         SIGNALS.fetch_add(1, Ordering::Release);
     }
     extern "C" fn tick(_: libc::c_int) {}
-    // SAFETY: both handlers do nothing but what is async-signal-safe; without SA_RESTART
-    // they make `wait` return EINTR.
+    // SAFETY: both handlers do only what is async-signal-safe; without SA_RESTART they
+    // make `wait` return EINTR.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_flags = libc::SA_SIGINFO;

@@ -1,4 +1,4 @@
-//! What is known of a traced thread.
+//! What is known about a traced thread.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -7,44 +7,46 @@ use std::os::unix::fs::FileExt as _;
 use super::calls::Kind;
 use super::sys::Status;
 
-/// A thread that is traced.
+/// A thread that is being traced.
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) tid: i32,
     pub(super) pid: i32,
     pub(super) side: usize,
-    /// Counts up: the order in which threads came.
+    /// Grows from thread to thread: the order in which they appeared.
     pub(super) birth: u64,
-    /// It is about to end.
+    /// Whether it is about to end.
     pub(super) ends: bool,
     /// The call that it is in.
     pub(super) call: Option<Open>,
-    /// A call that a signal interrupted and that may go on.
+    /// A call that a signal interrupted, and that may go on.
     pub(super) suspended: Option<Open>,
-    /// A stop that waits for the thread's turn.
+    /// A stop that is waiting for the thread's turn.
     pub(super) parked: Option<Status>,
-    /// That stop is the return of a call, and is written down already.
+    /// Whether that stop is the return of a call that has already been written down.
     pub(super) is_written: bool,
-    /// Stopped by a stop signal, as untraced programs are.
+    /// Whether it is stopped by a stop signal, as untraced programs are.
     pub(super) listening: bool,
-    /// Waits until the child of its `vfork(2)` has a program of its own.
+    /// Whether it waits until the child of its `vfork(2)` runs a program of its own.
     pub(super) in_vfork: bool,
-    /// Other threads were seen at work while it was in its call.
+    /// Whether other threads were seen at work while it was in its call.
     pub(super) waited: bool,
-    /// Joined while it ran: there is no filter, every call stops.
+    /// Whether we attached to it while it ran: then there is no filter, and every call
+    /// stops.
     pub(super) attached: bool,
-    /// It runs on the tracer's processor alone.
+    /// Whether it may run only on the tracer's processor.
     pub(super) pinned: bool,
     /// Its processor time when it was first seen at work since its last stop.
     working_since: Option<u64>,
-    /// It has computed for so long without a stop that nobody waits for it any more.
+    /// Whether it has computed for so long without a stop that nobody waits for it any
+    /// more.
     computes: bool,
-    /// Its `/proc/TID/task/TID/stat`, open: it is read again and again.
+    /// Its `/proc/TID/task/TID/stat`, kept open because it is read again and again.
     stat: Option<File>,
 }
 
 impl Thread {
-    /// A thread that runs.
+    /// Creates the state for a thread that is running.
     pub(super) fn new(
         tid: i32,
         pid: i32,
@@ -78,8 +80,8 @@ impl Thread {
         self.call.as_ref().is_some_and(|open| open.kind != Kind::Processors)
     }
 
-    /// Whether it is in a call that ends only when a peer does something: one that has no
-    /// timeout of its own.
+    /// Whether it is in a call that only a peer can end, because it has no timeout of its
+    /// own.
     pub(super) fn waits_for_peer(&self) -> bool {
         let forever = |timeout: u64| (timeout as i32) < 0;
         self.call.as_ref().is_some_and(|open| match open.kind {
@@ -94,13 +96,13 @@ impl Thread {
         })
     }
 
-    /// It stopped: what it did before counts no more.
+    /// Records that it stopped: what it did before no longer counts.
     pub(super) fn stops(&mut self) {
         (self.working_since, self.computes) = (None, false);
     }
 
-    /// Whether it does nothing before something else does: it is stopped, asleep or gone. One
-    /// that computes for long is left alone, as if it were.
+    /// Whether it does nothing until something else happens: it is stopped, asleep or
+    /// gone. A thread that computes for long is left alone, as if it were quiet.
     pub(super) fn is_quiet(&mut self) -> bool {
         if self.parked.is_some() || self.listening || self.computes {
             return true;
@@ -119,39 +121,39 @@ impl Thread {
         }
     }
 
-    /// Whether it sleeps at this moment.
+    /// Whether it is asleep at this moment.
     pub(super) fn is_asleep(&mut self) -> bool {
         self.stat().is_some_and(|stat| stat.state == b'S')
     }
 
-    /// Looks whether it has computed for long.
+    /// Whether it has by now been computing for long.
     pub(super) fn is_seen_to_compute(&mut self) -> bool {
         self.is_quiet();
         self.computes
     }
 
-    /// What the kernel says of it now; none once it is gone.
+    /// What the kernel says about it now; `None` once it is gone.
     fn stat(&mut self) -> Option<Stat> {
         let mut text = [0; 1024];
         let length = if let Some(file) = &self.stat {
             file.read_at(&mut text, 0).ok()?
         } else {
-            // Below its process's own folder: `/proc/TID/stat` is that of all its threads.
+            // Not `/proc/TID/stat`, which is that of all threads of its process.
             let file = File::open(format!("/proc/{0}/task/{0}/stat", self.tid)).ok()?;
             let length = file.read_at(&mut text, 0).ok()?;
-            // Of a thousand threads some are opened each time.
+            // With a thousand threads, some are opened each time.
             self.stat = Some(file).filter(|file| file.as_raw_fd() < STATS_OPEN);
             length
         };
         Stat::parse(text.get(..length)?)
     }
 
-    /// Whether it will do something by itself: it computes, or sleeps until a time comes.
+    /// Whether it will do something by itself: it computes, or sleeps for a set time.
     pub(super) fn has_plans(&self) -> bool {
         self.computes || self.call.is_none() && sleeps_by_the_clock(self.tid)
     }
 
-    /// Whether it is in a call that waits for a socket, with a timeout or without.
+    /// Whether it is in a call that waits for a socket, with or without a timeout.
     pub(super) fn waits_in_call(&self) -> bool {
         self.call.as_ref().is_some_and(|open| {
             matches!(
@@ -179,42 +181,43 @@ pub(super) struct Open {
     pub(super) kind: Kind,
     pub(super) args: [u64; 6],
     pub(super) socket: Option<u64>,
-    /// When it entered the kernel, as in an event.
+    /// When it entered the kernel, in the time of events.
     pub(super) entered_ns: u64,
-    /// It has returned EINTR, which is written down below the signal.
+    /// Whether it has returned EINTR, which is written down below the signal.
     pub(super) returned_eintr: bool,
 }
 
-/// A thread that has computed for so long without a stop is not waited for: in ticks of the
-/// processor time that the kernel counts, a hundredth of a second each. Its own time, not the
-/// clock's: on a busy machine a thread may have to wait for a processor.
+/// A thread that has computed for this long without a stop is not waited for. In clock
+/// ticks of the kernel, a hundredth of a second each, of the thread's own processor time
+/// rather than of the clock: on a busy machine, a thread may have to wait for a
+/// processor.
 const COMPUTES_TICKS: u64 = 10;
 
-/// Files of states are kept open up to this descriptor: a process may have 1,024.
+/// Stat files are kept open up to this descriptor; a process may have 1,024.
 const STATS_OPEN: i32 = 512;
 
 /// What `/proc/TID/task/TID/stat` says of a thread.
 struct Stat {
     state: u8,
-    /// The processor time that it has had.
+    /// The processor time that it has used.
     ticks: u64,
 }
 
 impl Stat {
     fn parse(stat: &[u8]) -> Option<Stat> {
-        // The name, in parentheses, may itself hold any byte: look for the last `)`.
+        // The name, in parentheses, may itself contain any byte: look for the last `)`.
         let end = stat.iter().rposition(|&byte| byte == b')')?;
         let mut fields = std::str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');
         let state = *fields.next()?.as_bytes().first()?;
-        // utime and stime are the fields 14 and 15 of proc_pid_stat(5); the state is 3.
+        // utime and stime are fields 14 and 15 of proc_pid_stat(5); the state is field 3.
         let user: u64 = fields.nth(10)?.parse().ok()?;
         let system: u64 = fields.next()?.parse().ok()?;
         Some(Stat { state, ticks: user + system })
     }
 }
 
-/// Whether a thread sleeps in a call of its own choice that ends by the clock:
-/// `nanosleep(2)`, or one of those that wait for descriptors and have none. `/proc/TID/syscall`
+/// Whether a thread is in a call of its own choice that ends by the clock:
+/// `nanosleep(2)`, or a call that waits for descriptors but has none. `/proc/TID/syscall`
 /// has the number of the call and its arguments.
 fn sleeps_by_the_clock(tid: i32) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{tid}/syscall"));

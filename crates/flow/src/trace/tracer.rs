@@ -26,34 +26,35 @@ use crate::event::{
 };
 use crate::packet;
 
-/// What the tracer knows of a side.
+/// What the tracer knows about a side.
 #[derive(Debug)]
 pub(super) struct SideState {
     pub(super) name: String,
     /// Its first process.
     pub(super) main: i32,
-    /// It listens, or has bound a datagram socket to a port of its choice.
+    /// Whether it listens, or has bound a datagram socket to a port of its choice.
     pub(super) listens: bool,
-    /// It has bound a datagram socket to any port: a server's, or one for its own questions.
+    /// Whether it has bound a datagram socket to any port: as a server, or for questions
+    /// of its own.
     pub(super) binds: bool,
-    /// Its first process has ended.
+    /// Whether its first process has ended.
     pub(super) main_has_ended: bool,
-    /// How that process ended: the exit status, or 128 and the signal.
+    /// How that process ended: the exit status, or 128 plus the signal.
     pub(super) status: i32,
-    /// Calls about sockets that it made.
+    /// How many calls about sockets it has made.
     pub(super) calls: u64,
     /// Why its program did not run.
     pub(super) failure: Option<spawn::SpawnError>,
     noted_io_uring: bool,
 }
 
-/// A call that has slept for so long, in nanoseconds, with nobody else at work, waits.
+/// A call that has slept for this many nanoseconds with nobody else at work is waiting.
 const ASLEEP_NS: u64 = 15_000_000;
 
-/// Bytes of one write that are searched for what somebody waits for.
+/// How many bytes of one write are searched for what somebody waits for.
 const PRINTED_BYTES: usize = 64 * 1024;
 
-/// What becomes of the captured packets besides their events.
+/// What is done with captured packets besides making events of them.
 pub(super) type RawPackets = Box<dyn FnMut(u32, &CapturedPacket<'_>, &str) + Send>;
 
 /// Follows threads and writes their events.
@@ -62,10 +63,11 @@ pub(super) struct Tracer {
     pub(super) sides: Vec<SideState>,
     pub(super) turns: Turns,
     pub(super) capture: Option<Capture>,
-    /// A capture that another thread opens meanwhile: the kernel takes its time.
+    /// A capture that another thread is opening meanwhile, because the kernel takes its
+    /// time.
     pub(super) opening: Option<JoinHandle<io::Result<Capture>>>,
     pub(super) raw_packets: Option<RawPackets>,
-    /// The wire between the sides' hosts, where there is one.
+    /// The wire between the sides' hosts, if there is one.
     pub(super) wire: Option<Arc<Wire>>,
     pub(super) data_bytes: usize,
     pub(super) began_ns: u64,
@@ -76,22 +78,23 @@ pub(super) struct Tracer {
     unwind: Unwind,
     pythons: Pythons,
     diag: Diag,
-    /// What was printed since the last event.
+    /// What has been printed since the last event.
     printed: Vec<Printed>,
-    /// The source files whose hash the log has.
+    /// The source files whose hash is already in the log.
     hashed: std::collections::HashSet<String>,
     next_id: u64,
     births: u64,
-    /// Why the calls cannot be asked for, if the kernel does not tell them.
+    /// Why calls cannot be inspected, if the kernel does not reveal them.
     pub(super) refused: Option<io::Error>,
-    /// What the programs may print that somebody waits for, and what of it they have printed.
+    /// The lines that somebody is waiting for programs to print, and which of them have
+    /// been printed.
     pub(super) awaited_lines: Vec<String>,
     pub(super) seen_lines: std::collections::HashSet<String>,
-    /// Counts up with everything by which the run gets on.
+    /// Grows with everything that advances the run.
     pub(super) progress: u64,
-    /// Sides and descriptors of `epoll(7)` instances that watch sockets.
+    /// The side and the descriptor of each `epoll(7)` instance that watches sockets.
     epolls: std::collections::HashSet<(i32, i32)>,
-    /// Which calls the captured packets come from.
+    /// Which calls caused the captured packets.
     reasons: Reasons,
 }
 
@@ -127,7 +130,7 @@ impl Tracer {
         }
     }
 
-    /// Asks the kernels of a wire's two hosts for what they hold.
+    /// Asks the kernels of a wire's two hosts what they hold.
     pub(super) fn ask_kernels_of(&mut self, wire: &Wire) {
         self.diag = Diag::open_on(wire);
     }
@@ -155,7 +158,7 @@ impl Tracer {
 
     fn observe(&mut self, observed: &mut Observed) {
         let now = self.now();
-        // Without the packets of the network nobody knows what else has happened.
+        // Without the packets of the network, nobody knows what else has happened.
         observed.kernel = if self.capture.is_some() {
             self.diag.measure_if_stale(now)
         } else {
@@ -164,7 +167,7 @@ impl Tracer {
         observed.printed = std::mem::take(&mut self.printed);
     }
 
-    /// The hash of a source file, once a log.
+    /// The hash of a source file, once per log.
     fn hash(&mut self, source: &Source) -> Option<String> {
         if !self.hashed.insert(source.file.clone()) {
             return None;
@@ -172,13 +175,13 @@ impl Tracer {
         std::fs::read(&source.file).ok().map(|bytes| crate::event::hash(&bytes))
     }
 
-    /// Writes a remark into the log.
+    /// Writes a note into the log.
     pub(super) fn note(&mut self, text: String) {
         let time_ns = self.now();
         self.emit(Event::Note(Note { time_ns, text }));
     }
 
-    /// A new side, with its first process.
+    /// Adds a side with its first process.
     pub(super) fn add_side(
         &mut self,
         name: String,
@@ -210,16 +213,16 @@ impl Tracer {
         self.threads.entry(tid).or_insert(thread);
     }
 
-    /// Shares its processor with what is started from now on; before a side's first process
-    /// is made.
+    /// Shares the tracer's processor with whatever is started from now on; to be called
+    /// before the first process of a side is created.
     pub(super) fn share_processor(&mut self) {
         if self.processors.is_none() {
-            // Where it is refused everything is slower, no more.
+            // If that is refused, everything is just slower.
             self.processors = Processors::share().ok();
         }
     }
 
-    /// Says that a thread was started on the tracer's processor.
+    /// Records that a thread was started on the tracer's processor.
     pub(super) fn mark_pinned(&mut self, tid: i32) {
         let pinned = self.processors.is_some();
         if let Some(thread) = self.threads.get_mut(&tid) {
@@ -239,7 +242,7 @@ impl Tracer {
         }
     }
 
-    /// Takes a status: works on it at once, or holds it until the thread's turn comes.
+    /// Handles a status at once, or holds it until the thread's turn comes.
     pub(super) fn handle(&mut self, status: Status) {
         let stop = status.stop();
         if let Some(thread) = self.threads.get_mut(&status.tid) {
@@ -250,19 +253,20 @@ impl Tracer {
             self.adopt(status.tid);
         }
         if ended || !self.turns.enabled {
-            // All run at once: who stops now ran while the others were in their calls.
+            // All run at once: a thread that stops now was running while the others were
+            // in their calls.
             if !ended && !self.turns.enabled && self.threads.len() > 1 {
                 self.mark_waiting(status.tid);
             }
             return self.work(status);
         }
-        // Over a wire something happens meanwhile even to a thread that is alone.
+        // Over a wire, things happen even to a thread that is alone.
         let alone = self.threads.len() == 1 && self.wire.is_none();
         let Some(thread) = self.threads.get_mut(&status.tid) else {
             return self.work(status);
         };
-        // A thread that ends while its process goes on closes nothing; and another one's
-        // execve(2) may wait for its end.
+        // A thread that ends while its process goes on closes nothing, and another
+        // thread's execve(2) may be waiting for its end.
         if stop == Stop::Event(libc::PTRACE_EVENT_EXIT) {
             let pid = thread.pid;
             let is_other =
@@ -272,7 +276,7 @@ impl Tracer {
             }
         }
         let Some(thread) = self.threads.get_mut(&status.tid) else { return };
-        // A turn ends where a socket call returns.
+        // A turn ends when a socket call returns.
         let returns = stop == Stop::Syscall && thread.is_in_socket_call();
         if alone || (self.turns.current == Some(status.tid) && !returns) {
             self.turns.current = Some(status.tid);
@@ -286,8 +290,8 @@ impl Tracer {
     }
 
     /// Writes down the return that ended the last turn. It waited until everyone else had
-    /// come to rest, so that what the call set off is written down before it; and it does
-    /// not wait for its thread's next turn, when others will have done more.
+    /// come to rest, so that what the call caused is written down before it; and it does
+    /// not wait for its thread's next turn, by which time others will have done more.
     pub(super) fn write_down_return(&mut self) {
         let Some(tid) = self.turns.returned.take() else { return };
         let Some(thread) = self.threads.get_mut(&tid) else { return };
@@ -308,7 +312,8 @@ impl Tracer {
         }
     }
 
-    /// A thread that stopped before its parent told of it: finds out whose it is.
+    /// Adds a thread that stopped before its parent reported it, and finds out whose it
+    /// is.
     fn adopt(&mut self, tid: i32) {
         let status = netlab::process::read_text(format!("/proc/{tid}/status"));
         let status = status.unwrap_or_default();
@@ -332,7 +337,7 @@ impl Tracer {
         }
     }
 
-    /// Works on a status and lets the thread go on.
+    /// Handles a status and lets the thread go on.
     pub(super) fn work(&mut self, status: Status) {
         let tid = status.tid;
         match status.stop() {
@@ -371,13 +376,13 @@ impl Tracer {
         }
     }
 
-    /// A thread stopped at the entry of a call, or at its return.
+    /// Handles a thread that stopped at the entry of a call or at its return.
     fn on_syscall(&mut self, tid: i32) {
         match sys::syscall_info(tid) {
             Ok(SyscallStop::Entry { number, args }) => self.on_entry(tid, number, args),
             Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
             Ok(SyscallStop::None) => {}
-            // It was killed in the meantime.
+            // It has been killed in the meantime.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) => self.refused = Some(error),
         }
@@ -412,7 +417,8 @@ impl Tracer {
                 thread.in_vfork = event == libc::PTRACE_EVENT_VFORK;
                 let Ok(new) = sys::event_message(tid) else { return };
                 let new = new as i32;
-                // A new thread is a directory of its process's; a new process is not.
+                // A new thread has a directory within its process's; a new process has
+                // not.
                 let is_thread =
                     std::path::Path::new(&format!("/proc/{pid}/task/{new}")).exists();
                 let was_pinned = thread.pinned;
@@ -431,8 +437,8 @@ impl Tracer {
             libc::PTRACE_EVENT_EXIT => {
                 let status = sys::event_message(tid).unwrap_or(0) as i32;
                 thread.ends = true;
-                // The process ends with its last thread, whichever that is: the first may
-                // have ended alone, or be in the way of another one's execve(2).
+                // The process ends with its last thread, whichever that is: the first one
+                // may have ended alone, or be in the way of another one's execve(2).
                 if self.threads.values().all(|it| it.pid != pid || it.ends) {
                     self.on_process_end(side, pid, status);
                 }
@@ -460,7 +466,7 @@ impl Tracer {
         }
         self.unwind.forget(pid);
         self.pythons.forget(pid);
-        // Closes the pipe on which the child would have told why it could not.
+        // Closes the pipe on which the child would have reported why it failed.
         let _ = spawn::failure(pid);
         let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return };
         let shown = path.to_string_lossy().into_owned();
@@ -474,7 +480,7 @@ impl Tracer {
 
     fn on_end(&mut self, tid: i32, status: i32) {
         self.drain();
-        // With a process its sockets go that no call has closed.
+        // When a process ends, so do the sockets that no call has closed.
         self.diag.note_change();
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
@@ -501,7 +507,7 @@ impl Tracer {
     fn on_entry(&mut self, tid: i32, number: i64, mut args: [u64; 6]) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(traced) = calls::find(number) else { return };
-        // Where there is no filter every call comes here.
+        // Without a filter, every call comes here.
         if traced.only_with().is_some_and(|only| args[1] as u32 != only) {
             return;
         }
@@ -543,7 +549,7 @@ impl Tracer {
                 self.set_call(tid, open);
                 return;
             }
-            // What a program asks for it gets, and is told.
+            // A program gets the processors that it asks for, and is told so.
             Kind::SetProcessors if args[0] == 0 => self.forget_pin(tid),
             Kind::SetProcessors => self.forget_pin(args[0] as i32),
             _ => {}
@@ -608,7 +614,7 @@ impl Tracer {
         self.set_call(tid, open);
     }
 
-    /// Looks for what somebody waits for in what a program is about to print.
+    /// Searches what a program is about to print for lines that somebody is waiting for.
     fn look_for_lines(&mut self, tid: i32, kind: Kind, args: &[u64; 6]) {
         let is_output =
             matches!(args[0] as i32, libc::STDOUT_FILENO | libc::STDERR_FILENO);
@@ -627,7 +633,8 @@ impl Tracer {
         self.seen_lines.extend(self.awaited_lines.iter().filter(has).cloned());
     }
 
-    /// A program writes to what is no socket: it prints, or its Python tells its lines.
+    /// Handles a write to something that is not a socket: the program prints, or its
+    /// Python reports its lines.
     fn on_other_write(
         &mut self,
         tid: i32,
@@ -663,7 +670,7 @@ impl Tracer {
         }
     }
 
-    /// A call as a comment on the packets that it sends.
+    /// A call, as a comment on the packets that it sends.
     fn comment(&self, side: usize, name: &str, source: Option<&Source>) -> String {
         let mut comment = format!("{}: {name}", self.sides[side].name);
         if let Some(source) = source {
@@ -673,7 +680,7 @@ impl Tracer {
         comment
     }
 
-    /// Writes down the EINTR that a signal was the reason for.
+    /// Writes down an EINTR that a signal caused.
     fn return_eintr(&mut self, tid: i32) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         if let Some(open) = thread.suspended.take_if(|open| open.returned_eintr) {
@@ -681,7 +688,7 @@ impl Tracer {
         }
     }
 
-    /// Writes down that a call came back because of a signal.
+    /// Writes down that a call returned because of a signal.
     fn emit_interrupted(&mut self, id: u64) {
         let returned = Return {
             time_ns: self.now(),
@@ -697,7 +704,7 @@ impl Tracer {
         self.emit(Event::Return(returned));
     }
 
-    /// Whether a call is about sockets; if so, the one that it names.
+    /// Whether a call is about sockets; if so, the socket that it refers to.
     fn concerns_sockets(
         &mut self,
         tid: i32,
@@ -714,7 +721,7 @@ impl Tracer {
                 Some(Some(socket_of(fd)?))
             }
             Kind::Close => {
-                // Its number may come again, for another instance.
+                // Its number may be reused for another instance.
                 self.epolls.remove(&(pid, fd));
                 Some(Some(socket_of(fd)?))
             }
@@ -733,8 +740,8 @@ impl Tracer {
                 self.epolls.insert((pid, fd));
                 Some(None)
             }
-            // Registered through this descriptor, through another of the same instance, or
-            // before it was inherited: the kernel has the list.
+            // It may have been registered through this descriptor, through another of the
+            // same instance, or before it was inherited; the kernel has the list.
             Kind::EpollWait => {
                 let known = self.epolls.contains(&(pid, fd));
                 let watched = || sys::watched_by_epoll(tid, fd).into_iter();
@@ -749,7 +756,8 @@ impl Tracer {
                 socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
             }
             Kind::Splice => socket_of(fd).or_else(|| socket_of(args[2] as i32)).map(Some),
-            // Both may be sockets: the one that gets a second name, the one that is closed.
+            // Both may be sockets: the one that gets a second descriptor, and the one
+            // that is closed.
             Kind::Duplicate => {
                 socket_of(fd).or_else(|| socket_of(args[1] as i32)).map(Some)
             }
@@ -776,7 +784,7 @@ impl Tracer {
             }
             return;
         }
-        // A signal came: whether the call goes on is seen at the next entry.
+        // A signal came; the next entry shows whether the call goes on.
         let returned_eintr = -value == i64::from(libc::EINTR);
         if matches!(-value, 512 | 513 | 514 | 516) || returned_eintr {
             thread.suspended = Some(Open { returned_eintr, ..open });
@@ -846,13 +854,13 @@ impl Tracer {
         self.emit(Event::Return(returned));
     }
 
-    /// Notes what a call that succeeded means for its side, and whether the run got on by it:
-    /// looking at what is there, or has not come, is no progress.
+    /// Records what a successful call means for its side, and whether it advances the
+    /// run: asking for something that is there, or has not come, is not progress.
     fn on_success(&mut self, side: usize, open: &Open, value: i64) {
         let datagrams = || {
             let socket = self.sockets.get(open.socket?)?;
             let is = socket.kind == "SOCK_DGRAM" && !socket.family.contains("NETLINK");
-            // Port 0 lets the kernel choose.
+            // Port 0 leaves the choice to the kernel.
             is.then(|| address::asks_for_a_port(&self.memory(open.tid), &open.args))
         };
         let state = &self.sides[side];
@@ -894,8 +902,8 @@ impl Tracer {
         }
     }
 
-    /// Marks the calls that sleep, although nobody else runs: what they wait for comes from
-    /// outside, or by the clock.
+    /// Marks the calls that sleep although nobody else is running: what they wait for
+    /// comes from outside, or with time.
     pub(super) fn mark_asleep(&mut self) {
         let now = self.now();
         for thread in self.threads.values_mut() {
@@ -907,8 +915,8 @@ impl Tracer {
         }
     }
 
-    /// Gives the threads all processors back if one of them computes: the others would have
-    /// to wait for it.
+    /// Gives the threads all processors back if one of them computes: the others would
+    /// have to wait for it.
     pub(super) fn spread(&mut self) {
         let pinned = self.threads.values_mut().filter(|thread| thread.pinned);
         if pinned.into_iter().any(|thread| thread.is_seen_to_compute()) {
@@ -917,7 +925,7 @@ impl Tracer {
         }
     }
 
-    /// Asks a socket for its addresses and tells what is new.
+    /// Asks a socket for its addresses, and writes down what is new.
     fn ask(&mut self, side: usize, pid: i32, fd: i32, inode: u64) {
         if let Some(mut seen) = self.sockets.ask(pid, fd, inode, side) {
             seen.time_ns = self.now();
@@ -925,8 +933,8 @@ impl Tracer {
         }
     }
 
-    /// Takes the packets that arrived so far into the log: all of them were sent before
-    /// the stop that is being worked on.
+    /// Takes the packets that have arrived so far into the log: all of them were sent
+    /// before the stop that is being handled.
     pub(super) fn drain(&mut self) {
         self.drain_wire();
         self.await_capture();
@@ -954,7 +962,7 @@ impl Tracer {
         self.capture = Some(capture);
     }
 
-    /// The same for what passed the wire.
+    /// Takes what has passed over the wire so far into the log.
     fn drain_wire(&mut self) {
         let Some(wire) = self.wire.clone() else { return };
         for seen in wire.sightings() {
@@ -979,7 +987,7 @@ impl Tracer {
                 raw(u32::from(at == Host::B), &captured, comment.unwrap_or_default());
             }
             let fate = match seen.place {
-                // What arrives in its time is told when it arrives.
+                // What arrives without delay is reported when it arrives.
                 Place::Left => continue,
                 Place::Held => Fate::Held,
                 Place::Lost => Fate::Lost,
@@ -1002,7 +1010,8 @@ impl Tracer {
         }
     }
 
-    /// Waits for the capture: before the first call goes on, and with it the first packet.
+    /// Waits for the capture to be open, before the first call goes on and the first
+    /// packet with it.
     fn await_capture(&mut self) {
         let Some(opening) = self.opening.take() else { return };
         let opened = opening.join().unwrap_or_else(|panic| {
@@ -1020,10 +1029,10 @@ impl Tracer {
     /// Seizes a running process with all its threads.
     ///
     /// # Errors
-    /// `EPERM` where the kernel forbids it, `ESRCH` where there is no such process.
+    /// `EPERM` if the kernel forbids it, `ESRCH` if there is no such process.
     pub(super) fn attach(&mut self, pid: i32, side: usize) -> io::Result<()> {
         let mut news = true;
-        // Threads may come while we look: look until there are no new ones.
+        // Threads may appear while we look, so look until there are no new ones.
         while std::mem::take(&mut news) {
             for entry in std::fs::read_dir(format!("/proc/{pid}/task"))? {
                 let name = entry?.file_name();
@@ -1042,7 +1051,8 @@ impl Tracer {
     }
 }
 
-/// The host of a wire that a side runs on: the first, which the others come to, on b.
+/// The host of a wire on which a side runs: the first one, to which the others connect,
+/// on b.
 pub(super) fn host_of(side: usize) -> Host {
     if side == 0 { Host::B } else { Host::A }
 }

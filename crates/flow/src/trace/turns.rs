@@ -1,22 +1,21 @@
 //! One thread at a time.
 //!
-//! Left to themselves, two programs run at once, and who closes first or whose call
-//! returns first is chance. In turn, one thread of all the sides runs until one of its
-//! socket calls returns or until it sleeps; then comes the next one that can run, in order
-//! of side and age. Every such run is one that could have happened by chance; that one
-//! happens each time.
+//! Left to themselves, two programs run at once, and it is chance who closes first or
+//! whose call returns first. In turn, one thread of all the sides runs until one of its
+//! socket calls returns or until it sleeps; then comes the next one that can run, in
+//! order of side and age. Every such run is one that could have happened by chance; this
+//! way, the same one happens each time.
 //!
-//! A turn passes on only when nobody else is on their way: each other thread is stopped or
-//! asleep. A thread that computes for a tenth of a second without a stop is left to itself
-//! until it stops again; one that waits for a disk keeps the others waiting for [`PATIENCE`]
-//! at most.
+//! A turn passes on only when every other thread is stopped or asleep. A thread that
+//! computes for a tenth of a second without a stop is left to itself until it stops
+//! again; one that waits for a disk keeps the others waiting for at most [`PATIENCE`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::thread::Thread;
 
-/// How long one thread's running may keep another waiting.
+/// How long one running thread may keep another waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whose turn it is.
@@ -24,11 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Turns {
     pub(super) enabled: bool,
     pub(super) current: Option<i32>,
-    /// The thread whose call's return ended the last turn and is not written down yet.
+    /// The thread whose call's return ended the last turn and has not been written down
+    /// yet.
     pub(super) returned: Option<i32>,
     last: (usize, u64),
     since: Instant,
-    /// A thread that was on its way when it was last looked at.
+    /// A thread that was active when it was last looked at.
     busy: Option<i32>,
 }
 
@@ -44,14 +44,14 @@ impl Turns {
         }
     }
 
-    /// The turn of the current thread ends: it stopped where turns end.
+    /// Ends the turn of the current thread, which stopped where turns end.
     pub(super) fn end(&mut self) {
         self.current = None;
         self.since = Instant::now();
     }
 
-    /// Whether it is time for the next turn: somebody waits for it, and nobody else is on
-    /// their way.
+    /// Whether it is time for the next turn: some thread is waiting for it, and no other
+    /// thread is active.
     pub(super) fn may_pass(&mut self, threads: &mut BTreeMap<i32, Thread>) -> bool {
         if !threads.values().any(|thread| thread.parked.is_some()) {
             return false;
@@ -59,8 +59,8 @@ impl Turns {
         if self.since.elapsed() >= PATIENCE {
             return true;
         }
-        // Who was on their way a moment ago most likely still is, and only then the others
-        // need not be looked at. Else all are, after that one has come to rest: it may have
+        // A thread that was active a moment ago most likely still is, and then the others
+        // need not be looked at. Once it has come to rest, all are looked at: it may have
         // woken any of them.
         let busy = self.busy.and_then(|tid| threads.get_mut(&tid));
         if busy.is_some_and(|thread| !thread.is_quiet()) {
@@ -73,7 +73,7 @@ impl Turns {
         self.busy.is_none()
     }
 
-    /// The thread whose turn comes now.
+    /// Returns the thread whose turn it is now.
     pub(super) fn next(&mut self, threads: &BTreeMap<i32, Thread>) -> Option<i32> {
         let parked = || threads.values().filter(|thread| thread.parked.is_some());
         let key = |thread: &&Thread| (thread.side, thread.birth);

@@ -1,10 +1,10 @@
-//! Names the source line that made a call.
+//! Finds the source line that made a call.
 //!
-//! The call instruction stands in the C library or in `std`; the line wanted is that of
+//! The call instruction is in the C library or in `std`; the line that we want is that of
 //! the innermost frame whose source is the program's own. So the stack is unwound through
-//! the libraries' tables (`.eh_frame`, and where there are none, as in Go, by the frame
-//! pointers), and each return address is looked up in the debug information of the program,
-//! where it has any: see `lines`.
+//! the libraries' tables (`.eh_frame` or, where there are none, as in Go, the frame
+//! pointers), and each return address is looked up in the program's debug information, if
+//! it has any; see `lines`.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -20,17 +20,18 @@ use super::lines::Lines;
 use super::sys;
 use crate::event::Source;
 
-/// Bytes of stack that are looked at, from the innermost frame on.
+/// How many bytes of the stack are looked at, from the innermost frame on.
 const STACK_BYTES: usize = 32 * 1024;
 
-/// Bytes of stack that are read at a time: most calls need no more.
+/// How many bytes of the stack are read at a time: most calls need no more.
 const STACK_PIECE: usize = 2 * 1024;
 
-/// After so many calls without a single line the program's debug information is not about
-/// its own source (that of Rust's library is in every program), and is not asked again.
+/// After this many calls without a single line, the program's debug information is not
+/// about its own source (every Rust program has that of Rust's library), and is not
+/// consulted again.
 const CALLS_IN_VAIN: u32 = 500;
 
-/// Frames looked at before giving up.
+/// How many frames are looked at before giving up.
 const FRAMES: usize = 64;
 
 type Bytes = std::sync::Arc<[u8]>;
@@ -38,7 +39,7 @@ type Bytes = std::sync::Arc<[u8]>;
 /// Finds source lines for the threads of any number of processes.
 #[derive(Default)]
 pub(super) struct Unwind {
-    /// Programs by path: their debug information, where they have any.
+    /// Programs by path, with their debug information if they have any.
     programs: HashMap<PathBuf, Option<std::rc::Rc<Lines>>>,
     /// Unwinding tables by path.
     tables: HashMap<PathBuf, Option<Tables>>,
@@ -54,23 +55,23 @@ struct Tables {
 /// A process's mapped files.
 struct Process {
     program: std::rc::Rc<Lines>,
-    /// Where the program is loaded: address minus this is the address in the file.
+    /// Where the program is loaded: an address minus this is the address in the file.
     program_base: u64,
     program_range: std::ops::Range<u64>,
     unwinder: Unwinder<Bytes>,
     cache: Cache,
     lines: HashMap<u64, Option<Source>>,
-    /// Calls without a line so far; none once there was a line.
+    /// The number of calls without a line so far; `None` once there was a line.
     in_vain: Option<u32>,
 }
 
 impl Unwind {
-    /// Forgets a process: it ended or runs another program now.
+    /// Forgets a process that has ended or runs another program now.
     pub(super) fn forget(&mut self, pid: i32) {
         self.processes.remove(&pid);
     }
 
-    /// The line of the program's own source that a stopped thread of the process is in.
+    /// The line of the program's own source at which a stopped thread of the process is.
     pub(super) fn source(&mut self, pid: i32, tid: i32) -> Option<Source> {
         if !self.processes.contains_key(&pid) {
             let process = self.load(pid);
@@ -80,7 +81,8 @@ impl Unwind {
         process.source(tid)
     }
 
-    /// Loads what is needed of a process; none where its program has no debug information.
+    /// Loads what is needed about a process; `None` if its program has no debug
+    /// information.
     fn load(&mut self, pid: i32) -> Option<Process> {
         let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         let program = match self.programs.get(&path) {
@@ -197,7 +199,7 @@ fn mapped_files(pid: i32) -> Option<Vec<Mapped>> {
         let path = OsStr::from_bytes(path);
         match files.iter_mut().find(|file| file.path == Path::new(path)) {
             Some(file) => file.range.end = file.range.end.max(end),
-            // The first mapping of a file is that of its head, at offset 0.
+            // The first mapping of a file is that of its beginning, at offset 0.
             None if offset == 0 => {
                 files.push(Mapped { path: path.into(), base: start, range: start..end })
             }
@@ -212,7 +214,8 @@ fn mapped_files(pid: i32) -> Option<Vec<Mapped>> {
     Some(files)
 }
 
-/// Whether the file is linked to fixed addresses: then those in the file are the real ones.
+/// Whether the file is linked to fixed addresses, so that those in the file are the real
+/// ones.
 fn is_fixed(path: &Path) -> bool {
     use std::io::Read as _;
     let mut head = [0_u8; 18];
@@ -223,7 +226,7 @@ fn is_fixed(path: &Path) -> bool {
 
 impl Tables {
     fn read(path: &Path) -> Option<Tables> {
-        // Reads what is asked for, not the whole file.
+        // Reads only the parts that are asked for, not the whole file.
         let bytes = object::ReadCache::new(File::open(path).ok()?);
         let file = object::File::parse(&bytes).ok()?;
         let range = |name: &str| {

@@ -1,4 +1,4 @@
-//! A traced program behaves as an untraced one.
+//! A traced program behaves like an untraced one.
 
 use std::process::{Command, Stdio};
 
@@ -52,7 +52,7 @@ fn same_output() -> Result<(), Failed> {
     args.extend(words);
     let traced = run(&mut flow(&args));
     assert!(traced.stdout.starts_with(&plain.stdout), "{}", traced.stdout);
-    // Behind it flow says that it has nothing to draw, and why.
+    // After it, flow says that it has nothing to draw, and why.
     let said = traced.stderr.strip_prefix(&plain.stderr);
     let said = said.ok_or_else(|| format!("{:?}", traced.stderr))?;
     assert!(said.contains("it exits 7 before it made a call about sockets"), "{said}");
@@ -79,7 +79,7 @@ fn signals() -> Result<(), Failed> {
 }
 
 fn stopped_and_continued() -> Result<(), Failed> {
-    // Only a stop that is a real one lets the other shell's `kill -CONT` be needed.
+    // Only a real stop makes the other shell's `kill -CONT` necessary.
     let script = "(while ! grep -q '^State:.[Tt]' /proc/$$/status; do :; done; \
                   kill -CONT $$) & kill -STOP $$; wait; echo went on";
     says(&shell(script), "went on")
@@ -135,8 +135,8 @@ fn forks_and_threads() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A tree of 127 processes, whose parents do not wait for them, each with a pair of
-/// sockets of its own.
+/// A tree of 127 processes whose parents do not wait for them, each with its own pair of
+/// sockets.
 fn forks_wildly() -> Result<(), Failed> {
     let script = "import os, socket\n\
         for _ in range(6): os.fork()\n\
@@ -155,7 +155,8 @@ fn forks_wildly() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is traced has its tracer, and so has what it starts: the inner flow is refused.
+/// A traced process already has its tracer, and so has what it starts: the inner flow is
+/// refused.
 fn refused() -> Result<(), Failed> {
     let run = shell(&format!("'{}' -- true", env!("CARGO_BIN_EXE_flow")));
     assert!(run.stderr.starts_with("trace true: "), "{}", run.stderr);
@@ -164,7 +165,7 @@ fn refused() -> Result<(), Failed> {
     says(&run, "exits 77")
 }
 
-/// A user namespace in which no more may be made refuses what a sandbox refuses.
+/// A user namespace in which no more may be made refuses what a sandbox would refuse.
 fn no_namespaces() -> Result<(), Failed> {
     let script = "cd /proc/sys/user && echo 0 > max_user_namespaces && \
                   echo 0 > max_net_namespaces && exec \"$0\" \"$@\"";
@@ -206,7 +207,7 @@ fn exec_from_a_thread() -> Result<(), Failed> {
 fn killed_with_the_tracer() -> Result<(), Failed> {
     let script = "import os, socket; listener = socket.create_server(('127.0.0.1', 0)); \
                   print(os.getpid(), flush=True); listener.accept()";
-    // On the host's network, so that the process ids are those of this test's own view.
+    // On the host's network, so that the process ids are the ones that this test sees.
     let python = tool::python();
     let mut command = flow(&["--host-network", "--", &python, "-c", script]);
     let mut tracer = command.stdout(Stdio::piped()).spawn().expect("start flow");
@@ -218,7 +219,7 @@ fn killed_with_the_tracer() -> Result<(), Failed> {
     tracer.kill().expect("kill flow");
     tracer.wait().expect("wait for flow");
     until("the traced program is gone", || match std::fs::read_to_string(&traced) {
-        // A zombie waits for init, or whoever adopts it here.
+        // A zombie waits for init, or for whoever adopts it here.
         Ok(stat) => stat.rsplit(')').next().is_some_and(|it| it.starts_with(" Z")),
         Err(_) => true,
     });
@@ -236,12 +237,12 @@ fn already_traced() -> Result<(), Failed> {
     until("strace traces it", || {
         sleep = std::fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
         let status = std::fs::read_to_string(format!("/proc/{sleep}/status"));
-        // strace first tries itself on a child of its own.
+        // strace first tests tracing on a child of its own.
         let tracer = format!("TracerPid:\t{}\n", strace.id());
         status.is_ok_and(|it| it.contains("Name:\tsleep\n") && it.contains(&tracer))
     });
     let run = run(&mut flow(&["--attach", &sleep]));
-    // SIGKILL to strace lets its child go on: end that first.
+    // SIGKILL would make strace let its child go on, so end the child first.
     Command::new("kill").args(["-9", &sleep]).status().expect("kill");
     strace.wait().expect("wait for strace");
     assert_eq!(run.status, Some(77), "{}", run.stderr);
@@ -320,7 +321,7 @@ fn thirty_two_bit() -> Result<(), Failed> {
     testkit::copy_program(&image, &file);
     let run = run(&mut flow(&["--", file.to_str().expect("UTF-8")]));
     if run.status == Some(1) && run.stderr.contains("Exec format error") {
-        return Ok(()); // This kernel runs no 32-bit code, and flow says that.
+        return Ok(()); // This kernel runs no 32-bit code, and flow says so.
     }
     says(&run, "exits 3")?;
     says(&run, "32-bit code")
@@ -387,7 +388,7 @@ fn sockets_not_borrowed() -> Result<(), Failed> {
     says(&run, "4 bytes \"ping\"")
 }
 
-/// The data come word by word.
+/// The data are read word by word.
 fn memory_not_read() -> Result<(), Failed> {
     let python = tool::python();
     let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
@@ -398,7 +399,7 @@ fn memory_not_read() -> Result<(), Failed> {
     says(&run, "send(3, \"ping\") = 4")
 }
 
-/// Without it nothing can be drawn, and it says so.
+/// Without it, nothing can be drawn, and flow says so.
 fn calls_not_told() -> Result<(), Failed> {
     let python = tool::python();
     let args = ["--", &python, "-c", ECHO, "--", &python, "-c", CLIENT];
@@ -410,8 +411,8 @@ fn calls_not_told() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Calls of which the kernel has more names than one, several messages of one call, what comes
-/// with a message.
+/// Calls for which the kernel has more than one name, several messages in one call, and
+/// what comes along with a message.
 fn calls_seldom_seen() -> Result<(), Failed> {
     let script = "import array, os, select, socket\n\
         a, b = socket.socketpair(); a.setblocking(False)\n\
@@ -439,7 +440,7 @@ fn full_disk() -> Result<(), Failed> {
     for option in ["--pcap", "--log", "-o"] {
         let run = run(&mut flow(&[option, "/dev/full", "--", &python, "-c", script]));
         if run.status == Some(77) {
-            continue; // No packets here, and it says so.
+            continue; // No packets here, and flow says so.
         }
         assert_eq!(run.status, Some(1), "{option}: {}", run.stderr);
         assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
@@ -463,7 +464,7 @@ fn ordinary_user() -> Result<(), Failed> {
     if !me.contains("Uid:\t0\t") {
         return Ok(()); // Then every other test is this test.
     }
-    // Where neither the program nor Python may be read by others, there is nothing to see.
+    // If others may not read the program or Python, there is nothing to see.
     let script =
         "socket=__import__('socket'); a,b=socket.socketpair(); a.send(b'as nobody')";
     let run = tool::as_nobody(&["--", "/usr/bin/python3", "-c", script]);

@@ -1,5 +1,5 @@
-//! Public reports of programs that did not understand each other, as small programs: in each
-//! drawing a row tells the cause. Of each report there is one test.
+//! Public bug reports about programs that did not understand each other, as small
+//! programs: in each drawing, a row tells the cause. There is one test for each report.
 
 use libtest_mimic::{Failed, Trial};
 
@@ -33,7 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_both_write", python, both_write),
         // nicolasff/webdis#54
         trial("cause_half_open", python, half_open),
-        // Of no report, but of their kind.
+        // From no report, but of the same kind.
         trial("cause_nobody_listens_there", python, nobody_listens),
         trial("cause_port_in_use", python, port_in_use),
     ]
@@ -44,8 +44,8 @@ const LISTEN: &str = "import os, socket, struct, time\n\
 const CONNECT: &str = "import os, socket, struct, time\n\
     c = socket.create_connection(('127.0.0.1', 12345))\n";
 
-/// Runs a server and a client, each after its beginning, and looks for what the drawing has to
-/// say, on one line or more.
+/// Runs a server and a client, each after a common prologue, and looks for what the
+/// drawing must say, on one line or several.
 fn tells(server: &str, client: &str, cause: &str) -> Result<(), Failed> {
     let Some(text) = told(server, client) else { return Ok(()) };
     assert!(words(&text).contains(cause), "{cause} in\n{text}");
@@ -53,8 +53,8 @@ fn tells(server: &str, client: &str, cause: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The drawing of a server and a client, each after its beginning; none where there are no
-/// packets.
+/// The drawing of a server and a client, each after a common prologue; `None` if there
+/// are no packets.
 fn told(server: &str, client: &str) -> Option<String> {
     let (server, client) = (format!("{LISTEN}{server}"), format!("{CONNECT}{client}"));
     let python = tool::python();
@@ -66,7 +66,7 @@ fn told(server: &str, client: &str) -> Option<String> {
     None
 }
 
-/// The words of a drawing: a cause in a narrow column goes on in the next line.
+/// The words of a drawing: a cause in a narrow column continues on the next line.
 fn words(text: &str) -> String {
     let text = text.replace(['│', '┊', '\n'], " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -89,7 +89,7 @@ fn cut_off() -> Result<(), Failed> {
 }
 
 fn queue_full() -> Result<(), Failed> {
-    // The server is busy with something else, until the client has given up.
+    // The server is busy with something else until the client has given up.
     let server = "s.listen(0)\n\
         u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
         u.bind(('127.0.0.1', 12345)); u.recv(9)\n";
@@ -101,9 +101,9 @@ fn queue_full() -> Result<(), Failed> {
     tells(server, client, "↳ dropped: the queue is full, 1 waits at backlog 0")
 }
 
-/// The server's kernel acknowledges at once at first, and when it is told so; with
-/// TCP_QUICKACK off it keeps an acknowledgment back for 40 ms at least. In one of many rounds
-/// the client's second call comes before that, however busy the machine is.
+/// The server's kernel acknowledges at once at first, and when it is told to; with
+/// TCP_QUICKACK off, it holds an acknowledgment back for at least 40 ms. In one of many
+/// rounds, the client's second call comes before that, however busy the machine is.
 fn nagle() -> Result<(), Failed> {
     let server = "c, _ = s.accept()\n\
         for _ in range(25):\n\
@@ -116,7 +116,7 @@ fn nagle() -> Result<(), Failed> {
         \x20 c.sendall(b'HEAD567890'); c.sendall(b'body567890'); c.recv(9)\n";
     let cause = "↳ not sent yet: 10 bytes before are not acknowledged (Nagle)";
     tells(server, client, cause)?;
-    // With TCP_NODELAY the second is sent at once, and nothing is told.
+    // With TCP_NODELAY, the second is sent at once, and nothing is reported.
     let client =
         format!("c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)\n{client}");
     if let Some(text) = told(server, &client) {
@@ -155,9 +155,9 @@ fn never_closed() -> Result<(), Failed> {
     tells(server, client, "never closed 2 connections after the peer had (CLOSE-WAIT)")
 }
 
-/// A client that has one port: ip(7), IP_LOCAL_PORT_RANGE, since Linux 6.3. On a loopback
-/// interface a port in TIME-WAIT is given again after a second (tcp_tw_reuse): one of twenty
-/// rounds comes sooner than that, however busy the machine is.
+/// A client that may use only one port: ip(7), IP_LOCAL_PORT_RANGE, since Linux 6.3. On a
+/// loopback interface, a port in TIME-WAIT can be reused after a second (tcp_tw_reuse):
+/// one of twenty rounds is faster than that, however busy the machine is.
 fn time_wait() -> Result<(), Failed> {
     let server = "while True: c, _ = s.accept(); c.recv(9); c.close()\n";
     let client = "c.close()\n\
@@ -178,7 +178,7 @@ fn time_wait() -> Result<(), Failed> {
 }
 
 fn no_descriptor() -> Result<(), Failed> {
-    // It asks again at once, and the connection still waits.
+    // It asks again at once, while the connection is still waiting.
     let server = "import resource, select\n\
         resource.setrlimit(resource.RLIMIT_NOFILE, (s.fileno() + 1,) * 2)\n\
         for _ in range(5):\n\
@@ -196,8 +196,8 @@ fn end_again() -> Result<(), Failed> {
 }
 
 /// Both ends send more than there is room for, and neither receives. A thread beside each
-/// waits until the peer has said that its window is closed (TCP_INFO, tcpi_snd_wnd), and
-/// tells the other's; the client's then breaks the call off.
+/// waits until the peer has announced that its window is closed (TCP_INFO, tcpi_snd_wnd),
+/// and tells the other one; the client's thread then interrupts the call.
 fn both_write() -> Result<(), Failed> {
     let both = "import signal, threading\n\
         class Enough(Exception): pass\n\
@@ -238,7 +238,7 @@ fn both_write() -> Result<(), Failed> {
     tells(&server, &client, cause)
 }
 
-/// The way between the two breaks, and then the client ends: its FIN never arrives.
+/// The path between the two breaks, and then the client ends: its FIN never arrives.
 fn half_open() -> Result<(), Failed> {
     let server = "import socket\n\
         s = socket.create_server(('10.77.0.2', 12345)); c, _ = s.accept()\n\

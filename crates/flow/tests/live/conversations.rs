@@ -1,4 +1,4 @@
-//! What is drawn of programs that nobody here wrote.
+//! What is drawn of well-known programs.
 
 use flow::draw;
 use flow::event::{Event, Protocol};
@@ -42,7 +42,7 @@ pub(crate) fn drawn(log: &flow::event::Log) -> String {
     draw::text(log, &draw::Options::default())
 }
 
-/// Where a private network is refused the calls are all there is.
+/// Where a private network is refused, there are only the calls.
 pub(crate) fn has_network(log: &flow::event::Log) -> bool {
     !log.events
         .iter()
@@ -73,8 +73,8 @@ fn python_echo() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What stands beside the events: lines of Python, through a function of its own and one of
-/// the library; the file's hash; what was printed; what the kernel held.
+/// What is recorded beside the events: lines of Python, through a function of its own and
+/// one of the library; the hash of the file; what was printed; what the kernel held.
 fn measured() -> Result<(), Failed> {
     const FILE: &str = "import socket\n\
         def greeting():\n    return b'Hello'\n\
@@ -125,7 +125,8 @@ fn measured() -> Result<(), Failed> {
         .collect();
     assert_eq!(printed, b"before\n");
     if has_network(&log) && log.header.measured.iter().any(|it| it == "kernel") {
-        // What was sent before anyone accepted waits in a connection that is nobody's.
+        // What was sent before anyone accepted is waiting in a connection that belongs to
+        // nobody.
         let waits = |held: &flow::event::Held| {
             held.recv_q == 5
                 && held.state.as_deref() == Some("ESTABLISHED")
@@ -317,7 +318,7 @@ fn same_each_time() -> Result<(), Failed> {
     let python = tool::python();
     let draw_once = || {
         let log = log(&[], &[&[&python, "-c", SERVER], &[&python, "-c", CLIENT]]);
-        // The client's port is the kernel's choice.
+        // The kernel chooses the client's port.
         let port = log.events.iter().find_map(|event| match event {
             Event::Socket(socket) if socket.side == 1 => {
                 socket.local.as_ref()?.rsplit_once(':').map(|(_, port)| port.to_owned())
@@ -334,8 +335,8 @@ fn same_each_time() -> Result<(), Failed> {
 }
 
 /// The captures that the tests write: a stream, datagrams over IPv6, a packet of the
-/// largest size. None where the system refuses a private network, which is reported by
-/// another test.
+/// largest size. Empty if the system refuses a private network, which another test
+/// reports.
 fn captures() -> Vec<tool::Scratch> {
     let large = "import socket\n\
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 9))\n\
@@ -358,7 +359,7 @@ fn captures() -> Vec<tool::Scratch> {
     files
 }
 
-/// What a reader of captures prints of each.
+/// What a reader of captures prints for each capture.
 fn read_captures(program: &str, before: &[&str], after: &[&str]) -> Vec<String> {
     let files = captures();
     let texts = files.iter().map(|file| {
@@ -377,7 +378,7 @@ fn tshark() -> Result<(), Failed> {
     let texts = read_captures("tshark", &["-r"], &[&fields[..], &lengths].concat());
     let [stream, datagrams, large] = &texts[..] else { return Ok(()) };
     assert!(stream.lines().count() >= 9, "{stream}");
-    // A comment names the call that a packet comes from; most come from none.
+    // A comment names the call that a packet comes from; most packets come from none.
     for line in stream.lines() {
         let call = [("connect", "S·"), ("sendto", "P·"), ("close", "F")];
         let named = call.iter().find(|(call, _)| line.contains(&format!(": {call}")));

@@ -1,5 +1,5 @@
-//! Beside a call stands the line of the program's own source that made it, whatever the
-//! language: not that of its library.
+//! Beside each call is the line of the program's own source that made it, whatever the
+//! language, and not a line of its library.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Runs a program, and looks for the lines of these calls in its log and in its drawing.
+/// Runs a program, and looks for the lines of these calls in its log and its drawing.
 fn check(command: &[&str], file: &str, expected: &[(&str, u32)]) -> Result<(), Failed> {
     let log = log(&["--quiet"], &[command]);
     let text = drawn(&log);
@@ -37,13 +37,13 @@ fn check(command: &[&str], file: &str, expected: &[(&str, u32)]) -> Result<(), F
         });
         assert_eq!(source, Some((file.to_owned(), *line)), "{name}\n{text}");
     }
-    // The column has the file's name once, the rows the lines.
+    // The column has the name of the file once, and the rows have the lines.
     let row = |line: u32| text.lines().any(|it| it.contains(&format!(":{line}")));
     assert!(expected.iter().all(|(_, line)| row(*line)), "{text}");
     Ok(())
 }
 
-/// Writes a source file into a folder of its own, compiles it, and looks for lines.
+/// Writes a source file into a folder of its own, compiles it, and looks for the lines.
 fn compiled(
     name: &str,
     source: &str,
@@ -58,7 +58,7 @@ fn compiled(
     check(&[program.to_str().expect("UTF-8")], name, expected)
 }
 
-/// Through a function that may be inlined.
+/// The calls go through a function that may be inlined.
 const C: &str = r#"#include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,8 +108,8 @@ fn lines_of_rust() -> Result<(), Failed> {
     compiled("hello.rs", RUST, compile, &expected)
 }
 
-/// Its calls are made deep in Go's library, by goroutines whose stacks the kernel does not
-/// know.
+/// The calls are made deep in Go's library, by goroutines whose stacks the kernel does
+/// not know about.
 const GO: &str = r#"package main
 
 import "net"
@@ -159,7 +159,7 @@ fn lines_of_python() -> Result<(), Failed> {
     check(&words, "hello.py", &[("socketpair", 6), ("sendto", 4), ("recvfrom", 8)])
 }
 
-/// Better none than those of the runtime, which is written in another language.
+/// Better none than lines of the runtime, which is written in another language.
 fn node() -> Result<(), Failed> {
     let script = "const s = require('net').createServer().listen(0, '127.0.0.1', \
         () => s.close())";

@@ -1,8 +1,8 @@
-//! Runs the `flow` program on real programs: what it draws, that they behave as untraced,
-//! and that its calls are those that strace sees.
+//! Runs the `flow` program on real programs, and checks what it draws, that they behave
+//! as they do untraced, and that the calls are those that strace sees.
 //!
 //! A test that needs a program which is not installed is reported as ignored, with the
-//! program's name.
+//! name of the program.
 
 #![allow(clippy::expect_used, reason = "a test fails by panic; this harness is its own")]
 
@@ -29,11 +29,12 @@ mod wire;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Where this variable is set, this is the program that tokio is tried with.
+/// If this variable is set, this test program acts as the program with which tokio is
+/// tested.
 #[cfg(target_os = "linux")]
 const TOKIO: &str = "FLOW_LIVE_TOKIO";
 
-/// An echo, its server and its client tasks of one runtime.
+/// An echo whose server and client are tasks of one runtime.
 #[cfg(target_os = "linux")]
 fn tokio_echo() -> std::io::Result<()> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

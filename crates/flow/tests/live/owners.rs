@@ -28,7 +28,7 @@ fn diagram(log: &Log) -> Diagram {
     Diagram::new(log, &Options::default())
 }
 
-/// The arrows whose label has this piece: from which column to which.
+/// The arrows whose label contains this piece: from which column to which.
 fn arrows(diagram: &Diagram, piece: &str) -> Vec<(String, String)> {
     let name = |column: usize| diagram.columns[column].name.clone();
     let all = diagram.rows.iter().filter_map(|row| match row {
@@ -40,7 +40,7 @@ fn arrows(diagram: &Diagram, piece: &str) -> Vec<(String, String)> {
     all.collect()
 }
 
-/// Scripts of these names, so that the columns are told apart.
+/// Scripts with these names, so that the columns can be told apart.
 fn scripts(texts: &[(&str, &str)]) -> (tempfile::TempDir, Vec<Vec<String>>) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let python = tool::python();
@@ -81,7 +81,7 @@ fn one_port() -> Result<(), Failed> {
         return Ok(());
     }
     let diagram = diagram(&log);
-    // The kernel chooses by the client's port: whatever it chose, it is drawn so.
+    // The kernel chooses by the client's port; whatever it chose, the drawing shows.
     for (letter, name) in [("\"A\"", "a.py"), ("\"B\"", "b.py")] {
         for (from, to) in arrows(&diagram, letter) {
             assert_eq!((from.as_str(), to.as_str()), (name, "client.py"));
@@ -191,7 +191,7 @@ fn datagrams_at_one_port() -> Result<(), Failed> {
         return Ok(());
     }
     let diagram = diagram(&log);
-    // As many are drawn at each program as it has received.
+    // As many are drawn at each program as it received.
     for (side, name) in [(0, "a.py"), (1, "b.py")] {
         let received =
             tool::results(&log, side, "recvfrom").filter(|it| *it == 4).count();
@@ -221,7 +221,7 @@ fn icmp_error() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where a row with this piece stands in a drawing.
+/// The line of a drawing on which a row with this piece is.
 fn line(text: &str, piece: &str) -> usize {
     let found = text.lines().position(|it| it.contains(piece));
     found.unwrap_or_else(|| panic!("{piece} in\n{text}"))
@@ -246,7 +246,7 @@ fn splice() -> Result<(), Failed> {
 }
 
 fn interrupted() -> Result<(), Failed> {
-    // With a timeout of the socket's own, recv(2) is not begun again.
+    // With a timeout on the socket, recv(2) is not restarted.
     let script = "import signal, socket, struct\n\
         signal.signal(signal.SIGALRM, lambda *_: None)\n\
         a, b = socket.socketpair()\n\

@@ -1,5 +1,6 @@
-//! The calls are those that strace sees: call by call where a program always makes the same,
-//! else each kind of call that strace sees is one that flow sees, and the other way round.
+//! The calls are those that strace sees: call by call if a program always makes the same
+//! ones; otherwise, each kind of call that strace sees is one that flow sees, and vice
+//! versa.
 
 use std::collections::BTreeSet;
 
@@ -29,18 +30,18 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A server and its client, with what both need of each other. `{}` is the folder that
-/// `file` is in, and which they may write to.
+/// A server and its client, and what both need. `{}` is the folder in which `file` is,
+/// and to which they may write.
 struct Pair {
     name: &'static str,
     needs: &'static [&'static str],
     server: &'static str,
     client: &'static str,
-    /// A file's name and its text.
+    /// The name and the text of a file.
     file: Option<(&'static str, &'static str)>,
 }
 
-/// Each on a network of its own, so that a port may be fixed: 12345.
+/// Each pair is on a network of its own, so that the port can be fixed: 12345.
 const PAIRS: &[Pair] = &[
     Pair {
         name: "as_strace_nginx_curl",
@@ -131,8 +132,8 @@ const PAIRS: &[Pair] = &[
     },
 ];
 
-/// Brings the loopback interface up, starts the server, waits until somebody is at the port,
-/// runs the client, ends the server.
+/// Brings up the loopback interface, starts the server, waits until something is on the
+/// port, runs the client, and ends the server.
 const DRIVER: &str = "import fcntl, os, signal, socket, struct, subprocess, sys, time\n\
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n\
     \x20 up = struct.pack('16sH', b'lo', 1)\n\
@@ -154,7 +155,7 @@ const DRIVER: &str = "import fcntl, os, signal, socket, struct, subprocess, sys,
     except subprocess.TimeoutExpired: server.kill(); server.wait()\n\
     sys.exit(client.returncode)\n";
 
-/// The calls that `strace -e trace=network` traces, of those that flow traces.
+/// The calls traced by `strace -e trace=network` that flow traces too.
 const NETWORK: &[&str] = &[
     "socket",
     "socketpair",
@@ -176,9 +177,9 @@ const NETWORK: &[&str] = &[
     "getsockopt",
 ];
 
-/// Calls of any file, which flow traces where one of their descriptors is a socket. Those that
-/// wait, `poll(2)` and its kin, are not among them: some programs wait only where there is
-/// nothing to read at first, which is chance.
+/// Calls on any file, which flow traces if one of their descriptors is a socket. Those
+/// that wait, `poll(2)` and its kin, are not among them: some programs wait only if there
+/// is nothing to read at first, which is chance.
 const FILES: &[&str] = &[
     "read",
     "write",
@@ -193,8 +194,8 @@ const FILES: &[&str] = &[
 ];
 
 /// Compares the calls of one program: names, errors, and the arguments that both print
-/// alike. In order where one thread makes them all; else as a heap, for how threads
-/// interleave is chance.
+/// alike. In order if one thread makes them all; otherwise as a multiset, because how
+/// threads interleave is chance.
 fn compare(command: &[&str]) -> Result<(), Failed> {
     let (threads, mut theirs) = by_strace(command, NETWORK, shape);
     let mut ours = by_flow(command, NETWORK, shape);
@@ -246,8 +247,8 @@ fn compare_pair(pair: &Pair) -> Result<(), Failed> {
     compare_kinds(&alone)
 }
 
-/// The calls of these names on sockets that strace sees, as `shape` makes them comparable,
-/// and how many threads made them.
+/// The calls with these names on sockets that strace sees, in the form that `shape` gives
+/// them for comparison, and how many threads made them.
 fn by_strace(
     command: &[&str],
     names: &[&str],
@@ -270,7 +271,8 @@ fn by_strace(
         if names.contains(&name) && is_about_sockets {
             threads.insert(thread.to_owned());
             let rest = without_paths(rest);
-            // The names of the levels in socket(2) are older than those in tcp(7).
+            // For levels, strace uses the older names of socket(2) rather than those of
+            // tcp(7).
             let rest = rest.replace("SOL_TCP", "IPPROTO_TCP");
             let rest = rest.replace("SOL_IPV6", "IPPROTO_IPV6");
             let rest = rest.replace("SOL_IP,", "IPPROTO_IP,");
@@ -282,14 +284,14 @@ fn by_strace(
     (threads.len(), calls)
 }
 
-/// The text without what strace writes behind each descriptor: `3<socket:[4026]>`.
+/// The text without what strace writes after each descriptor: `3<socket:[4026]>`.
 fn without_paths(text: &str) -> String {
     let mut pieces = text.split("<socket:[");
     let first = pieces.next().unwrap_or_default().to_owned();
     pieces.fold(first, |all, piece| all + piece.split_once("]>").map_or("", |it| it.1))
 }
 
-/// The same of flow.
+/// The same for flow.
 fn by_flow(
     command: &[&str],
     names: &[&str],
@@ -309,7 +311,7 @@ fn by_flow(
         .collect()
 }
 
-/// A call without the descriptor, whose number may be another each time.
+/// A call without the descriptor, whose number may differ from run to run.
 fn kind(name: &str, args: &[&str]) -> String {
     let known = match name {
         "setsockopt" | "getsockopt" => 1..3,
@@ -343,7 +345,7 @@ fn socketserver() -> Result<(), Failed> {
     compare(&[&tool::python(), "-c", script])
 }
 
-// The reply is one send: how many receives take two is chance.
+// The reply is one send; how many receives take it is chance.
 fn http() -> Result<(), Failed> {
     let script = "import http.client, http.server, threading\n\
         class Hello(http.server.BaseHTTPRequestHandler):\n\
@@ -373,7 +375,7 @@ fn every_call() -> Result<(), Failed> {
     compare(&[&tool::python(), "-c", tool::EVERY_CALL])
 }
 
-/// Both tracers run a client; what it talks to answers from this process, untraced.
+/// Both tracers run a client; its peer answers from this process, untraced.
 fn compare_client(client: impl Fn(u16) -> Vec<String>) -> Result<(), Failed> {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
@@ -383,7 +385,7 @@ fn compare_client(client: impl Fn(u16) -> Vec<String>) -> Result<(), Failed> {
             let mut stream = stream.expect("accept");
             let mut all = Vec::new();
             stream.read_to_end(&mut all).expect("receive");
-            // A client that has gone is no failure of this side.
+            // It is no failure of this side if the client has gone.
             let _ = stream.write_all(&all);
         }
     });
@@ -415,7 +417,7 @@ fn node() -> Result<(), Failed> {
     compare(&[node.to_str().expect("UTF-8"), "-e", script])
 }
 
-/// This very program, as `main` runs it where it is asked to.
+/// This very program, which `main` runs if it is asked to.
 fn tokio() -> Result<(), Failed> {
     let me = std::env::current_exe()?;
     compare_kinds(&["env", &format!("{}=1", crate::TOKIO), me.to_str().expect("UTF-8")])

@@ -1,5 +1,5 @@
-//! Programs that are not as a lesson's: they change their user, never rest, compute, fork into
-//! the background, open more than one port.
+//! Programs unlike those of the lessons: they change their user, never rest, compute,
+//! fork into the background, open more than one port.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -37,7 +37,8 @@ fn change_user() -> Result<(), Failed> {
     }
     let script = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); \
                   print('now', os.getuid(), os.getgroups())";
-    // A user of its own cannot read a Python in root's home: the program runs already.
+    // Another user cannot read a Python in root's home: the program must already be
+    // running.
     let run = run(&mut flow(&["--", &tool::python(), "-c", script]));
     says(&run, "now 65534 []")
 }
@@ -54,14 +55,14 @@ fn who_they_are() -> Result<(), Failed> {
     let nobody =
         run.stdout.contains("uid 65534 gid 65534") || run.stdout.contains("uid 65534");
     assert!(nobody, "{}{}", run.stdout, run.stderr);
-    // Where there is a private network, every port is free.
+    // On a private network, every port is free.
     if !run.stdout.contains("no packets") {
         says(&run, "bound")?;
     }
     Ok(())
 }
 
-/// It wakes twenty times a second, and would for ever.
+/// It wakes up twenty times a second, and would do so for ever.
 fn server_with_a_timer() -> Result<(), Failed> {
     let server = "import select, socket\n\
         listener = socket.create_server(('127.0.0.1', 12345))\n\
@@ -100,8 +101,8 @@ fn until_ends() -> Result<(), Failed> {
     says(&run, "gets SIGINT")
 }
 
-/// Ten round trips beside a thread that never rests. Where each turn waits for it, this takes
-/// half a minute.
+/// Ten round trips beside a thread that never rests. If each turn waited for that thread,
+/// this would take half a minute.
 fn computing_thread() -> Result<(), Failed> {
     let server = "import ctypes, socket, threading\n\
         listener = socket.create_server(('127.0.0.1', 12345))\n\
@@ -147,7 +148,8 @@ fn early_socket() -> Result<(), Failed> {
     says(&run, "b'in time'")
 }
 
-/// Listens where nobody comes, and only after a second where the client does.
+/// Listens on a port where nobody connects, and only a second later on the one where the
+/// client does.
 const TWO_PORTS: &str = "import socket, time\n\
     other = socket.create_server(('127.0.0.1', 12346))\n\
     time.sleep(1); print('the second port is next', flush=True)\n\
@@ -171,17 +173,18 @@ fn wait_line() -> Result<(), Failed> {
     let sides = ["--", &python, "-c", TWO_PORTS, "--", &python, "-c", client];
     let run = run(&mut flow(&[&["--wait-line", "port is next"][..], &sides].concat()));
     says(&run, "b'in time'")?;
-    // Ten times a second it would have been refused.
+    // At ten attempts a second, it would have been refused more often.
     assert!(run.stdout.matches("refused\n").count() < 5, "{}", run.stdout);
     Ok(())
 }
 
-/// SIGTERM, SIGHUP and SIGINT to flow alone: a drawing, a whole log, a whole capture.
+/// SIGTERM, SIGHUP and SIGINT to flow alone leave a drawing, a complete log and a
+/// complete capture.
 fn ended_by_signal() -> Result<(), Failed> {
     let server = "import socket; listener = socket.create_server(('127.0.0.1', 12345)); \
                   print('listens', flush=True); listener.accept()";
     let python = tool::python();
-    // Under nohup(1), flow outlives its terminal as well.
+    // Under nohup(1), flow outlives its terminal too.
     let status = std::fs::read_to_string("/proc/self/status").expect("/proc/self/status");
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
     let ignored = ignored.and_then(|it| u64::from_str_radix(it, 16).ok()).unwrap_or(0);

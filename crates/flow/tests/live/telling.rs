@@ -1,4 +1,5 @@
-//! What `flow` tells beside the drawing: sums, rows as they come, arrows without packets.
+//! What `flow` reports besides the drawing: totals, rows as they come, arrows without
+//! packets.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
@@ -46,7 +47,7 @@ fn sums() -> Result<(), Failed> {
     let has =
         |line: &str| text.lines().any(|it| it.split_whitespace().eq(line.split(' ')));
     assert!(text.contains("errors: ECONNREFUSED 1"), "{text}");
-    // Its only recv calls: two words, and the end.
+    // Its only recv calls: two words, and the end of the stream.
     let received = text.lines().find(|line| line.trim_start().starts_with("recv "));
     let received: Vec<&str> = received.unwrap_or("").split_whitespace().collect();
     assert_eq!(received.get(..5), Some(&["recv", "3", "0", "0", "8"][..]), "{text}");
@@ -78,7 +79,8 @@ fn sums_are_no_picture() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The program waits in the middle for a line, which it gets when its first call is drawn.
+/// In the middle, the program waits for a line, which it gets once its first call is
+/// drawn.
 fn rows_come() -> Result<(), Failed> {
     let script = "import socket, sys\n\
         s = socket.socket(); s.bind(('127.0.0.1', 12345))\n\
@@ -86,7 +88,7 @@ fn rows_come() -> Result<(), Failed> {
     let mut command = flow(&["--live", "--quiet", "--", &tool::python(), "-c", script]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut out = BufReader::new(child.stdout.take().ok_or("its output")?);
-    // Where nothing came this would wait until the test's own deadline, in `finish`.
+    // If nothing came, this would wait until the test's own deadline, in `finish`.
     let mut text = String::new();
     while !text.contains("bind(") {
         if out.read_line(&mut text)? == 0 {
@@ -167,7 +169,7 @@ fn arguments_are_bytes() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Its first process ends, and a child goes on: so does the line.
+/// Its first process ends and a child goes on, and so does the lifeline.
 fn daemon_lives_on() -> Result<(), Failed> {
     let server = "import os, socket\n\
         s = socket.create_server(('127.0.0.1', 12345))\n\

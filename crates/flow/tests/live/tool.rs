@@ -1,4 +1,4 @@
-//! Runs `flow` and reads what it says.
+//! Runs `flow` and reads what it prints.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use libtest_mimic::{Failed, Trial};
 /// How long a run may take on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A test that runs where all the programs that it needs are installed.
+/// A test that runs if all the programs that it needs are installed.
 pub(crate) fn trial(
     name: &str,
     needs: &[&str],
@@ -27,13 +27,13 @@ pub(crate) fn trial(
     }
 }
 
-/// A program on PATH.
+/// Finds a program on PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|it| it.join(program)).find(|it| it.is_file())
 }
 
-/// Makes every call that is traced and that Python has, on sockets of all families.
+/// Makes every traced call that Python has, on sockets of all families.
 pub(crate) const EVERY_CALL: &str = "import os, select, socket, tempfile\n\
     a, b = socket.socketpair()\n\
     a.send(b'send'); b.recv(9); a.sendmsg([b'send', b'msg']); b.recvmsg(99)\n\
@@ -58,14 +58,14 @@ pub(crate) const EVERY_CALL: &str = "import os, select, socket, tempfile\n\
     try: socket.socket().connect(('127.0.0.1', 1))\n\
     except ConnectionRefusedError: pass\n";
 
-/// Python itself, not a script that looks for it.
+/// Python itself, not a wrapper script that looks for it.
 pub(crate) fn python() -> String {
     let script = "import sys; print(sys.executable)";
     let out = Command::new("python3").args(["-c", script]).output().expect("run python3");
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
-/// How a run ended, and what it said.
+/// How a run ended, and what it printed.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) status: Option<i32>,
@@ -113,7 +113,7 @@ pub(crate) fn finish(mut child: Child) -> Run {
     Run { status, stdout: text(stdout), stderr: text(reader.join().expect("reader")) }
 }
 
-/// The log of a run of the sides, each a program with its arguments.
+/// The log of a run of these sides, each a program with its arguments.
 pub(crate) fn log(options: &[&str], sides: &[&[&str]]) -> Log {
     let file = scratch("log.json");
     let name = file.to_str().expect("a path in UTF-8");
@@ -133,7 +133,7 @@ pub(crate) fn read(file: &Path) -> Log {
     flow::json::read(&mut text.as_slice()).expect("a log")
 }
 
-/// The path of a file in a folder of its own, which goes when this is dropped.
+/// The path of a file in a folder of its own, which is removed when this is dropped.
 pub(crate) struct Scratch {
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -167,7 +167,7 @@ pub(crate) fn calls(log: &Log, side: usize) -> Vec<String> {
     of_side.map(|call| call.name.clone()).collect()
 }
 
-/// Looks until something is so, within the deadline.
+/// Polls until a condition holds, within the deadline.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so() {
@@ -176,7 +176,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// What the drawing says of how the programs ended.
+/// Checks what the drawing says about how the programs ended.
 pub(crate) fn says(run: &Run, what: &str) -> Result<(), Failed> {
     if run.stdout.contains(what) {
         Ok(())
@@ -185,7 +185,7 @@ pub(crate) fn says(run: &Run, what: &str) -> Result<(), Failed> {
     }
 }
 
-/// Runs flow as an ordinary user, from a place that one may read.
+/// Runs flow as an ordinary user, from a place that such a user may read.
 pub(crate) fn as_nobody(args: &[&str]) -> Run {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a folder");
@@ -201,7 +201,7 @@ pub(crate) fn as_nobody(args: &[&str]) -> Run {
         .stdin(Stdio::null()))
 }
 
-/// What the calls of this name of one side returned, where they succeeded.
+/// What the successful calls with this name returned, on one side.
 pub(crate) fn results<'a>(
     log: &'a Log,
     side: usize,
@@ -218,7 +218,7 @@ pub(crate) fn results<'a>(
     })
 }
 
-/// Go's command, which reads no network, and writes below `target/`.
+/// Go's command, which uses no network and writes below `target/`.
 pub(crate) fn go() -> Command {
     let mut go = Command::new("go");
     go.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));

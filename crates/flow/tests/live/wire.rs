@@ -37,7 +37,7 @@ const CLIENT: &str = "import socket\n\
     \x20 c.sendall(word); assert c.recv(100) == word\n\
     c.close()\n";
 
-/// Whether the kernel allows a wire; where it does not, this says so.
+/// Whether the kernel allows a wire; if not, says so.
 pub(crate) fn is_allowed() -> bool {
     let probe = flow(&["--rule", "lose b>a fin 9", "--", "true"]).output();
     let refused = probe.is_ok_and(|it| it.status.code() == Some(77));
@@ -47,7 +47,7 @@ pub(crate) fn is_allowed() -> bool {
     !refused
 }
 
-/// The echo of three words over a wire, or none where the kernel allows no wire.
+/// The echo of three words over a wire; `None` if the kernel allows no wire.
 fn echo(rules: &[&str], more: &[&str]) -> Option<Log> {
     if !is_allowed() {
         return None;
@@ -76,7 +76,7 @@ fn lost_segment() -> Result<(), Failed> {
     assert_eq!(lost[0].0.data.bytes, b"second");
     assert_eq!(lost[0].1.rule.as_deref(), Some("lose a>b data 2"));
     let again: Vec<_> = passed(&log).filter(|(_, it)| it.again).collect();
-    // A machine that stands still for long makes it come more than once.
+    // If the machine stands still for long, it comes more than once.
     let first = again.first().ok_or("it never came again")?;
     assert_eq!(first.1.cause.as_deref(), Some("TCPLossProbes"));
     let text = drawing(&log);
@@ -94,10 +94,10 @@ fn handshake() -> Result<(), Failed> {
     let rules = ["lose b>a syn-ack 1", "lose a>b fin 1"];
     let Some(log) = echo(&rules, &[]) else { return Ok(()) };
     let text = drawing(&log);
-    // Both kernels have a clock; where b's is the first, a need not ask again.
+    // Both kernels have a timer; if b's goes off first, a need not ask again.
     assert!(text.contains("SYN ACK again"), "{text}");
     assert!(text.contains("FIN again"), "{text}");
-    // Each end is said to be in a state once.
+    // Each state of an end is shown once.
     assert!(text.contains("✗"), "{text}");
     for state in ["SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "CLOSE-WAIT", "TIME-WAIT"] {
         assert_eq!(text.matches(state).count(), 1, "{state}: {text}");
