@@ -149,8 +149,8 @@ fn unmarked(page: &Page) -> Vec<Diagnostic> {
 /// The units of figures that must be marked.
 const UNITS: &[&str] = &["byte", "bytes", "KiB", "MiB", "MB", "ms", "milliseconds"];
 
-/// What a source shows, with single blanks: the terminals and the drawing of a scene, or
-/// a file.
+/// What a source shows, with single blanks: the terminals, the drawing and the rules of the wire
+/// of a scene, or a file.
 fn source(
     root: &Path,
     course: &[(&Lesson, Page)],
@@ -172,14 +172,15 @@ fn source(
     fs::read_to_string(root.join(name)).ok().filter(|_| inside).map(|text| plain(&text))
 }
 
-/// The terminals and the drawing of a scene.
+/// The terminals, the drawing and the rules of the wire of a scene.
 fn scene(page: &Page, name: &str) -> Option<String> {
     let name = if name == "main" { "" } else { name };
     let scene = page.scene(name)?;
     let terminals = scene.terminals.iter().flat_map(|terminal| &terminal.lines);
     let flows = page.flows.iter().filter(|flow| flow.scene == name);
-    let lines: Vec<&str> =
-        terminals.chain(flows.flat_map(|flow| &flow.lines)).map(String::as_str).collect();
+    let rules = scene.wire.iter().flatten();
+    let lines = terminals.chain(flows.flat_map(|flow| &flow.lines)).chain(rules);
+    let lines: Vec<&str> = lines.map(String::as_str).collect();
     Some(plain(&lines.join("\n")))
 }
 
@@ -279,7 +280,8 @@ mod tests {
 
     const SCENES: &str = "```console long/client\n$ sh -c 'send %05000d'\n\
                           recv 1024 bytes, 10,000,000 in all\n```\n\n\
-                          ```console wait/you\n$ ss\ntimer:(timewait,59sec,0)\n```\n";
+                          ```console wait/you\n$ ss\ntimer:(timewait,59sec,0)\n```\n\n\
+                          ```wire long\ndelay 50ms\n```\n";
 
     /// What is wrong with a page that has the scenes above and this paragraph.
     fn faults_of(paragraph: &str) -> String {
@@ -298,6 +300,8 @@ mod tests {
             "It read 1024\nbytes of 10,000,000.\n<!-- figures from long: 1024 bytes; 10,000,000 -->",
             "3976 bytes lay unread.\n<!-- figures from long: 3976 = 5000 - 1024 -->",
             "1 KiB came.\n<!-- figures from long: 1 KiB = 1024 -->",
+            "It takes 50 ms.\n<!-- figures from long: 50 ms = delay 50ms -->",
+            "It takes 100 ms.\n<!-- figures from long: 100 ms = 50 + 50 -->",
             "For a minute.\n<!-- figures from wait:\na minute = timewait,59sec -->",
             "1024 for a minute.\n<!-- figures from long: 1024 -->\n<!-- figures from wait: a minute = 59sec -->",
             "A comment.\n<!-- of another kind -->",
@@ -326,6 +330,10 @@ mod tests {
     fn figures_that_disagree_are_found_with_page_and_line() {
         for (paragraph, expected) in [
             // The sentence was changed.
+            (
+                "It takes 60 ms.\n<!-- figures from long: 60 ms = delay 60ms -->",
+                "does not stand",
+            ),
             (
                 "It read 99 bytes.\n<!-- figures from long: 1024 bytes -->",
                 "does not say `1024 bytes`",

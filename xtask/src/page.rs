@@ -347,8 +347,8 @@ fn meaning(info: &str) -> Result<Option<Meaning<'_>>, String> {
     }))
 }
 
-/// The lines of a block, without the indentation of the list in whose item it stands: a terminal
-/// and a quotation may, in the answer of an exercise.
+/// The lines of a block, without the indentation of the list in whose item it stands: a terminal,
+/// the rules of its wire and a quotation may, in the answer of an exercise.
 fn unindented(
     block: &Block<'_>,
     meaning: &Meaning<'_>,
@@ -357,7 +357,10 @@ fn unindented(
         return Err((block.line, "the block is never closed: end it with ```".into()));
     }
     let indent = match (block.indent, meaning) {
-        (Some(indent), Meaning::Terminal { .. } | Meaning::Quotation(_)) => indent,
+        (
+            Some(indent),
+            Meaning::Terminal { .. } | Meaning::Quotation(_) | Meaning::Wire(_),
+        ) => indent,
         (Some(""), _) => "",
         _ => {
             let message =
@@ -565,6 +568,13 @@ mod tests {
         let terminal = &page.scenes[0].terminals[0];
         assert_eq!(terminal.lines, ["$ a", "  b"]);
         assert_eq!((terminal.line, terminal.indent.as_str()), (4, "   "));
+    }
+
+    #[test]
+    fn the_rules_of_a_wire_may_stand_in_the_item_of_a_list() {
+        let rules = "1. x\n\n   ```wire\n   delay 20ms\n   ```\n\n";
+        let page = parse(&format!("{rules}   ```console a\n   $ a\n   ```\n")).unwrap();
+        assert_eq!(page.scenes[0].wire.as_deref().unwrap(), ["delay 20ms"]);
     }
 
     #[test]
