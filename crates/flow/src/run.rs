@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -337,7 +337,7 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
     let wrong = |message: String| ExitError { message, status: 2 };
     let mut text = String::new();
     if let Some(path) = &cli.wire {
-        text = std::fs::read_to_string(path).map_err(|error| {
+        text = rules_file(path).map_err(|error| {
             wrong(format!("read the rules {}: {error}; one rule a line", shown(path)))
         })?;
     } else if cli.rule.is_empty() {
@@ -348,8 +348,28 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
                        with --host-network";
         return Err(wrong(message.to_owned()));
     }
+    let in_file = text.lines().count();
     let lines = text.lines().chain(cli.rule.iter().map(String::as_str));
-    Rules::parse(lines).map(Some).map_err(|error| wrong(error.to_string()))
+    Rules::parse(lines).map(Some).map_err(|error| match &cli.wire {
+        Some(path) if error.line < in_file => {
+            wrong(format!("{}:{}: {error}", shown(path), error.line + 1))
+        }
+        _ => wrong(error.to_string()),
+    })
+}
+
+/// Reads a file of rules, which is short: a device, or a file that was named by mistake, may
+/// have no end.
+fn rules_file(path: &Path) -> io::Result<String> {
+    const MOST_BYTES: u64 = 64 * 1024;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    let wrong = |message| io::Error::new(io::ErrorKind::InvalidData, message);
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(wrong("it has more than 64 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text in UTF-8"))?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 fn open_wire(rules: &Rules, cli: &Cli) -> Result<Wire, ExitError> {

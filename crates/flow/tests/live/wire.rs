@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("held_doubled_and_damaged_are_marked", &["python3"], marks),
         trial("a_rule_that_never_matched_is_told", &["python3"], never_matched),
         trial("a_wrong_rule_is_a_wrong_command_line", &[], wrong_rule),
+        trial("a_wrong_file_of_rules_is_one_too", &[], wrong_file),
         trial("tshark_marks_the_same_segments", &["python3", "tshark"], tshark),
         trial("a_drawing_of_a_wire_is_the_same_each_time", &["python3"], same_each_time),
         trial(
@@ -140,6 +141,34 @@ fn wrong_rule() -> Result<(), Failed> {
             .starts_with("rule `loose a>b data 2`: `loose` is not a rule; possible")
     );
     assert_eq!(run.stderr.lines().count(), 1);
+    Ok(())
+}
+
+/// What a file of rules may be by mistake, each told in one line.
+fn wrong_file() -> Result<(), Failed> {
+    let file = tool::scratch("wrong.rules");
+    let name = file.to_str().ok_or("a path in UTF-8")?;
+    let long = b"lose a>b data 2\n".repeat(5000);
+    let contents: [(&[u8], &str); 4] = [
+        (b"lose a>b data 2\n\nloose\n", ":3: rule `loose`: `loose` is not a rule"),
+        (b"lose a>b data 1\r\nlose\xff\n", ": it is not text in UTF-8; one rule a line"),
+        (b"\x7fELF\x02\x01\x01", ":1: rule `?ELF???`: `?ELF???` is not a rule"),
+        (&long, ": it has more than 64 KiB; one rule a line"),
+    ];
+    let check = |name: &str, said: &str| {
+        let run = run(&mut flow(&["--wire", name, "--", "true"]));
+        assert!(run.stderr.contains(&format!("{name}{said}")), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert_eq!(run.status, Some(2));
+    };
+    for (content, said) in contents {
+        std::fs::write(&file, content)?;
+        check(name, said);
+    }
+    std::fs::remove_file(&file)?;
+    check(name, ": No such file or directory");
+    check("/", ": Is a directory");
+    check("/dev/zero", ": it has more than 64 KiB");
     Ok(())
 }
 

@@ -102,6 +102,12 @@ pub(super) enum What {
     Set { host: Option<Host>, name: String, value: String },
 }
 
+impl What {
+    pub(super) fn mends(&self) -> bool {
+        matches!(self, What::MendAfter(_) | What::MendAfterPackets(_))
+    }
+}
+
 /// Which packets a rule applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Which {
@@ -199,12 +205,21 @@ impl Rules {
                 message: format!("rule `{}`: {message}", shown(said)),
             };
             let what = rule(&mut Words::new(said)).map_err(fail)?;
-            let mends = matches!(what, What::MendAfter(_) | What::MendAfterPackets(_));
-            if mends && !all.iter().any(|rule| matches!(rule.what, What::Cut(_))) {
-                return Err(fail(
-                    "nothing was cut before this; write `cut at a>b data 2` first"
-                        .to_owned(),
-                ));
+            if what.mends() {
+                let before = all.iter().rev().map(|rule| &rule.what);
+                let cut = before.clone().position(|what| matches!(what, What::Cut(_)));
+                let mended = before.clone().position(What::mends);
+                let wrong = match (cut, mended) {
+                    (None, _) => "nothing was cut before this",
+                    (Some(cut), Some(mended)) if mended < cut => {
+                        "the cut before this is mended already"
+                    }
+                    _ => "",
+                };
+                if !wrong.is_empty() {
+                    let message = format!("{wrong}; write `cut at a>b data 2` first");
+                    return Err(fail(message));
+                }
             }
             all.push(Rule { text: said.to_owned(), what });
         }
@@ -228,9 +243,12 @@ impl Rules {
     }
 }
 
-/// What a person wrote, without anything that a terminal would obey.
+/// What a person wrote, without anything that a terminal would obey. A rule is ASCII but
+/// for a `µ`; letters of other alphabets are shown, and what is invisible or changes the
+/// direction of the text is not.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
+    let plain = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
+    text.chars().map(|c| if plain(c) { c } else { '?' }).take(200).collect()
 }
 
 /// The words of a rule, taken one after another.
@@ -300,96 +318,23 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
     let (what, possible) = match verb {
         "lose" => (What::Lose(which(words)?), WHICH),
         "double" => (What::Double(which(words)?), WHICH),
+        "swap" => (swap(words)?, ""),
+        "flip" => (flip(words)?, "bit N, and before it a direction, kind, numbers"),
+        "flip-checksummed" => (What::FlipChecksummed(which(words)?), WHICH),
+        "delay" => (What::Delay(which(words)?, words.need(time, TIME)?), ""),
+        "rate" => (rate(words)?, "queue N"),
+        "mtu" => (mtu(words)?, "a>b, b>a, silent, from packet N"),
+        "cut" => {
+            words.need(|word| (word == "at").then_some(()), "`at a>b data 3`")?;
+            (What::Cut(which(words)?), WHICH)
+        }
+        "mend" => (mend(words)?, ""),
         "answer" => {
             let which = which(words)?;
             words.need(|word| (word == "unreachable").then_some(()), "`unreachable`")?;
             (What::Answer(which), "")
         }
-        "swap" => {
-            let which = which(words)?;
-            match &which.numbers {
-                Numbers::These(two)
-                    if two.len() == 2 && two[0] < two[1] && which.from.is_some() =>
-                {
-                    let two = [two[0], two[1]];
-                    (What::Swap(which, two), "")
-                }
-                _ => {
-                    let wanted = "expected a direction and two numbers, the smaller first: \
-                                  swap a>b data 2 3";
-                    return Err(wanted.to_owned());
-                }
-            }
-        }
-        "flip" => {
-            let which = which(words)?;
-            let bit = match words.take("bit") {
-                true => words.need(|word| word.parse().ok(), "the number of a bit")?,
-                false => 0,
-            };
-            (What::Flip(which, bit), "bit N, and before it a direction, kind, numbers")
-        }
-        "flip-checksummed" => (What::FlipChecksummed(which(words)?), WHICH),
-        "delay" => {
-            let which = which(words)?;
-            let time = words.need(time, TIME)?;
-            (What::Delay(which, time), "")
-        }
-        "rate" => {
-            let from = words.take_if(direction);
-            let bits_per_second = words.need(speed, "a speed: 64kbit, 1Mbit, 1Gbit")?;
-            let queue = match words.take("queue") {
-                true => words.need(number, "a number of packets")?,
-                false => 20,
-            };
-            let queue = usize::try_from(queue).unwrap_or(usize::MAX).min(MOST_HELD);
-            (What::Rate { from, bits_per_second, queue }, "queue N")
-        }
-        "mtu" => {
-            let size = |word: &str| word.parse().ok().filter(|it| *it >= 68);
-            let bytes = words.need(size, "a number of bytes, at least 68")?;
-            let (mut from, mut silent, mut from_packet) = (None, false, 1);
-            loop {
-                if let Some(direction) = words.take_if(direction) {
-                    from = Some(direction);
-                } else if words.take("silent") {
-                    silent = true;
-                } else if words.take("from") {
-                    words.need(|word| (word == "packet").then_some(()), "`packet N`")?;
-                    from_packet = words.need(number, "the number of a packet")?;
-                } else {
-                    break;
-                }
-            }
-            let what = What::Mtu { from, bytes, silent, from_packet };
-            (what, "a>b, b>a, silent, from packet N")
-        }
-        "cut" => {
-            words.need(|word| (word == "at").then_some(()), "`at a>b data 3`")?;
-            (What::Cut(which(words)?), WHICH)
-        }
-        "mend" => {
-            words.need(|word| (word == "after").then_some(()), "`after 2s`")?;
-            if let Some(packets) = words.take_if(number) {
-                words.need(|word| word.starts_with("packet").then_some(()), "packets")?;
-                (What::MendAfterPackets(packets), "")
-            } else {
-                let time = words.need(time, "a time (2s, 500ms) or `3 packets`")?;
-                (What::MendAfter(time), "")
-            }
-        }
-        "set" => {
-            let host = words.take_if(|word| match word {
-                "a" => Some(Host::A),
-                "b" => Some(Host::B),
-                _ => None,
-            });
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-            let name = |word: &str| word.chars().all(fits).then(|| word.to_owned());
-            let name = words.need(name, "a name in net.ipv4, such as tcp_retries2")?;
-            let value = words.need(|word| Some(word.to_owned()), "a value")?;
-            (What::Set { host, name, value }, "")
-        }
+        "set" => (set(words)?, ""),
         other => {
             return Err(format!("`{}` is not a rule; possible: {VERBS}", shown(other)));
         }
@@ -398,12 +343,94 @@ fn rule(words: &mut Words<'_>) -> Result<What, String> {
     Ok(what)
 }
 
+fn swap(words: &mut Words<'_>) -> Result<What, String> {
+    let which = which(words)?;
+    match which.numbers.clone() {
+        Numbers::These(two)
+            if two.len() == 2 && two[0] < two[1] && which.from.is_some() =>
+        {
+            Ok(What::Swap(which, [two[0], two[1]]))
+        }
+        _ => Err("expected a direction and two numbers, the smaller first: \
+                  swap a>b data 2 3"
+            .to_owned()),
+    }
+}
+
+fn flip(words: &mut Words<'_>) -> Result<What, String> {
+    let which = which(words)?;
+    let bit = match words.take("bit") {
+        true => words.need(|word| word.parse().ok(), "the number of a bit, from 0")?,
+        false => 0,
+    };
+    Ok(What::Flip(which, bit))
+}
+
+fn rate(words: &mut Words<'_>) -> Result<What, String> {
+    let from = words.take_if(direction);
+    let bits_per_second = words.need(speed, "a speed: 64kbit, 1Mbit, 1Gbit")?;
+    let queue = match words.take("queue") {
+        true => {
+            let packets = |word: &str| {
+                word.parse().ok().filter(|packets| (1..=MOST_HELD).contains(packets))
+            };
+            words.need(packets, "a number of packets, 1 to 1000")?
+        }
+        false => 20,
+    };
+    Ok(What::Rate { from, bits_per_second, queue })
+}
+
+fn mtu(words: &mut Words<'_>) -> Result<What, String> {
+    let size = |word: &str| word.parse().ok().filter(|bytes| *bytes >= 68);
+    let bytes = words.need(size, "a number of bytes, 68 to 65535")?;
+    let (mut from, mut silent, mut from_packet) = (None, false, 1);
+    loop {
+        if let Some(direction) = words.take_if(direction) {
+            from = Some(direction);
+        } else if words.take("silent") {
+            silent = true;
+        } else if words.take("from") {
+            words.need(|word| (word == "packet").then_some(()), "`packet N`")?;
+            from_packet = words.need(number, "the number of a packet, at least 1")?;
+        } else {
+            return Ok(What::Mtu { from, bytes, silent, from_packet });
+        }
+    }
+}
+
+fn mend(words: &mut Words<'_>) -> Result<What, String> {
+    words.need(|word| (word == "after").then_some(()), "`after 2s`")?;
+    if let Some(packets) = words.take_if(number) {
+        words.need(
+            |word| ["packet", "packets"].contains(&word).then_some(()),
+            "packets",
+        )?;
+        Ok(What::MendAfterPackets(packets))
+    } else {
+        words.need(time, "a time (2s, 500ms) or `3 packets`").map(What::MendAfter)
+    }
+}
+
+fn set(words: &mut Words<'_>) -> Result<What, String> {
+    let host = words.take_if(|word| match word {
+        "a" => Some(Host::A),
+        "b" => Some(Host::B),
+        _ => None,
+    });
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let name = |word: &str| word.chars().all(fits).then(|| word.to_owned());
+    let name = words.need(name, "a name in net.ipv4, such as tcp_retries2")?;
+    let value = words.need(|word| Some(word.to_owned()), "a value")?;
+    Ok(What::Set { host, name, value })
+}
+
 /// The most packets that one rule holds back.
 pub(super) const MOST_HELD: usize = 1000;
 
 const WHICH: &str = "a>b, b>a; syn, syn-ack, ack, data, fin, rst, probe, segment, datagram, \
-                     fragment, icmp, packet; N, every N, from N, N% seed S; retransmission";
-const TIME: &str = "a time (20ms, 2s)";
+                     fragment, icmp, packet; 2, 2 3 5, every 10, from 3, 5% seed 7; retransmission";
+const TIME: &str = "a time of at most an hour (20ms, 2s)";
 
 fn which(words: &mut Words<'_>) -> Result<Which, String> {
     let from = words.take_if(direction);
@@ -547,15 +574,43 @@ mod tests {
             ("lose 101% seed 1", "`101%` is not understood"),
             ("swap a>b data 2", "expected a direction and two numbers"),
             ("swap data 1 2", "expected a direction and two numbers"),
-            ("delay", "expected a time (20ms, 2s)"),
-            ("delay 20", "expected a time (20ms, 2s)"),
-            ("mtu 20", "`20`: expected a number of bytes, at least 68"),
+            ("delay", "expected a time of at most an hour (20ms, 2s)"),
+            ("delay 20", "expected a time of at most an hour (20ms, 2s)"),
+            ("delay 20 ms", "`ms`: expected a time"),
+            ("delay -20ms", "`-20ms`: expected a time"),
+            ("delay 99999s", "`99999s`: expected a time of at most an hour"),
+            ("delay infms", "`infms`: expected a time"),
+            ("mtu 20", "`20`: expected a number of bytes, 68 to 65535"),
+            ("mtu 99999", "`99999`: expected a number of bytes, 68 to 65535"),
+            (
+                "mtu 1400 from packet 0",
+                "`0`: expected the number of a packet, at least 1",
+            ),
+            ("rate 1mbit", "`1mbit`: expected a speed: 64kbit, 1Mbit, 1Gbit"),
+            ("rate 0bit", "`0bit`: expected a speed"),
+            ("rate 1Mbit queue 0", "`0`: expected a number of packets, 1 to 1000"),
+            ("rate 1Mbit queue 1001", "`1001`: expected a number of packets, 1 to 1000"),
+            ("rate 1Mbit queue 99999999999999999999", "a number of packets, 1 to 1000"),
+            ("lose a>b data -2", "`-2` is not understood; possible: a>b, b>a; syn"),
+            ("lose a>b data 99999999999999999999", "is not understood; possible"),
+            ("lose a>b data 2,3", "`2,3` is not understood; possible"),
+            ("lose a > b data 2", "`a` is not understood; possible: a>b"),
+            ("lose a>b data every 0", "`0`: expected a number, at least 1"),
+            ("lose 5% seed -1", "`-1`: expected the seed, a number"),
+            ("lose nan% seed 1", "`nan%` is not understood"),
+            ("flip a>b data 1 bit -1", "`-1`: expected the number of a bit, from 0"),
+            ("swap a>b data 3 2", "two numbers, the smaller first"),
             ("cut a>b data 2", "`a>b`: expected `at a>b data 3`"),
             ("mend after 2s", "nothing was cut before"),
+            ("cut at a>b data 2\nmend after 2s\nmend after 3s", "is mended already"),
+            ("cut at a>b data 2\nmend after 3 packages", "`packages`: expected packets"),
             ("answer a>b", "expected `unreachable`"),
             ("set ../x 1", "a name in net.ipv4"),
             ("delay 20ms please", "`please`: expected the end of the rule"),
             ("lose a>b data 2\nlose \u{1b}[2J", "`?[2J` is not understood"),
+            ("lose a\u{202e}b", "`a?b` is not understood"),
+            ("löse a>b data 2", "`löse` is not a rule"),
+            ("\u{feff}lose a>b data 2", "`?lose` is not a rule"),
         ] {
             let message = error(text);
             assert!(message.contains(expected), "{text}: {message}");

@@ -333,11 +333,9 @@ impl Script {
     fn pass_the_cut(&mut self, now: Instant, decision: &mut Decision) {
         let Some(cut) = &mut self.cut else { return };
         let later = self.rules.iter_mut().enumerate().skip(cut.rule + 1);
-        let mend = later.take_while(|(_, rule)| !matches!(rule.what, What::Cut(_))).find(
-            |(_, rule)| {
-                matches!(rule.what, What::MendAfter(_) | What::MendAfterPackets(_))
-            },
-        );
+        let mend = later
+            .take_while(|(_, rule)| !matches!(rule.what, What::Cut(_)))
+            .find(|(_, rule)| rule.what.mends());
         let mended = match mend.as_ref().map(|(_, rule)| &rule.what) {
             Some(What::MendAfter(time)) => {
                 now.saturating_duration_since(cut.since) >= *time
@@ -359,10 +357,10 @@ impl Script {
     /// Whether nothing will ever pass again: the link is cut, and no rule mends it.
     pub(super) fn is_cut_for_good(&self) -> bool {
         self.cut.is_some_and(|cut| {
-            let mut later = self.rules.iter().skip(cut.rule + 1);
-            !later.any(|rule| {
-                matches!(rule.what, What::MendAfter(_) | What::MendAfterPackets(_))
-            })
+            let later = self.rules.iter().skip(cut.rule + 1);
+            // A rule mends the cut before it, not an earlier one.
+            let mut own = later.take_while(|rule| !matches!(rule.what, What::Cut(_)));
+            !own.any(|rule| rule.what.mends())
         })
     }
 
