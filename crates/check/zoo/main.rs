@@ -11,6 +11,7 @@
 mod chat;
 mod confirm_client;
 mod download;
+mod drain;
 mod every_address_client;
 mod first_client;
 mod framing;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         "retry-client" => retry_client::run(&flaw),
         "once-server" => once_server::run(&flaw),
         "sealed-file" => sealed_file::run(&flaw),
+        "drain" => drain::run(&flaw),
         "slow-readers" => slow_readers::run(&flaw),
         "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),

@@ -35,6 +35,11 @@ mod refusal;
 pub use refusal::{Refusal, remedy};
 
 #[cfg(target_os = "linux")]
+mod queue;
+#[cfg(target_os = "linux")]
+pub use queue::unacknowledged_bytes;
+
+#[cfg(target_os = "linux")]
 mod reset;
 #[cfg(target_os = "linux")]
 pub use reset::reset;

@@ -7,8 +7,7 @@ use netlab::process::Signal;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::diagnosis::Diagnosis;
-use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
+use crate::outcome::{Outcome, Stop, fails};
 use crate::patience::Patience;
 use crate::peer::{Connection, settle};
 use crate::subject::{Exit, Subject};
@@ -70,7 +69,7 @@ pub(super) const TASK: Task = Task {
             "on SIGTERM, it exits at once with status 0 if it has no clients",
             "SIGTERM is ignored, or what waits is not woken up by it",
             page::GOODBYE,
-            term_idle,
+            servers::ends_without_clients,
         ),
         must(
             "after SIGTERM, new clients are refused",
@@ -171,40 +170,6 @@ fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
     client.expect_bytes(5).map(drop)
-}
-
-fn term_idle(arena: &mut Arena<'_>) -> Outcome {
-    let server = arena.tcp_server()?;
-    settle(&server);
-    server.signal(Signal::Terminate);
-    match server.wait_end(Patience::new(&server)) {
-        Ok(Exit::Status(0)) => Ok(()),
-        Ok(Exit::Signal(15)) => fails_because(
-            "exit status 0",
-            "killed by SIGTERM",
-            Some(Diagnosis::Other(
-                "no-handler",
-                "nothing handles SIGTERM, and so the signal ends the program",
-            )),
-        ),
-        Ok(other) => fails("exit status 0", other.to_string()),
-        Err(Stop::Failed(finding)) => {
-            // A flag that a handler has set is noticed once something arrives.
-            let woken = arena.connect(&server).map(drop).is_ok()
-                && server.wait_end(Patience::new(&server)).is_ok();
-            let diagnosis = woken.then_some(Diagnosis::Other(
-                "handler-waits",
-                "the handler ran, but accept(2) or poll(2) went on waiting until another \
-                 client came: the signal must wake it (signal-hook's pipe, EINTR, or a \
-                 connection to itself)",
-            ));
-            Err(Stop::Failed(Finding {
-                diagnosis: diagnosis.or(finding.diagnosis),
-                ..finding
-            }))
-        }
-        Err(other) => Err(other),
-    }
 }
 
 /// Starts a server and asks it to end while it has a client. Returns when it was asked.

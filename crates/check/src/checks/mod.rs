@@ -3,6 +3,7 @@
 mod chat;
 mod confirm_client;
 mod download;
+mod drain;
 mod every_address_client;
 mod first_client;
 mod framing;
@@ -61,6 +62,7 @@ pub const TASKS: &[Task] = &[
     retry_client::TASK,
     once_server::TASK,
     slow_readers::TASK,
+    drain::TASK,
 ];
 
 /// The pages that a report refers its reader to.

@@ -1,11 +1,14 @@
 //! Checks that the tasks of several servers share.
 
+use netlab::process::Signal;
+
 use super::page;
 use crate::arena::Arena;
-use crate::outcome::{Outcome, Stop, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::settle;
-use crate::subject::Subject;
+use crate::subject::{Exit, Subject};
 use crate::task::{Check, must};
 use crate::text::quoted;
 
@@ -60,6 +63,12 @@ pub(super) const NOTHING_STAYS: Check = must(
      for (wait(2)), or memory is kept",
     page::GOODBYE,
     nothing_stays,
+);
+
+/// SIGTERM ended the program, since nothing handles it.
+pub(super) const NO_HANDLER: Diagnosis = Diagnosis::Other(
+    "no-handler",
+    "nothing handles SIGTERM, and so the signal ends the program",
 );
 
 /// Returns whether the reply contains the message. Other checks look at what is around it.
@@ -121,12 +130,42 @@ pub(super) fn starts_again(arena: &mut Arena<'_>) -> Outcome {
     let first = arena.tcp_server()?;
     let mut client = arena.connect(&first)?;
     client.settle();
-    first.signal(netlab::process::Signal::Kill);
+    first.signal(Signal::Kill);
     first.wait_end(Patience::new(&first))?;
     client.drain()?;
     client.close();
     let second = arena.tcp_server()?;
     arena.connect(&second).map(drop)
+}
+
+/// Asks a server that has no clients to end.
+pub(super) fn ends_without_clients(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    settle(&server);
+    server.signal(Signal::Terminate);
+    match server.wait_end(Patience::new(&server)) {
+        Ok(Exit::Status(0)) => Ok(()),
+        Ok(Exit::Signal(15)) => {
+            fails_because("exit status 0", "killed by SIGTERM", Some(NO_HANDLER))
+        }
+        Ok(other) => fails("exit status 0", other.to_string()),
+        Err(Stop::Failed(finding)) => {
+            // A flag that a handler has set is noticed once something arrives.
+            let woken = arena.connect(&server).map(drop).is_ok()
+                && server.wait_end(Patience::new(&server)).is_ok();
+            let diagnosis = woken.then_some(Diagnosis::Other(
+                "handler-waits",
+                "the handler ran, but accept(2) or poll(2) went on waiting until another \
+                 client came: the signal must wake it (signal-hook's pipe, EINTR, or a \
+                 connection to itself)",
+            ));
+            Err(Stop::Failed(Finding {
+                diagnosis: diagnosis.or(finding.diagnosis),
+                ..finding
+            }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 pub(super) fn udp_from_its_port(arena: &mut Arena<'_>) -> Outcome {

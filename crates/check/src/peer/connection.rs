@@ -116,6 +116,27 @@ impl Connection {
         }
     }
 
+    /// Expects that everything that was sent arrives, and is not answered with a reset. Each
+    /// byte is either acknowledged or answered with one, so the result does not depend on
+    /// timing.
+    pub fn expect_no_reset(&mut self) -> Outcome {
+        let program = Arc::clone(&self.program);
+        let mut patience = Patience::with_deadline(&program, Duration::from_secs(10));
+        loop {
+            let arrived = netlab::unacknowledged_bytes(&self.stream) == 0;
+            if let Some(error) = self.stream.take_error()? {
+                return fails("no reset of the connection", error.to_string());
+            }
+            if arrived {
+                return Ok(());
+            }
+            if patience.tick() == Some(GaveUp::Late) {
+                return Err(Stop::Late("what was sent is still on its way".into()));
+            }
+            patience.nap();
+        }
+    }
+
     /// Waits until the program has dealt with everything that was sent, and is idle.
     pub fn settle(&self) {
         settle(&self.program);

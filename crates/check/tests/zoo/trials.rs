@@ -366,7 +366,7 @@ fn point(task: &Task) -> usize {
         "download" => 6,
         "retry-client" => 4,
         "once-server" => 2,
-        "slow-readers" => 2,
+        "drain" | "slow-readers" => 2,
         "sealed-file" => 3,
         // The services do not serve anything yet.
         "rfc863" => 1,
