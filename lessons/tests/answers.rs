@@ -1,8 +1,8 @@
-//! The answers of exercises that change a program: each change is made in a copy, as a learner
-//! makes it, and what the copy says is held against the answer.
+//! Tests the answers to exercises that change a program: each change is made in a copy,
+//! as a learner would make it, and what the copy prints is compared with the answer.
 //!
-//! Lines that the page gives are taken from the page, so that what stands there compiles. All
-//! copies are built at once, as programs of one package outside of the workspace.
+//! Lines that the page gives are taken from the page, so that they are known to compile.
+//! All copies are built at once, as programs of one package outside the workspace.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -15,11 +15,11 @@ use testkit::Program;
 
 /// What the exercise asks for.
 enum Edit {
-    /// The page's lines, put before the line that begins so.
+    /// Inserts the page's lines before the line that begins like this.
     Before(&'static str),
-    /// The page's lines, in place of the line that begins so.
+    /// Puts the page's lines in place of the line that begins like this.
     InPlaceOf(&'static str),
-    /// These words become those; the page describes it in a sentence.
+    /// Replaces the first text by the second; the page describes it in a sentence.
     Words(&'static str, &'static str),
 }
 
@@ -28,7 +28,7 @@ struct Exercise {
     number: usize,
     program: &'static str,
     edits: &'static [Edit],
-    /// How it is run, and words that it must print; where there is none, it must build.
+    /// How to run it, and words that it must print; if `None`, it only has to build.
     run: Option<(&'static [&'static str], &'static [&'static str])>,
     /// Words of the answer that the run confirms.
     answer: &'static str,
@@ -177,7 +177,7 @@ const EXERCISES: &[Exercise] = &[
 fn changed_programs_say_what_the_answers_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("answers");
-    // Beside the workspace's own, so that what both depend on is built once.
+    // Beside the workspace's own, so that what both depend on is built only once.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let _ = fs::remove_dir_all(package.join("src"));
     fs::create_dir_all(package.join("src/bin")).unwrap();
@@ -249,7 +249,7 @@ fn given(item: &str) -> String {
     block.split("```").next().unwrap().to_owned()
 }
 
-/// A package of its own, with what the programs of the lessons depend on.
+/// The manifest of a separate package with the dependencies of the lessons' programs.
 fn manifest(root: &Path) -> String {
     let common = root.join("crates/common");
     let shared = fs::read_to_string(root.join("Cargo.toml")).unwrap();

@@ -1,19 +1,20 @@
 //! How the servers of lesson 12 end: the knock of lesson 9, `tcp-server-drain`, with a
-//! deadline. No call that lesson 12 is about stands here.
+//! deadline. None of the calls that lesson 12 is about is here.
 
 use std::net::SocketAddr;
 
 use common::Failure;
 
-/// On the first SIGINT or SIGTERM it knocks: it connects to `ourselves`, so that an
-/// accept(2) that waits returns. Whoever connected before the signal stands before the knock
-/// in the queue. Gives the address from which it will knock; none where there are no signals.
+/// Knocks on the first SIGINT or SIGTERM: it connects to `ourselves`, so that a waiting
+/// accept(2) returns. Whoever connected before the signal is ahead of the knock in the
+/// queue. Returns the address from which it will knock; `None` where there are no
+/// signals.
 ///
-/// A process that is still there `drain_ms` after the first signal ends with exit status 1:
-/// its clients are cut off. A second signal ends it at once.
+/// If the process is still there `drain_ms` after the first signal, it ends with exit
+/// status 1, and its clients are cut off. A second signal ends it at once.
 ///
 /// # Errors
-/// socket(2), bind(2), sigaction(2), or that there is no thread for it.
+/// Those of socket(2), bind(2) and sigaction(2), or that no thread could be made.
 #[cfg(unix)]
 pub fn knock_on_signal(
     mut ourselves: SocketAddr,
@@ -28,8 +29,8 @@ pub fn knock_on_signal(
     use signal_hook::low_level::emulate_default_handler;
     use socket2::{Domain, Socket, Type};
 
-    // The socket is made now: later there may be no file descriptor for it. And it has its
-    // address now, so that nobody else can come from there.
+    // The socket is made now: later there may be no file descriptor for it. It also gets
+    // its address now, so that nobody else can come from there.
     let knocker = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
     if ourselves.ip().is_unspecified() {
@@ -50,7 +51,7 @@ pub fn knock_on_signal(
                 let _ = emulate_default_handler(signal);
             }
             closing = true;
-            // EINPROGRESS is what a socket that does not wait says.
+            // EINPROGRESS is what a socket that does not wait returns.
             let _ = knocker.connect(&ourselves.into());
             let end = move || end_after(drain_ms);
             if thread::Builder::new().spawn(end).is_err() {
@@ -65,13 +66,13 @@ pub fn knock_on_signal(
 /// On Windows there are no signals: Ctrl-C ends the program at once.
 ///
 /// # Errors
-/// None.
+/// Never.
 #[cfg(not(unix))]
 pub fn knock_on_signal(_: SocketAddr, _: u32) -> Result<Option<SocketAddr>, Failure> {
     Ok(None)
 }
 
-/// The deadline. The process ends before, if all goes well, and this thread with it.
+/// The deadline. If all goes well, the process ends before it, and this thread with it.
 #[cfg(unix)]
 fn end_after(drain_ms: u32) -> ! {
     std::thread::sleep(std::time::Duration::from_millis(drain_ms.into()));

@@ -1,12 +1,13 @@
-//! Holds every page against a run of it, and both against its snapshots.
+//! Compares every page with a run of it, and both with its snapshots.
 //!
-//! One test a scene: `02-tcp-echo`, `02-tcp-echo/busy`, `02-tcp-echo/pairings.rust-python`;
-//! two a drawing: `02-tcp-echo/flow` for a run, `02-tcp-echo/flow.json` for the recording;
-//! `README`, for the transcript in it; and `tidy`, for what no run can show. A scene whose
-//! programs are not installed is reported as ignored, with the program's name; so is one
-//! that needs IPv6 where there is none.
+//! There is one test per scene: `02-tcp-echo`, `02-tcp-echo/busy`,
+//! `02-tcp-echo/pairings.rust-python`; two per drawing: `02-tcp-echo/flow` for a run,
+//! `02-tcp-echo/flow.json` for the recording; `README`, for the transcript in it; and
+//! `tidy`, for what no run can show. A scene whose programs are not installed is reported
+//! as ignored, with the name of the program; so is one that needs IPv6 where there is
+//! none.
 //!
-//! The variable `LESSONS_NETWORK=host` makes the runs use the host's loopback, one at a
+//! With the variable `LESSONS_NETWORK=host`, the runs use the host's loopback, one at a
 //! time, instead of a private network each.
 
 mod summary;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     match trials() {
         Ok(trials) => {
             let plan = Plan::of(&trials);
-            // Who names a test knows what was asked.
+            // Whoever names a test knows what they asked for.
             let whole = arguments.filter.is_none()
                 && arguments.skip.is_empty()
                 && !arguments.list
@@ -66,18 +67,18 @@ fn trials() -> Result<Vec<Trial>, String> {
     })?;
     let pages = course.iter().flat_map(|(_, pages)| pages).chain([&readme]);
     let programs = build::programs_of_and(&root, pages, &["flow"])?;
-    // This process still has one thread, as a network of its own demands.
+    // This process still has one thread, as entering a network of its own requires.
     let host = std::env::var("LESSONS_NETWORK").is_ok_and(|network| network == "host");
     let network = runner::choose_network(host).map_err(|error| error.to_string())?;
     let mut runner = Runner::new(programs, network);
-    // A machine with much to do takes its time; a page that hangs is told well before.
+    // A busy machine takes its time; a page that hangs is reported well before this.
     runner.limits.run = Duration::from_secs(120);
     let runner = Arc::new(runner);
     let mut trials = vec![Trial::test("tidy", {
         let root = root.clone();
         move || agree(&root)
     })];
-    // It shows a private network, and a run on the host's waits for this one's end.
+    // It shows a private network, and a run on the host's would wait for this one's end.
     if network == Network::Private {
         let (root, runner) = (root.clone(), Arc::clone(&runner));
         trials.push(Trial::test("README", move || {
@@ -129,7 +130,7 @@ fn trial(
     .with_kind(skip.unwrap_or_default())
 }
 
-/// `02-tcp-echo`, with the page's name where it is another than README, and with a word.
+/// `02-tcp-echo`, followed by the page's name if it is not README, and by a word.
 fn trial_name(lesson: &Lesson, page: &Page, word: &str) -> String {
     let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let parts = [if stem == "README" { "" } else { stem }, word];
@@ -144,7 +145,7 @@ fn missing(root: &Path, runner: &Runner, page: &Page, scene: &Scene) -> Option<S
     runner.lacks(scene, &folder).map(|why| format!("skipped, {why}"))
 }
 
-/// The tests of a drawing: its run where the system lets it be traced, and its recording.
+/// The tests of a drawing: its run if the system allows tracing, and its recording.
 fn flow_trials(
     root: &Path,
     runner: &Arc<Runner>,
@@ -173,7 +174,7 @@ fn flow_trials(
         let (root, runner, page) =
             (root.to_owned(), Arc::clone(runner), Arc::clone(&page));
         move || match flow::verify(&runner, &root, &page, &page.flows[at]).0 {
-            // Whether it can run was asked before: nothing may be left out in silence.
+            // Whether it can run was checked before; nothing may be silently left out.
             Verdict::Skipped(why) => Err(format!("the run was refused: {why}").into()),
             verdict => explain(verdict),
         }
@@ -190,14 +191,14 @@ fn flow_trials(
     [live.with_ignored_flag(ignored).with_kind(skip.unwrap_or_default()), recorded]
 }
 
-/// A drawing against its snapshot.
+/// Compares a drawing with its snapshot.
 fn accept_flow(root: &Path, page: &Page, drawing: &Flow) -> Result<(), Failed> {
     let name = snapshot::flow_name(page, &drawing.scene);
     let content = snapshot::contents(std::slice::from_ref(&drawing.lines)).concat();
     accept(root, page, &name, "the flow", drawing.line, &content).map_err(Failed::from)
 }
 
-/// The page against the run.
+/// Compares the page with the run.
 fn verify(
     root: &Path,
     runner: &Runner,
@@ -215,7 +216,7 @@ fn verify(
     Err(format!("{network}{}", verified.explain()).into())
 }
 
-/// The page against the run, then both against the snapshots.
+/// Compares the page with the run, and then both with the snapshots.
 fn check(root: &Path, runner: &Runner, page: &Page, scene: &Scene) -> Result<(), Failed> {
     verify(root, runner, page, scene)?;
     let on_page: Vec<Vec<String>> =
@@ -231,7 +232,7 @@ fn check(root: &Path, runner: &Runner, page: &Page, scene: &Scene) -> Result<(),
     if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
 }
 
-/// What stands on a page, from line `line` on, against its snapshot.
+/// Compares what is on a page, from line `line` on, with its snapshot.
 fn accept(
     root: &Path,
     page: &Page,
@@ -271,7 +272,7 @@ fn accept(
 fn first_difference(root: &Path, page: &Page, name: &str, content: &str) -> usize {
     let file = root.join(snapshot::folder(page)).join(format!("{name}.snap"));
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    // The content stands behind a head between two lines of `---`.
+    // The content follows a head between two lines of `---`.
     let accepted = text.splitn(3, "---\n").nth(2).unwrap_or_default();
     let same = accepted.lines().zip(content.lines()).take_while(|(a, b)| a == b).count();
     same.min(content.lines().count().saturating_sub(1))

@@ -1,11 +1,11 @@
-//! What a learner wants to know after the tests: what holds, what was not tried, and what to
-//! install so that it is.
+//! What a learner wants to know after the tests: what holds, what was not tried, and what
+//! to install to try it.
 
 use std::collections::BTreeMap;
 
 use libtest_mimic::{Conclusion, Trial};
 
-/// The package of Debian and Ubuntu in which a program is, where it has another name.
+/// The Debian and Ubuntu package in which a program is, if it has another name.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
     ("curl", "curl"),
@@ -22,11 +22,11 @@ const PACKAGES: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
 ];
 
-/// What was to be done, counted before it is done.
+/// What there is to do, counted before it is done.
 pub(crate) struct Plan {
     scenes: usize,
     drawings: usize,
-    /// Why something is skipped, and how often.
+    /// Why things are skipped, and how often.
     skipped: BTreeMap<String, usize>,
 }
 
@@ -48,7 +48,7 @@ impl Plan {
         plan
     }
 
-    /// The lines after a whole run.
+    /// The lines printed after a complete run.
     pub(crate) fn summary(&self, conclusion: &Conclusion) -> String {
         let tried = conclusion.num_passed + conclusion.num_failed;
         let mut text = format!(

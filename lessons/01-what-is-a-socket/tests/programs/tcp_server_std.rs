@@ -1,4 +1,4 @@
-//! The server with std alone: the same words as `tcp-server`.
+//! The server that uses only std: it prints the same as `tcp-server`.
 
 use std::io::{Read, Write};
 

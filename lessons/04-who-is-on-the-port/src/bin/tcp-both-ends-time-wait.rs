@@ -52,8 +52,8 @@ const CASES: [Case; 5] = [
     Case { closes_first: "client", old: false, new: false },
 ];
 
-/// A whole life of a server with one client. All its sockets are closed at the end; gives
-/// the address that it had.
+/// The whole life of a server with one client. Closes all its sockets at the end, and
+/// returns the address that it had.
 fn one_connection(case: &Case) -> Result<SockAddr, Failure> {
     // Port 0: any free one. No case meets what another has left.
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -82,7 +82,7 @@ fn one_connection(case: &Case) -> Result<SockAddr, Failure> {
     Ok(address)
 }
 
-/// A socket that can bind and listen, with SO_REUSEADDR or without.
+/// A socket that can bind and listen, with or without SO_REUSEADDR.
 fn listener(reuse_address: bool) -> Result<Socket, Failure> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;

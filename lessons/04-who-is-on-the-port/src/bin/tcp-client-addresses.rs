@@ -45,8 +45,8 @@ fn stay(arguments: &Arguments) -> Result<(), Failure> {
     let peer = PythonAddress(internet_address(&peer)?);
     say!("client        local {local}, peer {peer}")?;
 
-    // Stay until the server closes: recv(2) gives 0 then. What it sends before is not
-    // looked at.
+    // Stay until the server closes: recv(2) gives 0 then. What it sends before that is
+    // ignored.
     while socket.read(&mut [0; 1024]).during("recv", server)? > 0 {}
     Ok(())
 }

@@ -8,7 +8,7 @@ testkit::standard_cases! {
     paused_at_any_moment(""),
 }
 
-/// What SO_REUSEADDR allows differs by system: this is Linux's answer.
+/// What SO_REUSEADDR allows differs between systems: this is Linux's answer.
 #[cfg(target_os = "linux")]
 #[test]
 fn five_cases_a_hundred_times() {

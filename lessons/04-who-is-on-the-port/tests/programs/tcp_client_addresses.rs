@@ -73,7 +73,7 @@ fn server_closes_without_a_byte() {
     );
 }
 
-/// A free port, by having had it.
+/// A port that was free a moment ago, because this had it.
 fn free_port() -> String {
     testkit::listen().1.to_string()
 }
@@ -83,8 +83,8 @@ fn client_chooses_its_port() {
     let (listener, port) = testkit::listen();
     let port = port.to_string();
     let served = std::thread::spawn(move || testkit::accept(&listener).1.port());
-    // Before the client binds it, another test may take the port; or a child that one is
-    // starting may hold a copy of the socket that had it.
+    // Before the client binds it, another test may take the port, or a child that a test
+    // is starting may hold a copy of the socket that had it.
     let taken = |own: &String| {
         let arguments = ["--port", &port, "--local-port", own];
         let finished = Program::run(PROGRAM, &arguments).finish();

@@ -11,7 +11,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port 0", Peer::Nobody),
 }
 
-/// A server on a free port, which listens, and that port.
+/// Starts a server on a free port, and returns it with the port once it listens.
 fn start(clients: &str) -> (Program, u16) {
     let mut program = Program::run(PROGRAM, &["--port", "0", "--clients", clients]);
     let line = program.line();
@@ -56,7 +56,7 @@ fn client_is_gone_before_the_last_comes() {
     testkit::reset(testkit::connect(port));
     assert!(program.line().starts_with("connection 1"));
     let _second = testkit::connect(port);
-    // Whether the byte could still be sent, nobody can say beforehand.
+    // Nobody can say in advance whether the byte could still be sent.
     let finished = program.finish();
     finished.expect(0, &finished.stdout, &finished.stderr);
     let told = finished.stderr.starts_with("send 127.0.0.1:");

@@ -13,7 +13,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
 }
 
-/// Linux takes one more than the backlog, and lets the rest without an answer.
+/// Linux takes one more than the backlog, and leaves the rest without an answer.
 #[cfg(target_os = "linux")]
 #[test]
 fn backlog_takes_one_more() {
@@ -79,7 +79,7 @@ mod unix {
         }
     }
 
-    /// As Ctrl-Z and `fg` do: the limit of time goes on, and no call fails with EINTR.
+    /// As Ctrl-Z and `fg` do: the time limit keeps running, and no call fails with EINTR.
     #[cfg(target_os = "linux")]
     #[test]
     fn crowd_is_paused_while_it_waits() {

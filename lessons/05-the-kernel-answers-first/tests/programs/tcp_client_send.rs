@@ -30,7 +30,7 @@ fn nobody_accepts() {
     let finished = Program::run(PROGRAM, &["--port", &port.to_string()]).finish();
     assert_eq!(untimed(&finished.stdout), SENT);
     finished.expect(0, &finished.stdout, "");
-    // Only now is it accepted, and all is there.
+    // Only now is it accepted, and everything is there.
     let mut message = Vec::new();
     let (mut connection, _) = testkit::accept(&listener);
     connection.read_to_end(&mut message).expect("receive");

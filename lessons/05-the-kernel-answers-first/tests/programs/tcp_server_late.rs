@@ -16,7 +16,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port 0 --bell-port 0", Peer::Nobody),
 }
 
-/// A server that listens, with its port and its bell's.
+/// Starts a server and returns it once it listens, with its port and its bell's.
 fn start(arguments: &[&str]) -> (Program, u16, u16) {
     let free = ["--port", "0", "--bell-port", "0"];
     let mut program = Program::run(PROGRAM, &[&free, arguments].concat());
@@ -65,7 +65,7 @@ fn clients_are_accepted_in_the_order_in_which_they_came() {
     program.finish().expect(0, &told(port, bell, &rest.concat()), "");
 }
 
-/// Linux gives the connection all the same, with the address of its peer.
+/// Linux returns the connection all the same, with the address of its peer.
 #[cfg(target_os = "linux")]
 #[test]
 fn client_resets_before_accept() {

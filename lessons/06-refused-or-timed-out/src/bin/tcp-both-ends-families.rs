@@ -55,7 +55,7 @@ fn listen(address: IpAddr, only_ipv6: bool) -> Result<Socket, Failure> {
     let listener = Socket::new(Domain::for_address(address), Type::STREAM, None)
         .during("socket", address)?;
     if address.is_ipv6() {
-        // Before bind, and always: what holds without it differs by system (ipv6(7)).
+        // Before bind, and always: the default differs between systems (ipv6(7)).
         listener.set_only_v6(only_ipv6).during("setsockopt", "IPV6_V6ONLY")?;
     }
     listener.bind(&address.into()).during("bind", address)?;
@@ -63,7 +63,7 @@ fn listen(address: IpAddr, only_ipv6: bool) -> Result<Socket, Failure> {
     Ok(listener)
 }
 
-/// Connects to the listener's port at `host`. Gives the client's address as the listener
+/// Connects to the listener's port at `host`. Returns the client's address as the listener
 /// sees it, or the refusal.
 fn call(listener: &Socket, host: IpAddr) -> Result<String, Failure> {
     let local = listener.local_addr().during("getsockname", "listener")?;
@@ -82,7 +82,7 @@ fn call(listener: &Socket, host: IpAddr) -> Result<String, Failure> {
     }
 }
 
-/// Three columns, without spaces at the end.
+/// Three columns, without trailing spaces.
 fn row(cells: [String; 3]) -> String {
     let [first, second, third] = cells;
     format!("{first:<18} {second:<14} {third}")

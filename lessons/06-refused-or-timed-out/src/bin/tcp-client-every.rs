@@ -92,7 +92,7 @@ fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     in_turn
 }
 
-/// Connects on a thread of its own, and sends what came of it to the loop above.
+/// Connects on a thread of its own, and sends the result to the loop above.
 fn attempt(
     address: SocketAddr,
     timeout: Duration,

@@ -20,8 +20,8 @@ fn answers(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| Some(line.split_once(" after ")?.0)).collect()
 }
 
-/// How long a queue of length 0 is, and what becomes of a SYN that finds it full, differs by
-/// system.
+/// How long a queue of length 0 is, and what happens to a SYN that finds it full, differs
+/// between systems.
 #[cfg(target_os = "linux")]
 #[test]
 fn refused_connected_and_no_answer() {

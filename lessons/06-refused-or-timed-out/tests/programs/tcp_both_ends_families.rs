@@ -27,7 +27,8 @@ fn every_listener_and_every_client() {
     );
 }
 
-/// Where the loopback is down, 127.0.0.1 can be bound, but no way leads there.
+/// If the loopback interface is down, 127.0.0.1 can be bound, but there is no route to
+/// it.
 #[cfg(target_os = "linux")]
 #[test]
 fn network_is_down() {

@@ -47,7 +47,7 @@ fn localhost_is_found_whatever_the_hosts_file_says() {
     finished.expect(0, &finished.stdout, "");
 }
 
-/// The whole of 127.0.0.0/8 is loopback on Linux.
+/// On Linux, all of 127.0.0.0/8 is loopback.
 #[cfg(target_os = "linux")]
 mod linux {
     use socket2::{Domain, Socket, Type};
@@ -95,7 +95,8 @@ mod linux {
         );
     }
 
-    /// A listener on 127.0.0.3 whose queue holds all that it can, what is in it, the port.
+    /// A listener on 127.0.0.3 with a full queue, the connection in the queue, and the
+    /// port.
     fn full(port: u16) -> (Socket, Socket, String) {
         let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
         let (listener, first) = (tcp(), tcp());

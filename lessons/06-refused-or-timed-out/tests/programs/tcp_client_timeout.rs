@@ -15,7 +15,7 @@ testkit::standard_cases! {
     stdout_is_a_pipe_that_nobody_reads("--port PORT", Peer::Listener),
 }
 
-/// Asserts all but the duration, which stands at the end of the line, before `ms`.
+/// Asserts everything but the duration, which is at the end of the line, before `ms`.
 #[track_caller]
 fn expect(finished: &Finished, code: i32, stdout: &str, stderr: &str) {
     let (words, duration) = finished.stdout.rsplit_once(" after ").expect("a duration");
@@ -65,7 +65,7 @@ mod full {
 
     use super::*;
 
-    /// A listener whose queue holds all that it can, the connection in it, and the port.
+    /// A listener with a full queue, the connection in the queue, and the port.
     fn full() -> (Socket, std::net::TcpStream, String) {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -69,8 +69,8 @@ impl Stream<'_> {
         Ok(buffer[..length].to_vec())
     }
 
-    /// Looks, without taking, until so many bytes lie in the receiving kernel: recv(2) with
-    /// `MSG_PEEK`. That send has returned does not say that they do.
+    /// Peeks until this many bytes are in the receiving kernel: recv(2) with `MSG_PEEK`. That
+    /// send has returned does not mean that they are.
     fn wait_until_there(&self, bytes: usize) -> Result<(), Failure> {
         let mut buffer = [0; 1024];
         while self.server.peek(&mut buffer).during("recv", self.address)? < bytes {
@@ -80,7 +80,7 @@ impl Stream<'_> {
     }
 }
 
-/// The calls of lesson 1, in their order: the client's end, the server's, the address.
+/// The calls of lesson 1, in order. Returns the client's end, the server's, the address.
 fn connection(
     arguments: &Arguments,
 ) -> Result<(TcpStream, TcpStream, SocketAddr), Failure> {

@@ -1,5 +1,5 @@
-//! The two clients that know frames, against servers that answer in pieces, too little, too
-//! much, or not at all.
+//! The two clients that frame messages, against servers that answer in pieces, too
+//! little, too much, or not at all.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::Program;
 
-/// A client, its server, and what their frames are like.
+/// A client, its server, and how they frame messages.
 pub(crate) struct Client {
     pub(crate) program: &'static str,
     pub(crate) server: &'static str,

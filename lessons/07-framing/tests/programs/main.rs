@@ -16,7 +16,7 @@ fn with_length(message: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), message].concat()
 }
 
-/// The message with a newline behind it.
+/// The message followed by a newline.
 fn line(message: &[u8]) -> Vec<u8> {
     [message, b"\n"].concat()
 }

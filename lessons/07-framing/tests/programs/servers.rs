@@ -1,22 +1,22 @@
-//! The two servers that know frames, against every way of cutting a stream, and against
-//! streams that are wrong.
+//! The two servers that frame messages, against every way of cutting a stream, and
+//! against streams that are wrong.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use testkit::Program;
 
-/// A server, and what its frames are like.
+/// A server, and how it frames messages.
 pub(crate) struct Server {
     pub(crate) program: &'static str,
     pub(crate) frame: fn(&[u8]) -> Vec<u8>,
-    /// So many bytes of a frame with five bytes in it are a part of it.
+    /// This many bytes of a frame with five bytes in it are only a part of it.
     pub(crate) part_bytes: usize,
     pub(crate) nine_bytes_where_eight_are_allowed: &'static str,
 }
 
-/// A server on a free port, and a connection to it: what it prints up to that, and the
-/// client's address.
+/// Starts a server on a free port and connects to it. Returns what it prints up to then,
+/// and the client's address.
 pub(crate) fn start(
     server: &Server,
     arguments: &[&str],
@@ -66,7 +66,7 @@ pub(crate) fn message_comes_byte_by_byte(server: &Server) {
     client.set_nodelay(true).expect("TCP_NODELAY");
     for byte in (server.frame)(b"Hello") {
         client.write_all(&[byte]).expect("send");
-        // The server has taken it: no recv can give two.
+        // The server has taken it, so no recv can return two.
         assert!(program.line().starts_with("recv gave 1 bytes: "));
     }
     assert_eq!(program.line(), "Message: Hello");

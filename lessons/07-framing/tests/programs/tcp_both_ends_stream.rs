@@ -10,7 +10,7 @@ testkit::standard_cases! {
     paused_at_any_moment("--port 0"),
 }
 
-/// That no cut is luck: a hundred runs give the same.
+/// No cut is luck: a hundred runs give the same.
 #[test]
 fn every_run_cuts_the_same() {
     let first = Program::run(PROGRAM, &["--port", "0"]).finish();

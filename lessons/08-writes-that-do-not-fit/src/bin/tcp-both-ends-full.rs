@@ -104,8 +104,8 @@ fn ms(start: Instant) -> String {
     format!("{:.1} ms", start.elapsed().as_secs_f64() * 1000.0)
 }
 
-/// The calls of lesson 1, in their order, with buffers of a known size: the client's end,
-/// the server's, the address.
+/// The calls of lesson 1, in order, with buffers of a known size. Returns the client's end,
+/// the server's, and the address.
 fn connection(arguments: &Arguments) -> Result<(Socket, Socket, SocketAddr), Failure> {
     let address = arguments.address.resolve()?;
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)

@@ -9,7 +9,7 @@ fn start(program: &str, port: u16, arguments: &[&str]) -> Program {
     Program::run(program, &[&["--port", &port.to_string()], arguments].concat())
 }
 
-/// What the client sends: it ends by itself.
+/// Receives what the client sends; the client ends the stream by itself.
 fn receive_all(connection: &mut std::net::TcpStream) -> Vec<u8> {
     let mut came = Vec::new();
     connection.read_to_end(&mut came).expect("receive to the end of the stream");

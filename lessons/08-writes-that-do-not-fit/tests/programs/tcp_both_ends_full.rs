@@ -1,4 +1,5 @@
-//! Both ends in one program: the same words in every run, whatever the kernel took.
+//! Both ends in one program: it prints the same in every run, however much the kernel
+//! took.
 
 use testkit::Program;
 

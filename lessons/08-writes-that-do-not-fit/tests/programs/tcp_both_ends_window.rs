@@ -8,7 +8,8 @@ testkit::standard_cases! {
     paused_at_any_moment("--port 0"),
 }
 
-/// How much fits, and what becomes of a send that waited too long, differs by system.
+/// How much fits, and what happens to a send that waited too long, differs between
+/// systems.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_window_closes_and_opens_again() {

@@ -98,7 +98,7 @@ fn hexadecimal(address: SocketAddr) -> String {
     format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port())
 }
 
-/// The calls of lesson 1, in their order, up to a listener.
+/// The calls of lesson 1, in order, up to a listener.
 fn listen(arguments: &Arguments) -> Result<(Socket, SocketAddr), Failure> {
     let address = arguments.address.resolve()?;
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)

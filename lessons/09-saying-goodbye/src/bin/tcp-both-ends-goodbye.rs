@@ -99,7 +99,7 @@ fn name(error: &std::io::Error) -> String {
     }
 }
 
-/// Looks, without taking, until something lies in the receiving kernel.
+/// Peeks until something is in the receiving kernel.
 fn wait_until_it_came(socket: &Socket) -> Result<(), Failure> {
     let mut buffer = [std::mem::MaybeUninit::uninit(); 1];
     socket.peek(&mut buffer).during("recv", "MSG_PEEK").map(|_| ())
@@ -115,7 +115,7 @@ fn wait_for_reset(socket: &Socket) {
     }
 }
 
-/// The calls of lesson 1, in their order, up to a listener.
+/// The calls of lesson 1, in order, up to a listener.
 fn listen(arguments: &Arguments) -> Result<(Socket, SockAddr), Failure> {
     let address = arguments.address.resolve()?;
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)

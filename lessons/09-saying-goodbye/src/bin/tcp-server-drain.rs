@@ -74,7 +74,7 @@ fn accept_until(
     let mut reserve = Some(descriptor()?);
     loop {
         let (connection, client) = match server_socket.accept() {
-            // No file descriptor is left (EMFILE). To try again would fail at once, again and
+            // No file descriptor is left (EMFILE). Trying again would fail at once, again and
             // again. We give up the one in reserve, so accept can wait for the next client.
             Err(error) if is_out_of_descriptors(&error) && reserve.is_some() => {
                 reserve = None;
@@ -120,7 +120,7 @@ fn accept_until(
             drop(connection);
             tell(&done);
         };
-        // Where no thread can be made, this client's socket is dropped, and the others stay.
+        // If no thread can be made, this client's socket is dropped, and the others stay.
         let thread = thread::Builder::new().spawn(serve_one);
         if let Err(failure) = thread.during("start a thread for", client) {
             report(&failure);
@@ -179,9 +179,9 @@ fn tell(done: &Sender<()>) {
     let _ = done.send(());
 }
 
-/// On the first SIGINT or SIGTERM: sets [`CLOSING`], and knocks: connects to ourselves, so
-/// that an accept(2) that waits returns. On the second: ends at once, as without this. Gives
-/// the address from which it will knock.
+/// On the first SIGINT or SIGTERM, sets [`CLOSING`] and knocks: connects to ourselves, so that
+/// a waiting accept(2) returns. On the second, the program ends at once, as it would without
+/// this. Returns the address from which it will knock.
 ///
 /// A handler alone would not be enough: if the signal came just before accept, accept would
 /// wait all the same. A connection stays in the queue until it is accepted.
@@ -193,7 +193,7 @@ fn on_interrupt(mut ourselves: SocketAddr) -> Result<Option<SocketAddr>, Failure
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
-    // The socket is made now: later there may be no file descriptor for it. And it has its
+    // The socket is made now: later there may be no file descriptor for it. It also gets its
     // address now, so that nobody else can come from there.
     let knocker = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;

@@ -1,4 +1,4 @@
-//! Both ends in one program: the same words in every run.
+//! Both ends in one program: it prints the same in every run.
 
 testkit::standard_cases! {
     "tcp-both-ends-goodbye":
@@ -9,7 +9,7 @@ testkit::standard_cases! {
     paused_at_any_moment("--port 0"),
 }
 
-/// What comes before a reset can still be received: Linux alone promises that.
+/// Only Linux promises that what arrived before a reset can still be received.
 #[cfg(target_os = "linux")]
 #[test]
 fn every_goodbye_is_seen_the_same_a_hundred_times() {

@@ -1,4 +1,5 @@
-//! The client against servers that answer, say nothing, and are not the right one.
+//! The client against servers that answer, that say nothing, and that are not the right
+//! one.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;

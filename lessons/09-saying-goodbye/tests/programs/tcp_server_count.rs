@@ -1,4 +1,4 @@
-//! The server against clients that end well, are killed, and say nothing.
+//! The server against clients that end well, that are killed, and that say nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,7 +15,8 @@ testkit::standard_cases! {
     too_few_files_may_be_open("--port 0", Peer::Nobody),
 }
 
-/// A server on a free port, and a connection to it that has received the greeting.
+/// Starts a server on a free port, and connects to it until the greeting has been
+/// received.
 fn start() -> (Program, TcpStream, SocketAddr) {
     let mut program = Program::run(PROGRAM, &["--port", "0"]);
     let mut client = testkit::connect(program.port());

@@ -1,4 +1,5 @@
-//! The server that ends well: clients that finish, that are slow, and that never do.
+//! The server that ends well, against clients that finish, that are slow, and that never
+//! do.
 
 #[cfg(unix)]
 use testkit::Program;
@@ -20,14 +21,14 @@ mod unix {
 
     use super::*;
 
-    /// A server on a free port, and its port.
+    /// Starts a server on a free port, and returns it with the port.
     fn start(arguments: &[&str]) -> (Program, u16) {
         let mut program = Program::run(PROGRAM, &[&["--port", "0"], arguments].concat());
         let port = program.port();
         (program, port)
     }
 
-    /// A client whose half message the server has got.
+    /// A client of which the server has received half a message.
     fn client(program: &mut Program, port: u16) -> TcpStream {
         let mut client = testkit::connect(port);
         client.write_all(b"half a mess").expect("send");
@@ -59,7 +60,7 @@ mod unix {
         program.signal(SIGINT);
         assert_eq!(program.line(), "Closing: no new clients, 2 to finish");
         for client in &mut clients {
-            // The goodbye; and what is sent after it is still received.
+            // The goodbye; what is sent after it is still received.
             assert_eq!(client.read(&mut [0]).expect("receive"), 0);
             client.write_all(b"age, whole").expect("send");
             let address = client.local_addr().expect("local address");
@@ -73,7 +74,7 @@ mod unix {
         finished.expect(0, &finished.stdout, "");
     }
 
-    /// They stand in the accept queue when the signal comes: their connect has succeeded.
+    /// They are in the accept queue when the signal comes: their connect has succeeded.
     #[cfg(target_os = "linux")]
     #[test]
     fn clients_wait_in_the_queue_when_the_signal_comes() {
@@ -134,8 +135,9 @@ mod unix {
         assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     }
 
-    /// Those who come too many are turned away, one line for each: no loop that fails again and
-    /// again. Those who are there are served, and when one leaves there is room for another.
+    /// Clients that are too many are turned away, with one line each and no loop that
+    /// fails again and again. Those that are already there are served, and when one
+    /// leaves, there is room for another.
     #[cfg(target_os = "linux")]
     #[test]
     fn more_clients_come_than_files_may_be_open() {
@@ -146,7 +148,8 @@ mod unix {
             let mut another = testkit::connect(port);
             another.write_all(b"half a mess").expect("send");
             let address = another.local_addr().expect("local address");
-            // The server's answer, or the end of the stream; a reset, as it has not read us.
+            // The server's answer, or the end of the stream, or a reset because it has
+            // not read what we sent.
             match another.read(&mut [0; 13]) {
                 Ok(13) => {
                     assert_eq!(program.line(), format!("{address} says: half a mess"));
@@ -231,7 +234,7 @@ mod unix {
         assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     }
 
-    /// The signal may come at any moment, also just before accept: it is never lost.
+    /// The signal may come at any moment, even just before accept: it is never lost.
     #[test]
     fn signal_at_any_moment() {
         for turn in 0..40 {

@@ -41,7 +41,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// So many that the kernel's patience at the beginning of a connection does not matter.
+/// Enough that the quick ACKs at the beginning of a connection (tcp(7)) do not matter.
 const EXCHANGES: usize = 41;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let address = arguments.address.resolve()?;
     let mut client_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
-    // tcp(7), RFC 5482: data that stays unacknowledged for so long ends the connection.
+    // tcp(7), RFC 5482: data that stays unacknowledged for this long ends the connection.
     let limit = Duration::from_millis(arguments.timeout_ms);
     #[cfg(target_os = "linux")]
     client_socket

@@ -11,7 +11,7 @@ testkit::standard_cases! {
     address_is_not_ours(),
 }
 
-/// FNV-1a of "hello": computed apart from the program.
+/// FNV-1a of "hello", computed independently of the program.
 const SEAL_OF_HELLO: u64 = 0xa430_d846_80aa_bd0b;
 
 fn answer_to(seal: u64) -> String {

@@ -1,5 +1,5 @@
-//! WRONG, and here to be seen failing: does whatever a datagram asks, also when it asks a
-//! second time because the reply was lost.
+//! Wrong on purpose, so that you can watch it fail: does whatever a datagram asks, even when
+//! it asks a second time because the reply was lost.
 //!
 //! It belongs to lesson 11, `lessons/11-what-udp-does-not-promise`. Run it, then
 //! `udp-client-retry` in another terminal: `cargo run -q --bin udp-server-twice`.

@@ -5,9 +5,9 @@ testkit::standard_cases! {
     command_line_is_wrong(&["--port 65536", "--count 0", "--timeout-ms 0"]),
 }
 
-/// The client against a server that the test plays: what it asked, in order. `stdout` is
-/// without the time that the reply took. A first attempt that is answered has a second for
-/// it, so that a busy machine is no loss.
+/// Runs the client against a server that the test plays, and returns what it asked, in
+/// order. `stdout` leaves out the time that the reply took. A first attempt that is to be
+/// answered has a second for it, so that a busy machine does not look like a loss.
 fn against(replies: &[&[&[u8]]], status: i32, stdout: &str) -> Vec<String> {
     let (server, port) = testkit::datagram_socket();
     let port = port.to_string();

@@ -1,4 +1,4 @@
-//! Echoes the streams of many clients: a fixed number of threads, and a queue before them.
+//! Echoes the streams of many clients: a fixed number of threads, and a queue in front of them.
 //!
 //! It belongs to lesson 12, `lessons/12-one-at-a-time`, and is a rung of the ladder of lesson
 //! 15. Run it: `cargo run -q --bin tcp-server-pool`, and connect five times.
@@ -27,8 +27,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         .during("socket", "TCP over IPv4")?;
     #[cfg(unix)]
     server_socket.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
-    // A piece of an answer is not to wait until the client has acknowledged the one before
-    // (Nagle and delayed ACK: 40 ms, lesson 15). A connection has it from its listener.
+    // A piece of an answer must not wait until the client has acknowledged the one before
+    // (Nagle and delayed ACK: 40 ms, lesson 15). Connections inherit this from the listener.
     server_socket.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     server_socket.bind(&address.into()).during("bind", address)?;
     server_socket.listen(1024).during("listen", address)?;
@@ -55,7 +55,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         clients -= gone.try_iter().count();
         let (connection, client) = match server_socket.accept() {
             Ok(accepted) => accepted,
-            // No file descriptor is left. The client stays in the kernel's queue, and to ask
+            // No file descriptor is left. The client stays in the kernel's queue, and asking
             // again at once would burn a core: wait until somebody leaves.
             Err(error) if no_descriptor(&error) && clients > 0 => {
                 clients -= gone.recv().iter().count();
@@ -67,8 +67,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
             break;
         }
         clients += 1;
-        // Where our queue is full this waits, and accept(2) is not called meanwhile: the next
-        // clients stand in the kernel's queue, which has a limit too.
+        // If our queue is full, this waits, and accept(2) is not called meanwhile: the next
+        // clients stay in the kernel's queue, which has a limit too.
         if enqueue.send(connection).is_err() {
             let reason = "every thread of the pool has ended";
             return Err(Failure::new("serve", address, reason, "start the server again"));
@@ -87,14 +87,14 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 /// A thread of the pool: takes a client from the queue, serves it to its end, takes the next.
 fn work(queue: &Mutex<Receiver<Socket>>, leave: &Sender<()>, timeout: Option<Duration>) {
     loop {
-        // The lock is held while this waits: the other threads stand behind it.
+        // The lock is held while this waits: the other threads queue up behind it.
         let next = queue.lock().map(|queue| queue.recv());
         let Ok(Ok(connection)) = next else {
             return;
         };
         // A client that resets its connection, or is gone, is no failure of the server.
         let _ = echo(&connection, timeout);
-        // close(2) first: who hears of it may want the descriptor.
+        // close(2) first: whoever hears of it may want the descriptor.
         drop(connection);
         let _ = leave.send(());
     }
@@ -103,7 +103,7 @@ fn work(queue: &Mutex<Receiver<Socket>>, leave: &Sender<()>, timeout: Option<Dur
 /// Sends back what comes, piece by piece, until the client ends its stream.
 fn echo(mut connection: &Socket, timeout: Option<Duration>) -> io::Result<()> {
     // SO_RCVTIMEO and SO_SNDTIMEO, socket(7): a client that says nothing, or takes nothing,
-    // for so long loses its connection, and the thread is free for another.
+    // for this long loses its connection, and the thread is free for another.
     connection.set_read_timeout(timeout)?;
     connection.set_write_timeout(timeout)?;
     let mut buffer = [0; 16384];

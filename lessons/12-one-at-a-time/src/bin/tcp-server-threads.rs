@@ -25,8 +25,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         .during("socket", "TCP over IPv4")?;
     #[cfg(unix)]
     server_socket.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
-    // A piece of an answer is not to wait until the client has acknowledged the one before
-    // (Nagle and delayed ACK: 40 ms, lesson 15). A connection has it from its listener.
+    // A piece of an answer must not wait until the client has acknowledged the one before
+    // (Nagle and delayed ACK: 40 ms, lesson 15). Connections inherit this from the listener.
     server_socket.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     server_socket.bind(&address.into()).during("bind", address)?;
     server_socket.listen(1024).during("listen", address)?;
@@ -47,7 +47,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         }
         let (connection, client) = match server_socket.accept() {
             Ok(accepted) => accepted,
-            // No file descriptor is left. The client stays in the queue, and to ask again at
+            // No file descriptor is left. The client stays in the queue, and asking again at
             // once would burn a core: wait until somebody leaves.
             Err(error) if no_descriptor(&error) && clients > 0 => {
                 clients -= gone.recv().iter().count();
@@ -62,7 +62,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let serve_one = move || {
             // A client that resets its connection, or is gone, is no failure of the server.
             let _ = echo(&connection);
-            // close(2) first: who hears of it may want the descriptor.
+            // close(2) first: whoever hears of it may want the descriptor.
             drop(connection);
             let _ = leave.send(());
         };
@@ -82,7 +82,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Sends back what comes, piece by piece, until the client ends its stream. Each of these
-/// two calls may wait as long as it likes: it holds nobody up but its own client.
+/// two calls may wait as long as it likes: it holds up nobody but its own client.
 fn echo(mut connection: &Socket) -> io::Result<()> {
     let mut buffer = [0; 16384];
     loop {

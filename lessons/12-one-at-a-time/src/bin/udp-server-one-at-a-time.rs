@@ -20,13 +20,13 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let port = socket.local_addr().during("getsockname", address)?.port();
     say!("Server is listening on port {port}...")?;
 
-    // The largest datagram of IPv4 has 65,507 bytes; of a larger one the rest would be lost.
+    // The largest datagram of IPv4 has 65,507 bytes; the rest of a larger one would be lost.
     let mut buffer = vec![0; 65536];
     loop {
         let (length, client) = match socket.recv_from(&mut buffer) {
             Ok(received) => received,
-            // A reply that found nobody comes back as an error of a later call, on Windows
-            // also here (ECONNRESET): it is no failure of the server.
+            // On Windows, a reply that found nobody comes back as an error of a later call
+            // (ECONNRESET): it is no failure of the server.
             Err(error) if is_passing(error.kind()) => continue,
             Err(error) => return Err(error).during("recvfrom", address),
         };

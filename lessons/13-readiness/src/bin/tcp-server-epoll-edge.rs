@@ -1,4 +1,4 @@
-//! Echoes the streams of many clients in one thread: epoll(7), edge-triggered, tells changes alone.
+//! Echoes the streams of many clients in one thread: edge-triggered epoll(7) reports only changes.
 //!
 //! It belongs to lesson 13, `lessons/13-readiness`, and is a rung of the ladder of lesson 15.
 //! Run it: `cargo run -q --bin tcp-server-epoll-edge`, and connect twice.
@@ -77,7 +77,7 @@ mod linux {
         let mut deadline: Option<Instant> = None;
         while server.listener.is_some() || !server.clients.is_empty() {
             // A client whose turn was cut short is still ready, and no edge will say so.
-            // With such a client this call does not wait: it only looks who else there is.
+            // With such a client this call does not wait: it only looks who else is there.
             events.clear();
             let left = match deadline {
                 _ if !server.unfinished.is_empty() => Some(Duration::ZERO),
@@ -158,8 +158,8 @@ mod linux {
                         socket.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
                         let client = socket.as_raw_fd().unsigned_abs().into();
                         let data = EventData::new_u64(client);
-                        // Once for all: bytes have come, there is room again, the stream
-                        // has ended. Each is told when it *becomes* so (EPOLLET).
+                        // Registered once: bytes have come, there is room again, the stream
+                        // has ended. Each is reported when it *becomes* so (EPOLLET).
                         let edges = EventFlags::IN
                             | EventFlags::OUT
                             | EventFlags::RDHUP
@@ -192,8 +192,8 @@ mod linux {
 
         /// Something changed for a client. `ending`: its stream has an end, or an error.
         fn serve(&mut self, id: u64, ending: bool) -> Result<(), Failure> {
-            // An event may be for one who left a moment ago, whose descriptor another has
-            // now: then the calls say EAGAIN, and nothing is lost.
+            // An event may be for a client that left a moment ago, whose descriptor is now
+            // another's: then the calls say EAGAIN, and nothing is lost.
             let Some(client) = self.clients.get_mut(&id) else {
                 return Ok(());
             };
@@ -224,7 +224,7 @@ mod linux {
     }
 
     /// A connection, what was received and could not be sent yet, and whether the kernel has
-    /// told that its stream has an end.
+    /// reported the end of its stream.
     struct Client {
         socket: Socket,
         unsent: Vec<u8>,

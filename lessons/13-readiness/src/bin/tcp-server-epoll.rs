@@ -76,8 +76,8 @@ mod linux {
         let mut events = Vec::with_capacity(256);
         let mut deadline: Option<Instant> = None;
         while server.listener.is_some() || !server.clients.is_empty() {
-            // The only call that waits. It returns those alone that are ready, up to the
-            // capacity of `events`; who finds no place there comes the next time.
+            // The only call that waits. It returns only those that are ready, up to the
+            // capacity of `events`; whoever finds no place there comes next time.
             events.clear();
             let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
@@ -173,8 +173,8 @@ mod linux {
         /// A client is ready: one piece, so that nobody who sends without end holds the
         /// others up for longer. What is left makes it ready again: level-triggered.
         fn serve(&mut self, id: u64) -> Result<(), Failure> {
-            // An event may be for one who left a moment ago, whose descriptor another has
-            // now: then the calls say EAGAIN, and nothing is lost.
+            // An event may be for a client that left a moment ago, whose descriptor is now
+            // another's: then the calls say EAGAIN, and nothing is lost.
             let Some(client) = self.clients.get_mut(&id) else {
                 return Ok(());
             };
@@ -188,7 +188,7 @@ mod linux {
             if waits_for_room == waited_for_room {
                 return Ok(());
             }
-            // Either bytes or room, never both. Only where that changes the kernel is told.
+            // Either bytes or room, never both. The kernel is told only if that changes.
             let flags = if waits_for_room { EventFlags::OUT } else { EventFlags::IN };
             epoll::modify(&self.epoll, &client.socket, EventData::new_u64(id), flags)
                 .map_err(io::Error::from)
@@ -203,7 +203,7 @@ mod linux {
     }
 
     impl Client {
-        /// False if the connection is over: also by a reset, which is no failure of ours.
+        /// False if the connection is over, even by a reset, which is no failure of ours.
         fn take_turn(&mut self, buffer: &mut [u8]) -> bool {
             let turn = if self.unsent.is_empty() {
                 self.echo(buffer)

@@ -55,7 +55,7 @@ mod unix {
         let mut buffer = vec![0; 65536];
         let mut deadline: Option<Instant> = None;
         while listener.is_some() || !clients.is_empty() {
-            // What we wait for, told anew every time: of each client either bytes or room,
+            // What we wait for, listed anew every time: from each client either bytes or room,
             // never both; then the next client, or the signal to end.
             let mut wanted: Vec<PollFd<'_>> = clients.iter().map(Client::wants).collect();
             if let Some(listener) = &listener {
@@ -142,7 +142,7 @@ mod unix {
         }
 
         /// One piece, so that nobody who sends without end holds the others up for longer.
-        /// False if the connection is over: also by a reset, which is no failure of ours.
+        /// False if the connection is over, even by a reset, which is no failure of ours.
         fn take_turn(&mut self, buffer: &mut [u8]) -> bool {
             let turn = if self.unsent.is_empty() {
                 self.echo(buffer)
@@ -177,7 +177,7 @@ mod unix {
     }
 
     /// Not now (EAGAIN), a signal came (EINTR), or a client was gone before accept(2) (Linux
-    /// says nothing of it, other systems ECONNABORTED).
+    /// does not report that; other systems say ECONNABORTED).
     fn is_passing(kind: ErrorKind) -> bool {
         use ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
         matches!(kind, ConnectionAborted | Interrupted | WouldBlock)

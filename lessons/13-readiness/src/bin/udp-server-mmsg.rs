@@ -41,7 +41,7 @@ mod linux {
         let port = socket.local_addr().during("getsockname", address)?.port();
         say!("Server is listening on port {port}...")?;
 
-        // Memory that nobody has written to takes no room in RAM: of these 4 MiB as much as
+        // Memory that nobody has written to takes up no RAM: of these 4 MiB, only as much as
         // datagrams have filled.
         let mut buffers = vec![0_u8; BATCH * LARGEST];
         // SAFETY: plain data, for which zero is a value.
@@ -65,10 +65,10 @@ mod linux {
             }
             // It waits for the first datagram (MSG_WAITFORONE), and takes what else is there.
             let received = receive(&socket, &mut messages).during("recvmmsg", address)?;
-            // Each goes back to where it came from: the address stands in the message. What
+            // Each goes back to where it came from: the address is in the message. What
             // changes is the length.
             for message in &mut messages[..received] {
-                // SAFETY: as above. The kernel has filled so many bytes of the piece.
+                // SAFETY: as above. The kernel has filled this many bytes of the piece.
                 unsafe { (*message.msg_hdr.msg_iov).iov_len = message.msg_len as usize };
             }
             let mut left = &mut messages[..received];

@@ -69,7 +69,7 @@ mod linux {
                 return Err(failure);
             }
             if shared.closing.get() && deadline.is_none() {
-                // To cancel a task is to drop its future, and what that holds is dropped with
+                // Cancelling a task means dropping its future, and what that holds is dropped with
                 // it: the listener. From here on new clients are refused.
                 executor.tasks.remove(&accepting);
                 say!("Closing: no new clients; waiting for the others to finish")?;
@@ -102,7 +102,7 @@ mod linux {
                     shared.ready(listener.as_fd(), EventFlags::IN).await;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // No file descriptor is left. The client stays in the kernel's queue; to ask
+                // No file descriptor is left. The client stays in the kernel's queue; asking
                 // again at once would burn a core: wait until somebody leaves.
                 Err(error)
                     if matches!(error.raw_os_error(), Some(23 | 24))
@@ -127,7 +127,7 @@ mod linux {
 
     async fn echo(shared: &Shared, socket: &Socket) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        // It lives as long as the client: so much memory a client costs, also a silent one.
+        // It lives as long as the client: this is what even a silent client costs in memory.
         let mut buffer = vec![0; 16384];
         loop {
             let length = shared.read(socket, &mut buffer).await?;
@@ -177,7 +177,7 @@ mod linux {
         }
     }
 
-    /// Dropped before it was done, as in a task that is cancelled: nobody is to be woken.
+    /// Dropped before it was done, as in a task that is cancelled: nobody should be woken.
     impl Drop for Ready<'_> {
         fn drop(&mut self) {
             self.shared.waiting.borrow_mut().remove(&key(self.descriptor));

@@ -1,5 +1,5 @@
-//! Echoes the streams of many clients in one thread: io_uring(7) does the calls and tells what
-//! came of them, many with one system call.
+//! Echoes the streams of many clients in one thread: io_uring(7) makes the calls and reports
+//! their results, many with one system call.
 //!
 //! It belongs to lesson 14, `lessons/14-completion`, and is a rung of the ladder of lesson 15.
 //! Run it: `cargo run -q --bin tcp-server-io-uring`, and connect twice.
@@ -42,13 +42,13 @@ mod linux {
 
     use super::Arguments;
 
-    /// What was asked, in the upper half of an entry's number; whom for, in the lower half.
+    /// What was asked, in the upper half of an entry's number; for whom, in the lower half.
     const ACCEPT: u64 = 1 << 32;
     const SIGNAL: u64 = 2 << 32;
     const RECEIVE: u64 = 3 << 32;
     const SEND: u64 = 4 << 32;
     const CANCEL: u64 = 5 << 32;
-    /// More than this a client has not waiting to be sent, but for what is on its way to us.
+    /// No client has more than this waiting to be sent, except for what is on its way to us.
     const ENOUGH: usize = 65536;
 
     pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -212,7 +212,7 @@ mod linux {
                 }
                 _ if closing => return Ok(()),
                 error if passing.contains(&-error) => {}
-                // No file descriptor is left. The client stays in the kernel's queue; to ask
+                // No file descriptor is left. The client stays in the kernel's queue; asking
                 // again at once would burn a core: wait until somebody leaves.
                 error
                     if [libc::EMFILE, libc::ENFILE].contains(&-error)
@@ -342,7 +342,7 @@ mod linux {
                 let receive = opcode::RecvMulti::new(fd, Buffers::GROUP);
                 return self.submit(receive.build().user_data(RECEIVE | id));
             }
-            // The kernel has nothing to do for it any more. Its descriptor is free.
+            // The kernel has nothing left to do for it. Its descriptor is free.
             self.clients.remove(&id);
             if self.accepting { Ok(()) } else { self.accept() }
         }

@@ -34,7 +34,7 @@ async fn serve_all(arguments: &Arguments) -> Result<(), Failure> {
     let socket = TcpSocket::new_v4().during("socket", "TCP over IPv4")?;
     #[cfg(unix)]
     socket.set_reuseaddr(true).during("setsockopt", "SO_REUSEADDR")?;
-    // See tcp-server-one-at-a-time. A connection has it from its listener.
+    // See tcp-server-one-at-a-time. Connections inherit it from the listener.
     socket.set_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     socket.bind(address).during("bind", address)?;
     let listener = socket.listen(1024).during("listen", address)?;
@@ -53,7 +53,7 @@ async fn serve_all(arguments: &Arguments) -> Result<(), Failure> {
                     // A client that resets its connection, or is gone, is no failure of ours.
                     clients.spawn(async { drop(echo(connection).await) });
                 }
-                // No file descriptor is left. The client stays in the kernel's queue; to ask
+                // No file descriptor is left. The client stays in the kernel's queue; asking
                 // again at once would burn a core: wait until somebody leaves.
                 Err(error) if no_descriptor(&error) && !clients.is_empty() => {
                     accepting = false;
@@ -82,7 +82,7 @@ async fn serve_all(arguments: &Arguments) -> Result<(), Failure> {
 /// It reads like the thread of lesson 12. But where that one waits in a call, this function is
 /// left at `await`, and the thread serves others until there is something for it.
 async fn echo(mut connection: TcpStream) -> io::Result<()> {
-    // It lives as long as the client: so much memory a client costs, also a silent one.
+    // It lives as long as the client: this is what even a silent client costs in memory.
     let mut buffer = vec![0; 16384];
     loop {
         let length = connection.read(&mut buffer).await?;

@@ -33,7 +33,7 @@ mod linux {
 
     use super::Arguments;
 
-    /// So many datagrams are on their way at a time. Each has room for the largest there is.
+    /// This many datagrams are on their way at a time. Each has room for the largest there is.
     const BATCH: usize = 64;
     const LARGEST: usize = 65536;
     /// Added to the number of a request that sends. One that receives has the number alone.
@@ -44,7 +44,7 @@ mod linux {
         let socket = UdpSocket::bind(address).during("bind", address)?;
         let port = socket.local_addr().during("getsockname", address)?.port();
 
-        // Memory that nobody has written to takes no room in RAM.
+        // Memory that nobody has written to takes up no RAM.
         let mut buffers = vec![0_u8; BATCH * LARGEST];
         // SAFETY: plain data, for which zero is a value.
         let mut clients: [sockaddr_in; BATCH] = unsafe { mem::zeroed() };
@@ -84,10 +84,10 @@ mod linux {
                 let number = done.user_data() & (SEND - 1);
                 let message = &mut messages[number as usize];
                 // A datagram that could not be sent is lost, as any may be (lesson 11). An
-                // error of a receive is of an earlier reply, which found nobody.
+                // error from a receive is about an earlier reply that found nobody.
                 let received = done.user_data() == number && done.result() >= 0;
                 let next = if received {
-                    // Back to where it came from: the address stands in the message.
+                    // Back to where it came from: the address is in the message.
                     let length = done.result().unsigned_abs() as usize;
                     // SAFETY: it points to the piece of this message, set above.
                     unsafe { (*message.msg_iov).iov_len = length };

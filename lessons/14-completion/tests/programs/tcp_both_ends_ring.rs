@@ -1,4 +1,4 @@
-//! Both ends in one program: the same words in every run.
+//! Both ends in one program: it prints the same in every run.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Asks an echo server as fast as it answers, or at a rate, and tells how many requests it
+//! Asks an echo server as fast as it answers, or at a rate, and reports how many requests it
 //! answered and how long each took. Every byte that comes back is compared.
 //!
 //! It belongs to lesson 15, `lessons/15-measuring`. Start a server, then run it:
@@ -60,12 +60,12 @@ mod linux {
         address: SocketAddr,
         epoll: rustix::fd::OwnedFd,
         connections: Vec<Connection>,
-        /// What is sent, from a place that differs from request to request.
+        /// What is sent, from an offset that differs from request to request.
         pattern: Vec<u8>,
         buffer: Vec<u8>,
-        /// From one request to the next, at a rate (open loop).
+        /// The time from one request to the next, at a rate (open loop).
         interval: Option<Duration>,
-        /// What is counted lies between these two.
+        /// Only what happens between these two is counted.
         counted_from: Instant,
         end: Instant,
         latencies: Histogram<u64>,
@@ -73,7 +73,7 @@ mod linux {
         processor_time: Duration,
         lost: u64,
         unanswered: u64,
-        /// With the warm-up, and what came after the end.
+        /// Including the warm-up, and what came after the end.
         answered_in_all: u64,
         /// Between `counted_from` and `end`.
         answered_in_time: u64,
@@ -83,18 +83,18 @@ mod linux {
         number: usize,
         socket: Socket,
         connecting: bool,
-        /// When the requests that are under way were to be sent, the oldest first.
+        /// When the requests that are under way were due, the oldest first.
         due: VecDeque<Instant>,
         /// The number of the oldest of them, and how much of its answer has come.
         oldest: usize,
         received: usize,
-        /// The request that is being sent, and how much of it is gone.
+        /// The request that is being sent, and how much of it has gone out.
         sending: usize,
         sent: usize,
         lost: bool,
     }
 
-    /// Places in the pattern at which a request may begin.
+    /// Offsets in the pattern at which a request may begin.
     const PLACES: usize = 4096;
 
     impl<'a> Load<'a> {
@@ -103,7 +103,7 @@ mod linux {
                 .map_err(io::Error::from)
                 .during("epoll_create1", "EPOLL_CLOEXEC")?;
             let histogram = || {
-                // Nanoseconds up to ten minutes, three digits of each.
+                // Nanoseconds up to ten minutes, to three digits.
                 Histogram::new_with_max(600_000_000_000, 3).map_err(io::Error::other)
             };
             let interval = (arguments.rate > 0.0)
@@ -133,13 +133,13 @@ mod linux {
             })
         }
 
-        /// Connected when this returns; with `--churn` under way.
+        /// Connected when this returns; with `--churn`, still connecting.
         fn connect(&self, number: usize) -> Result<Connection, Failure> {
             let kind = if self.arguments.udp { Type::DGRAM } else { Type::STREAM };
             let socket =
                 Socket::new(Domain::IPV4, kind, None).during("socket", "IPv4")?;
             if !self.arguments.udp {
-                // A small request is to leave at once, whatever is on its way before it.
+                // A small request must leave at once, whatever is on its way before it.
                 socket.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
             }
             if self.arguments.churn {
@@ -189,7 +189,7 @@ mod linux {
             self.end = self.counted_from + self.arguments.duration;
         }
 
-        /// One connection, closed loop: two calls a request. The kernel is asked to wait in
+        /// One connection, closed loop: two calls per request. The kernel is asked to wait in
         /// recv(2), so that no epoll_wait(2) is needed.
         fn ask_one(&mut self) -> Result<(), Failure> {
             let address = self.address;
@@ -259,7 +259,7 @@ mod linux {
                 if let Some(interval) = self.interval {
                     while next_due <= now && next_due < self.end {
                         // Open loop: a request is due when its time has come, whether the one
-                        // before has been answered or not. Also one whose time passed while
+                        // before has been answered or not. Even one whose time passed while
                         // this program had no processor: it is late, and it counts.
                         let connection = &mut connections[next_connection];
                         connection.due.push_back(next_due);
@@ -274,7 +274,7 @@ mod linux {
                 }
                 let busy =
                     connections.iter().any(|connection| !connection.due.is_empty());
-                // A request without its answer counts too: to leave the slowest out would
+                // A request without its answer counts too: leaving out the slowest would
                 // make the server look faster than it is.
                 if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
                     let left = connections.iter().map(|one| one.due.len() as u64);
@@ -303,8 +303,8 @@ mod linux {
             }
         }
 
-        /// How long to wait for an event. Where a request is due within a millisecond it does
-        /// not wait: it looks, again and again, so as not to be late itself.
+        /// How long to wait for an event. If a request is due within a millisecond, it does
+        /// not wait but looks again and again, so as not to be late itself.
         fn timeout(&self, next_due: Instant, stopping: bool) -> Timespec {
             let wait = match self.interval {
                 Some(_) if !stopping => {
@@ -368,7 +368,7 @@ mod linux {
             let mut length = match (&connection.socket).read(&mut self.buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
-                // A datagram that found nobody: it counts as lost, when its time is over.
+                // A datagram that found nobody counts as lost once its time is over.
                 Err(error)
                     if self.arguments.udp
                         && error.kind() == ErrorKind::ConnectionRefused =>
@@ -381,7 +381,7 @@ mod linux {
                 let advice = "is it an echo server? did it end?";
                 return Err(Failure::new("recv", address, "end of stream", advice));
             }
-            // Less than there was room for: what there was has come, and a call is saved.
+            // Less than there was room for: that was everything, and a call is saved.
             let more = length == self.buffer.len() || self.arguments.udp;
             let mut came = &self.buffer[..length];
             while length > 0 {
@@ -444,8 +444,8 @@ mod linux {
 
         fn report(&self) -> Result<(), Failure> {
             let seconds = self.arguments.duration.as_secs_f64();
-            // At a rate, what was due in this time; else what was answered in it. With a
-            // thousand clients and a slow server those are not the same requests.
+            // At a rate, what was due in this time; otherwise what was answered in it. With a
+            // thousand clients and a slow server, those are not the same requests.
             let answered = match self.interval {
                 Some(_) => self.latencies.len(),
                 None => self.answered_in_time,
@@ -501,7 +501,7 @@ mod linux {
             (request.wrapping_mul(61) + self.number.wrapping_mul(17)) % PLACES
         }
 
-        /// The oldest request is lost: its answer will not be waited for.
+        /// The oldest request is lost: nobody waits for its answer any more.
         fn give_up(&mut self) {
             self.due.pop_front();
             self.oldest += 1;
@@ -510,7 +510,7 @@ mod linux {
         }
     }
 
-    /// What this process has had of the processor so far.
+    /// The processor time that this process has used so far.
     fn processor_time() -> Duration {
         let time = clock_gettime(ClockId::ProcessCPUTime);
         let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);

@@ -41,7 +41,7 @@ mod linux {
 
     const LISTENER: u64 = u64::MAX;
     const SIGNAL: u64 = u64::MAX - 1;
-    /// One buffer, for all clients. Large reads are what wins where much is sent.
+    /// One buffer, for all clients. Large reads win where much is sent.
     const BUFFER: usize = 256 * 1024;
     /// How many pieces a client may have in a turn.
     const TURN: usize = 4;
@@ -57,7 +57,7 @@ mod linux {
             // A server for each core, on the same port: the kernel deals the clients out.
             listener.set_reuse_port(true).during("setsockopt", "SO_REUSEPORT")?;
         }
-        // A connection has it from its listener: no call for each.
+        // Connections inherit it from the listener: no call for each.
         listener.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
         listener.bind(&address.into()).during("bind", address)?;
         listener.listen(4096).during("listen", address)?;
@@ -145,13 +145,13 @@ mod linux {
         epoll: OwnedFd,
         listener: Option<Socket>,
         accepting: bool,
-        /// By file descriptor, which is a small number: four bytes for each client. All else
-        /// that there is to know of an idle client, the kernel knows.
+        /// By file descriptor, which is a small number: four bytes for each client. Everything
+        /// else there is to know about an idle client, the kernel knows.
         clients: Vec<Option<OwnedFd>>,
         count: usize,
         /// The last event came soon after the one before.
         lively: bool,
-        /// What did not fit, of the few clients for whom that is so.
+        /// What did not fit, for the few clients that have any such.
         unsent: HashMap<usize, Vec<u8>>,
         /// Clients whose turn was over before their bytes were, and whether they are ending.
         unfinished: Vec<(usize, bool)>,
@@ -163,11 +163,11 @@ mod linux {
 
     /// What came of one recv(2) and its send(2).
     enum Echo {
-        /// So many bytes went back.
+        /// This many bytes went back.
         All(usize),
-        /// Not all of them fitted.
+        /// Not all of them fit.
         Part,
-        /// There was nothing to be received.
+        /// There was nothing to receive.
         NotNow,
         Interrupted,
         /// The end of the stream, or a reset.
@@ -209,8 +209,8 @@ mod linux {
                         }
                         self.clients[client] = Some(socket);
                         self.count += 1;
-                        // Who connects has something to say, most likely, and it is here
-                        // already: an answer before the kernel is asked to watch saves an
+                        // Whoever connects most likely has something to say, and it is here
+                        // already: answering before the kernel is asked to watch saves an
                         // event. What comes in between has its edge when it is added.
                         self.serve(client, false)?;
                         if let Some(socket) = &self.clients[client] {

@@ -1,9 +1,9 @@
-//! The figures beside the page have the shape that the page says they have: the order, and
-//! ratios within bands. Their size is one machine's.
+//! The figures beside the page have the shape that the page claims: the order, and ratios
+//! within bands. Their absolute values are those of one machine.
 
 const KEPT: &str = include_str!("../../kept/ladder.json");
 
-/// A figure of a server in a case.
+/// A figure for a server in a case.
 fn figure(case: &str, server: &str, name: &str) -> f64 {
     let start = format!("{{\"case\": \"{case}\", \"server\": \"{server}\", ");
     let line = KEPT.lines().find(|line| line.starts_with(&start));
@@ -13,7 +13,7 @@ fn figure(case: &str, server: &str, name: &str) -> f64 {
     number.and_then(|number| number.parse().ok()).expect("a number of that name")
 }
 
-/// `one`'s figure to `other`'s.
+/// The ratio of the figure for `one` to that for `other`.
 fn ratio(case: &str, name: &str, one: &str, other: &str) -> f64 {
     figure(case, one, name) / figure(case, other, name)
 }

@@ -60,7 +60,8 @@ fn figures_are_for_a_person_too() {
     finished.expect(0, &finished.stdout, "");
 }
 
-/// A rate is kept, whatever the server does: as many requests as there were times for them.
+/// A rate is kept, whatever the server does: there are as many requests as times for
+/// them.
 #[test]
 fn open_loop_asks_as_often_as_it_was_told() {
     let (_server, port) = server();

@@ -1,5 +1,5 @@
-//! The last rung against the scenarios of the ladder, `testkit::ladder`; the load generator; and
-//! the figures that are kept.
+//! Tests the last rung against the scenarios of the ladder, `testkit::ladder`; the load
+//! generator; and the figures that are kept.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 mod kept;
