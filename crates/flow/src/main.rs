@@ -150,7 +150,7 @@ fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
     let report = summary.report();
     let text = if cli.format == Format::Json {
         let json = serde_json::to_string(&report);
-        json.map_err(|it| ExitError::new(format!("write the sums: {it}")))? + "\n"
+        json.map_err(|it| ExitError::new(format!("write the totals: {it}")))? + "\n"
     } else {
         report.text(cli.width.unwrap_or(80))
     };

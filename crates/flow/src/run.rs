@@ -52,9 +52,9 @@ impl EarlyFailure {
                 let first = *self.first.entry(process.side).or_insert(process.pid);
                 let how = match &process.what {
                     Change::Exited(status) if *status != 0 => {
-                        format!("it exits {status}")
+                        format!("it exited with status {status}")
                     }
-                    Change::Killed(signal) => format!("it is killed by {signal}"),
+                    Change::Killed(signal) => format!("it was killed by {signal}"),
                     _ => return,
                 };
                 if first == process.pid && self.failed.is_none() {
@@ -70,7 +70,7 @@ impl EarlyFailure {
         let (side, how) = self.failed.filter(|_| !self.has_calls)?;
         let words = sides.get(side)?.iter().map(|word| shown(Path::new(word)));
         Some(format!(
-            "run {}: {how} before it made a call about sockets; try it without flow",
+            "run {}: {how} before making a socket call; try it without flow",
             words.collect::<Vec<_>>().join(" ")
         ))
     }
@@ -338,14 +338,14 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
     let mut text = String::new();
     if let Some(path) = &cli.wire {
         text = rules_file(path).map_err(|error| {
-            wrong(format!("read the rules {}: {error}; one rule a line", shown(path)))
+            wrong(format!("read the rules {}: {error}; one rule per line", shown(path)))
         })?;
     } else if cli.rule.is_empty() {
         return Ok(None);
     }
     if !cli.attach.is_empty() || cli.host_network {
-        let message = "flow: a wire is a private network; it goes neither with --attach nor \
-                       with --host-network";
+        let message = "flow: a wire is a private network; it cannot be combined with --attach or \
+                       --host-network";
         return Err(wrong(message.to_owned()));
     }
     let in_file = text.lines().count();
@@ -368,7 +368,7 @@ fn rules_file(path: &Path) -> io::Result<String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(wrong("it has more than 64 KiB"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text in UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8 text"))?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
@@ -423,7 +423,7 @@ fn capture(
 ) -> Result<Option<Arc<Mutex<PacketFile>>>, ExitError> {
     if let Err(reason) = &private {
         // On the host's network, other people's packets would be in the picture.
-        session.note(format!("Calls alone, no packets: {reason}"));
+        session.note(format!("Only calls, no packets: {reason}"));
         return match &cli.pcap {
             Some(_) => Err(ExitError::refused(format!(
                 "capture packets: there is no private network ({reason})"

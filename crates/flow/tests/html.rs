@@ -206,5 +206,5 @@ fn steps_are_those_of_the_recording() {
 #[test]
 fn an_empty_log_is_a_page_that_says_so() {
     let document = document(&Log::default());
-    assert!(document.contains("No program made a call about sockets"), "{document}");
+    assert!(document.contains("No program made a socket call"), "{document}");
 }

@@ -883,7 +883,7 @@ impl<'a> Builder<'a> {
 
     fn finish(mut self) -> Diagram {
         if self.calls.is_empty() && !self.diagram.has_packets {
-            let text = "No program made a call about sockets".to_owned();
+            let text = "No program made a socket call".to_owned();
             self.diagram.notes.push(text);
         }
         let columns = &self.diagram.columns;

@@ -386,7 +386,7 @@ impl Report {
                 ));
             }
             if program.calls.is_empty() {
-                lines.push("  no calls about sockets".to_owned());
+                lines.push("  no socket calls".to_owned());
             } else {
                 lines.push(row("  all", all.cells().each_ref().map(String::as_str)));
             }

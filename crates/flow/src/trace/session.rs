@@ -127,7 +127,7 @@ fn attach_remedy(pid: i32, error: &io::Error) -> String {
         return "there is no such process".to_owned();
     }
     if let Some(tracer) = netlab::process::tracer(pid.cast_unsigned()) {
-        return format!("process {tracer} traces it already: end that first");
+        return format!("process {tracer} is already tracing it: end that one first");
     }
     let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
     match yama.as_deref().map(str::trim) {
@@ -563,7 +563,7 @@ impl Session {
         if let (true, Some(before)) = (late, before) {
             let state = &self.tracer.sides[before];
             let missing = match condition {
-                Some(Condition::Port(port)) => format!("nobody was at port {port}"),
+                Some(Condition::Port(port)) => format!("nobody was on port {port}"),
                 Some(Condition::Line(line)) => {
                     format!("{} did not print \"{line}\"", state.name)
                 }

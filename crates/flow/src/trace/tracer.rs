@@ -1020,7 +1020,7 @@ impl Tracer {
         match opened {
             Ok(capture) => self.capture = Some(capture),
             Err(error) => self.note(format!(
-                "Calls alone, no packets: the kernel refuses AF_PACKET ({error}); a \
+                "Only calls, no packets: the kernel refuses AF_PACKET ({error}); a \
                  security module or a sandbox forbids it"
             )),
         }

@@ -150,7 +150,11 @@ fn nothing_to_draw() -> Result<(), Failed> {
     let python = tool::python();
     let ran = run(&mut flow(&["--", &python, "no-such-file.py", "--", "true"]));
     assert_eq!(ran.status, Some(1), "{}", ran.stdout);
-    assert!(ran.stderr.contains("it exits 2 before it made a call"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("it exited with status 2 before making a socket call"),
+        "{}",
+        ran.stderr
+    );
     // A program that fails later has been drawn.
     let script = "import socket, sys; socket.socket(); sys.exit(3)";
     let ran = run(&mut flow(&["--", &python, "-c", script]));

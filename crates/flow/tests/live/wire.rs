@@ -151,9 +151,9 @@ fn wrong_file() -> Result<(), Failed> {
     let long = b"lose a>b data 2\n".repeat(5000);
     let contents: [(&[u8], &str); 4] = [
         (b"lose a>b data 2\n\nloose\n", ":3: rule `loose`: `loose` is not a rule"),
-        (b"lose a>b data 1\r\nlose\xff\n", ": it is not text in UTF-8; one rule a line"),
+        (b"lose a>b data 1\r\nlose\xff\n", ": it is not UTF-8 text; one rule per line"),
         (b"\x7fELF\x02\x01\x01", ":1: rule `?ELF???`: `?ELF???` is not a rule"),
-        (&long, ": it has more than 64 KiB; one rule a line"),
+        (&long, ": it has more than 64 KiB; one rule per line"),
     ];
     let check = |name: &str, said: &str| {
         let run = run(&mut flow(&["--wire", name, "--", "true"]));

@@ -494,7 +494,7 @@ impl<'a> Steps<'a> {
         for (name, file) in &self.files {
             if file.is_none() {
                 notes.push(format!(
-                    "{name} is not shown: it is not here, or another than the one that ran."
+                    "{name} is not shown: it is missing, or has changed since the run."
                 ));
             }
         }
@@ -526,7 +526,7 @@ impl<'a> Steps<'a> {
         let mut out = String::from("<div class=s-panel hidden><div class=s-bar>");
         out.push_str(&button("first", "To the first step", icon("", FIRST)));
         out.push_str(&button("back", "One step back", icon("", BACK)));
-        out.push_str(&button("next", "One step on", icon("", NEXT)));
+        out.push_str(&button("next", "One step forward", icon("", NEXT)));
         out.push_str(&button(
             "play",
             "Play",
@@ -800,7 +800,7 @@ impl<'a> Steps<'a> {
             lines.iter().map(|(_, it)| json!([it.line, it.waits])).collect();
         let measured = &observed.measured;
         let when = if measured.between {
-            format!("{}; between its packets no program stops", measured.when)
+            format!("{}; no program stops between its packets", measured.when)
         } else {
             measured.when.clone()
         };
