@@ -8,8 +8,8 @@ const make = (tag, text = "") => {
 };
 one(".tools").hidden = false;
 
-// Search: the index is loaded when it is first asked for, as a script, because a page that
-// was opened as a file may not fetch another one.
+// Search: the index is loaded when it is first needed, as a script, because a page that was
+// opened as a file may not fetch another one.
 {
   const input = one("input[type=search]"), hits = one("#hits");
   let loading = null, chosen = -1;
@@ -107,7 +107,7 @@ one(".tools").hidden = false;
   });
 }
 
-// The theme: the system's unless the reader chose one.
+// The theme: the system's, unless the reader has chosen one.
 {
   const button = one(".theme"), names = ["auto", "light", "dark"];
   let now = "auto";
@@ -127,12 +127,12 @@ one(".tools").hidden = false;
     try {
       localStorage.setItem("theme", now);
     } catch {
-      // It holds for this page alone.
+      // Then it holds only for this page.
     }
   });
 }
 
-// Copy: of a terminal its commands alone, without the prompt.
+// Copy: from a terminal only the commands, without the prompt.
 for (const title of all(".term>.title,.code>.title")) {
   const pre = one("pre", title.parentElement), commands = all("kbd", pre);
   const name = ["Copy", "Copy command", "Copy commands"][Math.min(commands.length, 2)];
@@ -157,5 +157,5 @@ for (const title of all(".term>.title,.code>.title")) {
   });
 }
 
-// What is folded is printed as well.
+// Folded parts are printed too.
 addEventListener("beforeprint", () => { for (const it of all("main details")) it.open = true; });

@@ -1,7 +1,7 @@
-# Laid before every Python program that `flow` starts. It keeps, for each thread, the file
-# and the line of the program's own code that runs now, where the tracer can read it at a
-# system call: an array whose address is told once, by a write(2) that fails. The program
-# gets no descriptor and no module of its own, and its calls stay what they are.
+# Imported by every Python program that `flow` starts. For each thread, it keeps the file and
+# the line of the program's own code that is running, where the tracer can read it at a system
+# call: in an array whose address is reported once, by a write(2) that fails. The program gets
+# no extra descriptor or module, and its calls stay as they are.
 def _flow():
     import os
     import sys
@@ -10,7 +10,7 @@ def _flow():
     from array import array
 
     threads = 256
-    # Of each thread: its id, the number of the file, the line.
+    # For each thread: its id, the number of the file, the line.
     lines = array("L", bytes(3 * 8 * threads))
     library = os.path.dirname(os.__file__) + os.sep
     numbers = {}

@@ -1,6 +1,6 @@
 "use strict";
-// Moves a cursor through conversations. All that is shown was computed before: this script
-// chooses. It makes elements and sets their text; it never reads text as HTML.
+// Moves a cursor through conversations. Everything that is shown was computed before; this
+// script only selects. It makes elements and sets their text, and never parses text as HTML.
 for (const figure of document.querySelectorAll(".s-steps")) {
   const one = (selector) => figure.querySelector(selector);
   const all = (selector) => [...figure.querySelectorAll(selector)];
@@ -26,7 +26,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   };
   for (const tab of all(".s-tabs button")) tab.addEventListener("click", () => file(tab.dataset.file));
 
-  // Scrolls the box alone, never the page.
+  // Scrolls only the box, never the page.
   const keep = (box, element) => {
     const outer = box.getBoundingClientRect(), inner = element.getBoundingClientRect();
     if (inner.top < outer.top + 50 || inner.bottom > outer.bottom - 15) {
@@ -117,7 +117,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
       for (const [box, element] of seen) keep(box, element);
       for (const terminal of all(".s-terminal")) terminal.scrollTop = terminal.scrollHeight;
     };
-    // To scroll is to lay out, which a page that opens leaves for when the figure comes near.
+    // Scrolling forces a layout, which a page that opens puts off until the figure comes near.
     if (near) scroll();
     else late = scroll;
     figure.dataset.at = at + 1;
@@ -126,7 +126,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
     try {
       history.replaceState(null, "", `#${figure.id}-${at + 1}`);
     } catch {
-      // A page that may not change its address is stepped through all the same.
+      // A page that may not change its address can still be stepped through.
     }
   };
 
@@ -162,7 +162,7 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   figure.addEventListener("keydown", (event) => {
     const target = event.target;
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    // The slider moves by itself, and what can be scrolled scrolls.
+    // The slider handles keys itself, and what can be scrolled scrolls.
     if (target === range || target.closest(".s-bytes,.s-terminal,.s-source,.s-kernel,summary")) return;
     const what = { ArrowRight: "next", ArrowLeft: "back", Home: "first", End: "last" }[event.key];
     if (!what) return;
@@ -231,6 +231,6 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   }, { rootMargin: "50%" }).observe(figure);
   one(".s-panel").hidden = false;
   figure.classList.add("s-on");
-  // A page may show at once what a packet carries.
+  // A page may show right away what a packet carries.
   if (!fromAddress()) go("carried" in figure.dataset ? data.steps.findIndex((it) => it.packet && it.bytes) : 0, true);
 }
