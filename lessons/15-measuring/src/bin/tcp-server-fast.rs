@@ -149,7 +149,7 @@ mod linux {
         /// else there is to know about an idle client, the kernel knows.
         clients: Vec<Option<OwnedFd>>,
         count: usize,
-        /// The last event came soon after the one before.
+        /// Whether the last event came soon after the one before.
         lively: bool,
         /// What did not fit, for the few clients that have any such.
         unsent: HashMap<usize, Vec<u8>>,
@@ -235,7 +235,7 @@ mod linux {
             Ok(())
         }
 
-        /// Waits for events, at most for `limit`; how many there are.
+        /// Waits for events, at most for `limit`, and returns how many there are.
         ///
         /// To fall asleep and to be woken costs more than an echo, and whoever wakes us pays
         /// too. So while events follow each other closely, it looks again for a moment first.
