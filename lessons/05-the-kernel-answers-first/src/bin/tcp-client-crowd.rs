@@ -54,7 +54,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How many clients to be
+    /// How many clients to play
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     clients: u32,
 

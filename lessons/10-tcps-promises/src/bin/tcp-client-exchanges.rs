@@ -79,7 +79,7 @@ fn exchange(socket: &mut Socket, server: SocketAddr, way: Way) -> Result<(), Fai
     socket.read_exact(&mut [0; 4]).during("recv", server)
 }
 
-/// Sends a request in two parts, in four ways, and tells how long each takes
+/// Sends a request in two parts, in four ways, and says how long each takes
 #[derive(Parser)]
 #[command(name = "tcp-client-exchanges", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -40,7 +40,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 #[derive(Parser)]
 #[command(name = "udp-both-ends-loop", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// After how many echoes to stop
+    /// Stop after this many echoes
     #[arg(long, default_value_t = 10_000)]
     limit: u64,
 }

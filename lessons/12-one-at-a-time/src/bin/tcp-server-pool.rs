@@ -130,7 +130,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How many threads there are: so many clients are served at a time
+    /// How many threads, and so clients served at a time
     #[arg(long, default_value = "4")]
     workers: NonZeroUsize,
 

@@ -525,7 +525,7 @@ fn measure(arguments: &Arguments) -> Result<(), common::Failure> {
     Err(common::Failure::new("measure", address, reason, "measure from a Linux machine"))
 }
 
-/// Asks an echo server, compares what comes back, and tells how fast it was.
+/// Asks an echo server, compares what comes back, and reports how fast it was.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is measured"))]
@@ -545,19 +545,19 @@ struct Arguments {
     #[arg(long = "seconds", default_value = "1", value_parser = seconds)]
     duration: Duration,
 
-    /// How long to ask before it counts, in milliseconds
+    /// How long to warm up, in milliseconds
     #[arg(long, default_value_t = 200)]
     warm_up_ms: u32,
 
-    /// Requests a second, whatever the server does (open loop); 0: the next when one is answered
+    /// Requests per second, whatever the server does (open loop); 0: closed loop
     #[arg(long, default_value = "0", value_parser = rate)]
     rate: f64,
 
-    /// A connection for each request
+    /// Use a new connection for each request
     #[arg(long, conflicts_with_all = ["udp", "rate"])]
     churn: bool,
 
-    /// Datagrams in place of a stream
+    /// Use datagrams instead of a stream
     #[arg(long)]
     udp: bool,
 
@@ -565,7 +565,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "udp")]
     hold: bool,
 
-    /// The figures as one line of JSON
+    /// Print the figures as one line of JSON
     #[arg(long)]
     json: bool,
 }
