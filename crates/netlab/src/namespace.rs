@@ -201,10 +201,13 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
     if libc::WIFSIGNALED(status) {
-        // A filter may end who asks (SIGSYS, seccomp(2)), in place of an error.
+        // A filter may kill whoever asks (SIGSYS, seccomp(2)) instead of returning an error.
         return Err(Refusal::new(
             "unshare",
-            io::Error::other(format!("who asks gets signal {}", libc::WTERMSIG(status))),
+            io::Error::other(format!(
+                "whoever asks is killed by signal {}",
+                libc::WTERMSIG(status)
+            )),
             ALLOW_USER_NAMESPACES,
         ));
     }

@@ -30,15 +30,16 @@ pub enum Signal {
     Continue,
 }
 
-/// What a command of ours does first: a file that grows beyond `ulimit -f` is an error that
-/// can be told, and no SIGXFSZ that ends it without a word; and a stack that is too small is
-/// told before the first call that would overflow it.
+/// Prepares a command of ours for low limits; to be called first. A file that grows beyond
+/// `ulimit -f` becomes an error that can be reported, instead of a SIGXFSZ that ends the
+/// command without a word, and a stack that is too small is reported before the first call
+/// that would overflow it.
 ///
 /// # Errors
-/// The message: the stack is too small.
+/// The stack is too small: the message.
 #[cfg(unix)]
 pub fn begin() -> Result<(), String> {
-    /// Clap in a debug build needs nearly half of it.
+    /// In a debug build, clap needs nearly half of this.
     const STACK_BYTES: libc::rlim_t = 1 << 20;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: signal takes two numbers; getrlimit fills an rlimit of ours.
@@ -48,17 +49,17 @@ pub fn begin() -> Result<(), String> {
     };
     if asked == 0 && limit.rlim_cur < STACK_BYTES {
         return Err(format!(
-            "start: the stack may have {} KiB only; raise its limit: ulimit -s 8192",
+            "start: the stack may have only {} KiB; raise its limit: ulimit -s 8192",
             limit.rlim_cur >> 10
         ));
     }
     Ok(())
 }
 
-/// Nothing to do here.
+/// Does nothing on this system.
 ///
 /// # Errors
-/// None.
+/// Never.
 #[cfg(not(unix))]
 pub fn begin() -> Result<(), String> {
     Ok(())
@@ -485,8 +486,9 @@ pub fn name(pid: u32) -> Option<String> {
     Some(comm.trim_end().replace(|c: char| c.is_control(), "?"))
 }
 
-/// A file of `/proc` as text; none where it cannot be read. It may have a process's name in
-/// it, which need not be UTF-8: the kernel cuts it at 15 bytes, also inside a character.
+/// Reads a file of `/proc` as text; `None` if it cannot be read. The file may contain the name
+/// of a process, which need not be UTF-8: the kernel cuts it at 15 bytes, even inside a
+/// character.
 pub fn read_text(path: impl AsRef<Path>) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -570,7 +572,7 @@ mod tests {
         child.wait().unwrap();
     }
 
-    /// As one has that is called `\u{e9}cho-\u{e9}t\u{e9}-\u{e9}\u{e9}\u{e9}` and cut at 15 bytes.
+    /// Like that of a program called `\u{e9}cho-\u{e9}t\u{e9}-\u{e9}\u{e9}\u{e9}`, which is cut at 15 bytes.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_whose_name_is_not_utf8_is_one() {

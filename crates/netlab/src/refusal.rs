@@ -42,8 +42,8 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What helps against an error that has the same remedy whatever was attempted: a limit of
-/// this process, or a full disk. None where the attempt must tell.
+/// The remedy for an error that has the same one whatever was attempted: a limit of this
+/// process, or a full disk. `None` if it depends on the attempt.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
     #[cfg(unix)]
     if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {

@@ -1,17 +1,17 @@
-//! A system that refuses some of the kernel's calls, as older kernels and sandboxes do: a
-//! program under a filter of its own (`seccomp(2)`).
+//! Simulates older kernels and sandboxes, which refuse some system calls, by running a program
+//! under a filter of its own (`seccomp(2)`).
 #![allow(unsafe_code, reason = "prctl(2) between fork and exec has no form in std")]
 
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// What the calls of a program meet. It holds for all that the program starts, too.
+/// What happens to the calls of a program and of everything that it starts.
 #[derive(Debug, Clone, Default)]
 pub struct Filter(Vec<libc::sock_filter>);
 
 impl Filter {
-    /// The calls that Linux has since 5.0: a kernel of 2018 knows none of them. `ENOSYS`.
+    /// Like a kernel of 2018: calls that are newer than Linux 4.19 fail with `ENOSYS`.
     pub fn linux_4_19() -> Filter {
         let unknown = [
             libc::SYS_clone3,
@@ -27,7 +27,7 @@ impl Filter {
         Filter::default().refusing(&unknown, libc::ENOSYS)
     }
 
-    /// Docker's default profile for a container without more capabilities.
+    /// Like Docker's default profile for a container without extra capabilities.
     pub fn docker() -> Filter {
         let refused = [
             libc::SYS_unshare,
@@ -43,21 +43,21 @@ impl Filter {
             .refusing(&[libc::SYS_clone3], libc::ENOSYS)
     }
 
-    /// These calls fail with this error.
+    /// Makes these calls fail with this error.
     #[must_use]
     pub fn refusing(self, calls: &[i64], errno: i32) -> Filter {
         let answer = libc::SECCOMP_RET_ERRNO | errno.cast_unsigned();
         calls.iter().fold(self, |filter, call| filter.answering(*call, None, answer))
     }
 
-    /// This call fails with `EPERM` where its argument of that number, from 0, is `value`.
+    /// Makes this call fail with `EPERM` if the argument at this index is `value`.
     #[must_use]
     pub fn refusing_where(self, call: i64, argument: u32, value: u32) -> Filter {
         let answer = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
         self.answering(call, Some((argument, value)), answer)
     }
 
-    /// Who makes this call dies of SIGSYS.
+    /// Makes this call kill its process with SIGSYS.
     #[must_use]
     pub fn deadly(self, call: i64) -> Filter {
         self.answering(call, None, libc::SECCOMP_RET_KILL_PROCESS)
@@ -70,7 +70,8 @@ impl Filter {
             jf,
             k,
         };
-        // A word of struct seccomp_data: the number of the call, the lower half of an argument.
+        // Loads a word of struct seccomp_data: the number of the call, or the low half of an
+        // argument.
         let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, at);
         let equal = |jf, k| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, jf, k);
         let number = u32::try_from(call).expect("the number of a call");
@@ -84,7 +85,7 @@ impl Filter {
         self
     }
 
-    /// Lays the filter around what the command starts.
+    /// Puts the program that the command starts under the filter.
     pub fn around(mut self, command: &mut Command) {
         let allow = libc::SECCOMP_RET_ALLOW;
         let code = (libc::BPF_RET | libc::BPF_K) as u16;

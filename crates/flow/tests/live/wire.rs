@@ -267,8 +267,8 @@ fn neither_tun_nor_veth() -> Result<(), Failed> {
     Ok(())
 }
 
-/// On an older kernel the wire does what it does on a new one; where a sandbox refuses what it
-/// is made of, it says which call and what would allow it.
+/// On an older kernel, the wire does what it does on a new one; if a sandbox refuses what the
+/// wire is made of, flow says which call it was and what would allow it.
 fn older_kernels_and_sandboxes() -> Result<(), Failed> {
     let python = tool::python();
     let rule = ["--rule", "lose a>b data 1", "--", &python, "-c", SERVER, "--", &python];
