@@ -59,6 +59,11 @@ impl Kind {
                 | Kind::DeviceControl
         )
     }
+
+    /// Whether such a call may end those of other threads on the same socket.
+    pub(super) fn ends_sockets(self) -> bool {
+        matches!(self, Kind::Shutdown | Kind::Close | Kind::CloseRange | Kind::Duplicate)
+    }
 }
 
 /// A traced system call.

@@ -13,6 +13,7 @@ use super::spawn::{self, Program, SpawnError};
 use super::sys;
 use super::thread::Thread;
 use super::tracer::Tracer;
+use super::turns::MANY;
 use crate::event::Event;
 
 /// How a session runs.
@@ -402,6 +403,10 @@ impl Session {
 
     /// Gives the turn to the next thread, if it is time.
     fn next_turn(&mut self) -> bool {
+        if self.tracer.threads.len() > MANY {
+            // Who sleeps for packets is awake if one has come.
+            self.tracer.drain();
+        }
         if !self.tracer.turns.may_pass(&mut self.tracer.threads) {
             return false;
         }

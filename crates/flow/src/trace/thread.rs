@@ -41,6 +41,9 @@ pub(super) struct Thread {
     /// Whether it has computed for so long without a stop that nobody waits for it any
     /// more.
     computes: bool,
+    /// It was seen asleep since its last stop, in a call that only a packet to this port ends.
+    pub(super) asleep: bool,
+    pub(super) awaits_port: Option<u16>,
     /// Its `/proc/TID/task/TID/stat`, kept open because it is read again and again.
     stat: Option<File>,
 }
@@ -71,6 +74,8 @@ impl Thread {
             pinned: false,
             working_since: None,
             computes: false,
+            asleep: false,
+            awaits_port: None,
             stat: None,
         }
     }
@@ -99,6 +104,12 @@ impl Thread {
     /// Records that it stopped: what it did before no longer counts.
     pub(super) fn stops(&mut self) {
         (self.working_since, self.computes) = (None, false);
+        (self.asleep, self.awaits_port) = (false, None);
+    }
+
+    /// Whether it sleeps, as is known without asking the kernel.
+    pub(super) fn is_known_to_sleep(&self) -> bool {
+        self.asleep && self.awaits_port.is_some()
     }
 
     /// Whether it does nothing until something else happens: it is stopped, asleep or
@@ -107,7 +118,9 @@ impl Thread {
         if self.parked.is_some() || self.listening || self.computes {
             return true;
         }
-        match self.stat() {
+        let stat = self.stat();
+        self.asleep = stat.as_ref().is_some_and(|stat| stat.state == b'S');
+        match stat {
             None => true,
             Some(stat) => match stat.state {
                 b'S' | b'Z' | b'X' => true,

@@ -247,6 +247,9 @@ impl Tracer {
         let stop = status.stop();
         if let Some(thread) = self.threads.get_mut(&status.tid) {
             thread.stops();
+            if thread.call.as_ref().is_some_and(|open| open.kind.ends_sockets()) {
+                self.may_have_woken(None);
+            }
         }
         let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
         if !self.threads.contains_key(&status.tid) && !ended {
@@ -482,6 +485,7 @@ impl Tracer {
         self.drain();
         // When a process ends, so do the sockets that no call has closed.
         self.diag.note_change();
+        self.may_have_woken(None);
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
         if self.turns.current == Some(tid) {
@@ -659,8 +663,23 @@ impl Tracer {
     }
 
     fn set_call(&mut self, tid: i32, open: Open) {
+        let socket = open.socket.and_then(|inode| self.sockets.get(inode));
+        let local = socket
+            .filter(|it| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM")
+            .and_then(|it| it.local.as_deref());
         if let Some(thread) = self.threads.get_mut(&tid) {
             thread.call = Some(open);
+            thread.awaits_port = local.and_then(port).filter(|_| thread.waits_for_peer());
+        }
+    }
+
+    /// Threads that sleep in calls may be awake now: those that wait for packets to this
+    /// port, or all.
+    fn may_have_woken(&mut self, port: Option<u16>) {
+        for thread in self.threads.values_mut() {
+            if port.is_none() || thread.awaits_port == port {
+                thread.asleep = false;
+            }
         }
     }
 
@@ -957,6 +976,9 @@ impl Tracer {
             }
             self.progress += 1;
             self.diag.note_change();
+            if let Some(port) = port(&packet.to) {
+                self.may_have_woken(Some(port));
+            }
             (self.sink)(Event::Packet(packet));
         });
         self.capture = Some(capture);
@@ -1055,6 +1077,11 @@ impl Tracer {
 /// on b.
 pub(super) fn host_of(side: usize) -> Host {
     if side == 0 { Host::B } else { Host::A }
+}
+
+/// The port of an address.
+fn port(address: &str) -> Option<u16> {
+    address.rsplit(':').next()?.parse().ok()
 }
 
 /// Whether a process runs 32-bit code.

@@ -15,6 +15,12 @@ use std::time::{Duration, Instant};
 
 use super::thread::Thread;
 
+/// With more threads than this, one that sleeps in a call on a TCP socket is not asked about
+/// again before a packet has come to its port, or a call of its own process may have ended its
+/// sleep: a turn of two hundred threads asked the kernel two hundred times. A signal may wake
+/// it, too; then the next turn may begin before it has come to its handler.
+pub(super) const MANY: usize = 16;
+
 /// How long one running thread may keep another waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -66,9 +72,10 @@ impl Turns {
         if busy.is_some_and(|thread| !thread.is_quiet()) {
             return false;
         }
-        let busy = threads
-            .values_mut()
-            .find_map(|thread| (!thread.is_quiet()).then_some(thread.tid));
+        let many = threads.len() > MANY;
+        let mut awake =
+            threads.values_mut().filter(|thread| !(many && thread.is_known_to_sleep()));
+        let busy = awake.find_map(|thread| (!thread.is_quiet()).then_some(thread.tid));
         self.busy = busy;
         self.busy.is_none()
     }
