@@ -60,6 +60,25 @@ impl Kind {
         )
     }
 
+    /// Whether such a call returns without a wait for anybody.
+    pub(super) fn never_sleeps(self) -> bool {
+        matches!(
+            self,
+            Kind::Socket
+                | Kind::SocketPair
+                | Kind::Bind
+                | Kind::Listen
+                | Kind::Name
+                | Kind::Shutdown
+                | Kind::SetOption
+                | Kind::GetOption
+                | Kind::EpollControl
+                | Kind::FileControl
+                | Kind::DeviceControl
+                | Kind::Processors
+        )
+    }
+
     /// Whether such a call may end those of other threads on the same socket.
     pub(super) fn ends_sockets(self) -> bool {
         matches!(self, Kind::Shutdown | Kind::Close | Kind::CloseRange | Kind::Duplicate)

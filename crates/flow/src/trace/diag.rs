@@ -133,6 +133,12 @@ impl Diag {
         if self.is_stale || old { self.measure(now_ns) } else { None }
     }
 
+    /// What the kernel holds for a socket, as far as that is known without asking.
+    pub(super) fn held(&self, inode: u64) -> Option<&Held> {
+        let held = self.last.as_ref().filter(|_| !self.is_stale)?;
+        held.iter().find(|it| it.socket == Some(inode))
+    }
+
     /// What the kernel holds now, if that has changed since the last time.
     pub(super) fn measure(&mut self, now_ns: u64) -> Option<Vec<Held>> {
         if !self.is_open() {

@@ -372,11 +372,16 @@ impl Session {
         let mut news = false;
         // Bounded, so that the caller gets to check its deadlines.
         for _ in 0..1000 {
-            match sys::wait(false) {
+            if self.tracer.all_are_parked() && self.next_turn() {
+                news = true;
+                continue;
+            }
+            match sys::wait(self.tracer.turns.expected.is_some() && sys::is_ticking()) {
                 Ok(Some(status)) => self.tracer.handle(status),
                 Ok(None) if self.next_turn() => {}
                 Ok(None) => break,
                 Err(error) => {
+                    self.tracer.expect_no_longer();
                     self.on_wait_error(error)?;
                     break;
                 }
@@ -420,7 +425,7 @@ impl Session {
             }
         }
         self.tracer.write_down_return();
-        let Some(tid) = self.tracer.turns.next(&self.tracer.threads) else {
+        let Some(tid) = self.tracer.turns.next(&mut self.tracer.threads) else {
             return false;
         };
         self.tracer.mark_waiting(tid);

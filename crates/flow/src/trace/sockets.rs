@@ -1,9 +1,10 @@
 //! Which descriptors are sockets, and what is known about each socket.
 //!
-//! At every call, `/proc/PID/fd/N` says whether the descriptor is a socket, so duplicates
-//! and inheritance need no bookkeeping. The rest is asked of the socket itself, through a
-//! copy of the descriptor that is closed before the program goes on. If that is refused
-//! (`pidfd_getfd(2)`), it is looked up in the kernel's tables, which is slower.
+//! `/proc/PID/fd/N` says whether a descriptor is a socket, so duplicates and inheritance need
+//! no bookkeeping; that one is a socket is remembered until a call that may close it. The
+//! rest is asked of the socket itself, through a copy of the descriptor that is closed before
+//! the program goes on. If that is refused (`pidfd_getfd(2)`), it is looked up in the
+//! kernel's tables, which is slower.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -20,12 +21,28 @@ pub(super) struct Descriptors {
     /// `/proc/TID/fd` of each thread, kept open: looking up a descriptor from there is
     /// faster than by its full path.
     folders: HashMap<i32, OwnedFd>,
+    /// Descriptors of processes that are sockets. That one is none is not remembered: calls
+    /// that make descriptors are not traced.
+    known: HashMap<(i32, i32), u64>,
+    /// Descriptors may be closed in ways that are not seen.
+    closed_unseen: bool,
 }
 
 impl Descriptors {
     /// The inode number of the socket that descriptor `fd` of a thread refers to, if it
     /// is one.
-    pub(super) fn socket(&mut self, tid: i32, fd: i32) -> Option<u64> {
+    pub(super) fn socket(&mut self, pid: i32, tid: i32, fd: i32) -> Option<u64> {
+        if let Some(inode) = self.known.get(&(pid, fd)) {
+            return Some(*inode);
+        }
+        let inode = self.look(tid, fd)?;
+        if !self.closed_unseen {
+            self.known.insert((pid, fd), inode);
+        }
+        Some(inode)
+    }
+
+    fn look(&mut self, tid: i32, fd: i32) -> Option<u64> {
         if !self.folders.contains_key(&tid) {
             if self.folders.len() >= FOLDERS {
                 self.folders.clear();
@@ -42,6 +59,19 @@ impl Descriptors {
     /// Forgets a thread that has ended: its id may be reused.
     pub(super) fn forget(&mut self, tid: i32) {
         self.folders.remove(&tid);
+        self.known.retain(|(pid, _), _| *pid != tid);
+    }
+
+    /// A call may close this descriptor, now or until it returns; none: any.
+    pub(super) fn may_close(&mut self, fd: Option<i32>) {
+        // Of any process: some share their descriptors (`CLONE_FILES`).
+        self.known.retain(|(_, known), _| fd.is_some_and(|fd| fd != *known));
+    }
+
+    /// From now on descriptors may be closed without a call that is seen.
+    pub(super) fn may_close_unseen(&mut self) {
+        self.known.clear();
+        self.closed_unseen = true;
     }
 }
 

@@ -484,6 +484,14 @@ pub(super) fn asked() -> (u32, Asked) {
 /// to end that came just before the wait, and for calls that sleep.
 const TICK_MICROSECONDS: libc::suseconds_t = 20_000;
 
+/// Whether the clock interrupts each wait.
+static TICKS: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`watch_signals`] has made the clock interrupt each wait.
+pub(super) fn is_ticking() -> bool {
+    TICKS.load(Ordering::Relaxed)
+}
+
 /// From now on, SIGINT, SIGTERM and SIGHUP do not end this process: a session ends its
 /// run, so that what was seen is drawn.
 pub fn watch_signals() {
@@ -514,6 +522,8 @@ pub fn watch_signals() {
         libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
         let every = libc::timeval { tv_sec: 0, tv_usec: TICK_MICROSECONDS };
         let timer = libc::itimerval { it_interval: every, it_value: every };
-        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
+        let set =
+            libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
+        TICKS.store(set == 0, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use super::calls::Kind;
+use super::calls::{Kind, Traced};
 use super::sys::Status;
 
 /// A thread that is being traced.
@@ -41,6 +41,12 @@ pub(super) struct Thread {
     /// Whether it has computed for so long without a stop that nobody waits for it any
     /// more.
     computes: bool,
+    /// In its call it sleeps, or is about to, before anybody else has been let go.
+    pub(super) falls_asleep: bool,
+    /// It was waited for and did not stop for long.
+    pub(super) keeps_waiting: bool,
+    /// How many stops in a row it has come to without being seen asleep outside of calls.
+    restless: u32,
     /// It was seen asleep since its last stop, in a call that only a packet to this port ends.
     pub(super) asleep: bool,
     pub(super) awaits_port: Option<u16>,
@@ -74,6 +80,9 @@ impl Thread {
             pinned: false,
             working_since: None,
             computes: false,
+            falls_asleep: false,
+            keeps_waiting: false,
+            restless: 0,
             asleep: false,
             awaits_port: None,
             stat: None,
@@ -103,7 +112,11 @@ impl Thread {
 
     /// Records that it stopped: what it did before no longer counts.
     pub(super) fn stops(&mut self) {
+        if self.call.is_none() {
+            self.restless = self.restless.saturating_add(1);
+        }
         (self.working_since, self.computes) = (None, false);
+        (self.falls_asleep, self.keeps_waiting) = (false, false);
         (self.asleep, self.awaits_port) = (false, None);
     }
 
@@ -115,11 +128,16 @@ impl Thread {
     /// Whether it does nothing until something else happens: it is stopped, asleep or
     /// gone. A thread that computes for long is left alone, as if it were quiet.
     pub(super) fn is_quiet(&mut self) -> bool {
-        if self.parked.is_some() || self.listening || self.computes {
+        if self.parked.is_some() || self.listening || self.computes || self.falls_asleep {
             return true;
         }
         let stat = self.stat();
         self.asleep = stat.as_ref().is_some_and(|stat| stat.state == b'S');
+        match &mut self.call {
+            Some(open) => open.has_slept |= self.asleep,
+            None if self.asleep => self.restless = 0,
+            None => {}
+        }
         match stat {
             None => true,
             Some(stat) => match stat.state {
@@ -132,6 +150,31 @@ impl Thread {
                 }
             },
         }
+    }
+
+    /// What was foreseen of its sleep has come true: it sleeps from now on until something
+    /// wakes it.
+    pub(super) fn sleeps(&mut self) {
+        if std::mem::take(&mut self.falls_asleep)
+            && let Some(open) = &mut self.call
+        {
+            open.has_slept = true;
+        }
+    }
+
+    /// Whether, if it runs, something has woken it in its call.
+    pub(super) fn was_woken(&self) -> bool {
+        self.call.as_ref().is_some_and(|open| open.has_slept)
+    }
+
+    /// Whether it will come to a stop soon, as far as it can be foreseen, so that the kernel
+    /// can be left to tell. One that then sleeps is found by the clock, which takes longer.
+    pub(super) fn comes_to_stop(&self) -> bool {
+        let foreseen = match &self.call {
+            None => self.restless >= RESTLESS,
+            Some(open) => open.returns_at_once,
+        };
+        foreseen && !self.keeps_waiting
     }
 
     /// Whether it is asleep at this moment.
@@ -198,13 +241,65 @@ pub(super) struct Open {
     pub(super) entered_ns: u64,
     /// Whether it has returned EINTR, which is written down below the signal.
     pub(super) returned_eintr: bool,
+    /// It does not sleep, as far as is known.
+    pub(super) returns_at_once: bool,
+    /// The thread was seen asleep in it.
+    pub(super) has_slept: bool,
 }
+
+impl Open {
+    pub(super) fn new(
+        id: u64,
+        tid: i32,
+        traced: &Traced,
+        args: [u64; 6],
+        socket: Option<u64>,
+        entered_ns: u64,
+    ) -> Open {
+        Open {
+            id,
+            tid,
+            number: traced.number,
+            kind: traced.kind,
+            args,
+            socket,
+            entered_ns,
+            returned_eintr: false,
+            returns_at_once: false,
+            has_slept: false,
+        }
+    }
+
+    /// Whether it takes the bytes that are there, and waits for some if there are none and the
+    /// socket is a blocking one: no flag says otherwise.
+    pub(super) fn takes_what_is_there(&self) -> bool {
+        match self.kind {
+            Kind::Read => true,
+            Kind::ReadVector => self.number == libc::SYS_readv,
+            Kind::Receive => self.args[3] == 0,
+            Kind::ReceiveMessage => self.args[2] == 0,
+            _ => false,
+        }
+    }
+
+    /// Whether it sends so little that an empty queue takes it at once.
+    pub(super) fn sends_little(&self) -> bool {
+        matches!(self.kind, Kind::Send | Kind::Write) && self.args[2] <= LITTLE_BYTES
+    }
+}
+
+/// What the queue of any socket has room for.
+const LITTLE_BYTES: u64 = 2048;
 
 /// A thread that has computed for this long without a stop is not waited for. In clock
 /// ticks of the kernel, a hundredth of a second each, of the thread's own processor time
 /// rather than of the clock: on a busy machine, a thread may have to wait for a
 /// processor.
 const COMPUTES_TICKS: u64 = 10;
+
+/// A thread that has come to so many stops in a row without a sleep between its calls will
+/// most likely come to the next one in the same way.
+const RESTLESS: u32 = 32;
 
 /// Stat files are kept open up to this descriptor; a process may have 1,024.
 const STATS_OPEN: i32 = 512;

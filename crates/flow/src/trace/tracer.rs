@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use netlab::capture::{Capture, CapturedPacket};
 use netlab::wire::{Host, Place, Wire};
 
-use super::calls::{self, Kind};
+use super::arch::{self, Entry};
+use super::calls::{self, Kind, Traced};
 use super::diag::Diag;
 use super::memory::Memory;
 use super::processors::Processors;
@@ -17,7 +18,7 @@ use super::reasons::Reasons;
 use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Resume, Status, Stop, SyscallStop};
 use super::thread::{Open, Thread};
-use super::turns::Turns;
+use super::turns::{MANY, Turns};
 use super::unwind::Unwind;
 use super::{address, decode, names, spawn};
 use crate::event::{
@@ -96,6 +97,8 @@ pub(super) struct Tracer {
     epolls: std::collections::HashSet<(i32, i32)>,
     /// Which calls caused the captured packets.
     reasons: Reasons,
+    /// Sockets on which a thread was seen asleep, waiting for bytes: they are blocking.
+    blocking: std::collections::HashSet<u64>,
 }
 
 impl Tracer {
@@ -127,6 +130,7 @@ impl Tracer {
             progress: 0,
             epolls: std::collections::HashSet::new(),
             reasons: Reasons::default(),
+            blocking: std::collections::HashSet::new(),
         }
     }
 
@@ -242,9 +246,26 @@ impl Tracer {
         }
     }
 
+    /// Whether each of a few threads waits for its turn, so that nobody can have stopped.
+    pub(super) fn all_are_parked(&self) -> bool {
+        let few = !self.threads.is_empty() && self.threads.len() <= MANY;
+        few && self.threads.values().all(|thread| thread.parked.is_some())
+    }
+
+    /// The clock was sooner than the stop that was waited for.
+    pub(super) fn expect_no_longer(&mut self) {
+        let expected = self.turns.expected.take();
+        if let Some(thread) = expected.and_then(|tid| self.threads.get_mut(&tid)) {
+            thread.keeps_waiting = true;
+        }
+    }
+
     /// Handles a status at once, or holds it until the thread's turn comes.
     pub(super) fn handle(&mut self, status: Status) {
         let stop = status.stop();
+        if self.turns.expected == Some(status.tid) {
+            self.turns.expected = None;
+        }
         if let Some(thread) = self.threads.get_mut(&status.tid) {
             thread.stops();
             if thread.call.as_ref().is_some_and(|open| open.kind.ends_sockets()) {
@@ -346,7 +367,11 @@ impl Tracer {
         match status.stop() {
             Stop::Exited(status) => self.on_end(tid, status),
             Stop::Killed(signal) => self.on_end(tid, 128 + signal),
-            Stop::Syscall | Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
+            Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
+                self.on_filtered(tid);
+                self.go_on(tid, 0);
+            }
+            Stop::Syscall => {
                 self.on_syscall(tid);
                 self.go_on(tid, 0);
             }
@@ -379,10 +404,24 @@ impl Tracer {
         }
     }
 
+    /// A thread stopped at the entry of a call because of the filter.
+    fn on_filtered(&mut self, tid: i32) {
+        match arch::entry(tid) {
+            Ok(Entry { number, args, start }) => {
+                self.on_entry(tid, number, args, Some(start));
+            }
+            // It was killed in the meantime.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => self.refused = Some(error),
+        }
+    }
+
     /// Handles a thread that stopped at the entry of a call or at its return.
     fn on_syscall(&mut self, tid: i32) {
         match sys::syscall_info(tid) {
-            Ok(SyscallStop::Entry { number, args }) => self.on_entry(tid, number, args),
+            Ok(SyscallStop::Entry { number, args }) => {
+                self.on_entry(tid, number, args, None);
+            }
             Ok(SyscallStop::Exit { value }) => self.on_exit(tid, value),
             Ok(SyscallStop::None) => {}
             // It has been killed in the meantime.
@@ -391,10 +430,16 @@ impl Tracer {
         }
     }
 
-    fn go_on(&self, tid: i32, signal: i32) {
+    fn go_on(&mut self, tid: i32, signal: i32) {
         let thread = self.threads.get(&tid);
         let to_syscall = thread.is_some_and(|it| it.attached || it.call.is_some());
         let how = if to_syscall { Resume::ToSyscall } else { Resume::Go };
+        if self.turns.enabled
+            && sys::is_ticking()
+            && thread.is_some_and(Thread::comes_to_stop)
+        {
+            self.turns.expected = Some(tid);
+        }
         sys::resume(tid, how, signal);
     }
 
@@ -428,7 +473,10 @@ impl Tracer {
                 self.add_thread(new, if is_thread { pid } else { new }, side, attached);
                 if was_pinned {
                     self.mark_pinned(new);
-                    self.unpin(&[tid, new]);
+                    // In turn they still run one at a time.
+                    if !self.turns.enabled {
+                        self.unpin(&[tid, new]);
+                    }
                 }
                 if !is_thread {
                     self.pythons.forked(pid, new);
@@ -469,6 +517,7 @@ impl Tracer {
         }
         self.unwind.forget(pid);
         self.pythons.forget(pid);
+        self.descriptors.forget(pid);
         // Closes the pipe on which the child would have reported why it failed.
         let _ = spawn::failure(pid);
         let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return };
@@ -508,7 +557,14 @@ impl Tracer {
         Memory { tid, data_bytes: self.data_bytes }
     }
 
-    fn on_entry(&mut self, tid: i32, number: i64, mut args: [u64; 6]) {
+    /// A call begins. `start` is where its stack is unwound from, if that is known already.
+    fn on_entry(
+        &mut self,
+        tid: i32,
+        number: i64,
+        mut args: [u64; 6],
+        start: Option<arch::Start>,
+    ) {
         let Some(thread) = self.threads.get_mut(&tid) else { return };
         let Some(traced) = calls::find(number) else { return };
         // Without a filter, every call comes here.
@@ -516,7 +572,6 @@ impl Tracer {
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
-        let thread_is_pinned = thread.pinned;
         if let Some(open) = thread.suspended.take() {
             let is_same = traced.kind == Kind::Restart
                 || (open.number, open.args) == (number, args);
@@ -529,30 +584,12 @@ impl Tracer {
         if traced.name == "accept" {
             args[3] = 0;
         }
-        if traced.kind == Kind::IoUring && !self.sides[side].noted_io_uring {
-            self.sides[side].noted_io_uring = true;
-            let name = &self.sides[side].name;
-            let text =
-                format!("{name} uses io_uring: what it does through it is not seen");
-            self.note(text);
-        }
         match traced.kind {
-            Kind::Processors if thread_is_pinned => {
-                let entered_ns = u64::MAX;
-                let (id, kind, socket) = (0, traced.kind, None);
-                let open = Open {
-                    id,
-                    tid,
-                    number,
-                    kind,
-                    args,
-                    socket,
-                    entered_ns,
-                    returned_eintr: false,
-                };
-                self.set_call(tid, open);
-                return;
+            Kind::IoUring => {
+                self.descriptors.may_close_unseen();
+                self.note_io_uring(side);
             }
+            Kind::Processors => return self.on_processors(tid, number, args),
             // A program gets the processors that it asks for, and is told so.
             Kind::SetProcessors if args[0] == 0 => self.forget_pin(tid),
             Kind::SetProcessors => self.forget_pin(args[0] as i32),
@@ -570,11 +607,29 @@ impl Tracer {
         {
             self.ask(side, pid, args[0] as i32, inode);
         }
+        self.forget_closed(traced.kind, &args);
+        let id = self.write_down_call(tid, traced, &args, socket, start);
+        let open = Open::new(id, tid, traced, args, socket, self.now());
+        self.set_call(tid, open);
+    }
+
+    /// Writes a call about sockets down; its number in the log.
+    fn write_down_call(
+        &mut self,
+        tid: i32,
+        traced: &Traced,
+        args: &[u64; 6],
+        socket: Option<u64>,
+        start: Option<arch::Start>,
+    ) -> u64 {
+        let (side, pid) = self.threads.get(&tid).map_or((0, tid), |it| (it.side, it.pid));
         let memory = self.memory(tid);
-        let mut decoded = decode::entry(memory, traced.kind, &args);
-        decoded.args.extend(decode::timeout(memory, traced.name, &args));
-        let source =
-            self.pythons.source(pid, memory).or_else(|| self.unwind.source(pid, tid));
+        let mut decoded = decode::entry(memory, traced.kind, args);
+        decoded.args.extend(decode::timeout(memory, traced.name, args));
+        let source = self
+            .pythons
+            .source(pid, memory)
+            .or_else(|| self.unwind.source(pid, tid, start));
         self.drain();
         let id = self.next_id;
         self.next_id += 1;
@@ -588,7 +643,8 @@ impl Tracer {
                 comment,
             );
         }
-        let call = Call {
+        self.sides[side].calls += 1;
+        self.emit(Event::Call(Call {
             time_ns: self.now(),
             id,
             side,
@@ -600,22 +656,38 @@ impl Tracer {
             data: decoded.data,
             source,
             observed: Observed::default(),
-        };
-        self.emit(Event::Call(call));
-        let kind = traced.kind;
-        let entered_ns = self.now();
-        self.sides[side].calls += 1;
-        let open = Open {
-            id,
-            tid,
-            number,
-            kind,
-            args,
-            socket,
-            entered_ns,
-            returned_eintr: false,
-        };
-        self.set_call(tid, open);
+        }));
+        id
+    }
+
+    /// Forgets the descriptors that a call may close: before it and after it, since others
+    /// may ask for them meanwhile.
+    fn forget_closed(&mut self, kind: Kind, args: &[u64; 6]) {
+        match kind {
+            Kind::Close => self.descriptors.may_close(Some(args[0] as i32)),
+            Kind::Duplicate => self.descriptors.may_close(Some(args[1] as i32)),
+            Kind::CloseRange => self.descriptors.may_close(None),
+            _ => {}
+        }
+    }
+
+    /// Says once that a side uses `io_uring(7)`.
+    fn note_io_uring(&mut self, side: usize) {
+        if !std::mem::replace(&mut self.sides[side].noted_io_uring, true) {
+            let name = &self.sides[side].name;
+            let text =
+                format!("{name} uses io_uring: what it does through it is not seen");
+            self.note(text);
+        }
+    }
+
+    /// A program asks for its processors: the answer is written over if it is not what it
+    /// would be untraced.
+    fn on_processors(&mut self, tid: i32, number: i64, args: [u64; 6]) {
+        let is_pinned = self.threads.get(&tid).is_some_and(|thread| thread.pinned);
+        if let (Some(traced), true) = (calls::find(number), is_pinned) {
+            self.set_call(tid, Open::new(0, tid, traced, args, None, u64::MAX));
+        }
     }
 
     /// Searches what a program is about to print for lines that somebody is waiting for.
@@ -662,13 +734,28 @@ impl Tracer {
         }
     }
 
-    fn set_call(&mut self, tid: i32, open: Open) {
+    /// Sets the call that a thread is in, with what can be foreseen of it: whether it will
+    /// sleep. That only says what is waited for; what is drawn comes from what happens.
+    fn set_call(&mut self, tid: i32, mut open: Open) {
+        let held = open.socket.and_then(|inode| self.diag.held(inode));
+        let waits = self.wire.is_none()
+            && open.takes_what_is_there()
+            && open.socket.is_some_and(|inode| self.blocking.contains(&inode))
+            && held.is_some_and(|it| {
+                it.recv_q == 0 && it.state.as_deref() == Some("ESTABLISHED")
+            });
+        open.returns_at_once = open.kind.never_sleeps()
+            || held.is_some_and(|it| {
+                open.takes_what_is_there() && it.recv_q > 0
+                    || open.sends_little() && it.send_q == 0
+            });
         let socket = open.socket.and_then(|inode| self.sockets.get(inode));
         let local = socket
             .filter(|it| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM")
             .and_then(|it| it.local.as_deref());
         if let Some(thread) = self.threads.get_mut(&tid) {
             thread.call = Some(open);
+            thread.falls_asleep = waits;
             thread.awaits_port = local.and_then(port).filter(|_| thread.waits_for_peer());
         }
     }
@@ -733,7 +820,7 @@ impl Tracer {
     ) -> Option<Option<u64>> {
         let fd = args[0] as i32;
         let memory = self.memory(tid);
-        let mut socket_of = |fd: i32| self.descriptors.socket(tid, fd);
+        let mut socket_of = |fd: i32| self.descriptors.socket(pid, tid, fd);
         match kind {
             Kind::Socket | Kind::SocketPair => Some(None),
             Kind::Read | Kind::Write | Kind::ReadVector | Kind::WriteVector => {
@@ -765,7 +852,7 @@ impl Tracer {
                 let known = self.epolls.contains(&(pid, fd));
                 let watched = || sys::watched_by_epoll(tid, fd).into_iter();
                 if !known
-                    && watched().any(|it| self.descriptors.socket(tid, it).is_some())
+                    && watched().any(|it| self.descriptors.socket(pid, tid, it).is_some())
                 {
                     self.epolls.insert((pid, fd));
                 }
@@ -811,6 +898,7 @@ impl Tracer {
         }
         let (side, pid) = (thread.side, thread.pid);
         let waited = std::mem::take(&mut thread.waited);
+        self.forget_closed(open.kind, &open.args);
         let failed = (-4095..0).contains(&value);
         let fd = open.args[0] as i32;
         let decoded = if failed {
@@ -822,11 +910,12 @@ impl Tracer {
         if open.kind.changes_sockets() {
             self.diag.note_change();
         }
+        self.learn_blocking(&open);
         let mut made = None;
         match open.kind {
             Kind::Socket | Kind::Accept if !failed => {
                 let fd = value as i32;
-                if let Some(inode) = self.descriptors.socket(tid, fd) {
+                if let Some(inode) = self.descriptors.socket(pid, tid, fd) {
                     made = Some(inode);
                     self.sockets.forget(inode);
                     self.ask(side, pid, fd, inode);
@@ -871,6 +960,24 @@ impl Tracer {
             observed: Observed::default(),
         };
         self.emit(Event::Return(returned));
+    }
+
+    /// Notes whether a socket is seen to be one whose reader sleeps until there is something.
+    fn learn_blocking(&mut self, open: &Open) {
+        let Some(inode) = open.socket else { return };
+        match open.kind {
+            Kind::FileControl
+            | Kind::DeviceControl
+            | Kind::SetOption
+            | Kind::Shutdown
+            | Kind::Close => {
+                self.blocking.remove(&inode);
+            }
+            _ if open.has_slept && open.takes_what_is_there() => {
+                self.blocking.insert(inode);
+            }
+            _ => {}
+        }
     }
 
     /// Records what a successful call means for its side, and whether it advances the

@@ -36,6 +36,8 @@ pub(super) struct Turns {
     since: Instant,
     /// A thread that was active when it was last looked at.
     busy: Option<i32>,
+    /// A thread that will come to a stop soon: until then there is nothing to look at.
+    pub(super) expected: Option<i32>,
 }
 
 impl Turns {
@@ -47,6 +49,7 @@ impl Turns {
             last: (0, 0),
             since: Instant::now(),
             busy: None,
+            expected: None,
         }
     }
 
@@ -77,11 +80,16 @@ impl Turns {
             threads.values_mut().filter(|thread| !(many && thread.is_known_to_sleep()));
         let busy = awake.find_map(|thread| (!thread.is_quiet()).then_some(thread.tid));
         self.busy = busy;
+        // Something has woken it in its call, which returns.
+        self.expected = busy.filter(|tid| {
+            threads.get(tid).is_some_and(|it| it.was_woken() && !it.keeps_waiting)
+        });
         self.busy.is_none()
     }
 
     /// Returns the thread whose turn it is now.
-    pub(super) fn next(&mut self, threads: &BTreeMap<i32, Thread>) -> Option<i32> {
+    pub(super) fn next(&mut self, threads: &mut BTreeMap<i32, Thread>) -> Option<i32> {
+        threads.values_mut().for_each(Thread::sleeps);
         let parked = || threads.values().filter(|thread| thread.parked.is_some());
         let key = |thread: &&Thread| (thread.side, thread.birth);
         let next = parked()

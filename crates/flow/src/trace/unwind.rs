@@ -72,13 +72,19 @@ impl Unwind {
     }
 
     /// The line of the program's own source at which a stopped thread of the process is.
-    pub(super) fn source(&mut self, pid: i32, tid: i32) -> Option<Source> {
+    /// `start` are its registers, if they have been read already.
+    pub(super) fn source(
+        &mut self,
+        pid: i32,
+        tid: i32,
+        start: Option<arch::Start>,
+    ) -> Option<Source> {
         if !self.processes.contains_key(&pid) {
             let process = self.load(pid);
             self.processes.insert(pid, process);
         }
         let process = self.processes.get_mut(&pid)?.as_mut()?;
-        process.source(tid)
+        process.source(tid, start)
     }
 
     /// Loads what is needed about a process; `None` if its program has no debug
@@ -125,11 +131,11 @@ impl Unwind {
 }
 
 impl Process {
-    fn source(&mut self, tid: i32) -> Option<Source> {
+    fn source(&mut self, tid: i32, start: Option<arch::Start>) -> Option<Source> {
         if self.in_vain.is_some_and(|calls| calls > CALLS_IN_VAIN) {
             return None;
         }
-        let found = self.look(tid);
+        let found = self.look(tid, start);
         self.in_vain = match found {
             Some(_) => None,
             None => self.in_vain.map(|calls| calls + 1),
@@ -137,8 +143,11 @@ impl Process {
         found
     }
 
-    fn look(&mut self, tid: i32) -> Option<Source> {
-        let (ip, sp, regs) = arch::unwind_start(tid).ok()?;
+    fn look(&mut self, tid: i32, start: Option<arch::Start>) -> Option<Source> {
+        let (ip, sp, regs) = match start {
+            Some(start) => start,
+            None => arch::unwind_start(tid).ok()?,
+        };
         let mut stack: Vec<u8> = Vec::with_capacity(STACK_PIECE);
         let mut read_word = |at: u64| {
             let offset = usize::try_from(at.wrapping_sub(sp)).map_err(|_| ())?;

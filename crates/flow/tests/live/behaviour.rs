@@ -31,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sockets_that_cannot_be_borrowed", &["python3"], sockets_not_borrowed),
         trial("memory_that_cannot_be_read_at_once", &["python3"], memory_not_read),
         trial("calls_that_are_not_told_are_refused", &["python3"], calls_not_told),
+        trial("a_number_that_is_a_file_now", &["python3"], descriptor_is_a_file_now),
         trial("calls_seldom_seen", &["python3"], calls_seldom_seen),
         trial("a_full_disk_is_told", &["python3"], full_disk),
         trial("names_are_safe_for_the_terminal", &[], names_are_safe),
@@ -435,6 +436,32 @@ fn calls_seldom_seen() -> Result<(), Failed> {
     }
     assert!(!run.stdout.contains("end of stream"), "{}", run.stdout);
     Ok(())
+}
+
+/// A number that was a socket's may be a file's after any call that closes it: by the process
+/// itself, by a child of which the number is its own, by the program that it becomes.
+fn descriptor_is_a_file_now() -> Result<(), Failed> {
+    let script = "import os, socket, sys\n\
+        def put(fd): os.dup2(sock.fileno(), fd); os.write(fd, b'to the socket\\n')\n\
+        sock, end = socket.socketpair(); null = os.open('/dev/null', os.O_RDWR)\n\
+        put(50); os.close(50); os.dup2(null, 50); os.write(50, b'after close')\n\
+        put(51); os.dup2(null, 51); os.write(51, b'after dup2')\n\
+        put(52); os.closerange(52, 53); os.dup2(null, 52); os.write(52, b'after range')\n\
+        put(53)\n\
+        if os.fork() == 0:\n\
+        \x20 os.dup2(null, 53); os.write(53, b'of the child'); os._exit(0)\n\
+        os.wait(); os.write(53, b'of the parent')\n\
+        os.set_inheritable(53, False); os.dup2(null, 54, True)\n\
+        os.execv(sys.executable, [sys.executable, '-c', \n\
+        \x20 'import os; os.dup2(54, 53); os.write(53, b\"after exec\")'])\n";
+    let run = run(&mut flow(&["--width", "120", "--", &tool::python(), "-c", script]));
+    assert_eq!(run.stdout.matches("\"to the socket\\n\")").count(), 4, "{}", run.stdout);
+    for piece in
+        ["after close", "after dup2", "after range", "of the child", "after exec"]
+    {
+        assert!(!run.stdout.contains(piece), "{piece} in\n{}", run.stdout);
+    }
+    says(&run, "of the parent")
 }
 
 fn full_disk() -> Result<(), Failed> {
