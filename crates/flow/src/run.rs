@@ -225,6 +225,7 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     session.wait_for(conditions(cli));
     let ran = session.run();
     drop(session);
+    trace::stop_watching_signals();
     let packets = packets.and_then(Arc::into_inner).map_or(Ok(()), |packets| {
         packets.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
     });

@@ -31,7 +31,7 @@ mod unwind;
 pub use python::Lines as PythonLines;
 pub use session::{Condition, Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
-pub use sys::watch_signals;
+pub use sys::{stop_watching_signals, watch_signals};
 
 use crate::event::Header;
 

@@ -58,8 +58,10 @@ const MORE_FOR_THE_BUSY: u32 = 4;
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// How long the kernels of a wire are followed once no program does anything any more.
 const KERNELS_ALONE: Duration = Duration::from_secs(5);
-/// How long an interrupted side has to end.
+/// How long an interrupted side has to end: where the run is over, and where a signal asked for
+/// the end, so that somebody waits for the drawing.
 const GRACE: Duration = Duration::from_secs(2);
+const GRACE_WHEN_ASKED: Duration = Duration::from_millis(250);
 
 /// Why a session could not go on.
 #[derive(Debug)]
@@ -162,6 +164,8 @@ pub struct Session {
     interrupted: Option<Instant>,
     /// Whether a signal has asked this process to end.
     asked_to_end: bool,
+    /// Sides that did not end when interrupted are named in the log.
+    noted_stubborn: bool,
     joined: bool,
     /// The timer slack of this thread outside the session, and that of the programs.
     timer_slack: libc::c_ulong,
@@ -193,6 +197,7 @@ impl Session {
             last_news: Instant::now(),
             interrupted: None,
             asked_to_end: false,
+            noted_stubborn: false,
             joined: false,
             timer_slack: sys::timer_slack(),
         }
@@ -465,13 +470,14 @@ impl Session {
                 return Err(TraceError::Calls(error));
             }
             let (count, asked) = sys::asked();
-            if count > heeded {
-                heeded = count;
+            // Two of them may have come since the last look.
+            for _ in heeded..count {
                 if self.joined {
                     return self.detach();
                 }
                 self.on_signal(asked);
             }
+            heeded = count;
             if self.tracer.progress != self.progress.0 {
                 self.progress = (self.tracer.progress, Instant::now());
             }
@@ -511,10 +517,6 @@ impl Session {
         let first = !std::mem::replace(&mut self.asked_to_end, true);
         if !first {
             return self.end();
-        }
-        // A program may handle `^C` however it likes.
-        if asked.all && asked.signal == libc::SIGINT {
-            return;
         }
         let name = super::names::signal(asked.signal);
         self.note(format!("{name} ended this run"));
@@ -593,7 +595,11 @@ impl Session {
     /// them once the time given for the run is up. Returns whether it has come to this.
     fn interrupt_the_rest(&mut self) -> bool {
         if let Some(when) = self.interrupted {
-            if when.elapsed() > GRACE {
+            let since = when.elapsed();
+            // On a busy machine the time goes by while a side gets no processor.
+            let asked = self.asked_to_end && self.all_rest() && since > GRACE_WHEN_ASKED;
+            if asked || since > GRACE {
+                self.note_stubborn(since);
                 self.end();
             }
             return true;
@@ -622,6 +628,28 @@ impl Session {
         true
     }
 
+    /// Whether no thread is about to do something.
+    fn all_rest(&mut self) -> bool {
+        let mut threads = self.tracer.threads.values_mut();
+        threads.all(|it| it.parked.is_none() && it.is_quiet())
+    }
+
+    /// Says once which sides have not ended in their time.
+    fn note_stubborn(&mut self, since: Duration) {
+        if std::mem::replace(&mut self.noted_stubborn, true) {
+            return;
+        }
+        for side in 0..self.tracer.sides.len() {
+            if self.tracer.threads.values().any(|it| it.side == side) {
+                let name = &self.tracer.sides[side].name;
+                let time = since.as_millis();
+                self.note(format!(
+                    "{name} has not ended {time} ms after it was asked to: SIGKILL"
+                ));
+            }
+        }
+    }
+
     /// Whether all threads are at rest, and there has been no progress for long enough to
     /// mean something.
     fn is_still(&mut self) -> bool {
@@ -637,11 +665,7 @@ impl Session {
         if since < KERNELS_ALONE && wire.is_some_and(|wire| wire.is_busy()) {
             return false;
         }
-        let all_quiet = self
-            .tracer
-            .threads
-            .values_mut()
-            .all(|it| it.parked.is_none() && it.is_quiet());
+        let all_quiet = self.all_rest();
         if since > STILL_WITH_PLANS {
             return true;
         }

@@ -492,6 +492,17 @@ pub(super) fn is_ticking() -> bool {
     TICKS.load(Ordering::Relaxed)
 }
 
+/// A request to end has come, and the run is over: the next one ends this process at once.
+pub fn stop_watching_signals() {
+    if SIGNALS.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// From now on, SIGINT, SIGTERM and SIGHUP do not end this process: a session ends its
 /// run, so that what was seen is drawn.
 pub fn watch_signals() {

@@ -22,6 +22,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("waits_for_a_port", &["python3"], wait_port),
         trial("waits_for_a_line", &["python3"], wait_line),
         trial("a_signal_ends_in_a_drawing", &["python3"], ended_by_signal),
+        trial(
+            "a_program_that_ignores_the_signal",
+            &["python3"],
+            ended_although_it_will_not,
+        ),
         trial("a_call_that_slept_is_seen_to", &["python3"], slept),
         trial("arguments_are_bytes", &["python3"], bytes_in_arguments),
     ]
@@ -232,6 +237,36 @@ fn ended_by_signal() -> Result<(), Failed> {
         assert!(std::fs::metadata(&*packets).expect("a capture").len() > 50);
     }
     Ok(())
+}
+
+/// A program that ignores what it is asked ends all the same, and flow with a drawing.
+fn ended_although_it_will_not() -> Result<(), Failed> {
+    let server = "import signal, socket\n\
+        signal.signal(signal.SIGINT, signal.SIG_IGN)\n\
+        listener = socket.create_server(('127.0.0.1', 12345)); listener.accept()\n";
+    let mut child = flow(&["--", &tool::python(), "-c", server])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("start flow");
+    let id = child.id().to_string();
+    let mut ended = false;
+    until("it listens", || {
+        ended = child.try_wait().expect("look at flow").is_some();
+        ended || netlab::sockets::family_ready(child.id())
+    });
+    if !ended {
+        Command::new("kill").args(["-INT", &id]).status().expect("kill");
+    }
+    let run = tool::finish(child);
+    if ended {
+        assert_eq!(run.status, Some(77), "{}", run.stderr);
+        return Ok(()); // No tracing here.
+    }
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    says(&run, "[LISTEN]")?;
+    says(&run, " ms after it was asked to: SIGKILL")?;
+    says(&run, "killed by SIGKILL")
 }
 
 fn slept() -> Result<(), Failed> {
