@@ -12,8 +12,9 @@ pub struct PassedOn {
 }
 
 impl PassedOn {
-    /// The arguments. A `--` that comes first has a meaning for the other program too, and clap
-    /// drops it; so it is looked up in the command line: the program, the task, the arguments.
+    /// Returns the arguments. clap drops a `--` that comes first, but the other program
+    /// needs it, so look it up in the command line, which is the program, the task, the
+    /// arguments.
     pub fn words(&self) -> Vec<OsString> {
         let dropped = std::env::args_os().nth(2).filter(|first| first == "--");
         dropped.into_iter().chain(self.arguments.iter().cloned()).collect()

@@ -1,5 +1,5 @@
-//! `book`: writes the course as a web book, and opens it. The work is done by the program
-//! `book` (`crates/book`), which is built only here.
+//! `book`: writes the course as a web book, and opens it. The work is done by the program `book`
+//! (`crates/book`), which is built only here.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Error, Status, build, workspace};
 
-/// What `book` was asked.
+/// The options of `book`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Exit status: 0 written; 1 failed; 2 wrong command line.")]
 pub struct Options {
@@ -26,7 +26,8 @@ pub struct Options {
 /// Writes the book, and says where it is.
 ///
 /// # Errors
-/// The program cannot be built or started; with `--open`, no browser can be started.
+/// Fails if the program cannot be built or started, or, with `--open`, if no browser can be
+/// started.
 pub fn book(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     let programs = build::programs_of_and(&root, [], &["book"]).map_err(Error::new)?;

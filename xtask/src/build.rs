@@ -1,4 +1,4 @@
-//! Builds the workspace's programs, with cargo, and says where they are.
+//! Builds the workspace's programs with cargo.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,10 +12,11 @@ use crate::run::Programs;
 use crate::run::places::{self, Target};
 use crate::workspace;
 
-/// Builds the programs that `pages` run, and says where they are.
+/// Builds the programs that `pages` run, and returns where they are.
 ///
 /// # Errors
-/// cargo's own words are on the terminal; the message says what was to be built.
+/// Fails if they do not build, with a message that says what was to be built; cargo's own messages
+/// are on the terminal.
 pub fn programs_of<'a>(
     root: &Path,
     pages: impl IntoIterator<Item = &'a Page>,
@@ -23,10 +24,11 @@ pub fn programs_of<'a>(
     programs_of_and(root, pages, &[])
 }
 
-/// The same, and the instruments `more`: packages whose program has their name.
+/// The same, and also builds the instruments `more`: packages whose program has the same
+/// name.
 ///
 /// # Errors
-/// As [`programs_of`].
+/// The same as [`programs_of`].
 pub fn programs_of_and<'a>(
     root: &Path,
     pages: impl IntoIterator<Item = &'a Page>,
@@ -41,7 +43,8 @@ pub fn programs_of_and<'a>(
         for Target { package, binary } in
             steps.flat_map(|step| places::targets(&step.words))
         {
-            // What the workspace does not have is the page's fault, reported with its place.
+            // Leave out what the workspace does not have: that is a fault of the page,
+            // which is reported later, with its line.
             if let Some(package) = package.map(str::to_owned).or_else(|| own.clone())
                 && has_program(root, &package, binary)
             {
@@ -58,7 +61,9 @@ pub fn programs_of_and<'a>(
     Ok(Programs { binaries })
 }
 
-/// Whether the package has the program, as cargo finds it: `src/main.rs` or `src/bin/NAME.rs`.
+/// Returns whether the package has the program where cargo looks for it: in `src/main.rs`
+/// or
+/// `src/bin/NAME.rs`.
 fn has_program(root: &Path, package: &str, binary: &str) -> bool {
     workspace::package_folder(root, package).is_some_and(|folder| {
         folder.join(format!("src/bin/{binary}.rs")).is_file()
@@ -103,21 +108,22 @@ fn build(
     }
 }
 
-/// Runs cargo to its end. Should this process be killed meanwhile, cargo and its compilers end
-/// as well.
+/// Runs cargo and waits for it. If this process is killed in the meantime, cargo and its
+/// compilers end as well.
 ///
-/// Call it while the process has one thread.
+/// Call it while this process has a single thread.
 pub(crate) fn status(build: &mut Command) -> io::Result<ExitStatus> {
     let (name, value) = interrupt::guard()?;
     build.env(name, value).status()
 }
 
-/// Makes a quiet cargo show how far it is, and nothing where there is nothing to build; the
-/// alias in `.cargo/config.toml` does the same for the build of this program.
+/// Makes a quiet cargo show its progress, but nothing if there is nothing to build. The
+/// alias in
+/// `.cargo/config.toml` does the same for the build of this program.
 const PROGRESS: [&str; 4] =
     ["--config", "term.progress.when='always'", "--config", "term.progress.width=80"];
 
-/// The folder of this binary, or the one above it for a test.
+/// Returns the folder of this binary, or, in a test, the one above it.
 fn binaries() -> io::Result<PathBuf> {
     let mut folder = env::current_exe()?;
     folder.pop();

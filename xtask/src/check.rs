@@ -1,5 +1,5 @@
-//! `check`, `start`, `next` and `solution`: hands over to the checker, which is a program of
-//! its own, so that this one stays quick to build.
+//! `check`, `start`, `next` and `solution`: runs the checker, which is a program of its own so that
+//! this one stays quick to build.
 
 use std::env;
 use std::io;
@@ -9,11 +9,11 @@ use crate::Error;
 use crate::arguments::PassedOn;
 use crate::workspace;
 
-/// Builds the checker and runs it, for a task of its own where one is named: its exit status
-/// is ours.
+/// Builds the checker and runs it, with the subcommand `task` if there is one. Returns
+/// its exit status.
 ///
 /// # Errors
-/// It cannot be built or started.
+/// Fails if the checker cannot be built or started.
 pub fn check(task: Option<&str>, arguments: &PassedOn) -> Result<ExitCode, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
@@ -36,7 +36,7 @@ pub fn check(task: Option<&str>, arguments: &PassedOn) -> Result<ExitCode, Error
     hand_over(command).map_err(Error::io("start the checker"))
 }
 
-/// Replaces this process by the command, so that all signals are the command's.
+/// Replaces this process with the command, so that the command gets all signals.
 #[cfg(unix)]
 fn hand_over(mut command: Command) -> io::Result<ExitCode> {
     use std::os::unix::process::CommandExt as _;

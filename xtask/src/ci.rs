@@ -1,4 +1,4 @@
-//! `ci`: what CI runs after `cargo test`, in the same way on a maintainer's machine.
+//! `ci`: runs what CI runs after `cargo test`, on a maintainer's machine too.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,13 +15,13 @@ use crate::{Error, Status};
 /// How often the lessons are run again, to catch one that passes by luck.
 const REPEATS: usize = 20;
 
-/// Where insta, during the tests, writes the snapshots that it compared with.
+/// The variable that tells insta where to list the snapshots that the tests compared with.
 const REFERENCES: &str = "INSTA_SNAPSHOT_REFERENCES_FILE";
 
-/// Runs all steps, also after one that failed, and says which failed.
+/// Runs all steps, even after one that failed, and says which failed.
 ///
 /// # Errors
-/// A step cannot be started.
+/// Fails if a step cannot be started.
 pub fn ci() -> Result<Status, Error> {
     let root = workspace::root();
     let mut failed = Vec::new();
@@ -84,15 +84,16 @@ pub fn ci() -> Result<Status, Error> {
     Ok(Status::Failed)
 }
 
-/// The systems that the workspace is type-checked for, with the compiler's name of each.
+/// The systems that the workspace is type-checked for, and the compiler's name for each.
 const OTHER_SYSTEMS: [(&str, &str); 3] = [
     ("Windows", "x86_64-pc-windows-gnu"),
     ("macOS", "aarch64-apple-darwin"),
     ("Linux on aarch64", "aarch64-unknown-linux-gnu"),
 ];
 
-/// Type-checks everything, the tests too, for other systems. Where the compiler has no standard
-/// library for one, and rustup cannot fetch it, that is said, and is not a failure.
+/// Type-checks everything, including tests, for other systems. If the compiler has no
+/// standard library for one of them, and rustup cannot fetch it, that is reported, but is
+/// not a failure.
 fn other_systems(root: &Path) -> Result<bool, Error> {
     let mut good = true;
     for (system, target) in OTHER_SYSTEMS {
@@ -107,7 +108,7 @@ fn other_systems(root: &Path) -> Result<bool, Error> {
             ))?;
             continue;
         }
-        // A folder of its own: each target is as large as the build itself.
+        // Use a separate target folder: each of these builds is as large as the main one.
         let mut arguments = vec!["check", "--quiet", "--workspace", "--all-targets"];
         arguments.extend(["--target", target, "--target-dir", "target/other-systems"]);
         let passed = cargo(root, &arguments, &[])?;
@@ -117,7 +118,7 @@ fn other_systems(root: &Path) -> Result<bool, Error> {
     Ok(good)
 }
 
-/// Whether the compiler has the standard library of a target.
+/// Returns whether the compiler has the standard library of a target.
 fn has_library(root: &Path, target: &str) -> bool {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]).current_dir(root);
@@ -149,8 +150,8 @@ fn cargo(
     Ok(status.success())
 }
 
-/// Every snapshot of the programs' tests must have been compared with in a whole run of
-/// the tests. (Those of the lessons are verified by `tidy`.)
+/// Checks that a whole run of the tests compares with every snapshot of the programs.
+/// (`tidy` checks those of the lessons.)
 fn stale_snapshots(root: &Path) -> Result<bool, Error> {
     let file = match env::var_os(REFERENCES).map(PathBuf::from) {
         Some(file) if file.is_file() => file,

@@ -1,4 +1,4 @@
-//! `start PROGRAM`: a copy of a lesson's program in `my/`, to be changed. `start TASK` is the
+//! `start PROGRAM`: copies a lesson's program to `my/`, to be changed. `start TASK` is the
 //! checker's.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::arguments::PassedOn;
 use crate::{Error, Status, workspace};
 
-/// A program of the course, by its name.
+/// A program of the course.
 #[derive(Debug, PartialEq, Eq)]
 struct Program {
     /// Its source.
@@ -17,10 +17,11 @@ struct Program {
     package: PathBuf,
 }
 
-/// Copies the program that is named; nothing where what is named is not a program.
+/// Copies the program that the arguments name, or returns `None` if they do not name a
+/// program.
 ///
 /// # Errors
-/// There is a copy already, or a file cannot be read or written.
+/// Fails if there is a copy already, or if a file cannot be read or written.
 pub fn start(arguments: &PassedOn) -> Option<Result<Status, Error>> {
     let words = arguments.words();
     let [name] = &words[..] else { return None };
@@ -40,14 +41,14 @@ pub fn start(arguments: &PassedOn) -> Option<Result<Status, Error>> {
     }))
 }
 
-/// The way from the folder in which the command was typed up to the root: `../../`.
+/// Returns the path from the current folder up to the root: `../../`.
 fn up_to(root: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let below = here.strip_prefix(root).map_or(0, |below| below.components().count());
     "../".repeat(below)
 }
 
-/// The program of that name: of a lesson, or one of the document's.
+/// Finds the program of that name: a lesson's, or one of the document's.
 fn find(root: &Path, name: &str) -> Option<Program> {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || !name.chars().all(word) {
@@ -60,7 +61,8 @@ fn find(root: &Path, name: &str) -> Option<Program> {
     });
     let package = root.join("crates").join(name);
     let of_document = Program { source: package.join("src/main.rs"), package };
-    // The instruments are built of several files: they are not programs to be read in one go.
+    // Leave out the instruments: they consist of many files, and are not meant to be read
+    // in one go.
     let pattern = ["tcp-", "udp-"].iter().any(|start| name.starts_with(start));
     of_lessons
         .chain(pattern.then_some(of_document))
@@ -91,7 +93,7 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
     if library.is_file()
         && let Some(package) = workspace::package_name(&program.package)
     {
-        // What the lesson's programs share stays where it is.
+        // The library that the lesson's programs share stays where it is.
         let path = program.package.strip_prefix(root).unwrap_or(&program.package);
         let row = format!("{package} = {{ path = \"{}\" }}", path.display());
         own = own.replace("[dependencies]\n", &format!("[dependencies]\n{row}\n"));
@@ -104,7 +106,7 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
     put(&root.join("my/Cargo.toml"), &members(&root.join("my"), &attempt)?)
 }
 
-/// The other files of a program that is a package of its own.
+/// Returns the other source files of a program that is a package of its own.
 fn parts(source: &Path) -> Vec<PathBuf> {
     let folder = source.parent().filter(|_| source.ends_with("src/main.rs"));
     let entries = folder.and_then(|folder| fs::read_dir(folder).ok());
@@ -115,7 +117,8 @@ fn parts(source: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The manifest of a copy: what the package depends on, found from `my/NAME`.
+/// Returns the manifest of a copy: the package's dependencies, with paths relative to
+/// `my/NAME`.
 fn manifest(name: &str, own: &str, shared: &str) -> String {
     let mut text = format!(
         "[package]\nname = \"my-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
@@ -124,7 +127,8 @@ fn manifest(name: &str, own: &str, shared: &str) -> String {
     let mut inside = false;
     for line in own.lines() {
         if line.starts_with('[') {
-            // Those of the program, not of its tests; also where only a system needs them.
+            // Take the dependencies of the program, even those of one system, but not its
+            // tests'.
             inside = line == "[dependencies]"
                 || line.starts_with("[target.") && line.ends_with(".dependencies]");
             if inside {
@@ -142,7 +146,8 @@ fn manifest(name: &str, own: &str, shared: &str) -> String {
     text
 }
 
-/// The workspace of `my/`, as the checker writes it: every folder that holds a package.
+/// Returns the manifest of `my/`, as the checker writes it: every folder that holds a
+/// package is a member.
 fn members(mine: &Path, attempt: &str) -> Result<String, Error> {
     let entries = fs::read_dir(mine).map_err(Error::io(attempt))?;
     let mut members: Vec<String> = entries

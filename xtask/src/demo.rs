@@ -1,4 +1,4 @@
-//! `demo`: runs a lesson's terminals as the page says, shows them, compares.
+//! `demo`: runs a lesson's terminals as its page says, shows them, and compares.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -17,10 +17,10 @@ use crate::workspace::{self, Lesson};
 use crate::{Error, Status};
 use crate::{build, interrupt};
 
-/// The lesson that is shown when none is named: the document's own.
+/// The lesson that is shown if none is named: the document's own.
 pub(crate) const FIRST: &str = "tcp-echo";
 
-/// What `demo` was asked.
+/// The options of `demo`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,10 +62,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "use more than 0 and at most 3600 seconds".to_owned())
 }
 
-/// Does what `demo` was asked.
+/// Runs the task.
 ///
 /// # Errors
-/// No such lesson; a broken page; programs that cannot be built; a closed standard output.
+/// Fails if there is no such lesson, if a page is faulty, if programs cannot be built, or if
+/// standard output cannot be written.
 pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
     let root = workspace::root();
     let word = options.lesson.as_deref().unwrap_or(FIRST);
@@ -102,7 +103,7 @@ pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
     };
     match ended {
         Ok(ended) => ended,
-        // Who read it has read enough, as `head` does.
+        // The reader has seen enough, as `head` has.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(Status::AsDocumented)
         }
@@ -114,7 +115,7 @@ pub fn demo(options: &Options, started: Instant) -> Result<Status, Error> {
 struct Demo<'a, W> {
     root: &'a std::path::Path,
     runner: Runner,
-    /// Whether all scenes are run, or each lesson's first.
+    /// Whether all scenes are run, or only each lesson's first.
     scenes: bool,
     /// Whether the first scene is shown a line at a time.
     slow: bool,
@@ -123,7 +124,8 @@ struct Demo<'a, W> {
 }
 
 impl<W: Write + Send> Demo<'_, W> {
-    /// One lesson: its first scene as it comes, the others a line each.
+    /// Demonstrates one lesson: shows its first scene as it runs, and a line for each of
+    /// the others.
     fn lesson(
         &mut self,
         lesson: &Lesson,
@@ -150,7 +152,7 @@ impl<W: Write + Send> Demo<'_, W> {
         self.closing(&all)?;
         let ended = ended(&all);
         if ended != Status::AsDocumented {
-            // The next step is to see why, which stands above.
+            // The next step is to see why, which is explained above.
         } else if default {
             writeln!(
                 self.out,
@@ -176,7 +178,7 @@ impl<W: Write + Send> Demo<'_, W> {
         Ok(Ok(ended))
     }
 
-    /// Runs a scene and shows its terminals, as it goes or, with --slow, when it is over.
+    /// Runs a scene and shows its terminals: as it runs, or with --slow when it is over.
     fn shown(&mut self, page: &Page, scene: &Scene) -> io::Result<Verified> {
         let width = if io::stdout().is_terminal() { screen::width() } else { None };
         let mut screen = Screen::new(&mut *self.out, scene, width);
@@ -199,7 +201,7 @@ impl<W: Write + Send> Demo<'_, W> {
         Ok(verified)
     }
 
-    /// Runs scenes side by side, a line for each.
+    /// Runs scenes side by side, and writes a line for each.
     fn others(&mut self, others: &[Job<'_>], all: &mut Vec<Verified>) -> io::Result<()> {
         writeln!(self.out, "\n{}", styled(BOLD, "the other scenes of this lesson"))?;
         let width = others.iter().map(|(p, s)| title(p, s).len()).max().unwrap_or(0);
@@ -214,7 +216,7 @@ impl<W: Write + Send> Demo<'_, W> {
         })
     }
 
-    /// The verdict on a scene that was shown.
+    /// Writes the verdict on a scene that was shown.
     fn verdict(
         &mut self,
         page: &Page,
@@ -248,7 +250,7 @@ impl<W: Write + Send> Demo<'_, W> {
         Ok(())
     }
 
-    /// Every lesson, one line each.
+    /// Demonstrates every lesson, one line each.
     fn course(
         &mut self,
         course: &[(Lesson, Vec<Page>)],
@@ -305,7 +307,7 @@ impl<W: Write + Send> Demo<'_, W> {
                 let _ = write!(text, ", {count} {what}");
             }
         }
-        // Runs go on side by side, so together they may take longer than all.
+        // Scenes run side by side, so their times may add up to more than the total.
         let (total, runs) =
             (milliseconds(self.started.elapsed()), milliseconds(elapsed(all)));
         let _ = write!(text, ", {network}\n{total} in all; ");
@@ -320,14 +322,14 @@ impl<W: Write + Send> Demo<'_, W> {
     }
 }
 
-/// `✓ NAME  aside`, in as many lines as it takes: none is longer than a terminal of 80 columns.
+/// Writes `✓ NAME  aside`, in as many lines as it takes: none is wider than 80 columns.
 fn line(out: &mut impl Write, mark: &str, name: &str, aside: &str) -> io::Result<()> {
     const COLUMNS: usize = 80;
     let gap = if name.is_empty() { "" } else { "  " };
     let text = format!("{name}{gap}{aside}");
     let mut pieces = screen::wrap(&text, COLUMNS - 2).into_iter();
     let first = pieces.next().unwrap_or_default();
-    // The aside is dimmed, where it stands on the first line.
+    // Dim the part of the aside that is on the first line.
     match first.strip_prefix(&format!("{name}{gap}")) {
         Some(beside) => {
             writeln!(out, "{mark} {name}{gap}{}", styled(DIM, beside.trim_end()))?
@@ -337,7 +339,7 @@ fn line(out: &mut impl Write, mark: &str, name: &str, aside: &str) -> io::Result
     pieces.try_for_each(|piece| writeln!(out, "  {}", styled(DIM, piece.trim_end())))
 }
 
-/// `3 scenes, 1 skipped: python3 is not installed, 12.1 ms`.
+/// Returns a summary: `3 scenes, 1 skipped: python3 is not installed, 12.1 ms`.
 fn summary(verified: &[Verified]) -> String {
     let mut skips: Vec<&str> = verified
         .iter()
@@ -375,7 +377,7 @@ fn ended(all: &[Verified]) -> Status {
     }
 }
 
-/// A lesson is good where nothing is wrong and something ran.
+/// Returns the mark of a lesson, which is good if nothing is wrong and something ran.
 fn worst_mark(verified: &[Verified]) -> String {
     let bad = verified.iter().find(|verified| !verified.is_good());
     let ran =
@@ -403,7 +405,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// `3.2 ms`: a measured duration has a fraction.
+/// Formats a measured duration, always with a fraction: `3.2 ms`.
 fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1e3)
 }

@@ -1,4 +1,4 @@
-//! How a task ends: with an exit status, or with a message that says why it could not.
+//! How a task ends: with an exit status, or with a message that says why it failed.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use common::Visible;
 
 use crate::page::Diagnostic;
 
-/// How a task ended: an exit status with its meaning.
+/// The way a task ended, which determines the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// As documented: status 0.
@@ -18,7 +18,7 @@ pub enum Status {
     Skipped,
 }
 
-/// Why a task could not do its work: `attempt: reason; what to do`, on one line.
+/// The reason why a task could not do its work: `attempt: reason; what to do`, on one line.
 #[derive(Debug)]
 pub struct Error {
     message: String,
@@ -26,22 +26,24 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with this message.
+    /// Creates an error with this message; the exit status is 1.
     pub fn new(message: impl Into<String>) -> Self {
         Error { message: message.into(), status: 1 }
     }
 
-    /// The command line is wrong: it names what there is not.
+    /// Creates an error for a wrong command line, such as one that names a lesson that
+    /// does not exist; the exit status is 2.
     pub fn usage(message: impl Into<String>) -> Self {
         Error { message: message.into(), status: 2 }
     }
 
-    /// The exit status that goes with it.
+    /// Returns the exit status.
     pub fn status(&self) -> u8 {
         self.status
     }
 
-    /// Puts the attempt before the system's reason.
+    /// Returns a function that turns the system's error into one that begins with this
+    /// attempt.
     pub(crate) fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
         move |error| {
             let advice = match netlab::remedy(&error) {
@@ -55,7 +57,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It may name what a user typed or what a file holds; several errors are several lines.
+        // The message may contain what a user typed or what a file holds, so escape it.
+        // Several errors are several lines.
         for (at, line) in self.message.split('\n').enumerate() {
             let newline = if at == 0 { "" } else { "\n" };
             write!(f, "{newline}{}", Visible(line.as_bytes()))?;

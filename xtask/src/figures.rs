@@ -1,4 +1,4 @@
-//! Figures in a page's prose: a number in a sentence is compared with the run that printed it.
+//! Figures in a page's prose: compares a number in a sentence with the run that printed it.
 //!
 //! Below a paragraph, a comment names the source and the figures that come from it:
 //!
@@ -9,13 +9,14 @@
 //! ```
 //!
 //! Each figure must appear in the paragraph, and in the source: as it is, or as the words
-//! behind its `=`, or as a sum of numbers that all appear there. `KiB` and `MiB` count in
-//! that sum. The source is a scene of the page (`main` is the one without a name), a scene
-//! of another page (`tcp-echo/long`), or a file of the checkout. `elsewhere` is a source that
-//! no run shows, such as a standard: such a figure need only appear in the paragraph.
+//! after its `=`, or as a calculation with numbers that all appear there. The result is
+//! compared in the figure's unit, `KiB` or `MiB`. The source is a scene of the page
+//! (`main` is the one without a name), a scene of another page (`tcp-echo/long`), or a
+//! file of the checkout. `elsewhere` means a source that no run shows, such as a
+//! standard: such a figure need only appear in the paragraph.
 //!
-//! On a page that has a mark, every number of bytes or milliseconds has one: so none is
-//! changed, or added, without being looked at.
+//! On a page that has a mark, every number of bytes or milliseconds must have one, so
+//! that none can be changed or added without being checked.
 
 use std::fs;
 use std::path::Path;
@@ -24,21 +25,21 @@ use crate::markdown::{self, Comment};
 use crate::page::{Diagnostic, Page};
 use crate::workspace::Lesson;
 
-/// The mark of a paragraph's figures that have one source.
+/// A mark: figures of one paragraph that share a source.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mark {
     /// A scene of the page, LESSON/SCENE, or a file of the checkout.
     pub source: String,
-    /// The figures, as the paragraph says them, and as the source shows them.
+    /// The figures, as the paragraph says them and as the source shows them.
     pub figures: Vec<(String, String)>,
-    /// The paragraph above the mark, with single spaces.
+    /// The paragraph above the mark, with whitespace normalized.
     pub paragraph: String,
-    /// The line of the mark; the first of a file is 1.
+    /// The line of the mark, from 1.
     pub line: usize,
 }
 
 impl Mark {
-    /// Reads a mark; nothing where the comment is not one.
+    /// Parses a mark. Returns `None` if the comment is not one.
     pub(crate) fn parse(comment: &Comment<'_>) -> Option<Result<Mark, String>> {
         let content = plain(comment.content);
         let mark = content.strip_prefix("figure")?;
@@ -68,7 +69,8 @@ impl Mark {
     }
 }
 
-/// The figures of `page` that its paragraph or their source does not have.
+/// Returns a fault for each figure of `page` that its paragraph or its source does not
+/// have.
 pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     for mark in &page.marks {
@@ -111,10 +113,11 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
     faults
 }
 
-/// The source of a figure that no run shows.
+/// The name of the source of a figure that no run shows.
 const ELSEWHERE: &str = "elsewhere";
 
-/// Numbers of bytes or milliseconds in the prose of a page that no mark has.
+/// Returns a fault for each number of bytes or milliseconds in a page's prose without a
+/// mark.
 fn unmarked(page: &Page) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     for (line, paragraph) in markdown::paragraphs(&page.text) {
@@ -124,7 +127,7 @@ fn unmarked(page: &Page) -> Vec<Diagnostic> {
             .flat_map(|mark| &mark.figures)
             .flat_map(|(said, _)| numbers_of(said))
             .collect();
-        // Every second piece between backticks is code, which is what a program says.
+        // Skip every second piece between backticks: it is code.
         let prose: Vec<&str> = paragraph.split('`').step_by(2).collect();
         let prose = prose.join("`");
         let words: Vec<&str> = prose.split(' ').collect();
@@ -132,7 +135,7 @@ fn unmarked(page: &Page) -> Vec<Diagnostic> {
             let number = pair[0].trim_start_matches(|c: char| !c.is_ascii_digit());
             let unit = pair[1].trim_end_matches(|c: char| !c.is_alphabetic());
             let Ok(number) = number.parse::<f64>() else { continue };
-            // 0 bytes are the end of a stream, not a measure.
+            // 0 bytes means the end of a stream, and is not a measurement.
             if UNITS.contains(&unit) && number != 0.0 && !said.contains(&number) {
                 let message = format!(
                     "`{number} {unit}` has no mark: write below the paragraph <!-- figures \
@@ -149,8 +152,8 @@ fn unmarked(page: &Page) -> Vec<Diagnostic> {
 /// The units of figures that must be marked.
 const UNITS: &[&str] = &["byte", "bytes", "KiB", "MiB", "MB", "ms", "milliseconds"];
 
-/// What a source shows, with single blanks: the terminals, the drawing and the rules of the wire
-/// of a scene, or a file.
+/// Returns the text of a source, with whitespace normalized: the terminals, the drawing and
+/// the wire's rules of a scene, or a file.
 fn source(
     root: &Path,
     course: &[(&Lesson, Page)],
@@ -172,7 +175,7 @@ fn source(
     fs::read_to_string(root.join(name)).ok().filter(|_| inside).map(|text| plain(&text))
 }
 
-/// The terminals, the drawing and the rules of the wire of a scene.
+/// Returns the text of a scene's terminals, drawing and wire rules.
 fn scene(page: &Page, name: &str) -> Option<String> {
     let name = if name == "main" { "" } else { name };
     let scene = page.scene(name)?;
@@ -184,7 +187,7 @@ fn scene(page: &Page, name: &str) -> Option<String> {
     Some(plain(&lines.join("\n")))
 }
 
-/// With single blanks, and without the commas in `10,000,000` and the marks of emphasis.
+/// Normalizes whitespace, and removes the commas in `10,000,000` and the marks of emphasis.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text: Vec<char> = words.join(" ").replace("**", "").chars().collect();
@@ -200,7 +203,7 @@ fn plain(text: &str) -> String {
     (0..text.len()).filter(|at| !comma(*at)).map(|at| text[at]).collect()
 }
 
-/// Whether `words` appear in `text`, and not as a part of a longer word or number.
+/// Returns whether `words` appear in `text`, and not as part of a longer word or number.
 fn stands(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let (before, behind) = (&text[..at], &text[at + found.len()..]);
@@ -218,7 +221,7 @@ fn stands(text: &str, words: &str) -> bool {
     })
 }
 
-/// Whether `source` shows a figure; if not, why.
+/// Checks that `source` shows a figure. Fails with the reason why not.
 fn holds(source: &str, said: &str, shown: &str) -> Result<(), String> {
     let Some((numbers, result)) = sum(shown) else {
         return if stands(source, shown) {
@@ -231,7 +234,7 @@ fn holds(source: &str, said: &str, shown: &str) -> Result<(), String> {
     if let Some(number) = numbers.iter().find(|number| !there.contains(number)) {
         return Err(format!("no number {number} stands"));
     }
-    // A number in words is taken at its word.
+    // A number that is spelt out is taken at its word.
     let Some(number) = numbers_of(said).first().copied() else { return Ok(()) };
     let unit = if said.contains("KiB") {
         1024.0
@@ -247,8 +250,8 @@ fn holds(source: &str, said: &str, shown: &str) -> Result<(), String> {
     }
 }
 
-/// The numbers of `5000 - 1024` and what it comes to, from left to right; none where it is
-/// no sum.
+/// Evaluates a calculation such as `5000 - 1024`, from left to right. Returns its numbers
+/// and its result, or `None` if it is not a calculation.
 fn sum(text: &str) -> Option<(Vec<f64>, f64)> {
     let mut words = text.split(' ');
     let first: f64 = words.next()?.parse().ok()?;
@@ -267,7 +270,7 @@ fn sum(text: &str) -> Option<(Vec<f64>, f64)> {
     Some((numbers, result))
 }
 
-/// Every number in a text, also those within a word: `%05000d` has 5000.
+/// Returns every number in a text, even inside a word: `%05000d` contains 5000.
 fn numbers_of(text: &str) -> Vec<f64> {
     text.split(|c: char| !c.is_ascii_digit() && c != '.')
         .filter_map(|number| number.trim_matches('.').parse().ok())

@@ -1,4 +1,5 @@
-//! ^C, `SIGTERM` and a closed terminal: they end the runs, which then leave nothing behind.
+//! Handles ^C, `SIGTERM` and a closed terminal, which end the runs and leave nothing
+//! behind.
 //!
 //! The commands of a run are in process groups of their own, so the terminal's signals
 //! reach only this process.
@@ -23,27 +24,27 @@ fn listeners() -> MutexGuard<'static, (u64, Vec<Listener>)> {
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a signal asked for the end.
+/// Whether a signal has asked for the end.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// After this long the process ends even if its runs have not: one of them writes to a terminal
-/// that takes nothing, or a cleaning up hangs.
+/// After this time the process ends even if its runs have not: one of them may be writing
+/// to a terminal that takes nothing, or its cleanup may hang.
 #[cfg(unix)]
 const GRACE: Duration = Duration::from_millis(350);
 
-/// Whether a signal asked for the end: nothing new is begun.
+/// Returns whether a signal has asked for the end, so that nothing new is started.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// From now on `SIGINT`, `SIGTERM` and `SIGHUP` end the runs and then the process, within half
-/// a second, and orphans of the runs fall to this process. If it is killed, a guard ends what
-/// it ran.
+/// Makes `SIGINT`, `SIGTERM` and `SIGHUP` end the runs and then the process, within half
+/// a second, and makes this process adopt the runs' orphans. If this process is killed, a
+/// guard ends what it ran.
 ///
-/// It starts threads: what needs a process of one thread comes before it.
+/// It starts threads, so do first whatever needs a process with a single thread.
 ///
 /// # Errors
-/// The system's refusal of a handler, a thread or a process.
+/// Fails if the system refuses a signal handler, a thread or a process.
 pub fn watch() -> std::io::Result<()> {
     netlab::process::adopt_orphans();
     guard()?;
@@ -53,7 +54,7 @@ pub fn watch() -> std::io::Result<()> {
         use signal_hook::low_level::emulate_default_handler;
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let (first, asked) = mpsc::channel();
-        // Made now: when the end is asked for, no thread may be had.
+        // Start this thread now: when a signal comes, there may be no thread to be had.
         thread::Builder::new().name("grace".into()).spawn(move || {
             let Ok(signal) = asked.recv() else { return };
             let _ = asked.recv_timeout(GRACE);
@@ -63,7 +64,7 @@ pub fn watch() -> std::io::Result<()> {
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
                 ASKED.store(true, Ordering::Relaxed);
-                // The second signal ends the grace of the first.
+                // A second signal cuts the grace period of the first short.
                 let _ = first.send(signal);
                 listeners().1.iter().for_each(|(_, tell)| tell());
             }
@@ -72,13 +73,14 @@ pub fn watch() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Starts the guard, once, that kills what this process ran if it is killed itself: what has
-/// the variable of this name and value among its environment, or one of a run.
+/// Starts the guard, once: a process that kills what this process ran, if this process is
+/// killed itself. The guard recognizes what to kill by an environment variable, whose
+/// name and value this returns; the commands of a run have one of their own.
 ///
-/// Call it first while the process has one thread.
+/// Call it for the first time while this process has a single thread.
 ///
 /// # Errors
-/// The system's refusal of a process.
+/// Fails if the system refuses a process.
 pub(crate) fn guard() -> std::io::Result<(&'static str, String)> {
     let mut guard = guard_of_this_process();
     if guard.is_none() {
@@ -87,7 +89,7 @@ pub(crate) fn guard() -> std::io::Result<(&'static str, String)> {
     Ok((run::RUN, format!("{}-build", std::process::id())))
 }
 
-/// Ends the guard, for a process that ends in order, or that becomes another program.
+/// Ends the guard, before this process ends normally or becomes another program.
 pub fn dismiss_guard() {
     if let Some(guard) = guard_of_this_process().take() {
         guard.dismiss();
@@ -99,7 +101,7 @@ fn guard_of_this_process() -> MutexGuard<'static, Option<Guard>> {
     GUARD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends `event` when a signal asks for the end, as long as the result lives.
+/// Sends `event` when a signal asks for the end, for as long as the returned value lives.
 pub(crate) fn tell<T: Send + 'static>(sender: &Sender<T>, event: fn() -> T) -> Interest {
     let sender = sender.clone();
     let tell = Box::new(move || {
@@ -112,7 +114,7 @@ pub(crate) fn tell<T: Send + 'static>(sender: &Sender<T>, event: fn() -> T) -> I
     Interest(id)
 }
 
-/// Listening ends when this is dropped.
+/// A registered listener; dropping this removes it.
 #[derive(Debug)]
 pub(crate) struct Interest(u64);
 

@@ -1,4 +1,4 @@
-//! The scenes of pages as jobs: found by a user's word, run side by side, reported in order.
+//! Jobs: scenes of pages, found by a user's word, run side by side, and reported in order.
 
 use std::io;
 use std::num::NonZero;
@@ -15,7 +15,7 @@ use crate::runner::Runner;
 use crate::verdict::Verified;
 use crate::workspace::Lesson;
 
-/// A scene with its place.
+/// A scene, and its page.
 pub(crate) type Job<'a> = (&'a Page, &'a Scene);
 
 pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
@@ -25,14 +25,16 @@ pub(crate) fn jobs(pages: &[Page]) -> Vec<Job<'_>> {
         .collect()
 }
 
-/// `pairings: python-rust`, or just the scene for the lesson's own page.
+/// Returns a title such as `pairings: python-rust`, or just the scene if the page is the
+/// lesson's
+/// `README.md`.
 pub(crate) fn title(page: &Page, scene: &Scene) -> String {
     let stem = page.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let main = if scene.name.is_empty() { "main" } else { &scene.name };
     if stem == "README" { main.to_owned() } else { format!("{stem}: {main}") }
 }
 
-/// The place of the scene that a user's word means.
+/// Returns the index of the scene that a user's word means.
 pub(crate) fn find(
     lesson: &Lesson,
     jobs: &[Job<'_>],
@@ -51,7 +53,7 @@ pub(crate) fn find(
     })
 }
 
-/// `did you mean NAME? `, where one of the names looks like the word.
+/// Returns `did you mean NAME? ` if one of the names is similar to the word.
 pub(crate) fn did_you_mean(word: &str, names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     match similar::get_close_matches(word, &names, 1, 0.6).first() {
@@ -60,8 +62,8 @@ pub(crate) fn did_you_mean(word: &str, names: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// Runs all jobs, as many at once as there are processors where the network allows it, and
-/// gives each to `report` in the order of the list.
+/// Runs all jobs, as many at a time as there are processors if the network allows it, and
+/// passes each to `report` in the order of the list.
 pub(crate) fn verify_all(
     runner: &Runner,
     root: &Path,
@@ -72,7 +74,7 @@ pub(crate) fn verify_all(
         Network::Private => thread::available_parallelism().map_or(1, NonZero::get),
         Network::Host => 1,
     };
-    // Nothing is begun once a signal asks for the end.
+    // Start nothing new once a signal has asked for the end.
     let work = |at: usize| {
         let (page, scene) = jobs[at];
         (!interrupt::asked()).then(|| runner.verify(root, page, scene, &mut |_| {}))

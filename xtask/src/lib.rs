@@ -1,10 +1,10 @@
-//! Runs what the lessons say, and verifies what they show.
+//! Runs the commands on the lessons' pages, and verifies the output that the pages show.
 //!
 //! One module per task (`demo`, `flow`, `check`, `update`, `tidy`, `new_lesson`, `ci`,
 //! `bench`), on top of what they share: [`page`] reads a page, [`build`] builds the programs
 //! that it runs, [`runner`] runs its scenes (with [`run`]) and compares their output with the page
-//! (with [`transcript`]), and [`verdict`] says what became of each. The tests of `lessons/` use
-//! the same.
+//! (with [`transcript`]), and [`verdict`] holds and explains the result. The tests of `lessons/`
+//! use the same modules.
 //!
 //! Is this the right tool? To keep one program's terminal transcripts true, use
 //! [`trycmd`](https://docs.rs/trycmd). This one is for pages in which *several* programs

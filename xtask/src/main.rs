@@ -1,5 +1,5 @@
-//! `cargo xtask`: runs the lessons, and serves their maintainers. `cargo xtask help` lists
-//! the tasks.
+//! `cargo xtask`: runs the lessons, and helps their maintainers. `cargo xtask help` lists the
+//! tasks.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The exit status of a program that did the work.
+/// Returns the exit status of the program that did the work, or reports why it could not.
 fn handed_over(status: Result<ExitCode, xtask::Error>) -> ExitCode {
     status.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "{error}");

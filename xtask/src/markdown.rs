@@ -1,13 +1,13 @@
-//! What a page's Markdown is read for: its fenced blocks, its comments, and where its links
-//! lead.
+//! Reads the fenced blocks, comments and links of a page's Markdown.
 //!
-//! A Markdown parser would be a third of the first build of `cargo xtask demo`. Blocks and
-//! links are lines and brackets, so they are read here, and the tests check every page of
-//! the checkout, and what is odd, against such a parser (`pulldown-cmark`).
+//! A Markdown parser would take a third of the first build of `cargo xtask demo`. Blocks
+//! and links are just lines and brackets, so they are read here. The tests compare the
+//! results for every page of the checkout, and for odd cases, with those of a parser
+//! (`pulldown-cmark`).
 
 use std::ops::Range;
 
-/// A fenced block as written, without a meaning yet (`CommonMark` §4.5).
+/// A fenced block as written, not interpreted yet (`CommonMark` §4.5).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
     /// The text after the opening fence.
@@ -20,8 +20,8 @@ pub(crate) struct Block<'a> {
     pub(crate) line: usize,
     /// Whether there is a closing fence.
     pub(crate) closed: bool,
-    /// The spaces before the fence: some where it stands inside the item of a list. None where
-    /// another mark stands before it, of a list or a quotation.
+    /// The spaces before the fence, if it is inside a list item. `None` if there is
+    /// another mark before it, of a list or a quotation.
     pub(crate) indent: Option<&'a str>,
 }
 
@@ -32,15 +32,15 @@ pub(crate) struct Comment<'a> {
     pub(crate) content: &'a str,
     /// The line of its `<!--`, from 1.
     pub(crate) line: usize,
-    /// The lines above it up to an empty one or a block; other comments left out.
+    /// The lines above it, back to an empty one or a block, without other comments.
     pub(crate) paragraph: &'a str,
 }
 
-/// The comments of `text` outside of its blocks that begin a line, in order.
+/// Returns the comments in `text` that begin a line outside of blocks, in order.
 pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
     let blocks = blocks(text);
     let mut comments = Vec::new();
-    // Where the paragraph above begins and ends, and where the open comment does.
+    // The range of the paragraph above, and the start of the comment that is open.
     let (mut paragraph, mut open) = (0..0, None);
     let mut start = 0;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
@@ -71,8 +71,10 @@ pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
     comments
 }
 
-/// The paragraphs of `text` outside of its blocks, each with its first line, from 1: lines
-/// up to an empty one or a block, comments that begin a line left out.
+/// Returns the paragraphs of `text` outside of blocks, each with the number of its first
+/// line, from
+/// 1. A paragraph ends at an empty line or a block; comments that begin a line are left
+/// out.
 pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
     let blocks = blocks(text);
     let mut paragraphs: Vec<(usize, String)> = Vec::new();
@@ -99,10 +101,10 @@ pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
     paragraphs
 }
 
-/// The fenced blocks of `text`, in order.
+/// Returns the fenced blocks of `text`, in order.
 pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks: Vec<Block<'_>> = Vec::new();
-    // The opening fence of the block that is open.
+    // The opening fence of the block that is currently open.
     let mut open: Option<&str> = None;
     let mut start = 0;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
@@ -143,27 +145,27 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// The marks of a fence, three or more, and what stands behind them; before them may stand
-/// the marks of a list or a quotation.
+/// Returns the marks of a fence, three or more, and the text after them. Marks of a list
+/// or a quotation may come before them.
 fn fence(line: &str) -> Option<(&str, &str)> {
     let nesting =
         |c: char| c.is_whitespace() || c.is_ascii_digit() || ">-*+.)".contains(c);
     let line = line.trim_start_matches(nesting).trim_end();
     let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
     let (marks, info) = line.split_at(line.len() - line.trim_start_matches(mark).len());
-    // With a backtick behind them they are the beginning of code within a sentence.
+    // If a backtick follows, they begin code within a sentence.
     (marks.len() >= 3 && !(mark == '`' && info.contains('`')))
         .then(|| (marks, info.trim()))
 }
 
-/// Where the links and images outside of code lead, each with its line, from 1.
+/// Returns the targets of links and images outside of code, each with its line, from 1.
 pub(crate) fn links(text: &str) -> Vec<(usize, &str)> {
     let blocks = blocks(text);
     let mut start = 0;
     let mut links = Vec::new();
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         if !blocks.iter().any(|block| block.range.contains(&start)) {
-            // Every second piece between backticks is code; a link may hold one.
+            // Every second piece between backticks is code; a link's text may contain one.
             let mut rest = line;
             while let Some(at) = rest.find(['`', ']']) {
                 let (mark, behind) = rest[at..].split_at(1);
@@ -194,12 +196,12 @@ mod tests {
 
     use super::*;
 
-    /// Information, content and line of each fenced block; line and target of each link.
+    /// Info string, content and line of each fenced block; line and target of each link.
     type Seen = (Vec<(String, String, usize)>, Vec<(usize, String)>);
 
     fn ours(text: &str) -> Seen {
         let blocks = blocks(text).into_iter();
-        // A parser takes the indentation of the fence from the lines of a block in a list.
+        // In a list, a parser removes the indentation of the fence from the block's lines.
         let content = |block: &Block<'_>| {
             let indented = text.lines().nth(block.line - 1).unwrap_or_default();
             let indentation = indented.len() - indented.trim_start_matches(' ').len();
@@ -231,7 +233,7 @@ mod tests {
                 Event::Start(
                     Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. },
                 ) => {
-                    // Ours is told at the line where the target stands.
+                    // Our line is the one that the target is on.
                     let target = text[range.start..].find(&format!("]({dest_url}"));
                     let at = range.start + target.unwrap_or_default();
                     links.push((line_of(at), dest_url.into_string()));

@@ -1,4 +1,4 @@
-//! `new-lesson`: the folder, the page and the table rows of a lesson that is to be written.
+//! `new-lesson`: creates the folder, the page and the table rows of a lesson yet to be written.
 
 use std::fs;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::workspace;
 use crate::{Error, Status};
 
-/// What `new-lesson` was asked.
+/// The options of `new-lesson`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The lesson's name, in lower case with dashes: half-close
@@ -17,11 +17,11 @@ pub struct Options {
     pub number: Option<u32>,
 }
 
-/// Makes the lesson and says what comes next.
+/// Creates the lesson and says what to do next.
 ///
 /// # Errors
-/// A name or number that is taken or is not valid; a file that cannot be written. Nothing that
-/// is there is overwritten.
+/// Fails if the name or number is taken or not valid, or if a file cannot be written. No existing
+/// lesson is overwritten.
 pub fn new_lesson(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     let directory = make(&root, &options.name, options.number)?;
@@ -46,7 +46,7 @@ pub fn new_lesson(options: &Options) -> Result<Status, Error> {
     Ok(Status::AsDocumented)
 }
 
-/// Makes the lesson in the checkout at `root`, and says its folder's name.
+/// Creates the lesson in the checkout at `root`, and returns its folder's name.
 fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let attempt = format!("make lesson `{}`", common::Visible(name.as_bytes()));
     let lessons = workspace::lessons(root).map_err(Error::io("read lessons/"))?;
@@ -55,7 +55,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     let directory = format!("{number:02}-{name}");
     let folder = root.join("lessons").join(&directory);
     let title = title(name);
-    // The tables first: what cannot be found is said before anything is made.
+    // Read the tables first, so that nothing is created if one of them cannot be found.
     let tables = [
         (
             "README.md",
@@ -103,10 +103,10 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     Ok(directory)
 }
 
-/// The number of a new lesson: `number` if that is free, else the next free one.
+/// Returns the number of a new lesson: `number` if one is given, else the next free one.
 ///
 /// # Errors
-/// The name or the number is not valid, or taken.
+/// Fails if the name or the number is not valid, or taken.
 fn free(
     root: &Path,
     lessons: &[workspace::Lesson],
@@ -126,8 +126,8 @@ fn free(
         return Err(format!("lessons/{} has that name; choose another", taken.directory));
     }
     let numbers = || lessons.iter().filter_map(workspace::Lesson::number);
-    // The course at a glance has rows of lessons that are planned: the next number is after
-    // those. Who writes a planned one says its number.
+    // The table of the course also has rows for planned lessons, and the next number
+    // comes after those. To write a planned lesson, give its number.
     let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
     let planned = course.lines().filter_map(number_of);
     let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
@@ -141,7 +141,7 @@ fn free(
     Ok(number)
 }
 
-/// The files of a lesson that is to be written.
+/// Returns the files of a new lesson.
 fn files(
     name: &str,
     number: u32,
@@ -167,7 +167,7 @@ fn files(
     ]
 }
 
-/// The workspace's manifest with one more lesson among its members, in their order.
+/// Returns the workspace's manifest with one more lesson among its members, in order.
 fn with_member(manifest: &str, directory: &str) -> Option<String> {
     let row = format!("    \"lessons/{directory}\",");
     let mut lines: Vec<&str> = manifest.lines().collect();
@@ -178,7 +178,7 @@ fn with_member(manifest: &str, directory: &str) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// `half-close` as a title: `Half close`.
+/// Turns `half-close` into a title: `Half close`.
 fn title(name: &str) -> String {
     let words = name.replace('-', " ");
     let mut characters = words.chars();
@@ -187,13 +187,13 @@ fn title(name: &str) -> String {
         .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// The number of a row of a table of lessons.
+/// Returns the lesson's number in a row of a table of lessons.
 fn number_of(line: &str) -> Option<u32> {
     line.strip_prefix('|')?.split('|').next()?.trim().parse().ok()
 }
 
-/// `text` with `row` in its table of lessons: in place of the row of that number, or behind
-/// the last that is smaller.
+/// Returns `text` with `row` in its table of lessons: in place of the row with that
+/// number, or after the last with a smaller one.
 fn with_row(text: &str, number: u32, row: &str) -> Option<String> {
     let mut lines: Vec<&str> = text.lines().collect();
     if let Some(at) = lines.iter().position(|line| number_of(line) == Some(number)) {

@@ -1,21 +1,22 @@
-//! A lesson page: the fenced blocks that have a meaning, read from its Markdown.
+//! A lesson page: its fenced blocks that have a meaning, read from the Markdown.
 //!
 //! | fence | meaning |
 //! |---|---|
 //! | `console NAME` | a terminal of the page's main scene |
 //! | `console SCENE/NAME` | a terminal of another scene |
-//! | `console linux …` | the same; its scene is skipped on other systems than Linux |
+//! | `console linux …` | the same; its scene is skipped on systems other than Linux |
 //! | `flow`, `flow SCENE` | calls and packets of a scene's run, as `cargo xtask flow` draws them |
-//! | `wire`, `wire SCENE` | the rules of the wire that the scene runs on, one a line: `netlab::wire::rules` |
+//! | `wire`, `wire SCENE` | the rules of the wire that the scene runs on, one per line: `netlab::wire::rules` |
 //! | `LANGUAGE PATH` | a quotation of the file at PATH |
-//! | `LANGUAGE`, nothing | prose |
+//! | `LANGUAGE`, or nothing | prose |
 //!
-//! A comment `<!-- figures from SOURCE: FIGURE; FIGURE = EVIDENCE -->` below a paragraph marks
-//! figures in it that a run printed; [`crate::figures`] compares them with that run.
+//! A comment `<!-- figures from SOURCE: FIGURE; FIGURE = EVIDENCE -->` below a paragraph
+//! marks figures in it that a run printed. [`crate::figures`] compares them with that
+//! run.
 //!
 //! A scene is a set of terminals that run together. In a terminal, `$ COMMAND` starts a
 //! command, the lines under it are what it prints, `^C` interrupts it, and
-//! `[exit status N]` tells how it ended when that is not 0.
+//! `[exit status N]` says how it ended if that is not 0.
 
 use std::fmt;
 use std::ops::Range;
@@ -35,31 +36,32 @@ pub struct Page {
     pub path: PathBuf,
     /// The text of the file.
     pub text: String,
-    /// Its scenes: those that share a name are one.
+    /// Its scenes. Terminals with the same scene name form one scene.
     pub scenes: Vec<Scene>,
-    /// What it quotes from other files.
+    /// Its quotations from other files.
     pub quotations: Vec<Quotation>,
     /// The drawings of its scenes' runs.
     pub flows: Vec<Flow>,
-    /// The figures in its prose that are compared with a run.
+    /// The marks of figures in its prose, which are compared with a run.
     pub marks: Vec<Mark>,
 }
 
-/// Terminals that run together.
+/// A scene: terminals that run together.
 #[derive(Debug)]
 pub struct Scene {
-    /// Empty for the page's main scene.
+    /// Its name, which is empty for the page's main scene.
     pub name: String,
-    /// In the order in which they start.
+    /// Its terminals, in the order in which they start.
     pub terminals: Vec<Terminal>,
-    /// The rules of the wire that it runs on, the first terminal on host b, the others on
-    /// host a; none: all on one loopback.
+    /// The rules of the wire that it runs on, with the first terminal on host b and the
+    /// others on host a. `None` if all run on one loopback interface.
     pub wire: Option<Vec<String>>,
-    /// Whether one of its blocks is marked: what the scene shows is Linux's own.
+    /// Whether one of its blocks is marked `linux`: what the scene shows is specific to
+    /// Linux.
     pub linux: bool,
 }
 
-/// One terminal: a name and what is typed into it, with what comes of it.
+/// One terminal: its name, what is typed into it, and what it shows.
 #[derive(Debug)]
 pub struct Terminal {
     /// Its name, without the scene's.
@@ -68,37 +70,37 @@ pub struct Terminal {
     pub steps: Vec<Step>,
     /// The block's lines, as on the page.
     pub lines: Vec<String>,
-    /// The number of the first of those lines; the first of a file is 1.
+    /// The number of the first of those lines on the page, from 1.
     pub line: usize,
     /// The position of those lines in [`Page::text`], in bytes.
     pub range: Range<usize>,
-    /// The spaces before each of them on the page: some in the item of a list.
+    /// The spaces before each of them on the page, if the block is in a list item.
     pub indent: String,
 }
 
-/// One command and what the terminal shows of it.
+/// One command, and what the terminal shows of it.
 #[derive(Debug)]
 pub struct Step {
     /// The text after `$ `.
     pub command: String,
     /// Its words, unquoted.
     pub words: Vec<String>,
-    /// The lines it prints; how it ends among them, `^C` not.
+    /// The lines that it prints, including how it ended, but not `^C`.
     pub expected: Vec<String>,
-    /// How many of those lines come before `^C`, where there is one.
+    /// The number of those lines before `^C`, if there is one.
     pub interrupt_after: Option<usize>,
     /// The command's line on the page.
     pub line: usize,
 }
 
-/// A block that must appear in another file, letter by letter.
+/// A quotation: a block that must appear in another file, letter by letter.
 #[derive(Debug)]
 pub struct Quotation {
     /// The file, relative to the root of the checkout.
     pub file: String,
     /// The quoted lines.
     pub lines: Vec<String>,
-    /// The number of the first of them on the page.
+    /// The number of the first of them on the page, from 1.
     pub line: usize,
 }
 
@@ -109,18 +111,18 @@ pub struct Flow {
     pub scene: String,
     /// The block's lines.
     pub lines: Vec<String>,
-    /// The number of the first of those lines.
+    /// The number of the first of those lines on the page, from 1.
     pub line: usize,
     /// The position of those lines in [`Page::text`], in bytes.
     pub range: Range<usize>,
 }
 
-/// A fault of a page, with its place.
+/// A fault of a page, with file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file, relative to the root of the checkout.
     pub path: PathBuf,
-    /// The line; the first of a file is 1.
+    /// The line, from 1.
     pub line: usize,
     /// What is wrong, and what to do.
     pub message: String,
@@ -135,7 +137,7 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-/// Languages of blocks that are prose when no file is named.
+/// The languages of blocks that are prose if no file is named.
 const PROSE: &[&str] =
     &["", "text", "rust", "python", "c", "toml", "json", "markdown", "diff", "sh"];
 
@@ -143,7 +145,7 @@ impl Page {
     /// Reads the blocks of `text`, the page at `path` (relative to the workspace).
     ///
     /// # Errors
-    /// All [`Diagnostic`]s of the page, in its order.
+    /// Fails with all [`Diagnostic`]s of the page, if there are any.
     pub fn parse(path: &Path, text: &str) -> Result<Page, Vec<Diagnostic>> {
         let mut page = Page {
             path: path.to_owned(),
@@ -208,7 +210,7 @@ impl Page {
         if faults.is_empty() { Ok(page) } else { Err(faults) }
     }
 
-    /// The scene of that name; the main scene's is empty.
+    /// Returns the scene of that name. The main scene's name is empty.
     pub fn scene(&self, name: &str) -> Option<&Scene> {
         self.scenes.iter().find(|scene| scene.name == name)
     }
@@ -226,7 +228,7 @@ impl Page {
         };
         let lines = unindented(&block, &meaning)?;
         sound(&block, &lines)?;
-        // `update` draws a flow where there is none yet.
+        // A flow block may be empty: `update` fills it.
         if lines.is_empty() && !matches!(meaning, Meaning::Flow(_)) {
             return Err((fence_line, "the block is empty".into()));
         }
@@ -317,7 +319,7 @@ enum Meaning<'a> {
     Wire(&'a str),
 }
 
-/// What the words behind a fence mean; nothing for prose.
+/// Returns the meaning of the words after a fence, or `None` for prose.
 fn meaning(info: &str) -> Result<Option<Meaning<'_>>, String> {
     let words: Vec<&str> = info.split_whitespace().collect();
     Ok(Some(match words[..] {
@@ -347,8 +349,8 @@ fn meaning(info: &str) -> Result<Option<Meaning<'_>>, String> {
     }))
 }
 
-/// The lines of a block, without the indentation of the list in whose item it stands: a terminal,
-/// the rules of its wire and a quotation may, in the answer of an exercise.
+/// Returns the lines of a block without the indentation of the list item that it is in.
+/// Terminals, wire rules and quotations may be in one, in the answer to an exercise.
 fn unindented(
     block: &Block<'_>,
     meaning: &Meaning<'_>,
@@ -377,10 +379,10 @@ fn unindented(
     block.content.lines().enumerate().map(unindented).collect()
 }
 
-/// Refuses a block that hides something from its reader, or the end of another.
+/// Refuses a block that contains invisible characters, or the beginning of another block.
 fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
     let fence_line = block.line;
-    // What it would make a terminal do, a reader of the page cannot see either.
+    // A reader of the page cannot see what these would make a terminal do.
     for (at, line) in lines.iter().enumerate() {
         if let Some(hidden) = line.chars().find(|c| *c != '\t' && is_hidden(*c)) {
             let code = u32::from(hidden);
@@ -393,7 +395,7 @@ fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
             ));
         }
     }
-    // A fence with words cannot close a block: the one that should have is missing.
+    // A fence with words cannot close a block, so the closing one is missing.
     let opens = |line: &String| {
         line.strip_prefix("```").is_some_and(|info| info.starts_with(char::is_alphabetic))
     };
@@ -439,7 +441,8 @@ fn steps(lines: &[String], first_line: usize) -> Result<Vec<Step>, (usize, Strin
     Ok(steps)
 }
 
-/// The words of a command line, quoted as for a shell; what only a shell does is refused.
+/// Splits a command line into words, quoted as in a shell. Refuses what only a shell can
+/// do.
 fn words(command: &str) -> Result<Vec<String>, String> {
     let words = shlex::split(command)
         .ok_or_else(|| format!("`{command}`: a quotation mark is not closed"))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::workspace;
 
-/// Where the table is, relative to the root of the workspace.
+/// The path of the table, relative to the root of the workspace.
 pub(crate) const TABLE: &str = "lessons/programs.md";
 
 const HEAD: &str = "\
@@ -20,10 +20,10 @@ says so when it is out of date. How to run one stands at its top.
 |---|---|---|
 ";
 
-/// The table as it should be.
+/// Makes the table from the sources.
 ///
 /// # Errors
-/// A folder or a source that cannot be read.
+/// Fails if a folder or a source cannot be read.
 pub(crate) fn table(root: &Path) -> io::Result<String> {
     let lessons = workspace::lessons(root)?;
     let mut programs = Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn table(root: &Path) -> io::Result<String> {
         let path = source.strip_prefix(root).unwrap_or(source);
         rows.push(row(path, &text, &lessons));
     }
-    // The order of the lessons; within one, of the files.
+    // Sort by lesson; within a lesson the files are in order already.
     rows.sort_by_key(|(number, _)| *number);
     let rows = rows.into_iter().map(|(_, row)| row);
     Ok(HEAD.to_owned() + &rows.collect::<String>())
@@ -58,13 +58,13 @@ fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// The lesson's number and the row of one program.
+/// Returns the lesson's number and the table row of one program.
 fn row(path: &Path, text: &str, lessons: &[workspace::Lesson]) -> (u32, String) {
     let words = || text.lines().map_while(|line| line.strip_prefix("//!"));
     let idea = words().take_while(|line| !line.trim().is_empty());
     let idea = idea.map(str::trim).collect::<Vec<_>>().join(" ").replace('|', "\\|");
     let lesson = lessons.iter().find(|lesson| {
-        // A program of `crates/` names its lesson's folder.
+        // A program in `crates/` names its lesson's folder.
         path.starts_with(Path::new("lessons").join(&lesson.directory))
             || !path.starts_with("lessons")
                 && words().any(|line| line.contains(&lesson.directory))

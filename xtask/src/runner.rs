@@ -1,4 +1,4 @@
-//! Runs scenes, and verifies their pages against the output.
+//! Runs scenes, and compares their output with the page.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,13 +16,13 @@ use crate::run::{self, Programs, RunLimits, Setting, Shown};
 use crate::transcript::{self, Difference};
 use crate::verdict::{Mismatch, Verdict, Verified, shortened};
 
-/// Chooses the network of this process's runs and readies the process for them. That there is
-/// no private one is a note on standard error.
+/// Chooses the network of this process's runs, and prepares the process for them. If
+/// there is no private network, a note on standard error says so.
 ///
-/// Call it while the process has one thread.
+/// Call it while the process has a single thread.
 ///
 /// # Errors
-/// Signals cannot be watched.
+/// Fails if signals cannot be watched.
 pub fn choose_network(host: bool) -> Result<Network, Error> {
     let network = Network::choose(host, |refusal| {
         let _ = writeln!(io::stderr(), "note: {refusal}");
@@ -31,25 +31,25 @@ pub fn choose_network(host: bool) -> Result<Network, Error> {
     Ok(network)
 }
 
-/// Where and how scenes are run.
+/// Runs scenes, with these programs, on this network, within these limits.
 #[derive(Debug, Clone)]
 pub struct Runner {
     /// Where commands are found.
     pub programs: Programs,
-    /// Which network they use.
+    /// The network that they use.
     pub network: Network,
-    /// What a run may cost.
+    /// The limits of a run.
     pub limits: RunLimits,
 }
 
 impl Runner {
-    /// A runner with the default limits.
+    /// Creates a runner with the default limits.
     pub fn new(programs: Programs, network: Network) -> Runner {
         Runner { programs, network, limits: RunLimits::default() }
     }
 
-    /// What this machine lacks that `scene`, run in `folder`, needs: a program, or
-    /// IPv6 where a line names an address of it.
+    /// Returns what `scene`, run in `folder`, needs and this machine lacks: a program, for
+    /// instance, or IPv6 if a line has an IPv6 address.
     pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
         if scene.linux && cfg!(not(target_os = "linux")) {
             return Some("what it shows is Linux's own".to_owned());
@@ -88,7 +88,7 @@ impl Runner {
         })
     }
 
-    /// Why there can be no wire here, if there can be none.
+    /// Returns why there can be no wire on this machine, if that is so.
     fn refuses_wire(&self) -> Option<String> {
         static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
         if self.network == Network::Host {
@@ -97,7 +97,8 @@ impl Runner {
         REFUSAL.get_or_init(|| run::wire(&[]).err()).clone()
     }
 
-    /// Runs `scene` of `page` and compares. Each line is passed to `show` as it arrives.
+    /// Runs `scene` of `page` and compares its output. Passes each line to `show` as it
+    /// arrives.
     pub fn verify(
         &self,
         root: &Path,
@@ -120,7 +121,7 @@ impl Runner {
                 return stopped(step.line, missing.to_string(), None);
             }
         }
-        // One run at a time on the host: the lock is released when the file is closed.
+        // Only one run at a time on the host's network. Closing the file releases the lock.
         let mut _turn = None;
         if self.network == Network::Host {
             match turn(&self.programs.binaries) {
@@ -159,7 +160,7 @@ impl Runner {
     }
 }
 
-/// The terminals of `scene` that showed something else than the page, of all that `came`.
+/// Returns the terminals of `scene` whose output, `came`, differs from the page.
 fn mismatches(page: &Page, scene: &Scene, came: &[Vec<String>]) -> Vec<Mismatch> {
     let expected: Vec<Vec<String>> =
         scene.terminals.iter().map(|terminal| terminal.lines.clone()).collect();
@@ -182,17 +183,18 @@ fn mismatches(page: &Page, scene: &Scene, came: &[Vec<String>]) -> Vec<Mismatch>
     differences.zip(&scene.terminals).filter_map(mismatch).collect()
 }
 
-/// Whether the loopback interface leads anywhere: connect(2) of a datagram socket sends nothing
-/// and looks for the way.
+/// Checks that the loopback interface works: connect(2) on a datagram socket looks up the
+/// route but sends nothing.
 fn loopback() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.connect((Ipv4Addr::LOCALHOST, 9))
 }
 
-/// Waits for this process's turn on the host's network; others hold the same lock. Whoever
-/// holds it is a run with a deadline of its own.
+/// Waits for this process's turn on the host's network, by a lock that all such processes
+/// take. Whoever holds it is a run with a deadline of its own.
 fn turn(binaries: &Path) -> io::Result<File> {
-    // A folder can be locked where nothing can be written. Windows opens none as a file.
+    // A folder can be locked even if nothing can be written, but Windows cannot open one as
+    // a file.
     let lock = if cfg!(windows) {
         File::create(std::env::temp_dir().join("sockets-in-rust.lock"))?
     } else {
@@ -202,7 +204,7 @@ fn turn(binaries: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// The first port which the scene names, and somebody else has; with its line.
+/// Returns the first port that the scene names and another program is using, with its line.
 fn busy_port(scene: &Scene) -> Option<(usize, u16)> {
     let lines = scene
         .terminals
@@ -215,9 +217,9 @@ fn busy_port(scene: &Scene) -> Option<(usize, u16)> {
         .find(|(_, port)| is_busy(*port))
 }
 
-/// Whether the port stays busy. It may be so for a moment only: between fork and exec, a
-/// child that another thread starts (insta asks cargo where the workspace is) holds a copy of
-/// the listener by which this was asked the last time.
+/// Returns whether the port stays busy. It may be busy for only a moment: between fork
+/// and exec, a child that another thread starts (insta asks cargo where the workspace is)
+/// holds a copy of the listener that this used for its last test.
 fn is_busy(port: u16) -> bool {
     const MOMENT: Duration = Duration::from_millis(500);
     let deadline = Instant::now() + MOMENT;

@@ -1,4 +1,4 @@
-//! Shows the terminals of a run, line by line as they come: side by side where the
+//! Shows the terminals of a run, line by line as the lines come: side by side if the
 //! terminal is wide enough, else as one stream with labels.
 
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use crate::page::Scene;
 use crate::run::Shown;
 use crate::verdict::shortened;
 
-/// The least width of a column: the document's longest line fits.
+/// The minimum width of a column: the document's longest line fits.
 const COLUMN: usize = 37;
 
-/// Colours of terminals, by their place in the scene.
+/// The colours of terminals, by their index in the scene.
 const COLOURS: [AnsiColor; 4] =
     [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Yellow];
 
@@ -26,16 +26,17 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) struct Screen<W> {
     out: W,
     names: Vec<String>,
-    /// The width of the terminal; none where lines go to a file or a pipe.
+    /// The width of the terminal; `None` if the output is a file or a pipe.
     width: Option<usize>,
-    /// The width of a column, where there are columns.
+    /// The width of a column, if there are columns.
     column: Option<usize>,
-    /// The first error of `out`: what is shown after it is lost.
+    /// The first error from `out`; what is shown after that is lost.
     failed: Option<io::Error>,
 }
 
 impl<W: Write> Screen<W> {
-    /// A screen for `scene` on a terminal of `width` columns; `None` if it is not a terminal.
+    /// Creates a screen for `scene` on a terminal of `width` columns, or `None` if the
+    /// output is not a terminal.
     pub(crate) fn new(out: W, scene: &Scene, width: Option<usize>) -> Self {
         let names: Vec<String> =
             scene.terminals.iter().map(|terminal| terminal.name.clone()).collect();
@@ -70,7 +71,7 @@ impl<W: Write> Screen<W> {
             let width = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
             let name = fill(&self.names[shown.terminal], width);
             let label = styled(self::style(shown.terminal), &name);
-            // A file keeps a line whole.
+            // In a file, a line is not wrapped.
             let room = self.width.map_or(usize::MAX, |all| all.saturating_sub(width + 3));
             for (at, piece) in wrap(&text, room.max(20)).into_iter().enumerate() {
                 let label = if at == 0 { &label } else { &fill("", width) };
@@ -95,7 +96,7 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    /// Whether all that was shown has been written.
+    /// Returns the first error that occurred while writing, if any.
     pub(crate) fn finish(self) -> io::Result<()> {
         self.failed.map_or(Ok(()), Err)
     }
@@ -105,17 +106,17 @@ fn style(terminal: usize) -> Style {
     COLOURS[terminal % COLOURS.len()].on_default()
 }
 
-/// `text` in `style`, which the stream drops where there is no colour.
+/// Returns `text` in `style`, which the stream drops if it has no colour.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     if style.is_plain() { text.to_owned() } else { format!("{style}{text}{style:#}") }
 }
 
-/// `text` with spaces up to `width` columns.
+/// Pads `text` with spaces to `width` columns.
 pub(crate) fn fill(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// `text` in pieces of at most `width` columns, cut at a space where one is near.
+/// Cuts `text` into pieces of at most `width` columns, at a space if one is near.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -129,7 +130,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
             })
             .map_or(rest.len(), |(at, _)| at);
         let space = rest[..end].rfind(' ').filter(|at| *at > end / 2).map(|at| at + 1);
-        // A character wider than the column stands alone.
+        // A character that is wider than the column gets a piece of its own.
         let first = rest.chars().next().map_or(1, char::len_utf8);
         let (piece, after) = rest.split_at(space.unwrap_or(end).max(first));
         pieces.push(piece);
@@ -141,7 +142,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
     pieces
 }
 
-/// The width of the terminal that standard output is, in columns.
+/// Returns the width, in columns, of the terminal on standard output, if it is one.
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "TIOCGWINSZ has no form in std")]
 pub(crate) fn width() -> Option<usize> {
@@ -154,7 +155,7 @@ pub(crate) fn width() -> Option<usize> {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// The width of the terminal, if the environment has it.
+/// Returns the width of the terminal on standard output, from the environment or else 80.
 #[cfg(not(unix))]
 pub(crate) fn width() -> Option<usize> {
     use std::io::IsTerminal;

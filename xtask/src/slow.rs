@@ -1,21 +1,22 @@
-//! `demo --slow`: what a run showed, a line at a time, as fast as one reads; a key goes on.
+//! `demo --slow`: shows the output of a run a line at a time, as fast as people read. A key shows
+//! the next line at once.
 //!
-//! The run itself is not slowed down: its lines are kept in their order, and shown after it.
+//! The run itself is not slowed down: its lines are kept in order and shown afterwards.
 
 use std::time::Duration;
 
 #[cfg(unix)]
 use crate::interrupt;
 
-/// How long a line is looked at before the next one comes: some 40 characters a second, as fast
-/// as people read, and never so long that they wait for it.
+/// Returns how long a line is shown before the next one comes: about 40 characters a
+/// second, as fast as people read, but never so long that they have to wait.
 pub(crate) fn reading_time(line: &str) -> Duration {
     let characters = u64::try_from(line.chars().count()).unwrap_or(u64::MAX);
     Duration::from_millis((300 + characters.saturating_mul(25)).min(2_500))
 }
 
-/// The keyboard of the terminal that standard input is, without the need to press Enter.
-/// Dropping it gives the terminal back as it was.
+/// The keyboard of the terminal on standard input, read key by key, without Enter.
+/// Dropping it restores the terminal.
 #[cfg(unix)]
 pub(crate) struct Keys {
     before: libc::termios,
@@ -24,7 +25,7 @@ pub(crate) struct Keys {
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "termios(3) and poll(2) have no form in std")]
 impl Keys {
-    /// The keyboard; none where standard input is not a terminal.
+    /// Returns the keyboard, or `None` if standard input is not a terminal.
     pub(crate) fn listen() -> Option<Keys> {
         // SAFETY: a termios of zeros is valid, and tcgetattr fills it before it is read.
         let before = unsafe {
@@ -33,14 +34,15 @@ impl Keys {
                 .then_some(before)?
         };
         let mut now = before;
-        // ^C keeps its meaning.
+        // Leave ISIG set, so that ^C keeps its meaning.
         now.c_lflag &= !(libc::ICANON | libc::ECHO);
         // SAFETY: tcsetattr reads one termios, which outlives the call.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const now) };
         Some(Keys { before })
     }
 
-    /// Waits for a key, for that long, or until a signal asks for the end.
+    /// Waits for a key, but no longer than `time`, and only until a signal asks for the
+    /// end.
     pub(crate) fn wait(&self, time: Duration) {
         let deadline = std::time::Instant::now() + time;
         loop {
@@ -75,7 +77,7 @@ impl Drop for Keys {
     }
 }
 
-/// Where keys are not heard one by one, the time alone goes on.
+/// Waits only for the time to pass, on systems where keys cannot be read one by one.
 #[cfg(not(unix))]
 pub(crate) struct Keys;
 

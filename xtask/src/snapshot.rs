@@ -1,19 +1,20 @@
-//! The snapshots of a page, in the folder `snapshots/` beside it: one file per terminal and
-//! one per drawing, with placeholders for what varies, and the recorded log of each drawing.
+//! The snapshots of a page, in the folder `snapshots/` beside it: one file per terminal
+//! and one per drawing, with placeholders for what varies, and the recorded log of each
+//! drawing.
 
 use std::path::{Path, PathBuf};
 
 use crate::page::{Page, Scene, Terminal};
 use crate::transcript::Renaming;
 
-/// The name of a terminal's snapshot, without `.snap`: `server`, or `busy.server` for
-/// scene `busy`, with `pairings.` before it for a page `pairings.md`.
+/// Returns the name of a terminal's snapshot, without `.snap`: `server`, or `busy.server`
+/// for the scene `busy`, with `pairings.` in front if the page is `pairings.md`.
 pub fn name(page: &Page, scene: &Scene, terminal: &Terminal) -> String {
     join(page, &scene.name, &terminal.name)
 }
 
-/// The name of a drawing's snapshot, without `.snap`, and of the recorded log beside it,
-/// without `.json`: `flow`, or `busy.flow` for scene `busy`.
+/// Returns the name of a drawing's snapshot, without `.snap`, which is also that of its
+/// recorded log, without `.json`: `flow`, or `busy.flow` for the scene `busy`.
 pub fn flow_name(page: &Page, scene: &str) -> String {
     join(page, scene, "flow")
 }
@@ -25,12 +26,13 @@ fn join(page: &Page, scene: &str, last: &str) -> String {
     parts.join(".")
 }
 
-/// Where the snapshots and the recorded logs of `page` are, relative to the workspace.
+/// Returns the folder of the snapshots and recorded logs of `page`, relative to the
+/// workspace.
 pub fn folder(page: &Page) -> PathBuf {
     page.path.parent().unwrap_or(Path::new("")).join("snapshots")
 }
 
-/// The snapshots and the recorded logs that the scenes of `page` have, relative to the
+/// Returns the paths of all snapshots and recorded logs of `page`, relative to the
 /// workspace.
 pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
     let terminals = page.scenes.iter().flat_map(move |scene| {
@@ -45,7 +47,7 @@ pub fn files(page: &Page) -> impl Iterator<Item = PathBuf> {
     terminals.chain(flows).map(move |name| folder.join(name))
 }
 
-/// The contents of a scene's snapshots: one text per terminal.
+/// Returns the contents of a scene's snapshots: one text per terminal.
 pub fn contents(terminals: &[Vec<String>]) -> Vec<String> {
     Renaming::apply_all(terminals).iter().map(|lines| lines.join("\n")).collect()
 }

@@ -1,10 +1,11 @@
-//! `tidy`: quotations, figures, commands, links, tables and snapshots agree with the files.
+//! `tidy`: checks that quotations, figures, commands, links, tables and snapshots agree with the
+//! files:
 //!
 //! - a quotation on a page appears in the file that it names, letter by letter;
 //! - a figure that a sentence takes from a run appears in that run's terminals or drawing;
-//! - a lesson's scene that a sentence names is there, and so is the file of a link;
-//! - a program that is none of the checkout's is one that CI installs: where it is absent its
-//!   scene is skipped, and a misspelt one would be skipped everywhere;
+//! - a scene that a sentence names exists, and so does the file that a link names;
+//! - a program from outside the checkout is one that CI installs: if it is missing, its scene is
+//!   skipped, so a misspelt one would be skipped everywhere;
 //! - every file in a lesson's `snapshots/` belongs to a block of its pages;
 //! - the table of programs, `lessons/programs.md`, is what the sources say;
 //! - the tables of lessons in `README.md` and `lessons/README.md` have a row for every
@@ -23,23 +24,24 @@ use crate::snapshot;
 use crate::workspace::{self, Lesson};
 use crate::{Error, Status};
 
-/// What the pages run besides the checkout's own programs: `.ci/run` installs what a plain
-/// Debian has not.
+/// The programs that the pages run besides the checkout's own. `.ci/run` installs those
+/// that a plain Debian lacks.
 const PROGRAMS: &[&str] =
     &["bash", "cat", "curl", "python3", "sh", "ss", "strace", "unshare"];
 
-/// What the errors of the lessons mean.
+/// The page that explains what the lessons' errors mean.
 const ERRORS: &str = "lessons/errors.md";
 
-/// What people ask, and where it is answered.
+/// The page of common questions, and where they are answered.
 const QUESTIONS: &str = "lessons/questions.md";
 
-/// Calls, states and errors on one sheet of A4, and what fits on one.
+/// The sheet of calls, states and errors, to print on one page of A4, and how much fits
+/// on that.
 const SHEET: &str = "lessons/sheet.md";
 const SHEET_COLUMNS: usize = 80;
 const SHEET_LINES: usize = 66;
 
-/// What `tidy` was asked.
+/// The options of `tidy`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Write the table of programs first
@@ -47,10 +49,10 @@ pub struct Options {
     pub write: bool,
 }
 
-/// Checks the workspace and prints what is wrong, one line each.
+/// Checks the workspace and prints what is wrong, one fault per line.
 ///
 /// # Errors
-/// `lessons/` cannot be read, or standard output is closed.
+/// Fails if `lessons/` cannot be read or standard output cannot be written.
 pub fn tidy(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     if options.write {
@@ -75,10 +77,10 @@ pub fn tidy(options: &Options) -> Result<Status, Error> {
     Ok(Status::Failed)
 }
 
-/// Everything in the checkout at `root` that does not agree.
+/// Returns everything in the checkout at `root` that does not agree.
 ///
 /// # Errors
-/// `lessons/` cannot be read.
+/// Fails if `lessons/` cannot be read.
 pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let lessons = workspace::lessons(root)?;
@@ -153,7 +155,8 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     Ok(faults)
 }
 
-/// The lessons and scenes that a page's prose names: `cargo xtask demo 4/who`, and `6/both`.
+/// Returns a fault for each lesson or scene that a page's prose names, as in `cargo xtask
+/// demo 4/who` or `6/both`, and that does not exist.
 fn unknown_scenes(course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     for (number, line) in (1..).zip(page.text.lines()) {
@@ -187,7 +190,7 @@ fn unknown_scenes(course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagnostic> {
     faults
 }
 
-/// The sheet is printed on A4: what of it does not fit.
+/// Returns a fault if the sheet does not fit on a page of A4.
 fn too_large(text: &str) -> Option<Diagnostic> {
     let fault = |line, message| Some(Diagnostic { path: SHEET.into(), line, message });
     let mut lines = text.lines().enumerate();
@@ -201,8 +204,8 @@ fn too_large(text: &str) -> Option<Diagnostic> {
     if count > SHEET_LINES { fault(count, message) } else { None }
 }
 
-/// A quotation must appear in its file as consecutive lines; a common indentation may be
-/// left out.
+/// Returns a fault unless a quotation appears in its file as consecutive lines, perhaps
+/// without their common indentation.
 fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnostic> {
     let fault =
         |line, message| Some(Diagnostic { path: page.path.clone(), line, message });
@@ -221,7 +224,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnost
     };
     let source: Vec<&str> = text.lines().collect();
     let quoted: Vec<&str> = quotation.lines.iter().map(String::as_str).collect();
-    // How many lines of the quotation stand in the file from each place on.
+    // For each line of the file, how many lines of the quotation follow from there.
     let best = (0..source.len())
         .map(|start| {
             let lines = &source[start..];
@@ -245,7 +248,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnost
     fault(quotation.line + best, format!("`{}` does not appear in {file}", line.trim()))
 }
 
-/// Links to files of the checkout that are not there.
+/// Returns a fault for each link to a file of the checkout that does not exist.
 fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Diagnostic> {
     let folder = root.join(path.parent().unwrap_or(Path::new("")));
     let mut faults = Vec::new();
@@ -265,7 +268,8 @@ fn dead_links(root: &Path, path: &Path, text: &str) -> Vec<Diagnostic> {
     faults
 }
 
-/// Commands whose program is neither the checkout's nor one that CI installs.
+/// Returns a fault for each command whose program is neither the checkout's nor one that CI
+/// installs.
 fn unknown_programs(page: &Page) -> Vec<Diagnostic> {
     let terminals = page.scenes.iter().flat_map(|scene| &scene.terminals);
     let steps = terminals.flat_map(|terminal| &terminal.steps);
@@ -286,7 +290,8 @@ fn unknown_programs(page: &Page) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Snapshots and recorded logs of a lesson that belong to no block of its pages.
+/// Returns a fault for each snapshot or recorded log of a lesson that belongs to no block
+/// of its pages.
 fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Diagnostic> {
     let wanted: BTreeSet<PathBuf> = pages.iter().flat_map(snapshot::files).collect();
     let entries = fs::read_dir(folder.join("snapshots")).into_iter().flatten();
@@ -308,7 +313,7 @@ fn stray_snapshots(root: &Path, folder: &Path, pages: &[Page]) -> Vec<Diagnostic
 mod tests {
     use super::*;
 
-    /// A workspace with one lesson, removed at the end of a test.
+    /// A workspace with one lesson, which is removed at the end of a test.
     struct Checkout(tempfile::TempDir);
 
     impl Checkout {

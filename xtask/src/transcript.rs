@@ -1,10 +1,12 @@
-//! What a terminal showed, compared up to a consistent renaming of what varies.
+//! Compares what terminals showed with the page, up to a consistent renaming of what
+//! varies.
 //!
-//! Four things differ from run to run and say nothing: an ephemeral port, a process id, the
-//! time of day and a measured duration. Each gets a placeholder, `[PORT-1]`, `[PID-1]`,
-//! `[TIME]` or `[DURATION]`. Ports and process ids are numbered in the order in which they
-//! first come up in a scene, so that the same number in two terminals must be the same
-//! number on the page. Everything else is compared to the letter.
+//! Four things differ from run to run and mean nothing: an ephemeral port, a process id,
+//! the time of day and a measured duration. Each is replaced with a placeholder:
+//! `[PORT-1]`, `[PID-1]`,
+//! `[TIME]` or `[DURATION]`. Ports and process ids are numbered in the order in which they first
+//! appear in a scene, so if two terminals show the same number, the page must too. Everything else
+//! is compared to the letter.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,8 +15,8 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-/// The ports that a kernel gives on its own: Linux starts at 32768 (`ip(7)`,
-/// `ip_local_port_range`), the others at 49152 (RFC 6335 §6).
+/// The ports that a kernel assigns by itself: Linux starts at 32768 (`ip(7)`,
+/// `ip_local_port_range`), other systems at 49152 (RFC 6335 §6).
 const EPHEMERAL: std::ops::RangeInclusive<u32> = 32768..=65535;
 
 /// Something in a line that varies from run to run.
@@ -26,7 +28,7 @@ enum Kind {
     Duration,
 }
 
-/// A stretch of a line that is a [`Kind`], in bytes.
+/// A part of a line that varies: its kind, and its range in bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Variable {
     kind: Kind,
@@ -34,7 +36,7 @@ struct Variable {
     end: usize,
 }
 
-/// Gives placeholders to what varies, the same to the same, over the lines of one scene.
+/// Replaces what varies with placeholders, consistently over the lines of one scene.
 #[derive(Debug, Default)]
 pub struct Renaming {
     names: HashMap<(Kind, String), usize>,
@@ -42,7 +44,7 @@ pub struct Renaming {
 }
 
 impl Renaming {
-    /// The line with placeholders.
+    /// Returns the line with placeholders.
     pub fn apply(&mut self, line: &str) -> String {
         let mut renamed = String::with_capacity(line.len());
         let mut from = 0;
@@ -56,7 +58,7 @@ impl Renaming {
         renamed
     }
 
-    /// The same for all lines of all terminals, in their order.
+    /// Does the same for all lines of all terminals, in order.
     pub fn apply_all(terminals: &[Vec<String>]) -> Vec<Vec<String>> {
         let mut renaming = Renaming::default();
         let lines = terminals.iter();
@@ -81,13 +83,13 @@ impl Renaming {
     }
 }
 
-/// The line with placeholders for what varies, taken by itself.
+/// Returns a single line with placeholders for what varies.
 pub fn renamed(line: &str) -> String {
     Renaming::default().apply(line)
 }
 
-/// The lines that `came`, with the values that `page` shows for the same placeholders, so
-/// that a page which is rewritten changes in no more than what differs.
+/// Returns the lines that `came`, with the values that `page` shows for the same
+/// placeholders, so that rewriting a page changes only what really differs.
 pub fn in_the_words_of(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Vec<String>> {
     let mut on_page = Renaming::default();
     let mut shown: HashMap<String, String> = HashMap::new();
@@ -105,7 +107,7 @@ pub fn in_the_words_of(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Vec<St
             let value = &line[variable.start..variable.end];
             words.push_str(&line[from..variable.start]);
             let placeholder = renaming.placeholder(variable.kind, value);
-            // A duration stands for nothing but itself: as it came.
+            // All durations share one placeholder, so keep each as it came.
             let on_page =
                 shown.get(&placeholder).filter(|_| variable.kind != Kind::Duration);
             words.push_str(on_page.map_or(value, String::as_str));
@@ -120,16 +122,18 @@ pub fn in_the_words_of(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Vec<St
         .collect()
 }
 
-/// Where two transcripts of a terminal differ.
+/// The difference between two transcripts of a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The index of the first line of the page that differs.
     pub line: usize,
-    /// All lines, each with `  ` (same), `- ` (the page's) or `+ ` (what came) before it.
+    /// All lines, each after `  ` (the same), `- ` (only on the page) or `+ ` (only in
+    /// the run).
     pub diff: String,
 }
 
-/// Compares what the page says with what came, terminal by terminal; `None` is alike.
+/// Compares the page with what came, terminal by terminal. `None` means that there is no
+/// difference.
 pub fn compare(page: &[Vec<String>], came: &[Vec<String>]) -> Vec<Option<Difference>> {
     let (mut expected, mut got) = (Renaming::apply_all(page), Renaming::apply_all(came));
     for line in expected.iter_mut().chain(&mut got).flatten() {
@@ -153,7 +157,7 @@ fn drop_empty_column(line: &mut String) {
     }
 }
 
-/// The difference of the renamed lines, shown in the words of the lines themselves.
+/// Returns the difference between the renamed lines, shown as the original lines.
 fn difference(
     expected: &[String],
     got: &[String],
@@ -165,7 +169,7 @@ fn difference(
     let mut first = None;
     let mut diff = String::new();
     let mut on_page = 0;
-    // Past this time the diff is right still, but no longer the shortest.
+    // After this time the diff is still correct, but no longer the shortest.
     let mut differ = TextDiff::configure();
     differ.timeout(Duration::from_millis(200));
     for change in differ.diff_slices(&expected, &got).iter_all_changes() {
@@ -186,7 +190,7 @@ fn difference(
     Difference { line: first.unwrap_or(0).min(page.len().saturating_sub(1)), diff }
 }
 
-/// The ports below the ephemeral range that a line names: those that must be free.
+/// Returns the ports below the ephemeral range that a line names: those that must be free.
 pub(crate) fn documented_ports(line: &str) -> Vec<u16> {
     let command = line.starts_with('$');
     let mut ports = Vec::new();
@@ -207,7 +211,7 @@ pub(crate) fn documented_ports(line: &str) -> Vec<u16> {
     ports
 }
 
-/// Whether a line has an IPv6 address that is written short: `::1`, `[::]:80`, `fe80::1`.
+/// Returns whether a line has an IPv6 address in short form: `::1`, `[::]:80`, `fe80::1`.
 pub(crate) fn names_ipv6(line: &str) -> bool {
     let mut words = line.split(|c: char| c.is_whitespace() || "[]()',\"".contains(c));
     words.any(|word| word.contains("::") && word.parse::<Ipv6Addr>().is_ok())
@@ -234,7 +238,7 @@ fn end_of_digits(bytes: &[u8], start: usize) -> usize {
     start + bytes[start..].iter().take_while(|b| b.is_ascii_digit()).count()
 }
 
-/// `23:59:01`, with a fraction or without.
+/// Recognizes a time of day: `23:59:01`, with or without a fraction.
 fn clock(bytes: &[u8], start: usize) -> Option<Variable> {
     let shape = bytes.get(start..start + 8)?;
     let fits = shape.iter().enumerate().all(|(i, b)| match i {
@@ -248,9 +252,11 @@ fn clock(bytes: &[u8], start: usize) -> Option<Variable> {
     fits.then_some(Variable { kind: Kind::Time, start, end })
 }
 
-/// `12.3 ms`: a duration with a fraction was measured, one without was set. But of a limit
-/// that poll(2) gets, `], 99 ms)` in a drawing, a program has perhaps used up a part before.
-/// And what `ss -o` says of a TIME-WAIT, `timewait,59sec`, runs down while it is asked.
+/// Recognizes a measured duration: `12.3 ms`. One without a fraction was set, not measured,
+/// with three exceptions: a timer in a drawing (see [`timer`]); the timeout of poll(2), `],
+/// 99 ms)` in a drawing, of which a program may have used up a part before; and the timer
+/// of a TIME-WAIT that
+/// `ss -o` shows, `timewait,59sec`, which is running down.
 fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
     let bytes = line.as_bytes();
     let (before, behind) = (&line[..start], &line[end..]);
@@ -276,8 +282,9 @@ fn duration(line: &str, start: usize, end: usize) -> Option<Variable> {
     })
 }
 
-/// `· 204 ms: tail loss probe ·`, `·  1.0 s ·`: how long one of the kernel's timers took, in a
-/// drawing. It is padded to be as wide always, and the padding varies with it.
+/// Recognizes how long one of the kernel's timers took, in a drawing: `· 204 ms: tail loss
+/// probe ·`,
+/// `·  1.0 s ·`. It is padded to a fixed width, so the padding varies with it.
 fn timer(line: &str, start: usize, end: usize) -> Option<Variable> {
     let before = line[..start].trim_end_matches(' ');
     if !before.ends_with('·') || !line[before.len()..].starts_with(' ') {
@@ -292,7 +299,7 @@ fn timer(line: &str, start: usize, end: usize) -> Option<Variable> {
     (unit(" ms") || unit(" s")).then_some(Variable { kind: Kind::Duration, start, end })
 }
 
-/// A number in the ephemeral range behind an address or the word port.
+/// Recognizes a number in the ephemeral range after an address or the word port.
 fn port(line: &str, start: usize, end: usize) -> Option<Variable> {
     let before = &line[..start];
     if !behind_an_address(before) && !behind_the_word(before, "port") {
@@ -302,7 +309,8 @@ fn port(line: &str, start: usize, end: usize) -> Option<Variable> {
     EPHEMERAL.contains(&number).then_some(Variable { kind: Kind::Port, start, end })
 }
 
-/// `('127.0.0.1', 1`, `127.0.0.1:1`, `[::1]:1`, `localhost:1`, `*:1`.
+/// Returns whether the text ends with an address, before its port: `('127.0.0.1', 1`,
+/// `127.0.0.1:1`, `[::1]:1`, `localhost:1`, `*:1`.
 fn behind_an_address(before: &str) -> bool {
     before.ends_with("', ")
         || before.strip_suffix(':').is_some_and(|host| {
@@ -318,10 +326,12 @@ fn pid(line: &str, start: usize, end: usize) -> Option<Variable> {
     })
 }
 
-/// `port 1`, `Port 1`, `port=1`, `port: 1`; not `support 1`.
+/// Returns whether the text ends with the word, before its number: `port 1`, `Port 1`,
+/// `port=1`,
+/// `port: 1`, but not `support 1`.
 fn behind_the_word(before: &str, word: &str) -> bool {
     let before = before.trim_end_matches([' ', '=', ':']).as_bytes();
-    // The word alone is looked at: what stands before it may be a megabyte.
+    // Look only at the end: the text before it may be a megabyte long.
     let Some(at) = before.len().checked_sub(word.len()) else { return false };
     let (rest, last) = before.split_at(at);
     last.eq_ignore_ascii_case(word.as_bytes())
@@ -357,8 +367,8 @@ mod tests {
         }
     }
 
-    /// What it costs grows with the line, not with its square: 100,000 numbers once took more
-    /// than 448 s.
+    /// The cost must grow linearly with the line, not with its square: 100,000 numbers
+    /// once took more than 448 s.
     #[test]
     fn a_line_of_many_numbers_is_read_once() {
         let started = std::time::Instant::now();

@@ -1,5 +1,6 @@
-//! `update`: rewrites the transcripts and the drawings on the pages from a run, where they
-//! differ after the renaming of what varies, and records what was drawn. A maintainer's tool: it refuses to run in CI.
+//! `update`: rewrites the transcripts and the drawings on the pages from a run, if they differ in
+//! more than what varies, and records what was drawn. It is a maintainer's tool, and refuses to run
+//! in CI.
 
 use std::env;
 use std::fs;
@@ -15,7 +16,7 @@ use crate::workspace;
 use crate::{Error, Status};
 use crate::{flow, interrupt, transcript};
 
-/// What `update` was asked.
+/// The options of `update`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Lesson by number, folder or name [default: every lesson]
@@ -25,7 +26,7 @@ pub struct Options {
 /// Runs the pages and rewrites what differs.
 ///
 /// # Errors
-/// In CI; a broken page; a file that cannot be written; no private network and a busy one.
+/// Fails in CI, if a page is faulty, if programs cannot be built, or if a file cannot be written.
 pub fn update(options: &Options) -> Result<Status, Error> {
     if env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false") {
         return Err(Error::new(
@@ -80,7 +81,7 @@ pub fn update(options: &Options) -> Result<Status, Error> {
     Ok(ended)
 }
 
-/// The page's text with the transcripts of a run, and what stood in the way.
+/// Returns the page's text with the transcripts of a run, and the problems that came up.
 fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>) {
     let mut edits = Vec::new();
     let mut problems = Vec::new();
@@ -117,7 +118,7 @@ fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>)
             Err(problem) => problems.push(problem),
         }
     }
-    // From the end, so that the places of what is still to come stay right.
+    // Replace from the end, so that the positions of the earlier edits stay valid.
     edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
     let mut text = page.text.clone();
     for (range, lines) in edits {
@@ -126,7 +127,8 @@ fn rewritten(runner: &Runner, root: &Path, page: &Page) -> (String, Vec<String>)
     (text, problems)
 }
 
-/// What changes in a page's drawing; its recorded log is written where it is another.
+/// Returns the edit of a page's drawing, if it changes. Also writes its recorded log, if
+/// that changes.
 fn flow_edit(
     runner: &Runner,
     root: &Path,

@@ -1,48 +1,48 @@
-//! What became of a scene, and how it is explained to a person.
+//! The verdict on a scene, and its explanation for a person.
 
 use std::fmt::Write as _;
 
 use crate::page::Diagnostic;
 use crate::run::Outcome;
 
-/// What became of a scene.
+/// The verdict on a scene.
 #[derive(Debug)]
 pub enum Verdict {
     /// Every terminal showed what the page says.
     Matches,
-    /// Some did not.
+    /// Some terminals showed something else.
     Differs(Vec<Mismatch>),
-    /// The run was stopped, or could not begin.
+    /// The run was stopped, or could not start.
     Stopped(Diagnostic),
-    /// This machine lacks a program that the scene runs: its name.
+    /// This machine lacks something that the scene needs; says what.
     Skipped(String),
 }
 
-/// A terminal that showed something else than its page.
+/// A terminal whose output differs from the page.
 #[derive(Debug)]
 pub struct Mismatch {
-    /// The line of the page where the difference begins, and what it is about.
+    /// The line of the page where the difference begins, and which terminal it is.
     pub fault: Diagnostic,
-    /// The lines, as a diff: `- ` the page, `+ ` the run.
+    /// The lines as a diff: `- ` for the page, `+ ` for the run.
     pub diff: String,
 }
 
-/// A scene that was run, or was to be.
+/// A scene that was run, or should have been.
 #[derive(Debug)]
 pub struct Verified {
-    /// How it ended.
+    /// The verdict.
     pub verdict: Verdict,
     /// Its output, if it ran.
     pub outcome: Option<Outcome>,
 }
 
 impl Verified {
-    /// Whether the page is right, or could not be tried here.
+    /// Returns whether the page is right, or could not be tried on this machine.
     pub fn is_good(&self) -> bool {
         matches!(self.verdict, Verdict::Matches | Verdict::Skipped(_))
     }
 
-    /// What is wrong, with its place, for a person; empty for a scene that is good.
+    /// Explains to a person what is wrong, with page and line. Empty if nothing is.
     pub fn explain(&self) -> String {
         let mut text = String::new();
         match &self.verdict {
@@ -70,7 +70,7 @@ impl Verified {
     }
 }
 
-/// What fits of many lines into a message.
+/// Returns the first and last lines, if there are too many for a message.
 fn first_and_last(lines: &[&str]) -> Vec<String> {
     const MOST_LINES: usize = 200;
     let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
@@ -83,7 +83,7 @@ fn first_and_last(lines: &[&str]) -> Vec<String> {
     kept
 }
 
-/// A line that fits into a message.
+/// Returns a line, cut if it is too long for a message.
 pub(crate) fn shortened(line: &str) -> String {
     const MOST_CHARACTERS: usize = 400;
     match line.char_indices().nth(MOST_CHARACTERS) {

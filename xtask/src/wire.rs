@@ -1,8 +1,8 @@
-//! `wire`: two private hosts, a link between them that loses what you name, and the drawing
-//! of what became of it.
+//! `wire`: draws what happens between two private hosts when the link between them loses or
+//! damages the packets that you name.
 //!
-//! The work is done by the program `flow`, which makes the wire, and by [`crate::flow`], which
-//! hands it a scene's commands and rules.
+//! The work is done by the program `flow`, which creates the wire, and by
+//! [`crate::flow`], which passes it a scene's commands and rules.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use crate::{Error, Status, build, flow, interrupt, jobs, workspace};
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
 
-/// What `--help` says; the options of `flow` are told by `flow`.
+/// The help text. The options of `flow` are in `flow`'s own.
 const HELP: &str = "\
 Draw the same over a wire that loses or damages what you name
 
@@ -44,11 +44,12 @@ Exit status: 0 drawn; 1 failed; 2 wrong command line or rule; 77 not here.
 All other options are those of the program flow: cargo xtask flow --help
 ";
 
-/// Does what `wire` was asked. A lesson comes first, as with [`flow::flow()`]; all else is for
-/// the program `flow`.
+/// Runs the task. A lesson comes first, as with [`flow::flow()`]; all other arguments are
+/// for the program `flow`.
 ///
 /// # Errors
-/// No such lesson or scene; a wrong rule; programs that cannot be built or started.
+/// Fails if there is no such lesson or scene, if a rule is wrong, or if programs cannot be built
+/// or started.
 pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
     let root = workspace::root();
     let words = arguments.words();
@@ -95,7 +96,7 @@ pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
             let mut command = flow::flow_command(&programs);
             command.args(flow::defaults(options)).args(options);
             if !has_rules {
-                // A wire that only carries.
+                // Without rules the wire only carries packets.
                 command.args(["--rule", "# none"]);
             }
             command.args(own);
@@ -104,7 +105,7 @@ pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
     }
 }
 
-/// Refuses a wrong rule before anything is built.
+/// Checks the rules before anything is built.
 fn check(options: &[OsString]) -> Result<(), Error> {
     let mut words = options.iter().map(|word| word.to_string_lossy());
     let mut rules = Vec::new();

@@ -8,25 +8,25 @@ use crate::Error;
 use crate::jobs::did_you_mean;
 use crate::page::{Diagnostic, Page};
 
-/// The root of the checkout.
+/// Returns the root of the checkout.
 pub fn root() -> PathBuf {
     netlab::environment::checkout("xtask", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A lesson: a folder below `lessons/` with a `README.md`.
+/// A lesson: a folder in `lessons/` with a `README.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lesson {
-    /// The folder's name: `02-tcp-echo`.
+    /// The folder's name, such as `02-tcp-echo`.
     pub directory: String,
 }
 
 impl Lesson {
-    /// `2` of `02-tcp-echo`; an appendix has none.
+    /// Returns the lesson's number: 2 for `02-tcp-echo`, `None` for an appendix.
     pub fn number(&self) -> Option<u32> {
         self.directory.split_once('-')?.0.parse().ok()
     }
 
-    /// `tcp-echo` of `02-tcp-echo`.
+    /// Returns the lesson's name: `tcp-echo` for `02-tcp-echo`.
     pub fn name(&self) -> &str {
         match self.directory.split_once('-') {
             Some((number, name)) if number.parse::<u32>().is_ok() => name,
@@ -34,7 +34,7 @@ impl Lesson {
         }
     }
 
-    /// Whether a user's word means this lesson: its number, its folder or its name.
+    /// Returns whether a user's word means this lesson: its number, its folder or its name.
     pub(crate) fn is_called(&self, word: &str) -> bool {
         let number = word.parse::<u32>().ok();
         word == self.directory
@@ -42,20 +42,21 @@ impl Lesson {
             || (number.is_some() && number == self.number())
     }
 
-    /// The folder.
+    /// Returns the path of its folder.
     pub fn folder(&self, root: &Path) -> PathBuf {
         root.join("lessons").join(&self.directory)
     }
 
-    /// The name of its package; none where it has no programs but those of `crates/`.
+    /// Returns the name of its package, or `None` if it has no programs other than those in
+    /// `crates/`.
     pub fn package(&self, root: &Path) -> Option<String> {
         package_name(&self.folder(root))
     }
 
-    /// Its pages: `README.md` first, then its other Markdown files in order.
+    /// Reads its pages: `README.md` first, then its other Markdown files in order.
     ///
     /// # Errors
-    /// What cannot be read, or all faults of the page, each with its place.
+    /// Fails if a file cannot be read, or with all faults of the first faulty page.
     pub fn pages(&self, root: &Path) -> Result<Vec<Page>, Vec<Diagnostic>> {
         let folder = self.folder(root);
         let mut files: Vec<PathBuf> = fs::read_dir(&folder)
@@ -73,7 +74,7 @@ impl Lesson {
 /// Reads one page.
 ///
 /// # Errors
-/// As [`Lesson::pages`].
+/// The same as [`Lesson::pages`].
 pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Diagnostic>> {
     let text =
         fs::read_to_string(file).map_err(|error| vec![unreadable(root, file, &error)])?;
@@ -85,14 +86,14 @@ fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Diagnostic {
     Diagnostic { path, line: 1, message: format!("read the page: {error}") }
 }
 
-/// The name of the package whose `Cargo.toml` is in `folder`; none where there is none.
+/// Returns the name of the package whose `Cargo.toml` is in `folder`, if there is one.
 pub fn package_name(folder: &Path) -> Option<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
     let name = manifest.lines().find_map(|line| line.strip_prefix("name = "))?;
     Some(name.trim().trim_matches('"').to_owned())
 }
 
-/// The folder of a package of the workspace: below `crates/`, a lesson's, or `xtask`.
+/// Returns the folder of a package of the workspace: in `crates/`, a lesson's, or `xtask`.
 pub fn package_folder(root: &Path, name: &str) -> Option<PathBuf> {
     let known = [root.join("crates").join(name), root.join(name)];
     let of_lesson = || {
@@ -105,10 +106,10 @@ pub fn package_folder(root: &Path, name: &str) -> Option<PathBuf> {
     known.into_iter().find(named).or_else(of_lesson)
 }
 
-/// All lessons, in order: the numbered ones, then the appendices.
+/// Returns all lessons, in order: the numbered ones, then the appendices.
 ///
 /// # Errors
-/// The `lessons` folder cannot be read.
+/// Fails if the folder `lessons` cannot be read.
 pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     let mut lessons = Vec::new();
     for entry in fs::read_dir(root.join("lessons"))? {
@@ -123,11 +124,11 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     Ok(lessons)
 }
 
-/// The lesson that a user's word means, and the scene after its slash. The path
-/// of the folder, as a shell completes it, is a word for the lesson too.
+/// Returns the lesson that a user's word means, and the name of the scene after its
+/// slash. The path of the folder, as a shell completes it, means the lesson too.
 ///
 /// # Errors
-/// As [`lesson`].
+/// The same as [`lesson`].
 pub fn lesson_and_scene<'a>(
     root: &Path,
     word: &'a str,
@@ -137,10 +138,10 @@ pub fn lesson_and_scene<'a>(
     Ok((lesson(root, word)?, Some(scene).filter(|scene| !scene.is_empty())))
 }
 
-/// The lesson that a user's word means.
+/// Returns the lesson that a user's word means.
 ///
 /// # Errors
-/// A message that lists the right words.
+/// Fails with a message that lists the lessons.
 pub fn lesson(root: &Path, word: &str) -> Result<Lesson, Error> {
     let lessons = lessons(root).map_err(Error::io("read lessons/"))?;
     if let Some(lesson) = lessons.iter().find(|lesson| lesson.is_called(word)) {

@@ -1,8 +1,9 @@
 //! `flow`: draws the calls and packets of a lesson's run, or of any programs.
 //!
-//! The work is done by the program `flow` (`crates/flow`), which is built only here: a first
-//! `cargo xtask demo` does without the tracer. This module hands it a scene's commands, and
-//! compares what it draws with the page.
+//! The work is done by the program `flow` (`crates/flow`), which is built only here: a
+//! first
+//! `cargo xtask demo` does not need the tracer. This module passes it a scene's commands, and
+//! compares its drawing with the page.
 
 mod verify;
 
@@ -18,17 +19,19 @@ use crate::page::{Diagnostic, Page, Scene};
 use crate::run::Programs;
 use crate::{Error, Status, build, demo, jobs, run, screen, snapshot, workspace};
 
-/// Columns of the drawings on the pages.
+/// The width of the drawings on the pages, in columns.
 pub const PAGE_COLUMNS: usize = 92;
 
 /// The exit status of a program that the system does not let do its work.
 const REFUSED: i32 = 77;
 
-/// Does what `flow` was asked. A lesson comes first: `cargo xtask flow udp-echo --exact`.
-/// All else is for the program `flow`: its options, a log to show, programs of your own.
+/// Runs the task. A lesson comes first: `cargo xtask flow udp-echo --exact`. All other
+/// arguments are for the program `flow`: its options, a log to show, programs of your
+/// own.
 ///
 /// # Errors
-/// No such lesson or scene; a broken page; programs that cannot be built or started.
+/// Fails if there is no such lesson or scene, if a page is faulty, or if programs cannot be built
+/// or started.
 pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
     let root = workspace::root();
     let words = arguments.words();
@@ -65,7 +68,7 @@ pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
     lesson(&root, lesson_word.unwrap_or(demo::FIRST), &words)
 }
 
-/// Colour and width, where the arguments do not say them.
+/// Returns the options for colour and width, unless the arguments have them.
 pub(crate) fn defaults(options: &[OsString]) -> Vec<OsString> {
     let says =
         |name: &str| options.iter().any(|word| word.to_string_lossy().starts_with(name));
@@ -80,20 +83,23 @@ pub(crate) fn defaults(options: &[OsString]) -> Vec<OsString> {
     words
 }
 
-/// Whether to colour: asked here, because for the programs of a lesson NO_COLOR is always set.
+/// Returns whether to colour. This is decided here, because `NO_COLOR` is always set for
+/// the programs of a lesson.
 fn color(to_file: bool) -> &'static str {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let terminal = !to_file && io::stdout().is_terminal();
     if terminal && !no_color { "always" } else { "never" }
 }
 
-/// The columns of the terminal; elsewhere those of the pages.
+/// Returns the columns of the terminal, or those of the pages if standard output is not
+/// one.
 fn columns() -> usize {
     let terminal = screen::width().filter(|_| io::stdout().is_terminal());
     terminal.map_or(PAGE_COLUMNS, |columns| columns.clamp(40, 1000))
 }
 
-/// Draws a lesson's run; where the system does not allow one, the recording beside the page.
+/// Draws a lesson's run, or the recording beside the page if the system does not allow a
+/// run.
 pub(crate) fn lesson(
     root: &Path,
     word: &str,
@@ -113,7 +119,8 @@ pub(crate) fn lesson(
     become_it(scene_command(root, &programs, page, scene, words)?)
 }
 
-/// The command that draws a scene; where the system does not allow the run, its recording.
+/// Returns the command that draws a scene's run, or its recording if the system does not
+/// allow a run.
 pub(crate) fn scene_command(
     root: &Path,
     programs: &Programs,
@@ -130,7 +137,7 @@ pub(crate) fn scene_command(
             Error::new(format!("draw scene `{}`: {what}; install it first", scene.name))
         }
     })?;
-    // What the programs print is what `demo` shows.
+    // Do not show what the programs print: `demo` does.
     command.arg("--quiet");
     run::lay_environment(&mut command);
     let recording = recording(root, page, &scene.name);
@@ -153,21 +160,21 @@ fn folder(root: &Path, page: &Page) -> PathBuf {
     root.join(page.path.parent().unwrap_or(Path::new("")))
 }
 
-/// Where the recorded log of a scene's run is kept.
+/// Returns the path of the recorded log of a scene's run.
 fn recording(root: &Path, page: &Page, scene: &str) -> PathBuf {
     let name = format!("{}.json", snapshot::flow_name(page, scene));
     root.join(snapshot::folder(page)).join(name)
 }
 
-/// Why a scene cannot be handed to `flow`.
+/// The reason why a scene cannot be passed to `flow`.
 enum Unable {
-    /// A program of it is not installed.
+    /// One of its programs is not installed.
     Missing(String),
-    /// The page asks for what `flow` does not do.
+    /// The page asks for something that `flow` cannot do.
     Page(Diagnostic),
 }
 
-/// The command lines of a scene, each with a `--` before it, from the folder of its page.
+/// Returns the command lines of a scene, each after a `--`, and the options that they need.
 fn sides(
     programs: &Programs,
     folder: &Path,
@@ -179,8 +186,9 @@ fn sides(
     };
     let mut words: Vec<OsString> = Vec::new();
     for (at, terminal) in scene.terminals.iter().enumerate() {
-        // `flow` starts each side when the one before is ready; the second command of a
-        // terminal starts when the first has ended, which is the same for the last alone.
+        // `flow` starts each side when the one before is ready, but the second command of a
+        // terminal must start when the first has ended. Only in the last terminal is that the
+        // same.
         if let (Some(second), true) =
             (terminal.steps.get(1), at + 1 < scene.terminals.len())
         {
@@ -209,7 +217,7 @@ fn sides(
             words.extend(arguments.iter().map(OsString::from));
         }
     }
-    // The page's folder is where the commands run.
+    // The commands run in the page's folder.
     let mut options: Vec<OsString> = vec!["--directory".into(), folder.into()];
     for rule in scene.wire.iter().flatten() {
         options.extend(["--rule".into(), rule.into()]);
@@ -218,7 +226,7 @@ fn sides(
     Ok(words)
 }
 
-/// Replaces this process by the command, so that all signals are the command's alone.
+/// Replaces this process with the command, so that the command gets all signals.
 #[cfg(unix)]
 pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     use std::os::unix::process::CommandExt as _;
@@ -228,7 +236,7 @@ pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     Err(Error::new(format!("start {program}: {error}")))
 }
 
-/// Runs the command to its end: a terminal's ^C ends both.
+/// Runs the command and waits for it. A terminal's ^C ends both.
 #[cfg(not(unix))]
 pub(crate) fn become_it(mut command: Command) -> Result<Status, Error> {
     let status = command.status().map_err(|error| {

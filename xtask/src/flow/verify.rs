@@ -20,22 +20,22 @@ use crate::runner::Runner;
 use crate::transcript;
 use crate::verdict::{Mismatch, Verdict, shortened};
 
-/// How many runs may differ from the page in acknowledgments alone.
+/// After this many runs, a difference in nothing but acknowledgments is ignored.
 const ACKNOWLEDGMENT_REPEATS: usize = 3;
 
-/// How often a run is repeated in which one of the kernel's timers went off.
+/// The maximum number of runs, if one of the kernel's timers goes off in each.
 const REPEATS: usize = 10;
 
 /// A run that was drawn.
 #[derive(Debug)]
 pub struct Drawn {
-    /// The drawing in the form of the pages, without colour.
+    /// The drawing as the pages show it, without colour.
     pub lines: Vec<String>,
     /// The event log, with paths relative to the checkout.
     pub log: String,
 }
 
-/// Why the runs of this system cannot be drawn whole, if they cannot.
+/// Returns why runs cannot be drawn completely on this system, if they cannot.
 pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
     if network == Network::Host {
         return Some("packets are captured only on a private network".into());
@@ -47,17 +47,17 @@ pub fn refusal(programs: &Programs, network: Network) -> Option<String> {
     (output.status.code() == Some(REFUSED)).then(|| said.trim().to_owned())
 }
 
-/// Runs the scene of a drawing and compares what came with the page.
+/// Runs the scene of a drawing and compares the result with the page.
 ///
-/// A run in which one of the kernel's timers went off (an acknowledgment that was delayed, a
-/// segment that was sent again, where the page has none) is another one than the page's: the
-/// machine was busy. It is repeated, ten times at most.
+/// If one of the kernel's timers went off during the run, and not in the page's (an
+/// acknowledgment was delayed, a segment was retransmitted), then the machine was busy,
+/// and the run is repeated, up to ten times.
 ///
-/// So is a run that differs in acknowledgments that travel alone, and in nothing else. Whether
-/// an acknowledgment goes alone or with the next segment, the kernel decides by a timer of some
-/// 40 ms, which a program that gets no processor may miss each time. After three runs such a
-/// difference is none: what the page shows came of a run, the one that is recorded beside it,
-/// and that recording is compared to the letter.
+/// A run is also repeated if it differs only in acknowledgments that travel alone.
+/// Whether an acknowledgment travels alone or with the next segment depends on a timer of
+/// the kernel of some 40 ms, which a program that gets no processor may miss each time.
+/// After three runs such a difference is ignored: the page shows a run that did happen,
+/// which is recorded beside it, and that recording is compared to the letter.
 pub fn verify(
     runner: &Runner,
     root: &Path,
@@ -94,7 +94,7 @@ pub fn verify(
     last
 }
 
-/// Compares the recording beside the page with its drawing.
+/// Compares the drawing on the page with the recording beside it.
 pub fn verify_recording(
     programs: &Programs,
     root: &Path,
@@ -110,7 +110,7 @@ pub fn verify_recording(
     let width = PAGE_COLUMNS.to_string();
     let mut command = flow_command(programs);
     command.args(["--width", &width, "--color", "never", "show"]).arg(&file);
-    // The book shows the source beside the run: it must be the source that ran.
+    // The book shows the source beside the run, so it must be the source that ran.
     command.arg("--sources").arg(root);
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
@@ -122,24 +122,24 @@ pub fn verify_recording(
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    // The last line says that it is a recording; the page's drawing is of a run.
+    // Drop the last line, which says that it is a recording: the page shows a run.
     if lines.pop().is_none_or(|line| !line.starts_with("A recording")) {
         return stopped(format!("{name} is drawn without the words `A recording`"));
     }
     compare(page, flow, &lines)
 }
 
-/// How many packets a drawing shows that one of the kernel's timers sent.
+/// Returns the number of packets in a drawing that one of the kernel's timers sent.
 fn timers_on(lines: &[String]) -> usize {
     let marks = [" delayed ", " again ", " probe "];
     lines.iter().filter(|line| marks.iter().any(|mark| line.contains(mark))).count()
 }
 
-/// The rows of a drawing but for those of an acknowledgment that travels alone.
+/// Returns the rows of a drawing, except those of acknowledgments that travel alone.
 fn without_acknowledgments(lines: &[String]) -> Vec<String> {
     let is_alone = |line: &&String| {
-        // Of a state, `[FIN-WAIT-2]`, of a connection's mark, `#2`, and of what an arrow is
-        // drawn with, no word is left.
+        // Leave out states, `[FIN-WAIT-2]`, the marks of connections, `#2`, and the
+        // characters that arrows are drawn with.
         let mut words = line
             .split(|c: char| " │┊╵├┤◀▶─".contains(c))
             .filter(|word| !word.is_empty() && !word.starts_with(['[', '#']));
@@ -168,7 +168,7 @@ fn compare(page: &Page, flow: &Flow, lines: &[String]) -> Verdict {
     Verdict::Differs(vec![Mismatch { fault, diff }])
 }
 
-/// Runs a scene under `flow`, within the limits of the runner.
+/// Runs a scene under `flow`, within the runner's limits.
 fn live(
     runner: &Runner,
     root: &Path,
@@ -207,13 +207,13 @@ fn live(
     Ok(Drawn { lines, log: portable(&read(&log)?, root, &runner.programs) })
 }
 
-/// The log without what it says of this machine's folders.
+/// Returns the log without the names of this machine's folders.
 fn portable(log: &str, root: &Path, programs: &Programs) -> String {
     let slash = |path: &Path| format!("{}/", path.display());
     let log = log
         .replace(&slash(&programs.binaries), "target/debug/")
         .replace(&slash(root), "");
-    // A Python of the user's own, or what it prints.
+    // The home folder appears if the user has a Python of their own, or in what it prints.
     match std::env::home_dir() {
         Some(home) if home.components().count() > 1 => log.replace(&slash(&home), "~/"),
         _ => log,
@@ -223,7 +223,7 @@ fn portable(log: &str, root: &Path, programs: &Programs) -> String {
 /// Records the run of a drawing: writes its log beside the page.
 ///
 /// # Errors
-/// The file cannot be written.
+/// Fails if the file cannot be written.
 pub fn write_recording(
     root: &Path,
     page: &Page,
@@ -233,7 +233,8 @@ pub fn write_recording(
     fs::write(recording(root, page, &flow.scene), &drawn.log)
 }
 
-/// Runs a command to its end, or to the deadline: how it ended, and its words on stderr.
+/// Runs a command until it ends or the deadline passes. Returns its exit status and what it
+/// printed on standard error.
 fn within(
     command: &mut Command,
     deadline: Duration,
@@ -245,7 +246,8 @@ fn within(
     let (done, is_done) = mpsc::channel::<()>();
     let id = child.id();
     let kill = move || {
-        // What it traces dies with it. Elsewhere it traces nothing, and ends at once.
+        // What it traces dies with it. On other systems it traces nothing, and ends at
+        // once.
         #[cfg(unix)]
         netlab::process::signal_group(id, netlab::process::Signal::Kill);
         #[cfg(not(unix))]
@@ -278,7 +280,7 @@ fn words(child: &mut Child) -> io::Result<String> {
     Ok(said.trim().to_owned())
 }
 
-/// A folder for one run, below `target`; it is gone when this is dropped.
+/// A folder in `target` for one run, which is removed when this is dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {

@@ -1,10 +1,11 @@
-//! One command of a terminal: the process, its output, and how it ended.
+//! One command of a terminal: its process, its output, and how it ended.
 //!
 //! Standard output and standard error share one pipe, as they share a terminal, so their
-//! order is the true one. This side keeps a writing end of that pipe too, and writes a
-//! *mark* into it: when the mark comes out of the reading end, all that the command wrote
-//! before has come out as well. That is how "it exited, and this is all it printed" is
-//! known without waiting for the end of the pipe, which a grandchild may hold open.
+//! order is the true one. This side also keeps a writing end of that pipe, and writes a
+//! *mark* into it: when the mark comes out of the reading end, everything that the
+//! command wrote before has come out as well. That is how "it exited, and this is all it
+//! printed" is known without waiting for the end of the pipe, which a grandchild may hold
+//! open.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, PipeWriter, Write};
@@ -23,9 +24,9 @@ use super::reading::Reading;
 /// What a command reports to the run.
 #[derive(Debug)]
 pub(super) enum News {
-    /// It printed.
+    /// It printed these bytes.
     Output(Vec<u8>),
-    /// It printed more than the run wants, this much; nothing that follows is kept.
+    /// It printed more than it may: more than this limit. Nothing that follows is kept.
     Flood(String),
     /// All that it printed before [`Running::mark`] was called has been reported.
     Marked,
@@ -33,8 +34,9 @@ pub(super) enum News {
     Exited,
 }
 
-/// Sets aside what would change a program's words: colours, translations, the debugging of
-/// this runner; and Python's habit of holding lines back from a pipe.
+/// Sets the environment so that nothing changes a program's output: no colours, no
+/// translations, no debugging settings of this runner, and no buffering by Python when it
+/// writes to a pipe.
 pub(crate) fn lay_environment(command: &mut Command) {
     command
         .envs(netlab::environment::variables())
@@ -42,7 +44,7 @@ pub(crate) fn lay_environment(command: &mut Command) {
         .env_remove("COLUMNS");
 }
 
-/// A command that was started. Dropping it kills its process group and reaps it.
+/// A running command. Dropping it kills its process group and reaps it.
 #[derive(Debug)]
 pub(super) struct Running {
     pid: u32,
@@ -52,9 +54,9 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts `program` in `folder` with one more variable, on the network where `place`
-    /// puts it. What it prints is read by
-    /// `reading`, and its news is sent in the form that `tell` gives it.
+    /// Starts `program` in `folder`, with one additional variable, on the network where
+    /// `place` puts it. `reading` reads its output, and `tell` turns its news into the
+    /// events that are sent.
     #[expect(clippy::too_many_arguments, reason = "the parts of one start")]
     pub(super) fn start<T: Send + 'static>(
         program: &Path,
@@ -80,16 +82,16 @@ impl Running {
         #[cfg(unix)]
         process::isolate(&mut command);
         let child = command.spawn()?;
-        // The command holds writing ends of the pipe: without it this side's are the only ones.
+        // The `Command` holds writing ends of the pipe, so drop it.
         drop(command);
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
         let mut token = RandomState::new().hash_one(pid).to_ne_bytes();
-        // What ends like the beginning of a mark is held until more has come. A line ends
-        // with a line feed: that one must not be it.
+        // Output that ends like the beginning of a mark is held back until more comes.
+        // Lines end with a line feed, so a mark must not begin with one.
         token[0] = 0;
         let marker = Marker { writer, token };
-        // From here on what fails ends and reaps the command.
+        // From here on, a failure ends and reaps the command.
         let running = Running { pid, child, marker, reaped: false };
         lock_live().push(pid);
 
@@ -111,12 +113,13 @@ impl Running {
         self.pid
     }
 
-    /// Asks for [`News::Marked`]. Call it for a process that is not printing at full speed.
+    /// Asks for [`News::Marked`]. Do not call it while the process prints at full speed,
+    /// since writing to a full pipe would block.
     pub(super) fn mark(&mut self) {
         self.marker.write(Mark::Asked);
     }
 
-    /// Signals the command's process group.
+    /// Sends a signal to the command's process group.
     pub(super) fn signal(&self, signal: Signal) {
         if self.reaped {
             return;
@@ -129,7 +132,7 @@ impl Running {
         }
     }
 
-    /// The status of a command that has exited, which is reaped by this.
+    /// Reaps a command that has exited, and returns its exit status.
     pub(super) fn status(&mut self) -> io::Result<ExitStatus> {
         self.reaped = true;
         lock_live().retain(|pid| *pid != self.pid);
@@ -146,14 +149,15 @@ impl Drop for Running {
     }
 }
 
-/// The commands of all runs that were not reaped yet.
+/// The process ids of the commands, of all runs, that have not been reaped yet.
 static LIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 fn lock_live() -> MutexGuard<'static, Vec<u32>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Kills the process groups of all commands of all runs, for a process that ends now.
+/// Kills the process groups of all commands of all runs, because this process is about to
+/// end.
 #[cfg(unix)]
 pub(crate) fn kill_all() {
     lock_live().iter().for_each(|pid| process::signal_group(*pid, Signal::Kill));
@@ -161,11 +165,11 @@ pub(crate) fn kill_all() {
 
 #[cfg(unix)]
 fn wait(pid: u32, _child: &Mutex<Child>) {
-    // An error means that the child was reaped already, which is the end as well.
+    // An error means that the child was reaped already, so it has ended as well.
     let _ = process::wait_exited(pid);
 }
 
-/// Without `waitid` the child is asked, so that it can be killed meanwhile.
+/// Without `waitid` it polls, so that the child can be killed in the meantime.
 #[cfg(not(unix))]
 fn wait(_pid: u32, child: &Mutex<Child>) {
     while matches!(lock(child).try_wait(), Ok(None)) {
@@ -183,7 +187,7 @@ enum Mark {
     Exit = b'X' as isize,
 }
 
-/// Writes marks: a token that no program can guess, and a letter.
+/// Writes marks: a token that no program can guess, followed by a letter.
 #[derive(Debug)]
 struct Marker {
     writer: PipeWriter,
@@ -200,20 +204,20 @@ impl Marker {
     fn write(&mut self, mark: Mark) {
         let mut bytes = self.token.to_vec();
         bytes.push(mark as u8);
-        // One write of few bytes is not cut (pipe(7), PIPE_BUF). It fails once the reader
-        // has left, when nobody waits for the mark any more.
+        // A short write is atomic (pipe(7), PIPE_BUF). It fails once the reader has left,
+        // but then nobody is waiting for the mark any more.
         let _ = self.writer.write_all(&bytes);
     }
 }
 
-/// The most that a command may print.
+/// The maximum that a command may print.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Most {
     pub(super) bytes: usize,
     pub(super) lines: usize,
 }
 
-/// Makes news of what comes out of the pipe.
+/// Turns what comes out of the pipe into news.
 struct Hearing {
     splitter: Splitter,
     most: Most,
@@ -227,7 +231,7 @@ impl Hearing {
         Hearing { splitter, most, left: most, flooded: false }
     }
 
-    /// Cuts off what is too much; says what it is more than, if it is.
+    /// Cuts off what exceeds a limit, and returns the limit, if any was exceeded.
     fn cut(&mut self, bytes: &mut Vec<u8>) -> Option<String> {
         let Most { bytes: left, lines } = &mut self.left;
         let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -246,7 +250,8 @@ impl Hearing {
         flood
     }
 
-    /// Whether `tell`, which says whether somebody listens, still wants more.
+    /// Passes the news in `bytes` to `tell`. Returns whether `tell` wants more: it
+    /// returns false once nobody is listening.
     fn hear(&mut self, bytes: &[u8], tell: impl Fn(News) -> bool) -> bool {
         self.splitter.split(bytes).into_iter().all(|news| match news {
             News::Output(mut bytes) if !self.flooded => {
@@ -261,10 +266,10 @@ impl Hearing {
     }
 }
 
-/// Takes the marks out of a stream that may be cut anywhere.
+/// Separates the marks from the output, in a stream that may be cut anywhere.
 struct Splitter {
     token: [u8; TOKEN_BYTES],
-    /// What may be the beginning of a mark.
+    /// Bytes that may be the beginning of a mark.
     held: Vec<u8>,
 }
 
@@ -306,7 +311,8 @@ impl Splitter {
 mod tests {
     use super::*;
 
-    /// `text` with `#` for the token; what comes out with `A` and `X` for the marks.
+    /// Returns the output of a splitter for these pieces, with `<A>` and `<X>` for the
+    /// marks.
     fn split(pieces: &[&[u8]]) -> String {
         let token = *b"12345678";
         let mut splitter = Splitter { token, held: Vec::new() };

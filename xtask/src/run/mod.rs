@@ -1,12 +1,12 @@
-//! Runs a scene: starts its terminals in order, each when the one before is ready, follows
-//! what they print, and leaves nothing behind.
+//! Runs a scene: starts its terminals in order, each when the one before is ready,
+//! follows their output, and leaves nothing behind.
 //!
-//! Nothing here waits by the clock. A terminal is ready when its process listens or has
-//! bound (seen in the kernel's socket tables) and has come to rest, when it has printed the
-//! first line that the page expects, or when it has exited. It is interrupted when the others
-//! are done, it has printed as many lines as the page has before `^C`, and has come to rest.
-//! What must be looked at again is looked at every half millisecond; every wait ends at a
-//! deadline with a message.
+//! No wait depends on the clock. A terminal is ready when its process listens or has
+//! bound (as the kernel's socket tables show) and is idle, when it has printed the first
+//! line that the page expects and is idle, or when it has exited. It is interrupted when
+//! the other terminals are done, it has printed as many lines as the page has before
+//! `^C`, and it is idle. What sends no event is polled every half millisecond, and every
+//! wait has a deadline and a message.
 
 mod command;
 mod patience;
@@ -40,46 +40,48 @@ pub(crate) use command::kill_all;
 pub(crate) use command::lay_environment;
 pub use places::{Missing, Programs};
 
-/// How often what sends no event (a socket that begins to listen) is looked at.
+/// How often to look for what sends no event, such as a socket that begins to listen.
 const TICK: Duration = Duration::from_micros(500);
 
-/// After this long a process that listens, but never comes to rest, counts as ready. (Times of a
-/// [`Patience`]: what a program had a chance to do.)
+/// After this time a process that listens, but is never idle, counts as ready. (As a
+/// [`Patience`] measures time: the time in which the program could do something.)
 const RESTLESS: Duration = Duration::from_millis(200);
 
-/// After this long in which nobody prints or exits, `^C` no longer waits for the lines that the
-/// page has before it. (A time of a [`Patience`].)
+/// If nobody prints or exits for this time, `^C` no longer waits for the lines that the
+/// page has before it. (Also as a [`Patience`] measures it.)
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The grace of a process that was asked to end, where the user asked for the end of all.
+/// The grace period of a process that was asked to end, if the user has asked for the end
+/// of everything.
 const INTERRUPTED_FAREWELL: Duration = Duration::from_millis(150);
 
-/// The variable that tells the processes of a run from those of another: this process's id, a
-/// dash, and the number of the run.
+/// The variable that distinguishes the processes of one run from those of another. Its
+/// value is this process's id, a dash, and the number of the run.
 pub(crate) const RUN: &str = "XTASK_RUN";
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
-/// How many runs there are now.
+/// The number of runs in progress.
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
 
-/// What begins the variable of all that this process runs: `XTASK_RUN=4711-`.
+/// Returns how the variable of everything that this process runs begins: `XTASK_RUN=4711-`.
 pub(crate) fn mark() -> String {
     format!("{RUN}={}-", std::process::id())
 }
 
-/// What a run may cost.
+/// The limits of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {
-    /// For a terminal to become ready: the time in which its processes could do something.
+    /// How long a terminal may take to become ready, counting only time in which its
+    /// processes could do something.
     pub ready: Duration,
-    /// For the whole run, by the clock.
+    /// How long the whole run may take, by the clock.
     pub run: Duration,
-    /// For a process that was asked to end (`SIGTERM`) before it is killed.
+    /// How long a process that was asked to end (`SIGTERM`) may take before it is killed.
     pub farewell: Duration,
-    /// For what one command prints, in bytes.
+    /// The maximum number of bytes that one command may print.
     pub output_bytes: usize,
-    /// The same in lines.
+    /// The maximum number of lines that one command may print.
     pub output_lines: usize,
 }
 
@@ -95,34 +97,35 @@ impl Default for RunLimits {
     }
 }
 
-/// A line as a terminal shows it, reported as it arrives.
+/// A line that a terminal shows, reported as it arrives.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
     /// The index of the terminal in its scene.
     pub terminal: usize,
-    /// The line, with what a terminal would obey escaped.
+    /// The line, with everything that a terminal would obey escaped.
     pub line: &'a str,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// What each terminal showed, line by line, in the form of a page's block.
     pub terminals: Vec<Vec<String>>,
-    /// Why the run was stopped before its end, if it was.
+    /// Why the run was stopped early, if it was.
     pub failure: Option<StopReason>,
-    /// From before the first start to after the last reaping.
+    /// The time from before the first process was started to after the last was reaped.
     pub elapsed: Duration,
-    /// The processes that the commands left behind, and that were killed: name and id.
+    /// The processes that the commands left behind, and that were killed: their names and
+    /// ids.
     pub leftovers: Vec<String>,
 }
 
-/// Why a run was stopped.
+/// The reason why a run was stopped early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopReason {
     /// The line of the page at which it happened.
     pub line: usize,
-    /// Which terminal, what happened, what to do.
+    /// Which terminal it was, what happened, and what to do.
     pub message: String,
 }
 
@@ -132,27 +135,27 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// What a run needs from outside.
+/// The surroundings of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
-    /// The folder in which commands run: the page's.
+    /// The folder in which commands run, which is the page's.
     pub folder: &'a Path,
     /// Where commands are found.
     pub programs: &'a Programs,
-    /// Which network.
+    /// The network that they use.
     pub network: Network,
-    /// What it may cost.
+    /// The limits of the run.
     pub limits: RunLimits,
 }
 
-/// Runs `scene`, telling each line to `show` as it comes.
+/// Runs `scene`, passing each line to `show` as it comes.
 ///
-/// It runs on a thread of its own, which takes the private network, and which outlives its
-/// children: they die with it.
+/// It runs on a thread of its own, which enters the private network and outlives its
+/// children: they would die with it.
 ///
 /// # Errors
-/// The system's refusal of a network or of a thread. What programs do wrong is no error
-/// but a [`StopReason`] in the outcome.
+/// Fails if the system refuses a network or a thread. What programs do wrong is not an error, but
+/// a [`StopReason`] in the outcome.
 pub fn run(
     scene: &Scene,
     setting: Setting<'_>,
@@ -198,14 +201,14 @@ pub fn run(
     })
 }
 
-/// The wire of a scene.
+/// Opens the wire of a scene.
 pub(crate) fn wire(rules: &[String]) -> Result<Wire, String> {
     let rules = Rules::parse(rules.iter().map(String::as_str));
     let rules = rules.map_err(|error| error.to_string())?;
     Wire::open(&rules, netlab::wire::Options::default()).map_err(|it| it.to_string())
 }
 
-/// Counts a run among [`CURRENT`] as long as it lives.
+/// Counts a run in [`CURRENT`] for as long as this lives.
 struct Current;
 
 impl Current {
@@ -237,40 +240,40 @@ struct Run<'a> {
     receiver: Receiver<Event>,
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
-    /// Since there was news of a terminal.
+    /// The time since the last news from any terminal.
     silence: Patience,
-    /// Its number among the runs of this process.
+    /// The number of this run among those of this process.
     id: u32,
-    /// The commands that were started: each leads a process group.
+    /// The process ids of the commands that were started: each leads a process group.
     leaders: Vec<u32>,
 }
 
-/// A terminal while it runs.
+/// A terminal during a run.
 struct Live<'a> {
     page: &'a Terminal,
     lines: Vec<String>,
-    /// The beginning of a line that has not ended.
+    /// The beginning of a line that has not ended yet.
     partial: Vec<u8>,
-    /// The index of the step that runs, or runs next.
+    /// The index of the step that is running, or will run next.
     step: usize,
     running: Option<Running>,
-    /// Of the step that runs.
+    /// The progress of the step that is running.
     progress: Progress,
-    /// Since the step was started.
+    /// The time since the step was started.
     patience: Patience,
     /// The first line that the step is expected to print, with placeholders.
     first: Option<String>,
 }
 
-/// How far the command of a step has come.
+/// The progress of a step's command.
 #[derive(Debug, Default)]
 struct Progress {
     ready: bool,
-    /// Lines printed.
+    /// The number of lines printed.
     printed: usize,
-    /// The first expected line came.
+    /// Whether the first expected line has come.
     spoke: bool,
-    /// Since it was looked whether it rests.
+    /// The time since the first look at whether it is idle.
     restless: Option<Patience>,
     mark_asked: bool,
     marked: bool,
@@ -314,7 +317,7 @@ impl<'a> Live<'a> {
             && self.current().is_some_and(|step| step.interrupt_after.is_some())
     }
 
-    /// Whether there are as many lines as the page has before `^C`.
+    /// Returns whether there are as many lines as the page has before `^C`.
     fn said_all_before_interrupt(&self) -> bool {
         let lines = self.progress.printed + usize::from(!self.partial.is_empty());
         self.current().and_then(|step| step.interrupt_after).is_none_or(|it| lines >= it)
@@ -322,7 +325,7 @@ impl<'a> Live<'a> {
 }
 
 impl Run<'_> {
-    /// Until every terminal is done.
+    /// Follows the run until every terminal is done.
     fn follow(&mut self) -> Result<(), StopReason> {
         loop {
             for terminal in 0..self.live.len() {
@@ -335,7 +338,7 @@ impl Run<'_> {
                 Some(Event::News { terminal, step, news }) => {
                     self.in_time()?;
                     self.hear(terminal, step, news)?;
-                    // What is there already is heard before anything is done about it.
+                    // Handle all news that has arrived before acting on any of it.
                     while let Ok(event) = self.receiver.try_recv() {
                         match event {
                             Event::News { terminal, step, news } => {
@@ -352,7 +355,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether there is time left, and nobody asked for the end.
+    /// Checks that there is time left, and that nobody has asked for the end.
     fn in_time(&self) -> Result<(), StopReason> {
         if interrupt::asked() {
             return Err(self.interrupted());
@@ -360,14 +363,15 @@ impl Run<'_> {
         if Instant::now() >= self.deadline { Err(self.overtime()) } else { Ok(()) }
     }
 
-    /// Whether nobody has printed or exited for long, though all could.
+    /// Returns whether nobody has printed or exited for long, although all could have.
     fn is_silent(&mut self) -> bool {
         let running = self.live.iter().filter_map(|live| live.running.as_ref());
         let family = running.flat_map(|running| process::family(running.pid()));
         self.silence.look(family) >= SILENCE
     }
 
-    /// Starts what can start, ends what has ended, interrupts what waits for it.
+    /// Advances a terminal: starts its next step if it can start, ends its step if that has
+    /// exited, interrupts it if it waits for that.
     fn advance(&mut self, terminal: usize) -> Result<(), StopReason> {
         if self.live[terminal].progress.exited {
             self.end_step(terminal);
@@ -434,7 +438,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Puts a command on its host, where there is a wire.
+    /// Puts a command on its host, if there is a wire.
     fn place(&self, command: &mut std::process::Command, terminal: usize) {
         #[cfg(target_os = "linux")]
         if let Some(wire) = &self.wire {
@@ -445,8 +449,8 @@ impl Run<'_> {
         let _ = (command, terminal);
     }
 
-    /// Whether a kernel at an end of the wire will send something again, which may yet wake
-    /// a program.
+    /// Returns whether the kernel at either end of the wire will still retransmit
+    /// something, which may yet wake a program.
     fn kernels_work(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.wire.as_ref().is_some_and(Wire::is_busy);
@@ -454,7 +458,8 @@ impl Run<'_> {
         false
     }
 
-    /// A rule that never matched says something of the page that did not happen.
+    /// Checks that every rule of the wire has matched: otherwise something that the page
+    /// claims did not happen.
     fn rules_matched(&self) -> Result<(), StopReason> {
         #[cfg(target_os = "linux")]
         if let Some(wire) = &self.wire {
@@ -467,7 +472,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks whether the command of `terminal` has become ready.
+    /// Checks whether the command of `terminal` has become ready.
     fn observe(&mut self, terminal: usize) -> Result<(), StopReason> {
         let live = &self.live[terminal];
         let Some(pid) = live.running.as_ref().map(Running::pid) else { return Ok(()) };
@@ -477,7 +482,7 @@ impl Run<'_> {
             || progress.restless.is_some()
             || sockets::family_ready(pid);
         if may_rest && self.rests(terminal) {
-            // Before it is interrupted it is asked anew.
+            // Forget this look: before the command is interrupted, it must be idle again.
             let progress = &mut self.live[terminal].progress;
             let printed = progress.printed;
             *progress = Progress { ready: true, printed, ..Progress::default() };
@@ -501,8 +506,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether the command has come to rest: its processes sleep, and all they printed is
-    /// known. Where that cannot be seen: whether it printed what the page expects by now.
+    /// Returns whether the command is idle: its processes are asleep, and all their
+    /// output has been read. On a system where that cannot be seen, returns whether it
+    /// has printed what the page expects by now.
     fn rests(&mut self, terminal: usize) -> bool {
         let live = &mut self.live[terminal];
         let Some(step) = live.page.steps.get(live.step) else { return false };
@@ -580,7 +586,8 @@ impl Run<'_> {
                     format!("it printed more than {most}, and was stopped"),
                 ));
             }
-            // Of a command before this one: what it left behind still prints, no more.
+            // Ignore a mark from an earlier command: only output from what it left behind
+            // counts.
             _ if self.live[terminal].step != step => {}
             News::Marked => self.live[terminal].progress.marked = true,
             News::Exited => {
@@ -597,7 +604,7 @@ impl Run<'_> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             partial.extend_from_slice(piece);
             if let Some(line) = partial.strip_suffix(b"\n") {
-                // A terminal that is slow to show a line shows no other after the end.
+                // Showing a line may take long, so check the time before each.
                 self.in_time()?;
                 let line = Visible(line.strip_suffix(b"\r").unwrap_or(line)).to_string();
                 self.printed(terminal, &line);
@@ -608,7 +615,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Shows the beginning of a line that will get no end.
+    /// Shows the beginning of a line whose end will not come.
     fn end_line(&mut self, terminal: usize) {
         let partial = std::mem::take(&mut self.live[terminal].partial);
         if !partial.is_empty() {
@@ -632,7 +639,7 @@ impl Run<'_> {
         (self.show)(Shown { terminal, line });
     }
 
-    /// The command of a step exited: says how, if that is worth a line, and goes on.
+    /// Ends a step whose command has exited: shows how it ended, if that is worth a line.
     fn end_step(&mut self, terminal: usize) {
         self.end_line(terminal);
         let live = &mut self.live[terminal];
@@ -649,7 +656,8 @@ impl Run<'_> {
         }
     }
 
-    /// Ends what still runs, kills what was left behind, reaps all.
+    /// Ends what is still running, kills what was left behind, and reaps everything.
+    /// Returns what was left behind.
     fn stop(&mut self) -> Vec<String> {
         let running = |live: &Live<'_>| live.running.is_some() && !live.progress.exited;
         for live in &self.live {
@@ -680,14 +688,15 @@ impl Run<'_> {
             } else {
                 self.end_line(terminal);
             }
-            // Dropping a command kills its group and reaps it.
+            // Dropping a command kills its process group and reaps it.
             self.live[terminal].running = None;
         }
         self.kill_leftovers()
     }
 
-    /// What escaped its process group: all that is still on the private network, or, on
-    /// the host's, the orphans of this run that fell to this process.
+    /// Kills what escaped its process group: everything that is still on the private
+    /// network, or, on the host's network, the orphans of this run that this process has
+    /// adopted.
     fn kill_leftovers(&self) -> Vec<String> {
         let mut killed: Vec<String> = Vec::new();
         loop {
@@ -697,12 +706,13 @@ impl Run<'_> {
                 (_, Some(wire)) => wire.processes(),
                 _ => self.orphans(),
             };
-            // On its way out of the network and the group, it is still in the group.
+            // A process that has left the network but not its group yet is found by its
+            // group.
             if left.is_empty() {
                 left = process::orphans_of_groups(&self.leaders);
             }
-            // What also left the network, or its environment, can be told from another run's
-            // only where there is no other.
+            // One that has left both, or changed its environment, can be told from
+            // another run's processes only if there is no other run.
             if left.is_empty() && CURRENT.load(Ordering::SeqCst) == 1 {
                 left = process::orphans_of_other_sessions();
             }
@@ -714,8 +724,8 @@ impl Run<'_> {
                 #[cfg(unix)]
                 {
                     process::kill(pid);
-                    // Of one that is no child of this process its parent hears; the parent
-                    // is on the list too, and then it falls to this process.
+                    // If it is not a child of this process, then its parent is on the list
+                    // too, and after that this process adopts it.
                     process::reap(pid);
                 }
                 let entry = format!("{} (pid {pid})", Visible(name.as_bytes()));
@@ -745,7 +755,8 @@ impl Run<'_> {
         failure
     }
 
-    /// The run's time is over: says which terminal it waited for.
+    /// Returns the reason for stopping a run whose time is up: the terminal that it
+    /// waited for.
     fn overtime(&self) -> StopReason {
         let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
         let seconds = self.setting.limits.run.as_secs_f32();
@@ -756,7 +767,8 @@ impl Run<'_> {
     }
 }
 
-/// How a command ended, where the terminal would not be silent about it.
+/// Returns the line that says how a command ended, unless a terminal would be silent
+/// about it.
 fn ending(status: ExitStatus, interrupted: bool) -> Option<String> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -766,7 +778,7 @@ fn ending(status: ExitStatus, interrupted: bool) -> Option<String> {
     }
     match status.code() {
         Some(0) => None,
-        // Windows has no signals: ^C is an exit status.
+        // Windows has no signals: ^C results in an exit status.
         _ if interrupted && cfg!(windows) => None,
         Some(code) => Some(format!("[exit status {code}]")),
         None => Some("[killed]".into()),

@@ -1,21 +1,22 @@
-//! How long a program is waited for: by what it had a chance to do, not by the clock alone.
+//! How long to wait for a program: by what it had a chance to do, not by the clock alone.
 //!
-//! On a busy machine a program may be ready to run for seconds and be given no processor.
-//! That is not its fault, and not counted. Time in which it waits for something, by
-//! contrast, is its own, and counts as the clock says; so does the processor time that it uses.
+//! On a busy machine a program may be ready to run for seconds without getting a
+//! processor. That is not its fault, and does not count. Time in which it waits for
+//! something, by contrast, counts as the clock says, and so does the processor time that
+//! it uses.
 
 use std::time::{Duration, Instant};
 
 use netlab::process;
 
-/// Between two looks, at least: a look reads some files of `/proc`.
+/// The minimum time between two looks: a look reads some files in `/proc`.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A longer time between two looks is one in which this process was given no processor
-/// either, and counts as this much.
+/// If more time than this passes between two looks, this process got no processor either,
+/// and only this much counts.
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// The time in which some processes could do something.
+/// Measures the time in which some processes could do something.
 #[derive(Debug)]
 pub(super) struct Patience {
     counted: Duration,
@@ -30,8 +31,8 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Looks at the processes; the time so far in which they could do something. Where that
-    /// cannot be seen, what the clock says.
+    /// Looks at the processes, and returns the time so far in which they could do
+    /// something. On a system where that cannot be seen, all time counts.
     pub(super) fn look(&mut self, family: impl IntoIterator<Item = u32>) -> Duration {
         let now = Instant::now();
         let passed = now - self.looked;

@@ -1,22 +1,23 @@
-//! Where a page's commands are found.
+//! Finds the programs of a page's commands.
 //!
-//! `cargo run -q --bin NAME -- ARGUMENTS` is what a learner types for a program of the lesson,
-//! `cargo run -q -p NAME` for one of the document's own; here it is built once, and then the
-//! binary is run. `cargo xtask` is this program. All else is looked up as a shell does: beside
-//! the page where the name has a slash, or on `PATH`.
+//! A learner types `cargo run -q --bin NAME -- ARGUMENTS` for a program of the lesson,
+//! and `cargo run -q -p NAME` for one of the document's own; here it has been built
+//! already, and the binary is run. `cargo xtask` is this program. Everything else is
+//! looked up as a shell does: relative to the page if the name has a slash, otherwise on
+//! `PATH`.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The folder of the workspace's own binaries, and the rest of the system's.
+/// The programs that commands can name: the workspace's own, and the system's.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    /// Where cargo put the binaries: `target/debug`.
+    /// The folder of cargo's binaries: `target/debug`.
     pub binaries: PathBuf,
 }
 
-/// A command that cannot be run here.
+/// The error for a command whose program cannot be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     program: String,
@@ -32,8 +33,8 @@ enum Kind {
 }
 
 impl Missing {
-    /// Whether the machine lacks it, so that the page cannot be checked here; otherwise the
-    /// page is wrong.
+    /// Returns whether the machine lacks the program, so that the page cannot be checked
+    /// here. Otherwise the page is wrong.
     pub fn is_not_installed(&self) -> bool {
         self.kind == Kind::NotOnPath
     }
@@ -57,10 +58,10 @@ impl fmt::Display for Missing {
     }
 }
 
-/// A program of the workspace as a command names it.
+/// A program of the workspace, as a command names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
-    /// The package; none where just `--bin` names one of the page's own programs.
+    /// The package, or `None` if `--bin` alone names one of the page's own programs.
     pub(crate) package: Option<&'a str>,
     /// The name of the binary.
     pub(crate) binary: &'a str,
@@ -69,13 +70,14 @@ pub(crate) struct Target<'a> {
 impl<'a> Target<'a> {
     const XTASK: Target<'static> = Target { package: Some("xtask"), binary: "xtask" };
 
-    /// What `-p PACKAGE` and `--bin NAME` mean: a package's own program has its name.
+    /// Returns the program that `-p PACKAGE` and `--bin NAME` mean. A package's main
+    /// program has its name.
     fn named(package: Option<&'a str>, binary: Option<&'a str>) -> Option<Target<'a>> {
         Some(Target { package, binary: binary.or(package)? })
     }
 }
 
-/// The programs that `cargo run` names in a command, including inside another program's
+/// Returns the programs that `cargo run` names in a command, even inside another program's
 /// arguments: `strace cargo run -q -p NAME`, `sh -c 'cargo run -q --bin NAME | …'`.
 pub(crate) fn targets(words: &[String]) -> impl Iterator<Item = Target<'_>> {
     let words: Vec<&str> =
@@ -99,8 +101,8 @@ pub(crate) fn targets(words: &[String]) -> impl Iterator<Item = Target<'_>> {
     targets.into_iter()
 }
 
-/// `cargo run [-q] [-p PACKAGE] [--bin NAME] [-- ARGUMENTS]`, with at least one of the two
-/// names, and `cargo xtask ARGUMENTS`; no other form.
+/// Parses `cargo run [-q] [-p PACKAGE] [--bin NAME] [-- ARGUMENTS]`, with at least one of
+/// the two names, and `cargo xtask ARGUMENTS`. Returns `None` for any other form.
 fn parts(words: &[String]) -> Option<(Target<'_>, &[String])> {
     let (cargo, rest) = words.split_first()?;
     let (command, mut rest) = rest.split_first()?;
@@ -126,10 +128,11 @@ fn parts(words: &[String]) -> Option<(Target<'_>, &[String])> {
 }
 
 impl Programs {
-    /// The program that `words` name, and its arguments.
+    /// Returns the path of the program that `words` name, and its arguments. `folder` is
+    /// the page's.
     ///
     /// # Errors
-    /// [`Missing`] where there is no such program.
+    /// Fails with [`Missing`] if there is no such program.
     pub fn resolve<'a>(
         &self,
         words: &'a [String],

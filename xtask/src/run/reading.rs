@@ -1,27 +1,28 @@
-//! Reads the pipes of a run's commands, in the order in which they had something to say.
+//! Reads the pipes of a run's commands, in the order in which they were written to.
 //!
-//! One thread waits for all of them. The kernel queues a pipe when something comes to it
-//! and hands the queue out from its front (`epoll(7)`, edge-triggered; `kqueue(2)`), so a
-//! line that a server printed before it answered is read before what the client made of
-//! the answer. A thread for each pipe would read them in the order in which the threads
-//! happen to wake up. Two lines of one pipe with a line of another between them, all
-//! printed before this thread woke, are all that can still come out of order.
+//! One thread waits for all of them. The kernel queues a pipe when something is written
+//! to it, and returns pipes from the front of that queue (`epoll(7)`, edge-triggered;
+//! `kqueue(2)`). So a line that a server printed before it answered is read before the
+//! line that the client printed about the answer. With a thread for each pipe, the order
+//! would depend on which thread happens to wake up first. Only one case can still come
+//! out of order: two lines of one pipe with a line of another between them, all printed
+//! before this thread woke up.
 
 use std::io::{self, PipeReader};
 
 pub(super) use system::Reading;
 
-/// Hears what comes out of a pipe; `false` ends it.
+/// Receives what comes out of a pipe. Returns `false` to end that.
 type Hear = Box<dyn FnMut(&[u8]) -> bool + Send>;
 
-/// A pipe, and who hears what comes out of it.
+/// A pipe, and the function that receives what comes out of it.
 struct Source {
     pipe: PipeReader,
     hear: Hear,
 }
 
 impl Source {
-    /// Reads once. Whether there may be more.
+    /// Reads once. Returns whether there may be more.
     fn read(&mut self, buffer: &mut [u8]) -> bool {
         match io::Read::read(&mut self.pipe, buffer) {
             Ok(0) => false,
@@ -65,7 +66,7 @@ mod system {
             Ok(Reading { sources: Some(sources), waker })
         }
 
-        /// Reads `pipe` from now on, until its end or until `hear` says `false`.
+        /// Reads `pipe` from now on, until its end or until `hear` returns `false`.
         pub(in crate::run) fn add(
             &self,
             pipe: PipeReader,
@@ -123,8 +124,9 @@ mod system {
                     let mut fd = SourceFd(&fd);
                     let more = source.read(&mut buffer);
                     let registry = poll.registry();
-                    // Once a turn, and again at the end of the queue if there is more: one
-                    // that never stops printing keeps no other waiting.
+                    // Read once, then put the pipe at the end of the queue if there is
+                    // more, so that one that never stops printing does not keep the
+                    // others waiting.
                     if !more
                         || registry
                             .reregister(&mut fd, token, Interest::READABLE)
@@ -139,7 +141,7 @@ mod system {
     }
 }
 
-/// Where pipes cannot be waited for together, each has a thread.
+/// On systems where one thread cannot wait for several pipes, each pipe has a thread.
 #[cfg(not(unix))]
 mod system {
     use std::io::{self, PipeReader};
