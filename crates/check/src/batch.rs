@@ -59,7 +59,7 @@ pub(crate) fn run(
     let left: Vec<String> = names.filter(|name| !rows.contains_key(name)).collect();
     let (count, before) = (programs.len(), programs.len() - left.len());
     if before > 0 {
-        let _ = writeln!(io::stderr(), "{before} of {count} are known already");
+        let _ = writeln!(io::stderr(), "{before} of {count} have a result already");
     }
     // Each program has several checks in progress, and most of a check is waiting.
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
@@ -115,7 +115,7 @@ fn programs(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CommandError> {
     }
     match programs.is_empty() {
         false => Ok(programs),
-        true => Err(attempt(io::Error::other("there is no folder in it"))),
+        true => Err(attempt(io::Error::other("it contains no folders"))),
     }
 }
 
@@ -151,7 +151,7 @@ fn own_command(
         () if has("Cargo.toml") => Ok(vec!["cargo".into(), "run".into()]),
         () => Err(CommandError(
             2,
-            "there is no main.py and no Cargo.toml in it; name the command after --"
+            "it contains neither main.py nor Cargo.toml; give the command after --"
                 .into(),
         )),
     }

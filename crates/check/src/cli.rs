@@ -40,7 +40,7 @@ Examples:
   cargo xtask check tcp-echo --only 3 --verbose -- ./a.out
 
 Your program finds its port in the variable PORT; `{port}` in the command is
-replaced by it. Each check starts the program anew, on a network of its own.
+replaced by it. Each check starts the program afresh, on a network of its own.
 
 Exit status: 0 every MUST passed; 1 a check failed; 2 wrong command line;
 70 the checker itself failed; 77 it cannot run here (and says why).
@@ -56,7 +56,7 @@ struct Cli {
     /// The task: tcp-echo, framing…; --list lists them all
     task: Option<String>,
 
-    /// List the checks and run none
+    /// List the checks without running any
     #[arg(long)]
     list: bool,
 
@@ -64,7 +64,7 @@ struct Cli {
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
 
-    /// Go on after the first MUST that fails
+    /// Continue after the first MUST that fails
     #[arg(long)]
     all: bool,
 
@@ -76,7 +76,7 @@ struct Cli {
     #[arg(long)]
     watch: bool,
 
-    /// Which of your programs in my/, where there is one in Rust and one in Python
+    /// Which of your programs in my/ to check, if you have one in each language
     #[arg(long, value_enum)]
     lang: Option<Language>,
 
@@ -89,7 +89,7 @@ struct Cli {
     #[arg(long)]
     flow: bool,
 
-    /// Let a SHOULD that fails count like a MUST
+    /// Count a SHOULD that fails like a MUST
     #[arg(long)]
     strict: bool,
 
@@ -105,8 +105,8 @@ struct Cli {
     #[arg(long, value_name = "DIR")]
     batch: Option<PathBuf>,
 
-    /// With --batch: keep the results here, a JSON line each, and skip what is
-    /// there already
+    /// With --batch: keep the results in FILE, one JSON line each, and skip
+    /// programs that it already has
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 
@@ -114,7 +114,7 @@ struct Cli {
     #[arg(long, value_enum, default_value = "auto")]
     network: NetworkChoice,
 
-    /// The port that the program is told, on private networks [default: 12345]
+    /// The port that the program is told to use, on private networks [default: 12345]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
 
@@ -196,10 +196,12 @@ fn run_cli(cli: &Cli) -> Result<u8, CommandError> {
         return Ok(0);
     }
     let Some(task) = task else {
-        return Err(wrong("no task; try --list, or --help".into()));
+        return Err(wrong("no task given; try --list, or --help".into()));
     };
     if cli.into.is_some() && cli.format != Format::Exercism {
-        return Err(wrong("--into writes Exercism's file; add --format exercism".into()));
+        return Err(wrong(
+            "--into is for Exercism's results.json; add --format exercism".into(),
+        ));
     }
     if cli.format == Format::Csv && cli.batch.is_none() {
         return Err(wrong("--format csv is a table of programs; add --batch DIR".into()));
@@ -291,7 +293,7 @@ fn for_a_program(
     setting: &Setting,
 ) -> Result<Vec<Judgement>, CommandError> {
     if cli.flow {
-        let message = "--flow draws for people; leave --format away";
+        let message = "--flow draws for people; leave out --format";
         return Err(CommandError(2, message.into()));
     }
     let mut out: Box<dyn Write> = match &cli.into {
@@ -392,7 +394,7 @@ fn flow_beside(own: &Path) -> Result<PathBuf, CommandError> {
         false => Err(CommandError(
             77,
             format!(
-                "find {}: it is not there; `cargo build -p flow` makes it",
+                "find {}: it does not exist; `cargo build -p flow` builds it",
                 flow.display()
             ),
         )),

@@ -22,8 +22,9 @@ pub(crate) fn find(command: &[OsString], folder: &Path) -> Result<(), CommandErr
         executable(&folder.join(program))
     } else {
         let found = on_path(program).map(drop);
-        found
-            .ok_or(io::Error::other("it is in no folder of PATH, and ./NAME is one here"))
+        found.ok_or(io::Error::other(
+            "it is not on PATH; for a program in this folder, write ./NAME",
+        ))
     };
     found.map_err(|reason| {
         CommandError(2, format!("start {shown}: {reason}; is it there, and executable?"))

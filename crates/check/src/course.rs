@@ -202,7 +202,7 @@ fn workspace(mine: &Path) -> Result<(), CommandError> {
         .collect();
     members.sort();
     let text = format!(
-        "# Your own programs: `cargo xtask start TASK` adds one, and writes this file anew.\n\
+        "# Your own programs: `cargo xtask start TASK` adds one, and rewrites this file.\n\
          # Open this folder in your editor.\n\
          [workspace]\nresolver = \"3\"\nmembers = [\n{}]\n",
         members.concat()
@@ -410,7 +410,7 @@ pub(crate) fn advice(
         return Ok(String::new());
     }
     if numbers.len() < task.checks.len() {
-        return Ok(format!("Now all of them: leave --only away ({name}).\n"));
+        return Ok(format!("Now all of them: leave out --only ({name}).\n"));
     }
     let mut text = format!("\nWhat you know now: {}\n", task.learned);
     if is_learner() {
@@ -448,7 +448,7 @@ fn hints(task: &Task, failed: &Judgement) -> Vec<String> {
     }
     hints.push(format!(
         "look at the calls at that moment: add --only {number} --flow to the command, and \
-         find the last line that is as you want it. The cause is the call after it; {}",
+         find the last line that is as it should be. The cause is in the call after it; {}",
         calls(&failed.cause().unwrap_or_default())
     ));
     hints.push(format!(
@@ -478,7 +478,7 @@ fn way_on(progress: &Progress, mine: &Path) -> String {
     let course: Vec<Task> =
         checks::all().into_iter().filter(|task| !task.optional).collect();
     let passed = course.iter().filter(|task| progress.has_passed(task.name)).count();
-    let mut text = format!("You are at {passed} of {}.", course.len());
+    let mut text = format!("You have passed {passed} of {}.", course.len());
     match course.iter().find(|task| !progress.has_passed(task.name)) {
         None => {
             let projects = checks::all().into_iter().filter(|task| task.is_project());

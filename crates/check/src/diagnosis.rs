@@ -84,14 +84,14 @@ impl Diagnosis {
                 "a loop without an end, or more than the task needs: {why}"
             ),
             Diagnosis::DidNotStart(how, words) => match words {
-                Some(words) => format!("the program itself says it: {words}"),
+                Some(words) => format!("the program itself says why: {words}"),
                 None => format!("it did not get as far as the network: {how}"),
             },
             Diagnosis::NeverBegins => "it waits for something else first (a lock, a key, \
                                        another program), or the call is missing"
                 .into(),
             Diagnosis::ListensElsewhere(address) => format!(
-                "it is at {address}: read PORT from the environment (and HOST, if the task has \
+                "it waits at {address}: read PORT from the environment (and HOST, if the task has \
                  it), and bind to that port of 127.0.0.1 (or of HOST)"
             ),
             Diagnosis::NotAgain(words) => {
@@ -116,7 +116,7 @@ impl Diagnosis {
                     .into()
             }
             Diagnosis::NeverRests { at_the_end: false } => {
-                "it is in a loop that never waits: nothing that it does there leads on".into()
+                "it is in a loop that never waits, and gets nowhere".into()
             }
             Diagnosis::DiesOfReset(words) => format!(
                 "a client reset its connection, and that ended the program: handle \

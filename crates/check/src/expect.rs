@@ -28,7 +28,7 @@ impl Subject {
                 return Ok(());
             }
             if patience.tick().is_some() {
-                return fails("the program stands still on SIGSTOP", self.condition());
+                return fails("the program stops on SIGSTOP", self.condition());
             }
             patience.nap();
         }
@@ -107,7 +107,7 @@ impl Subject {
                 fails("an exit status that is not 0", format!("killed by {name}"))
             }
             Exit::Status(_) if self.stderr().trim_ascii().is_empty() => {
-                fails("a line on standard error that says why", "nothing on it")
+                fails("a line on standard error that says why", "no such line")
             }
             Exit::Status(_) => Ok(()),
         }

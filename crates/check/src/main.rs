@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 fn main() -> ExitCode {
     use std::io::Write;
     let words = "check: this needs Linux, for its private networks and its fences; run it \
-    in a virtual machine or a container\n";
+                 in a virtual machine or a container\n";
     let _ = std::io::stderr().write_all(words.as_bytes());
     ExitCode::from(77)
 }

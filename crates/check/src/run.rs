@@ -333,7 +333,7 @@ fn free_port() -> Outcome<u16> {
             return Ok(port);
         }
     }
-    Err(Stop::Broken("find a free port: none of a hundred was".into()))
+    Err(Stop::Broken("find a free port: none of a hundred tried was free".into()))
 }
 
 #[cfg(test)]

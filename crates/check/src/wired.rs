@@ -30,7 +30,7 @@ impl Wired {
     ) -> Outcome<Self> {
         if on_hosts_network {
             return Err(Stop::Skipped(
-                "its wire needs private networks; leave --network host away, and see the \
+                "this check's wire needs private networks; run without --network host, and see the \
                  note above for what this system must allow"
                     .into(),
             ));

@@ -16,11 +16,11 @@ pub(super) const TASK: Task = Task {
     optional: true,
     role: Role::TcpServer,
     statement: statement!("chat"),
-    learned: "Who writes to many must not wait for one: each client needs a queue of its own, \
-              and a limit for it.",
+    learned: "A server that writes to many must not wait for one: each client needs a \
+              queue of its own, and a limit for it.",
     checks: &[
         must(
-            "it asks for a name, and tells who is there",
+            "it asks for a name, and says who is there",
             "the words differ, or it waits for something to come first",
             page::FRAMING,
             joins,
@@ -68,7 +68,7 @@ pub(super) const TASK: Task = Task {
             taken,
         ),
         must(
-            "who has not given a name hears nothing",
+            "a client that has not given a name hears nothing",
             "a client is on the list before it has a name",
             page::FRAMING,
             nameless,

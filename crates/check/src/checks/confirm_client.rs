@@ -17,8 +17,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpClient,
     statement: statement!("confirm-client"),
-    learned: "That send returned means that the kernel has the bytes; only an answer \
-              says that the other program has them.",
+    learned: "When send returns, the kernel has the bytes; only an answer says that the \
+              other program has them.",
     checks: &[
         must(
             "it connects and sends `store one\\n`, to the byte, and nothing else",

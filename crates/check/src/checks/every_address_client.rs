@@ -16,7 +16,7 @@ pub(super) const TASK: Task = Task {
     role: Role::TcpClient,
     statement: statement!("every-address-client"),
     learned: "Refused, unreachable and silent are three different answers, and a \
-              client with several addresses goes on after each.",
+              client with several addresses tries the next after each.",
     checks: &[
         must(
             "it connects to its only address and sends `Hello\\n`, to the byte",

@@ -12,8 +12,8 @@ pub(super) const TASK: Task = Task {
     optional: false,
     role: Role::TcpClient,
     statement: statement!("first-client"),
-    learned: "That recv gives what has come, and 0 bytes at the end of the stream: so a \
-              program that wants all of it receives again and again.",
+    learned: "recv returns what has come, and 0 bytes at the end of the stream: a program \
+              that wants all of it must call it again and again.",
     checks: &[
         must(
             "it connects, and sends nothing",
@@ -29,7 +29,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "it counts the bytes of a stream that comes in pieces",
-            "the result of one recv(2) was taken for all that comes",
+            "the result of one recv(2) was taken for everything",
             page::SOCKET,
             in_pieces,
         ),
@@ -60,7 +60,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "it keeps its side of the stream open until the server's has ended",
-            "shutdown(2) or close(2) came before recv(2) gave 0",
+            "shutdown(2) or close(2) came before recv(2) returned 0",
             page::SOCKET,
             stays_open,
         ),

@@ -49,7 +49,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a client that resets its connection does not end the server",
-            "an error of one connection ends the program, or SIGPIPE does",
+            "an error on one connection ends the program, or SIGPIPE does",
             page::GOODBYE,
             survives_reset,
         ),

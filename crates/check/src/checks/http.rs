@@ -14,7 +14,7 @@ pub(super) const TASK: Task = Task {
     role: Role::TcpServer,
     statement: statement!("http"),
     learned: "HTTP is framing: lines up to an empty one, then as many bytes as the head says. \
-              Who reads a length wrongly takes a body for the next request.",
+              A server that misreads a length takes a body for the next request.",
     checks: &[
         must(
             "it answers `GET /` with status 200 and the body `hello\\n`",
@@ -35,8 +35,8 @@ pub(super) const TASK: Task = Task {
             closes,
         ),
         must(
-            "after a request of HTTP/1.0 it closes",
-            "HTTP/1.0 knows no keep-alive: such a client waits for the end of the stream",
+            "after an HTTP/1.0 request it closes",
+            "HTTP/1.0 has no keep-alive: such a client waits for the end of the stream",
             page::GOODBYE,
             old_client,
         ),
@@ -71,8 +71,8 @@ pub(super) const TASK: Task = Task {
             not_there,
         ),
         must(
-            "names of fields may have any case, and values spaces around them",
-            "names are compared byte by byte, or spaces are taken for a part of the value",
+            "field names may be in any case, and values may have spaces around them",
+            "names are compared byte by byte, or spaces are taken for part of the value",
             page::FRAMING,
             any_case,
         ),
@@ -84,7 +84,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a head over 8,192 bytes gets 431, a body over 1,000,000 gets 413, at once",
-            "there is no limit, or another one, or the status comes only after the body",
+            "there is no limit, or a different one, or the status comes only after the body",
             page::FRAMING,
             too_large,
         ),
@@ -102,7 +102,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a client that leaves in the middle of a request does not end the server",
-            "the error of one connection ends the program",
+            "an error on one connection ends the program",
             page::GOODBYE,
             leaves,
         ),

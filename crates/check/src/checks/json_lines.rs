@@ -31,7 +31,7 @@ pub(super) const TASK: Task = Task {
             ids,
         ),
         must(
-            "`sum` adds whole numbers, also negative ones, one, and none",
+            "`sum` adds any number of whole numbers: negative ones, a single one, none",
             "`sum` does not take any number of parameters",
             page::FRAMING,
             sums,
@@ -61,7 +61,7 @@ pub(super) const TASK: Task = Task {
             errors,
         ),
         must(
-            "a line that is no request gets an error with the id null, and nothing ends",
+            "a line that is not a request gets an error with the id null, and the connection stays",
             "an exception of the parser ends the connection, or the server",
             page::FRAMING,
             no_requests,
@@ -74,7 +74,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a line of 65,536 bytes is a request; one that is longer ends that client alone",
-            "there is no limit, or another one, so memory grows with whatever a stranger sends",
+            "there is no limit, or a different one, so memory grows with whatever a stranger sends",
             page::FRAMING,
             long_lines,
         ),

@@ -30,7 +30,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a request that the wire doubles gets the same reply twice",
-            "the second copy is dropped, or is done like a new request",
+            "the second copy is dropped, or is carried out like a new request",
             page::RETRY,
             doubled,
         ),
@@ -48,12 +48,12 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a repeated request gets the old reply, whatever others have deposited meanwhile",
-            "the reply is made anew from the balance of now: keep the reply itself",
+            "the reply is made again from the current balance: keep the reply itself",
             page::RETRY,
             old_reply,
         ),
         must(
-            "a late copy of an older request is neither done nor answered",
+            "a late copy of an older request is neither carried out nor answered",
             "only the very last number is compared: an older one must not count as new",
             page::RETRY,
             late_copy,
@@ -66,14 +66,14 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a bad request changes nothing and gets no reply",
-            "a function that reads numbers takes more than digits, or the end of the datagram \
-             is not looked at",
+            "a function that parses numbers accepts more than digits, or the end of the datagram \
+             is not checked",
             page::RETRY,
             bad,
         ),
         must(
             "the number alone says that a request is the same",
-            "the whole datagram is compared: a repeated number with another amount is done",
+            "the whole datagram is compared: a repeated number with another amount is carried out",
             page::RETRY,
             other_amount,
         ),
@@ -85,7 +85,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "over a wire that loses every third datagram, twenty deposits of 100 make 2,000",
-            "one way of losing is dealt with, the other not",
+            "one kind of loss is dealt with, the other is not",
             page::RETRY,
             over_a_bad_wire,
         ),

@@ -61,7 +61,7 @@ pub(super) const TASK: Task = Task {
             late,
         ),
         must(
-            "a client that resets its connection ends the one to the other server, no more",
+            "a client that resets its connection ends the one to the other server, and nothing else",
             "an error in one direction is not passed on, or it ends the program",
             page::GOODBYE,
             client_resets,

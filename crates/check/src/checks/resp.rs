@@ -84,7 +84,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a client that leaves in the middle of a command does not end the server",
-            "the error of one connection ends the program",
+            "an error on one connection ends the program",
             page::GOODBYE,
             leaves,
         ),

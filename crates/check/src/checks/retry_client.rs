@@ -65,7 +65,7 @@ pub(super) const TASK: Task = Task {
             same_port,
         ),
         must(
-            "the reply to an earlier request, which the wire doubles, is no reply to the next",
+            "the reply to an earlier request, which the wire doubles, is not taken for the next",
             "the number of the reply is not compared with that of the request",
             page::RETRY,
             doubled_reply,
@@ -77,8 +77,8 @@ pub(super) const TASK: Task = Task {
             strangers,
         ),
         must(
-            "what is no reply is ignored",
-            "only the beginning of the datagram is looked at, or what cannot be read ends the \
+            "what is not a reply is ignored",
+            "only the beginning of the datagram is checked, or what cannot be parsed ends the \
              program",
             page::RETRY,
             no_reply_at_all,
@@ -92,7 +92,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "each timeout without a reply is twice as long as the one before",
-            "the timeout stays the same: whoever loses packets may have too many already",
+            "the timeout stays the same: a network that loses packets may have too many already",
             page::RETRY,
             doubles,
         ),

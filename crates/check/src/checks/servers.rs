@@ -111,7 +111,7 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
         return fails(
             format!("about {threads} threads and processes, as after the first client"),
             format!(
-                "{after}, those that ended and were not waited for (zombies) included"
+                "{after}, including zombies: processes that ended and were not waited for"
             ),
         );
     }

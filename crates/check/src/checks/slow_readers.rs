@@ -33,13 +33,13 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "fifty clients that do not read do not hold up another",
-            "a pool has as many threads as it has, and each of them blocks in send(2)",
+            "a pool has a fixed number of threads, and each of them blocks in send(2)",
             page::THREADS,
             beside_fifty,
         ),
         must(
             "a hundred silent clients do not hold up another",
-            "a pool has as many threads as it has, and each of them blocks in recv(2)",
+            "a pool has a fixed number of threads, and each of them blocks in recv(2)",
             page::THREADS,
             beside_silent,
         ),
@@ -58,8 +58,8 @@ pub(super) const TASK: Task = Task {
             memory,
         ),
         must(
-            "a client that never read and resets its connection ends nothing for the others",
-            "the error of send(2), EPIPE or ECONNRESET, ends the program",
+            "a client that never reads and then resets its connection does not affect the others",
+            "an error from send(2), EPIPE or ECONNRESET, ends the program",
             page::THREADS,
             reset,
         ),

@@ -17,7 +17,7 @@ pub(super) const TASK: Task = Task {
     checks: &[
         must(
             "it sends the line with both addresses unprompted, and ends the stream",
-            "the words differ, it waits for something to come first, or keeps open",
+            "the words differ, it waits for something to come first, or keeps the connection open",
             page::PORT,
             line,
         ),

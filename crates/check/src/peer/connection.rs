@@ -402,7 +402,10 @@ impl Connection {
             sent if sent == count => Ok(()),
             sent => fails(
                 format!("the program takes {count} bytes"),
-                format!("it took {sent}, then no more; {}", self.program.condition()),
+                format!(
+                    "it took {sent} bytes, then no more; {}",
+                    self.program.condition()
+                ),
             ),
         }
     }
@@ -412,7 +415,7 @@ impl Connection {
     pub fn send_until_full(&mut self) -> Outcome {
         let sent = self.push(64 << 20)?;
         self.timeline
-            .does(&self.name, format!("could send {sent} bytes, and reads none"));
+            .does(&self.name, format!("managed to send {sent} bytes, and reads none"));
         Ok(())
     }
 
@@ -555,9 +558,9 @@ impl Connection {
         }
         match Arc::try_unwrap(self.stream) {
             Ok(stream) => Ok(netlab::reset(stream)?),
-            Err(_) => {
-                Err(Stop::Broken("another holds the connection to be reset".into()))
-            }
+            Err(_) => Err(Stop::Broken(
+                "something else holds the connection that is to be reset".into(),
+            )),
         }
     }
 
@@ -607,7 +610,7 @@ impl Connection {
         let company = Arc::clone(self.company.as_ref()?);
         // A client that has been served already is not waiting for its turn.
         let served = self.heard;
-        self.timeline.does("checker", "tries what the program waits for");
+        self.timeline.does("checker", "tries to find out what the program waits for");
         let dismissed = company.dismiss_others(&self.stream);
         if dismissed {
             // The server may also tell it that the others have gone. That is not the expected
@@ -683,11 +686,13 @@ fn another_client(stream: &TcpStream) -> Option<TcpStream> {
 /// not see that at once.
 fn difference(expected: &[u8], got: &[u8]) -> String {
     if got.is_empty() {
-        return "no byte".into();
+        return "no bytes".into();
     }
     let at = expected.iter().zip(got).take_while(|(a, b)| a == b).count();
     let same = match at {
-        at if at == got.len() => format!(" (right, but {} of {})", at, expected.len()),
+        at if at == got.len() => {
+            format!(" (correct so far, but {} of {} bytes)", at, expected.len())
+        }
         at if at > 40 => format!(
             " (byte {at} is {} in place of {})",
             quoted(&got[at..][..1]),

@@ -45,7 +45,7 @@ pub fn send_all_until_full(clients: &mut [Connection], program: &Subject) -> Out
         }
     }
     for (client, sent) in clients.iter().zip(sent) {
-        client.timeline.does(&client.name, format!("could send {sent} bytes"));
+        client.timeline.does(&client.name, format!("managed to send {sent} bytes"));
         client.stream.set_nonblocking(false)?;
     }
     Ok(())

@@ -25,7 +25,7 @@ fn nothing(why: GaveUp, program: &Subject) -> String {
     match why {
         GaveUp::Rests | GaveUp::Ended => format!("nothing; {}", program.condition()),
         GaveUp::Busy | GaveUp::Late => {
-            format!("nothing for long; {}", program.condition())
+            format!("nothing for a long time; {}", program.condition())
         }
     }
 }

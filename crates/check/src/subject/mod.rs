@@ -315,8 +315,8 @@ impl Subject {
             return format!("the program has ended: {ended}{words}");
         }
         drop(state);
-        let doing = if self.rests() { "waits" } else { "is busy" };
-        format!("the program still runs, and {doing}{words}")
+        let doing = if self.rests() { "waiting" } else { "busy" };
+        format!("the program is still running, and {doing}{words}")
     }
 
     /// Gives a program that is about to end, or to block, a moment to do so, so that what is

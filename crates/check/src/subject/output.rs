@@ -30,7 +30,7 @@ pub(super) fn follow(mut notices: impl BufRead + Send + 'static, shared: &Arc<Sh
                 let by_us = state.dismissed || state.stopped.is_some();
                 drop(state);
                 if !by_us {
-                    shared.limit("it ended the process that watches it".to_owned());
+                    shared.limit("it ended the process that supervises it".to_owned());
                 }
                 None
             }

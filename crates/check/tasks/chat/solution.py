@@ -1,4 +1,4 @@
-"""A chat with names. Each client has two threads: one reads its lines, one writes what waits
+"""A chat with names. Each client has two threads: one reads its lines, one writes what is waiting
 for it. So nobody waits for a client that does not read."""
 import os
 import queue
@@ -12,14 +12,14 @@ MOST_BYTES = 1000
 MOST_LINES = 1000
 NAME = re.compile(rb"[A-Za-z0-9]{1,16}")
 port = int(os.environ.get("PORT", "12345"))
-# Held until all is said, so that nobody hears things in another order.
+# Held until everyone is told, so that all hear things in the same order.
 lock = threading.Lock()
-# Name to client, in the order of their coming.
+# Name to client, in the order in which they came.
 room = {}
 
 
 def tell(name, line):
-    """Tells all but one."""
+    """Tells everyone but one."""
     for other, client in room.items():
         if other != name:
             client.put(line)
@@ -42,9 +42,9 @@ class Client(socketserver.StreamRequestHandler):
             print(f"serve {self.client_address}: {error}", file=sys.stderr)
 
     def receive(self):
-        """The next line without its newline; None at the end of the stream."""
+        """Returns the next line without its newline, or None at the end of the stream."""
         line = self.rfile.readline(MOST_BYTES + 1)
-        # What stands before the end of the stream, or is too long, is not a line.
+        # What ends without a newline, or is too long, is not a line.
         return line[:-1] if line.endswith(b"\n") else None
 
     def join(self, name):

@@ -1,5 +1,5 @@
-//! A chat with names. Each client has two threads: one reads its lines, one writes what waits
-//! for it. So nobody waits for a client that does not read.
+//! A chat with names. Each client has two threads: one reads its lines, one writes what is
+//! waiting for it. So nobody waits for a client that does not read.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,9 +7,9 @@ use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Bytes of a line, without its newline.
+/// The maximum length of a line in bytes, without its newline.
 const MOST_BYTES: u64 = 1000;
-/// Lines that may wait for a client.
+/// The maximum number of lines that wait for a client.
 const MOST_LINES: usize = 1000;
 
 struct Member {
@@ -18,7 +18,7 @@ struct Member {
     connection: TcpStream,
 }
 
-/// All who have joined, in the order of their coming.
+/// Everyone who has joined, in the order in which they came.
 #[derive(Clone, Default)]
 struct Room(Arc<Mutex<Vec<Member>>>);
 
@@ -61,7 +61,7 @@ fn talk(reader: &mut impl BufRead, name: &str, room: &Room) -> io::Result<()> {
     Ok(())
 }
 
-/// The next line without its newline; none at the end of the stream.
+/// Returns the next line without its newline, or `None` at the end of the stream.
 fn receive(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     reader.take(MOST_BYTES + 1).read_until(b'\n', &mut line)?;
@@ -70,7 +70,7 @@ fn receive(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         Some(_) if line.len() as u64 == MOST_BYTES => {
             Err(io::Error::other("a line is too long"))
         }
-        // What stands before the end of the stream is not a line.
+        // What comes before the end of the stream without a newline is not a line.
         _ => Ok(None),
     }
 }
@@ -85,9 +85,9 @@ impl Room {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one in who has this name; whether the name was free.
+    /// Lets a client with this name join. Returns whether the name was free.
     fn join(&self, name: &str, connection: &TcpStream) -> io::Result<bool> {
-        // Held until all is said, so that nobody hears things in another order.
+        // Hold the lock until everyone is told, so that all hear things in the same order.
         let mut members = self.members();
         if members.iter().any(|member| member.name == name) {
             return Ok(false);
@@ -124,11 +124,11 @@ impl Room {
     }
 }
 
-/// Tells all but one.
+/// Tells everyone but one.
 fn tell(members: &[Member], except: &str, line: &[u8]) {
     for member in members.iter().filter(|member| member.name != except) {
         if member.lines.try_send(line.to_vec()).is_err() {
-            // Too much waits for it: its own thread hears of the end, and lets it leave.
+            // Too much is waiting for it: its own thread notices the end, and lets it leave.
             let _ = member.connection.shutdown(Shutdown::Both);
         }
     }

@@ -11,7 +11,7 @@ until = time.monotonic() + WITHIN
 try:
     with socket.create_connection(("127.0.0.1", port), timeout=WITHIN) as connection:
         # When this returns, our kernel has the line. The server's kernel may have it.
-        # Whether its program has it, only its answer tells.
+        # Only its answer says whether its program has it.
         connection.sendall(b"store one\n")
 
         answer = b""

@@ -13,14 +13,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let until = Instant::now() + WITHIN;
     let mut connection = TcpStream::connect_timeout(&server, WITHIN)?;
 
-    // When this returns, our kernel has the line. The server's kernel may have it. Whether
-    // its program has it, only its answer tells.
+    // When this returns, our kernel has the line. The server's kernel may have it. Only its
+    // answer says whether its program has it.
     connection.write_all(b"store one\n")?;
 
     let mut answer = Vec::new();
     let mut buffer = [0; 3];
     while answer.len() < 3 {
-        // Zero would mean no limit at all.
+        // A timeout of zero would mean none at all.
         let left = until.saturating_duration_since(Instant::now());
         connection.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let length = connection.read(&mut buffer[answer.len()..])?;

@@ -11,16 +11,16 @@ port = int(os.environ.get("PORT", "12345"))
 
 
 def request(connection):
-    """The number that the client's line says; None where it says none."""
+    """Returns the number in the client's line, or None if there is none."""
     line = b""
     while not line.endswith(b"\n"):
-        # A byte at a time is slow, and takes nothing that is not the line's.
+        # Reading byte by byte is slow, but takes nothing beyond the line.
         byte = connection.recv(1)
         if not byte or len(line) == 10:
             return None
         line += byte
     digits = line[:-1]
-    # isdigit knows other digits than these ten, but not in bytes.
+    # For str, isdigit accepts more than these ten digits; for bytes it does not.
     if not digits.isdigit() or int(digits) > MOST:
         return None
     return int(digits)

@@ -36,12 +36,12 @@ fn serve(mut connection: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The number that the client's line says; nothing where it says none.
+/// Returns the number in the client's line, or `None` if there is none.
 fn request(connection: &mut TcpStream) -> io::Result<Option<usize>> {
     let mut line = Vec::new();
     let mut byte = [0];
     while !line.ends_with(b"\n") {
-        // A byte at a time is slow, and takes nothing that is not the line's.
+        // Reading byte by byte is slow, but takes nothing beyond the line.
         if connection.read(&mut byte)? == 0 || line.len() == 10 {
             return Ok(None);
         }

@@ -16,5 +16,5 @@ with socket.create_server(("127.0.0.1", port)) as listener:
             if not line.strip().isdigit():
                 continue
             count = int(line)
-            # Your part: where do all these bytes lie while the client does not read?
+            # Your part: where are all these bytes while the client does not read?
             connection.sendall((LETTERS * (count // 23 + 1))[:count])

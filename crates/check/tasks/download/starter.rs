@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
         let Ok(count) = String::from_utf8_lossy(&line).trim_end().parse::<usize>() else {
             continue;
         };
-        // Your part: where do all these bytes lie while the client does not read?
+        // Your part: where are all these bytes while the client does not read?
         let bytes: Vec<u8> = (0..count).map(|at| b'a' + (at % 23) as u8).collect();
         connection.write_all(&bytes)?;
     }

@@ -14,7 +14,7 @@ for host in os.environ.get("HOSTS", "127.0.0.1").split(","):
             print(f"connected to {host}")
             break
     except OSError as error:
-        # Refused, timed out, no way there, a family that we do not have: whatever it is, the
+        # Refused, timed out, no route, an address family that we do not have: whatever it is, the
         # next address may work.
         print(f"connect {host}: {error}", file=sys.stderr)
 else:

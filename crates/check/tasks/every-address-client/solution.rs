@@ -17,7 +17,7 @@ fn main() -> io::Result<ExitCode> {
                 writeln!(io::stdout(), "connected to {host}")?;
                 return Ok(ExitCode::SUCCESS);
             }
-            // Refused, timed out, no way there, a family that we do not have: whatever it
+            // Refused, timed out, no route, an address family that we do not have: whatever it
             // is, the next address may work.
             Err(error) => writeln!(io::stderr(), "connect {host}: {error}")?,
         }
@@ -27,7 +27,7 @@ fn main() -> io::Result<ExitCode> {
 
 fn say_hello(host: &str, port: u16) -> io::Result<()> {
     let address: IpAddr = host.parse().map_err(io::Error::other)?;
-    // The socket's family is that of the address.
+    // The socket's address family is that of the address.
     let address = SocketAddr::new(address, port);
     let mut connection = TcpStream::connect_timeout(&address, WITHIN)?;
     connection.write_all(b"Hello\n")

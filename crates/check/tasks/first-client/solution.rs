@@ -10,11 +10,11 @@ fn main() -> io::Result<()> {
     let mut buffer = [0; 1024];
     let mut count = 0;
     loop {
-        // recv(2) gives what has come. 0 bytes are the end of the stream.
+        // recv(2) returns what has come. 0 bytes means the end of the stream.
         match connection.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => count += length,
-            // A signal came: nothing is wrong.
+            // A signal interrupted the call: nothing is wrong.
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -9,7 +9,7 @@ MOST = 65536
 
 
 def receive(connection, count):
-    """So many bytes; fewer where the stream ends before."""
+    """Returns this many bytes, or fewer if the stream ends first."""
     pieces = b""
     while len(pieces) < count:
         piece = connection.recv(count - len(pieces))
@@ -20,12 +20,12 @@ def receive(connection, count):
 
 
 def serve(connection):
-    # An end of stream is good before the first byte of a message, and nowhere else.
+    # The stream may end before the first byte of a message, and nowhere else.
     while head := receive(connection, 4):
         if len(head) < 4:
             sys.exit("the stream ended inside a length")
         (length,) = struct.unpack(">I", head)
-        # Before any memory is asked for.
+        # Check this before allocating any memory.
         if length > MOST:
             sys.exit(f"a message of {length} bytes; {MOST} is the limit")
         message = receive(connection, length)

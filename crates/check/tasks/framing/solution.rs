@@ -3,7 +3,7 @@
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// The length of a message at most.
+/// The maximum length of a message.
 const MOST: usize = 65_536;
 
 fn main() -> io::Result<()> {
@@ -18,18 +18,18 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The next message; none where the stream ends before it begins.
+/// Returns the next message, or `None` if the stream ends before one begins.
 fn receive(connection: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
-    // An end of stream is good before the first byte of a message, and nowhere else.
+    // The stream may end before the first byte of a message, and nowhere else.
     if connection.read(&mut length[..1])? == 0 {
         return Ok(None);
     }
     // read_exact puts pieces together, and takes nothing of the next message. At the end of
-    // the stream it gives the error UnexpectedEof.
+    // the stream it fails with UnexpectedEof.
     connection.read_exact(&mut length[1..])?;
     let length = u32::from_be_bytes(length) as usize;
-    // Before any memory is asked for.
+    // Check this before allocating any memory.
     if length > MOST {
         let message = format!("a message of {length} bytes; {MOST} is the limit");
         return Err(Error::new(ErrorKind::InvalidData, message));

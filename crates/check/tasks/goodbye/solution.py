@@ -1,4 +1,4 @@
-"""Echoes what comes from each client, says goodbye to each, and ends in good order."""
+"""Echoes what comes from each client, says goodbye to each, and shuts down gracefully."""
 import os
 import select
 import signal
@@ -24,8 +24,8 @@ def serve(connection, client):
             print(f"serve {client}: {error}", flush=True)
 
 
-# The signal leaves a byte in this socket. Had it a handler that raises an exception, it could
-# come just before accept, and accept would wait all the same.
+# The signal leaves a byte in this socket. If a handler raised an exception instead, the signal
+# could come just before accept, and accept would still wait.
 signalled, wakeup = socket.socketpair()
 wakeup.setblocking(False)
 signal.set_wakeup_fd(wakeup.fileno())
@@ -43,5 +43,5 @@ listener.close()
 until = time.monotonic() + DRAIN
 for client in clients:
     client.join(max(until - time.monotonic(), 0))
-# Daemon threads do not hold the program: who is left is cut off.
+# Daemon threads do not keep the program alive: clients that are left are cut off.
 sys.exit(0)

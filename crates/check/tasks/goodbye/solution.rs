@@ -1,7 +1,7 @@
-//! Echoes what comes from each client, says goodbye to each, and ends in good order.
+//! Echoes what comes from each client, says goodbye to each, and shuts down gracefully.
 //!
 //! Three kinds of threads: one accepts, one serves each client, one waits for SIGTERM. What
-//! happens in them is told to `main`, which counts the clients.
+//! happens in them is reported to `main`, which counts the clients.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
-/// How long the last clients have.
+/// How long the last clients may take.
 const DRAIN: Duration = Duration::from_secs(1);
 
 enum News {
@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
             Some(until) => until.saturating_duration_since(Instant::now()),
             None => Duration::MAX,
         };
-        // A timeout: the last clients had their time, and are cut off by our end.
+        // Timeout: the last clients' time is up, and our exit cuts them off.
         let Ok(what) = news.recv_timeout(left) else { break };
         match what {
             News::Client(connection) => {
@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
             News::Done => clients -= 1,
             News::Terminate => {
                 until = until.or(Some(Instant::now() + DRAIN));
-                // On Linux this ends the listening, also of the copy, and wakes up accept(2).
+                // On Linux this ends the listening, even of the copy, and wakes up accept(2).
                 socket2::SockRef::from(&listener).shutdown(Shutdown::Both)?;
             }
         }

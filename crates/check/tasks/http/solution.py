@@ -21,11 +21,11 @@ port = int(os.environ.get("PORT", "12345"))
 
 
 class Bad(Exception):
-    """A request after which nobody knows where the next one begins: its status."""
+    """A request after which nobody knows where the next one begins, with its status."""
 
 
 def head(stream):
-    """The method, path, version and fields of the next request; None if the stream ends."""
+    """Returns method, path, version and fields of the next request; None if the stream ends."""
     lines, room = [], MOST_HEAD_BYTES
     while not lines or lines[-1] != b"":
         line = stream.readline(room + 1)
@@ -43,7 +43,7 @@ def head(stream):
         field = FIELD.fullmatch(line)
         if not field:
             raise Bad(400)
-        # A field that comes again is a list: of two different lengths, it is no number.
+        # A repeated field is a list: two different lengths are not a number.
         fields.setdefault(field[1].lower(), []).append(field[2])
     if not request or request[3] == b"1" and b"host" not in fields:
         raise Bad(400)
@@ -51,15 +51,15 @@ def head(stream):
 
 
 def body(stream, fields):
-    """The body; None if the stream ends within it."""
+    """Returns the body, or None if the stream ends within it."""
     if b"transfer-encoding" in fields:
         raise Bad(501)
     lengths = set(fields.get(b"content-length", [b"0"]))
     text = lengths.pop()
-    # To Python's int(), +5 and 1_0 are numbers too.
+    # Python's int() accepts +5 and 1_0 as well.
     if lengths or not re.fullmatch(rb"[0-9]+", text):
         raise Bad(400)
-    # Digits without end are compared as digits: int() takes long for them.
+    # Compare endless digits as digits: int() would take long.
     if len(text.lstrip(b"0")) > 7 or int(text) > MOST_BODY_BYTES:
         raise Bad(413)
     content = stream.read(int(text))
@@ -67,7 +67,7 @@ def body(stream, fields):
 
 
 def answer(method, path, content, count):
-    """The status, the body, and the methods that the path has."""
+    """Returns the status, the body, and the methods that the path has."""
     paths = {
         b"/": ("GET, HEAD", b"hello\n"),
         b"/count": ("GET, HEAD", b"%d\n" % count),

@@ -32,7 +32,7 @@ struct Request {
 enum End {
     /// The stream has ended, perhaps in the middle of one.
     Stream,
-    /// Nobody knows where the next one would begin: the status that says so.
+    /// Nobody knows where the next one would begin; the status says why.
     Bad(u16),
     Error(io::Error),
 }
@@ -115,7 +115,7 @@ fn receive(reader: &mut impl BufRead) -> Result<Request, End> {
     Ok(Request { method: method.to_owned(), path: path.to_owned(), body, keep })
 }
 
-/// The next line of a head without its end. All lines together fit into `room`.
+/// Returns the next line of a head without its `\r\n`. All lines together must fit into `room`.
 fn line(reader: &mut impl BufRead, room: &mut usize) -> Result<String, End> {
     let mut line = Vec::new();
     reader.take(*room as u64 + 1).read_until(b'\n', &mut line)?;
@@ -127,22 +127,22 @@ fn line(reader: &mut impl BufRead, room: &mut usize) -> Result<String, End> {
     Ok(String::from_utf8_lossy(line).into_owned())
 }
 
-/// The number of bytes in the body, from all values of `Content-Length`.
+/// Returns the number of bytes in the body, from all values of `Content-Length`.
 fn length<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<usize, End> {
     let Some(text) = values.next() else { return Ok(0) };
-    // To parse(), +5 is a number too.
+    // parse() accepts +5 as well.
     let is_number = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     if !is_number || values.any(|other| other != text) {
         return Err(End::Bad(400));
     }
-    // What does not fit into a number is too large as well.
+    // What does not fit into an integer is too large as well.
     match text.parse() {
         Ok(length) if length <= MOST_BODY_BYTES => Ok(length),
         _ => Err(End::Bad(413)),
     }
 }
 
-/// The status, the body, and the methods that the path has.
+/// Returns the status, the body, and the methods that the path has.
 fn answer(request: &Request, count: u64) -> (u16, Vec<u8>, &'static str) {
     let (methods, text) = match request.path.as_str() {
         "/" => ("GET, HEAD", b"hello\n".to_vec()),

@@ -9,7 +9,7 @@ class Client(socketserver.StreamRequestHandler):
     def handle(self):
         while line := self.rfile.readline():
             # Your part: this is one line of a request, and an empty one ends its head. Which of
-            # its fields do you need? Has it a body? How long may a line be?
+            # its fields do you need? Does it have a body? How long may a line be?
             if line == b"\r\n":
                 self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 

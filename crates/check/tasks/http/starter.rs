@@ -18,7 +18,7 @@ fn serve(mut connection: TcpStream) -> io::Result<()> {
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         // Your part: this is one line of a request, and an empty one ends its head. Which of
-        // its fields do you need? Has it a body? How long may a line be?
+        // its fields do you need? Does it have a body? How long may a line be?
         if line == b"\r\n" {
             let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
             connection.write_all(answer)?;

@@ -9,7 +9,7 @@ port = int(os.environ.get("PORT", "12345"))
 
 
 def is_whole(value):
-    # To Python, True is a whole number too.
+    # In Python, True is an int too.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -38,7 +38,7 @@ class Client(socketserver.StreamRequestHandler):
     def handle(self):
         count = 0
         try:
-            # A line that is longer comes without its end, like one that the stream cut off.
+            # A longer line comes without its newline, like one that the stream cut off.
             while (line := self.rfile.readline(MOST_BYTES + 1)).endswith(b"\n"):
                 count += 1
                 # json.dumps writes a newline in a string as \n: the answer is one line.

@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// Bytes of a line at most, without its `\n`.
+/// The maximum length of a line in bytes, without its `\n`.
 const MOST_BYTES: u64 = 65_536;
 
 fn main() -> io::Result<()> {
@@ -28,7 +28,7 @@ fn serve(mut connection: TcpStream) -> io::Result<()> {
     for count in 1.. {
         line.clear();
         (&mut reader).take(MOST_BYTES + 1).read_until(b'\n', &mut line)?;
-        // A line that is longer comes without its end, like one that the stream cut off.
+        // A longer line comes without its newline, like one that the stream cut off.
         if line.pop() != Some(b'\n') {
             break;
         }
@@ -65,7 +65,7 @@ fn is_whole(value: &Value) -> bool {
     value.is_i64() || value.is_u64()
 }
 
-/// The sum of whole numbers, if that is what these are, and it is not too large.
+/// Returns the sum, if these are whole numbers and it is not too large.
 fn sum(numbers: &[Value]) -> Option<i64> {
     numbers.iter().try_fold(0_i64, |sum, number| sum.checked_add(number.as_i64()?))
 }

@@ -7,8 +7,8 @@ import sys
 address = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "12345"))
 REQUEST = re.compile(rb"([0-9]{1,9}) deposit ([0-9]{1,9})")
 balance = 0
-# Of each client the last number, and the reply to it: a client has one request under way, so
-# there is no more that it can ask for again.
+# Each client's last number, and the reply to it: a client has one request in progress, so there
+# is nothing else that it can ask for again.
 last_replies = {}
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
@@ -26,7 +26,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             if number > last:
                 balance += amount
                 reply = b"%d balance %d" % (number, balance)
-            # Anyone may write any sender's address into a datagram: memory needs a limit.
+            # Anyone can forge the sender's address of a datagram: memory needs a limit.
             if len(last_replies) >= 100_000:
                 last_replies.clear()
             last_replies[client] = number, reply

@@ -9,12 +9,12 @@ fn main() -> io::Result<()> {
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
     let socket = UdpSocket::bind((host.as_str(), port.unwrap_or(12345)))?;
     let mut balance = 0_u64;
-    // Of each client the last number, and the reply to it: a client has one request under
-    // way, so there is no more that it can ask for again.
+    // Each client's last number, and the reply to it: a client has one request in
+    // progress, so there is nothing else that it can ask for again.
     let mut last_replies = HashMap::new();
     let mut buffer = [0; 2048];
     loop {
-        // An error of one client ends nothing.
+        // An error with one client does not end the server.
         let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
         let Some((number, amount)) = request(&buffer[..length]) else { continue };
         let reply = match last_replies.get(&client) {
@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
                 format!("{number} balance {balance}")
             }
         };
-        // Anyone may write any sender's address into a datagram: memory needs a limit.
+        // Anyone can forge the sender's address of a datagram: memory needs a limit.
         if last_replies.len() >= 100_000 {
             last_replies.clear();
         }
@@ -34,14 +34,14 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// `7 deposit 100`: the number, and the amount.
+/// Parses `7 deposit 100`: the number, and the amount.
 fn request(datagram: &[u8]) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(datagram).ok()?;
     let (number, amount) = text.split_once(" deposit ")?;
     Some((digits(number)?, digits(amount)?))
 }
 
-/// One to nine digits, and nothing else: `parse` would take a sign, too.
+/// Parses one to nine digits, and nothing else: `parse` would accept a sign, too.
 fn digits(word: &str) -> Option<u64> {
     let right = word.len() <= 9 && word.bytes().all(|byte| byte.is_ascii_digit());
     if right { word.parse().ok() } else { None }

@@ -1,5 +1,5 @@
-//! Deposits what it is asked to, each time it is asked. That a request may come twice is yours
-//! to deal with.
+//! Deposits what it is asked to, each time it is asked. Dealing with a request that comes twice is
+//! yours.
 
 use std::io;
 use std::net::UdpSocket;

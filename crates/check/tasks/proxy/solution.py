@@ -9,7 +9,7 @@ upstream = int(os.environ.get("UPSTREAM", "12346"))
 
 
 def close(connection):
-    """Ends both directions at once; also wakes up whoever waits for it."""
+    """Ends both directions at once, which also wakes up whoever waits for one."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
@@ -21,10 +21,10 @@ def copy(source, sink):
     try:
         while piece := source.recv(65536):
             sink.sendall(piece)
-        # The other direction is not over: half-close.
+        # The other direction is still open: half-close.
         sink.shutdown(socket.SHUT_WR)
     except OSError:
-        # One of the two is gone. The other direction, which may be waiting, must hear it.
+        # One of the two is gone. The other direction, which may be waiting, must notice.
         close(source)
         close(sink)
 

@@ -25,7 +25,7 @@ fn serve(client: &TcpStream, upstream: u16) -> io::Result<()> {
     thread::scope(|scope| {
         let there = scope.spawn(|| copy(client, &server));
         let back = copy(&server, client);
-        // Both directions have ended, each for itself.
+        // Both directions have ended, each by itself.
         back.and(there.join().unwrap_or(Ok(())))
     })
 }
@@ -33,10 +33,10 @@ fn serve(client: &TcpStream, upstream: u16) -> io::Result<()> {
 /// Passes on everything from one side, and then its end.
 fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     match io::copy(&mut from, &mut to) {
-        // The other direction is not over: half-close.
+        // The other direction is still open: half-close.
         Ok(_) => to.shutdown(Shutdown::Write),
         Err(error) => {
-            // One of the two is gone. The other direction, which may be waiting, must hear it.
+            // One of the two is gone. The other direction, which may be waiting, must notice.
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
             Err(error)

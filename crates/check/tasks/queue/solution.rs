@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
     loop {
         let (connection, client) = listener.accept()?;
         // A client that reset while it was in the queue is accepted all the same; then its
-        // first call fails. That is no reason to leave the others.
+        // first call fails. That is no reason to stop serving the others.
         if let Err(error) = serve(connection) {
             let _ = writeln!(io::stderr(), "serve {client}: {error}");
         }

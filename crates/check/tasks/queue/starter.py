@@ -1,4 +1,4 @@
-"""Answers each client's line. It takes what one recv gives for the line; fix that, and the
+"""Answers each client's line. It takes what one recv returns for the line; fix that, and the
 rest."""
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A key-value server that speaks a part of RESP, one thread per client."""
+"""A key-value server that speaks part of RESP, one thread per client."""
 import os
 import socketserver
 import sys
@@ -14,8 +14,8 @@ class Bad(Exception):
 
 
 def number(stream, sign, most):
-    """The number in a line that begins with `sign`; None at the end of the stream."""
-    # A line is short, or it is wrong: no client may fill the memory with one.
+    """Returns the number in a line that begins with `sign`, or None at the end of the stream."""
+    # A line that is not short is wrong: no client may fill the memory with one.
     line = stream.readline(20)
     if not line:
         return None
@@ -27,7 +27,7 @@ def number(stream, sign, most):
 
 
 def receive(stream):
-    """The next command; None if the stream ends before it begins."""
+    """Returns the next command, or None if the stream ends before one begins."""
     count = number(stream, b"*", MOST_STRINGS)
     if count is None:
         return None

@@ -1,4 +1,4 @@
-//! A key-value server that speaks a part of RESP, one thread per client.
+//! A key-value server that speaks part of RESP, one thread per client.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
@@ -8,7 +8,7 @@ use std::thread;
 
 type Values = Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>;
 
-/// Strings in a command at most, and bytes in a string.
+/// The maximum number of strings in a command, and of bytes in a string.
 const MOST_STRINGS: usize = 100;
 const MOST_BYTES: usize = 1_000_000;
 
@@ -57,7 +57,7 @@ fn string(bytes: &[u8]) -> Vec<u8> {
     [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-/// The next command; none if the stream ends before it begins.
+/// Returns the next command, or `None` if the stream ends before one begins.
 fn receive(reader: &mut impl BufRead) -> io::Result<Option<Vec<Vec<u8>>>> {
     let Some(count) = number(reader, b'*', MOST_STRINGS)? else { return Ok(None) };
     let mut command = Vec::new();
@@ -73,10 +73,10 @@ fn receive(reader: &mut impl BufRead) -> io::Result<Option<Vec<Vec<u8>>>> {
     Ok(Some(command))
 }
 
-/// The number in a line that begins with `sign`; none at the end of the stream.
+/// Returns the number in a line that begins with `sign`, or `None` at the end of the stream.
 fn number(reader: &mut impl BufRead, sign: u8, most: usize) -> io::Result<Option<usize>> {
     let mut line = Vec::new();
-    // A line is short, or it is wrong: no client may fill the memory with one.
+    // A line that is not short is wrong: no client may fill the memory with one.
     reader.take(20).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-"""A key-value server that speaks a part of RESP. It answers every command with an error; the
+"""A key-value server that speaks part of RESP. It answers every command with an error; the
 commands are yours."""
 import os
 import socketserver
@@ -10,7 +10,7 @@ class Client(socketserver.StreamRequestHandler):
     def handle(self):
         while line := self.rfile.readline():
             # Your part: this is one line of a command. Read all of its strings, and answer.
-            # How long may a line be? Which bytes may a string have?
+            # How long may a line be? Which bytes may a string contain?
             self.wfile.write(b"-ERR not written yet\r\n")
 
 

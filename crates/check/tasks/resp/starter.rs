@@ -1,4 +1,4 @@
-//! A key-value server that speaks a part of RESP. It answers every command with an error; the
+//! A key-value server that speaks part of RESP. It answers every command with an error; the
 //! commands are yours.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -19,7 +19,7 @@ fn serve(mut connection: TcpStream) -> io::Result<()> {
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
         // Your part: this is one line of a command. Read all of its strings, and answer.
-        // How long may a line be? Which bytes may a string have?
+        // How long may a line be? Which bytes may a string contain?
         line.clear();
         connection.write_all(b"-ERR not written yet\r\n")?;
     }

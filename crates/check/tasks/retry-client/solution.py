@@ -24,7 +24,7 @@ def measured(seconds):
 
 
 def reply_to(number, until):
-    """The reply to this request, if it comes in time. All else is passed over."""
+    """Returns the reply to this request, if it comes in time. Ignores everything else."""
     wanted = re.compile(rb"%d balance [0-9]+" % number)
     while True:
         # A timeout of zero would mean a socket that does not wait at all.
@@ -43,7 +43,7 @@ def ask(number):
         sent = time.monotonic()
         client.send(b"%d deposit 100" % number)
         if reply := reply_to(number, sent + timeout):
-            # Of a request that was sent twice nobody knows which one was answered.
+            # If a request was sent twice, nobody knows which one was answered.
             if attempt == 0:
                 measured(time.monotonic() - sent)
             return reply
@@ -52,7 +52,7 @@ def ask(number):
 
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-    # A connected socket takes datagrams from this address and port alone.
+    # A connected socket accepts datagrams only from this address and port.
     client.connect(server)
     for number in range(1, count + 1):
         print(ask(number))

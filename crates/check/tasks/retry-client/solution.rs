@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 const ATTEMPTS: u32 = 5;
-/// The first timeout, and the shortest.
+/// The first timeout, which is also the shortest.
 const LEAST: Duration = Duration::from_millis(100);
 
 fn main() -> io::Result<()> {
@@ -13,7 +13,7 @@ fn main() -> io::Result<()> {
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
     let count = std::env::var("COUNT").ok().and_then(|count| count.parse().ok());
     let socket = UdpSocket::bind("0.0.0.0:0")?;
-    // A connected socket takes datagrams from this address and port alone.
+    // A connected socket accepts datagrams only from this address and port.
     socket.connect((host.as_str(), port.unwrap_or(12345)))?;
     let mut clock = Clock { smoothed: None, variation: Duration::ZERO, timeout: LEAST };
     for number in 1..=count.unwrap_or(3) {
@@ -29,7 +29,7 @@ fn ask(socket: &UdpSocket, number: u32, clock: &mut Clock) -> io::Result<String>
         let sent = Instant::now();
         socket.send(request.as_bytes())?;
         if let Some(reply) = reply_to(socket, number, sent + clock.timeout)? {
-            // Of a request that was sent twice nobody knows which one was answered.
+            // If a request was sent twice, nobody knows which one was answered.
             if attempt == 1 {
                 clock.measured(sent.elapsed());
             }
@@ -41,7 +41,7 @@ fn ask(socket: &UdpSocket, number: u32, clock: &mut Clock) -> io::Result<String>
     Err(io::Error::new(ErrorKind::TimedOut, words))
 }
 
-/// The reply to this request, if it comes in time. All else is passed over.
+/// Returns the reply to this request, if it comes in time. Ignores everything else.
 fn reply_to(
     socket: &UdpSocket,
     number: u32,
@@ -49,7 +49,7 @@ fn reply_to(
 ) -> io::Result<Option<String>> {
     let mut buffer = [0; 1024];
     loop {
-        // A timeout of zero would be none at all.
+        // A timeout of zero would mean none at all.
         let left = until.saturating_duration_since(Instant::now());
         socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let length = match socket.recv(&mut buffer) {
@@ -70,7 +70,7 @@ fn reply_to(
     }
 }
 
-/// How long to wait for a reply: RFC 6298.
+/// Computes how long to wait for a reply, as in RFC 6298.
 struct Clock {
     smoothed: Option<Duration>,
     variation: Duration,

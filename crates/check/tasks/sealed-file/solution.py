@@ -11,7 +11,7 @@ file = b""
 
 
 def seal(content):
-    """FNV-1a. It finds damage; a forger would need a keyed hash to be found out."""
+    """FNV-1a. It detects damage; to detect forgery it would take a keyed hash."""
     value = 0xCBF29CE484222325
     for byte in content:
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
@@ -20,7 +20,7 @@ def seal(content):
 
 def serve(connection, reader):
     global file
-    # At most 64 bytes and the newline; at the end of the stream nothing.
+    # At most 64 bytes and the newline, or nothing at the end of the stream.
     while line := reader.readline(65):
         if line == b"get\n":
             connection.sendall(b"%d %s\n%s" % (len(file), seal(file), file))

@@ -34,7 +34,7 @@ fn serve(mut connection: &TcpStream, file: &mut Vec<u8>) -> io::Result<()> {
         }
         let (length, wanted) = put(&line).ok_or(Error::from(ErrorKind::InvalidData))?;
         let mut bytes = vec![0; length];
-        // All of them, or an error: the end of the stream is no end of a file.
+        // Read all of them, or fail: the end of the stream is not the end of a file.
         reader.read_exact(&mut bytes)?;
         if seal(&bytes) == wanted {
             *file = bytes;
@@ -45,7 +45,7 @@ fn serve(mut connection: &TcpStream, file: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// `put 16 87e1…`: how many bytes, and their seal.
+/// Parses `put 16 87e1…`: how many bytes, and their seal.
 fn put(line: &[u8]) -> Option<(usize, u64)> {
     let line = std::str::from_utf8(line).ok()?;
     let (length, seal) =
@@ -57,7 +57,7 @@ fn put(line: &[u8]) -> Option<(usize, u64)> {
     Some((length, u64::from_str_radix(seal, 16).ok().filter(|_| right)?))
 }
 
-/// FNV-1a. It finds damage; a forger would need a keyed hash to be found out.
+/// FNV-1a. It detects damage; to detect forgery it would take a keyed hash.
 fn seal(bytes: &[u8]) -> u64 {
     let step =
         |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);

@@ -1,4 +1,4 @@
-"""Keeps one file for its clients, whatever has become of it on the way. To see whether it is whole is
+"""Keeps one file for its clients, whatever happened to it on the way. Checking whether it is whole is
 your part."""
 import os
 import socket
@@ -8,7 +8,7 @@ file = b""
 
 
 def seal(content):
-    """FNV-1a. It finds damage; a forger would need a keyed hash to be found out."""
+    """FNV-1a. It detects damage; to detect forgery it would take a keyed hash."""
     value = 0xCBF29CE484222325
     for byte in content:
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF

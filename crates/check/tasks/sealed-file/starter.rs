@@ -1,5 +1,5 @@
-//! Keeps one file for its clients, whatever has become of it on the way. To see whether it is
-//! whole is your part.
+//! Keeps one file for its clients, whatever happened to it on the way. Checking whether it
+//! is whole is your part.
 
 use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -37,7 +37,7 @@ fn serve(mut connection: &TcpStream, file: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// FNV-1a. It finds damage; a forger would need a keyed hash to be found out.
+/// FNV-1a. It detects damage; to detect forgery it would take a keyed hash.
 fn seal(bytes: &[u8]) -> u64 {
     let step =
         |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);

@@ -31,7 +31,7 @@ def echo(connection):
 
 
 def chargen(connection):
-    # What comes is thrown away, beside: else the client's send would wait for ever.
+    # Discard what comes in the meantime, or the client's send would block for ever.
     threading.Thread(target=quietly, args=(discard, connection), daemon=True).start()
     start = 0
     while True:

@@ -22,11 +22,11 @@ fn stream(listener: &TcpListener, service: &str) -> io::Result<()> {
         match listener.accept() {
             Ok((connection, _client)) => {
                 let service = service.to_owned();
-                // A client that is gone (an error here) ends its own thread alone.
+                // A client that is gone (an error here) ends only its own thread.
                 thread::spawn(move || serve(connection, &service));
             }
-            // No descriptor is free (EMFILE): the listener stays readable, and to ask again
-            // at once would burn a processor until a client leaves.
+            // No descriptor is free (EMFILE): the listener stays readable, and trying again
+            // at once would keep a processor busy until a client leaves.
             Err(_) => thread::sleep(Duration::from_millis(10)),
         }
     }
@@ -46,7 +46,7 @@ fn serve(mut connection: TcpStream, service: &str) -> io::Result<()> {
         }
         "rfc863" => discard(connection),
         "rfc864" => {
-            // What comes is thrown away, beside: else the client's send would wait for ever.
+            // Discard what comes in the meantime, or the client's send would block for ever.
             let incoming = connection.try_clone()?;
             thread::spawn(move || discard(incoming));
             for number in 0.. {
@@ -68,7 +68,7 @@ fn discard(mut connection: TcpStream) -> io::Result<()> {
 fn once(mut connection: TcpStream, answer: &[u8]) -> io::Result<()> {
     connection.write_all(answer)?;
     connection.shutdown(Shutdown::Write)?;
-    // A close with bytes unread would be a reset.
+    // Closing with bytes unread would be a reset.
     discard(connection)
 }
 
@@ -83,7 +83,7 @@ fn datagrams(socket: &UdpSocket, service: &str) -> io::Result<()> {
             "rfc867" => date().into_bytes(),
             _ => seconds().to_vec(),
         };
-        // One reply that cannot be sent stops no other.
+        // One reply that cannot be sent is no reason to stop.
         if let Err(error) = socket.send_to(&answer, client) {
             let _ = writeln!(io::stderr(), "sendto {client}: {error}");
         }
@@ -95,7 +95,7 @@ fn now_s() -> u64 {
 }
 
 fn seconds() -> [u8; 4] {
-    // The number grows over 32 bits in 2036, and begins anew.
+    // The number overflows 32 bits in 2036, and starts again at 0.
     ((now_s() + FROM_1900_TO_1970_S) as u32).to_be_bytes()
 }
 

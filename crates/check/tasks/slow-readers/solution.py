@@ -10,8 +10,8 @@ port = int(os.environ.get("PORT", "12345"))
 def echo(connection, client):
     with connection:
         try:
-            # sendall waits until all is sent. Nothing more is read meanwhile, and so the kernel
-            # takes nothing more either: what is left waits at the client.
+            # sendall waits until all is sent. Nothing more is read in the meantime, so the kernel
+            # takes nothing more either: what is left stays at the client.
             while piece := connection.recv(16384):
                 connection.sendall(piece)
         except OSError as error:

@@ -9,7 +9,7 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(12345)))?;
     loop {
         let (connection, client) = listener.accept()?;
-        // Where there can be no thread, one client is let go, and the others stay.
+        // If no thread can be had, drop this one client; the others stay.
         let _ = thread::Builder::new().spawn(move || {
             if let Err(error) = echo(connection) {
                 let _ = writeln!(io::stderr(), "serve {client}: {error}");
@@ -25,8 +25,8 @@ fn echo(mut connection: TcpStream) -> io::Result<()> {
         if length == 0 {
             return Ok(());
         }
-        // It waits until all is sent. Nothing more is read meanwhile, and so the kernel takes
-        // nothing more either: what is left waits at the client.
+        // It waits until all is sent. Nothing more is read in the meantime, so the kernel takes
+        // nothing more either: what is left stays at the client.
         connection.write_all(&buffer[..length])?;
     }
 }

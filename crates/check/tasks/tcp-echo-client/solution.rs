@@ -8,10 +8,10 @@ fn main() -> io::Result<()> {
     let mut connection = TcpStream::connect(("127.0.0.1", port.unwrap_or(12345)))?;
     connection.write_all(b"Hello TCP Server")?;
 
-    // The reply may come in pieces, and the server may keep the connection open: how long
-    // it is, is known. An end of stream before that is the error UnexpectedEof.
+    // The reply may come in pieces, and the server may keep the connection open, but
+    // its length is known. If the stream ends before that, this fails with UnexpectedEof.
     let mut reply = [0; 22];
     connection.read_exact(&mut reply)?;
-    // What a terminal would obey is escaped.
+    // Escape what a terminal would obey.
     writeln!(io::stdout(), "Server says: {}", reply.escape_ascii())
 }

@@ -1,4 +1,4 @@
-//! A TCP echo server for one client, who sends one message.
+//! A TCP echo server for one client, which sends one message.
 
 use std::io::{self, Error, Read, Write};
 use std::net::TcpListener;

@@ -8,4 +8,4 @@ with socket.create_server(("127.0.0.1", port)) as listener:
     connection, client = listener.accept()
     with connection:
         message = connection.recv(1024)
-        # Your part: what if nothing came? Else send the message back, `Echo: ` before it.
+        # Your part: what if nothing came? Otherwise send the message back, after `Echo: `.

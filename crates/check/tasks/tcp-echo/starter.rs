@@ -12,6 +12,6 @@ fn main() -> io::Result<()> {
     let length = connection.read(&mut buffer)?;
     let _message = &buffer[..length];
 
-    // Your part: what if nothing came? Else send the message back, `Echo: ` before it.
+    // Your part: what if nothing came? Otherwise send the message back, after `Echo: `.
     Ok(())
 }

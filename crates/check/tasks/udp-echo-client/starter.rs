@@ -1,4 +1,4 @@
-//! A UDP echo client. It sends; to wait for the reply, but not for ever, is yours.
+//! A UDP echo client. It sends; waiting for the reply, but not for ever, is yours.
 
 use std::io;
 use std::net::UdpSocket;
@@ -9,7 +9,7 @@ fn main() -> io::Result<()> {
     let socket = UdpSocket::bind(("127.0.0.1", 0))?;
     socket.send_to(b"Hello UDP Server", server)?;
 
-    // Your part: receive the reply and print it after `Server says: `. From whom did it
-    // come? And if none comes within a second?
+    // Your part: receive the reply and print it after `Server says: `. Who
+    // sent it? And if none comes within a second?
     Ok(())
 }

@@ -1,4 +1,4 @@
-"""A UDP echo server. It takes datagrams; to answer them is yours."""
+"""A UDP echo server. It receives datagrams; answering them is yours."""
 import os
 import socket
 
@@ -8,5 +8,5 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
     server.bind(("127.0.0.1", port))
     while True:
         message, client = server.recvfrom(1024)
-        # Your part: send it back to its client, `Echo: ` before it. Is the buffer large
+        # Your part: send it back to its client, after `Echo: `. Is the buffer large
         # enough? What may fail without ending the server?

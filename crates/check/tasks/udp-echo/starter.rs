@@ -1,4 +1,4 @@
-//! A UDP echo server. It takes datagrams; to answer them is yours.
+//! A UDP echo server. It receives datagrams; answering them is yours.
 
 use std::io;
 use std::net::UdpSocket;
@@ -11,7 +11,7 @@ fn main() -> io::Result<()> {
     loop {
         let (length, _client) = socket.recv_from(&mut buffer)?;
         let _message = &buffer[..length];
-        // Your part: send it back to its client, `Echo: ` before it. Is the buffer large
+        // Your part: send it back to its client, after `Echo: `. Is the buffer large
         // enough? What may fail without ending the server?
     }
 }

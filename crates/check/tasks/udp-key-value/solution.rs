@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// The reply; none to a bad request.
+/// Returns the reply, or `None` for a bad request.
 fn answer(request: &[u8], values: &mut Values) -> Option<Vec<u8>> {
     if let Some(name) = request.strip_prefix(b"get ") {
         let name = checked(name)?;
@@ -39,7 +39,7 @@ fn answer(request: &[u8], values: &mut Values) -> Option<Vec<u8>> {
     Some([b"ok ", name].concat())
 }
 
-/// The name, if it is one.
+/// Returns the name, if it is valid.
 fn checked(name: &[u8]) -> Option<&[u8]> {
     let letters = name.iter().all(u8::is_ascii_lowercase);
     (letters && (1..=32).contains(&name.len())).then_some(name)

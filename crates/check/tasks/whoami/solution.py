@@ -14,7 +14,7 @@ def tell(connection, peer):
     connection.sendall(f"local {shown(local)} peer {shown(peer)}\n".encode())
     connection.shutdown(socket.SHUT_WR)
     # What the client sent must be read before close(2), or the kernel resets the
-    # connection, and the line may be lost. Only what is there: the client may stay.
+    # connection, and the line may be lost. Read only what has arrived: the client may stay.
     connection.setblocking(False)
     try:
         while connection.recv(1024):
@@ -27,7 +27,7 @@ def tell(connection, peer):
 # the port from the next server for a minute.
 with socket.create_server(("127.0.0.1", port)) as listener:
     while True:
-        # The peer's address is the one that accept(2) gives. getpeername(2) would fail for a
+        # The peer's address is the one that accept(2) returns. getpeername(2) would fail for a
         # client that is gone already.
         connection, peer = listener.accept()
         with connection:

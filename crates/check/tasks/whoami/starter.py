@@ -14,6 +14,6 @@ with socket.create_server(("127.0.0.1", port)) as listener:
         connection, _ = listener.accept()
         with connection:
             local = shown(connection.getsockname())
-            # Your part: who is at the other end? And what did it send meanwhile?
+            # Your part: who is at the other end? And what has it sent in the meantime?
             peer = local
             connection.sendall(f"local {local} peer {peer}\n".encode())

@@ -9,7 +9,7 @@ fn main() -> io::Result<()> {
     loop {
         let (mut connection, _) = listener.accept()?;
         let local = connection.local_addr()?;
-        // Your part: who is at the other end? And what did it send meanwhile?
+        // Your part: who is at the other end? And what has it sent in the meantime?
         let peer = local;
         connection.write_all(format!("local {local} peer {peer}\n").as_bytes())?;
     }

@@ -78,11 +78,15 @@ fn what_is_known_is_not_checked_again() {
     fs::write(class.path().join("carl/flaw"), "none").unwrap();
     let output = batch(class.path(), &resume);
     let progress = stderr(&output);
-    assert!(progress.contains("1 of 3 are known already"), "{progress}");
+    assert!(progress.contains("1 of 3 have a result already"), "{progress}");
     assert!(progress.contains("2 of 3: bert: ") && progress.contains("3 of 3: carl"));
     assert!(stdout(&output).contains("2 of 3 programs passed"), "{}", stdout(&output));
     let again = batch(class.path(), &resume);
-    assert!(stderr(&again).starts_with("3 of 3 are known already"), "{}", stderr(&again));
+    assert!(
+        stderr(&again).starts_with("3 of 3 have a result already"),
+        "{}",
+        stderr(&again)
+    );
     assert_eq!(stdout(&again), stdout(&output));
 }
 

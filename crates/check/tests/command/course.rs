@@ -148,7 +148,7 @@ fn two_languages_side_by_side_are_told_apart() {
 fn progress_counts_and_leads_on() {
     let mine = Mine::new();
     let text = stdout(&mine.run(&["first-client", "--", zoo(), "first-client"]));
-    assert!(text.contains("You are at 1 of "), "{text}");
+    assert!(text.contains("You have passed 1 of "), "{text}");
     assert!(text.contains("Next: A TCP echo server for one client\n"), "{text}");
     assert!(text.contains("cargo xtask start tcp-echo"), "{text}");
     assert!(text.contains("cargo xtask solution first-client"), "{text}");

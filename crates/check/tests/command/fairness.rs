@@ -46,7 +46,10 @@ fn program_that_does_not_start_is_known_at_once_and_says_why_itself() {
     let text = stdout(&output);
     // Allow for a busy machine: each check alone used to take two seconds.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert!(text.contains("likely cause  the program itself says it: no port"), "{text}");
+    assert!(
+        text.contains("likely cause  the program itself says why: no port"),
+        "{text}"
+    );
     assert_eq!(text.matches("follows       from tcp-echo/1").count(), 13, "{text}");
     assert_eq!(text.matches("likely cause").count(), 1, "{text}");
     assert_eq!(output.status.code(), Some(1));

@@ -129,7 +129,7 @@ fn wrong_command_line_is_told() {
     for (arguments, words) in [
         (&["framed", "--", "x"][..], "no such task; did you mean `framing`?"),
         (&["tcp-echo"], "no program to check"),
-        (&["--", "x"], "no task; try --list"),
+        (&["--", "x"], "no task given; try --list"),
         (&["2", "--", "x"], "the lesson has tcp-echo and tcp-echo-client; name one"),
         (&["tcp-echo", "--format", "yaml", "--", "x"], "invalid value 'yaml'"),
         (&["tcp-echo", "--jobs", "0", "--", "x"], "0 is not in 1..=64"),
@@ -172,10 +172,10 @@ fn reader_who_has_seen_enough_changes_no_verdict() {
 fn program_that_is_not_there_is_told() {
     for (program, reason) in [
         ("./no-such-program", "start ./no-such-program: No such file"),
-        ("no-such-program", "start no-such-program: it is in no folder of PATH"),
+        ("no-such-program", "start no-such-program: it is not on PATH"),
         ("./src", "start ./src: permission denied"),
         ("./Cargo.toml", "start ./Cargo.toml: permission denied"),
-        ("", "start : it is in no folder of PATH"),
+        ("", "start : it is not on PATH"),
     ] {
         let output = check(&["tcp-echo", "--", program]);
         let text = String::from_utf8_lossy(&output.stderr);
@@ -212,7 +212,7 @@ fn without_private_networks_a_task_of_the_wire_is_skipped_and_not_passed() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(77), "{text}");
     assert!(text.contains("12 skipped") && !text.contains("What you know"), "{text}");
-    assert!(text.contains("leave --network host away"), "{text}");
+    assert!(text.contains("this check's wire needs private networks"), "{text}");
 }
 
 #[test]

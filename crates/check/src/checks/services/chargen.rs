@@ -39,7 +39,7 @@ pub(in crate::checks) const TCP: Task = tcp(
             chargen_after_reset,
         ),
         should(
-            "it sends the RFC's pattern: 72 of the ring of 95, each line one further, CR LF",
+            "it sends the RFC's pattern: 72 from the ring of 95, each line one further, and CR LF",
             "the ring is not the 95 printable characters from space to ~, or the line ends \
              differ",
             page::TCP,

@@ -15,7 +15,7 @@ pub(in crate::checks) const TCP: Task = tcp(
     &[
         must(
             "it sends the date unprompted, as printable ASCII with the year, and ends the stream",
-            "it waits for something to come first, keeps open, or sends other characters",
+            "it waits for something to come first, keeps the connection open, or sends other characters",
             page::TCP,
             daytime_answers,
         ),
@@ -27,7 +27,7 @@ pub(in crate::checks) const TCP: Task = tcp(
         ),
         must(
             "a client that resets its connection does not end the server",
-            "an error of one connection ends the program",
+            "an error on one connection ends the program",
             page::TCP,
             daytime_after_reset,
         ),
@@ -39,7 +39,7 @@ pub(in crate::checks) const TCP: Task = tcp(
         ),
         should(
             "it is one line that ends with CR LF",
-            "a line end that is missing, or LF alone",
+            "the line ending is missing, or is LF alone",
             page::TCP,
             daytime_line,
         ),

@@ -10,8 +10,8 @@ use crate::task::{Task, must, should};
 pub(in crate::checks) const TCP: Task = tcp(
     "rfc863",
     statement!("rfc863"),
-    "Who does not read makes the sender wait: a server that discards must \
-              still receive.",
+    "A program that does not read makes the sender wait: a server that \
+              discards must still receive.",
     &[
         must(
             "it sends nothing and stays connected",
@@ -33,7 +33,7 @@ pub(in crate::checks) const TCP: Task = tcp(
         ),
         must(
             "a client that resets its connection does not end the server",
-            "an error of one connection ends the program",
+            "an error on one connection ends the program",
             page::TCP,
             discard_after_reset,
         ),
@@ -51,8 +51,8 @@ pub(in crate::checks) const TCP: Task = tcp(
 pub(in crate::checks) const UDP: Task = udp(
     "rfc863-udp",
     statement!("rfc863-udp"),
-    "Who does not read makes the sender wait: a server that discards must \
-              still receive.",
+    "A program that does not read makes the sender wait: a server that \
+              discards must still receive.",
     &[
         must("it sends nothing back", "it answers", page::UDP, udp_discard_is_silent),
         must(

@@ -43,14 +43,14 @@ pub(in crate::checks) const TCP: Task = tcp(
             echo_late,
         ),
         must(
-            "after the client's end of stream all comes back, and then the server's end",
-            "it closes as soon as recv(2) gives 0, or never",
+            "after the client's end of stream everything comes back, and then the server's end",
+            "it closes as soon as recv(2) returns 0, or never",
             page::TCP,
             echo_half_close,
         ),
         must(
             "a client that resets its connection does not end the server",
-            "an error of one connection ends the program, or SIGPIPE does",
+            "an error on one connection ends the program, or SIGPIPE does",
             page::TCP,
             echo_after_reset,
         ),
@@ -97,7 +97,7 @@ pub(in crate::checks) const TCP: Task = tcp(
             echo_without_descriptors,
         ),
         must(
-            "two clients get back each its own bytes",
+            "two clients each get back their own bytes",
             "what comes is kept, or sent, for all clients together",
             page::TCP,
             echo_two_clients,
@@ -337,7 +337,7 @@ fn echo_leaves_nothing(arena: &mut Arena<'_>) -> Outcome {
         after => fails(
             format!("about {before} threads and processes, as after the first client"),
             format!(
-                "{after}, those that ended and were not waited for (zombies) included"
+                "{after}, including zombies: processes that ended and were not waited for"
             ),
         ),
     }

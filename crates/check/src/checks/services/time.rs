@@ -15,7 +15,7 @@ pub(in crate::checks) const TCP: Task = tcp(
     &[
         must(
             "it sends four bytes unprompted and ends the stream",
-            "it waits for something to come first, keeps open, or sends text",
+            "it waits for something to come first, keeps the connection open, or sends text",
             page::TCP,
             time_four_bytes,
         ),
@@ -27,7 +27,7 @@ pub(in crate::checks) const TCP: Task = tcp(
         ),
         must(
             "a client that resets its connection does not end the server",
-            "an error of one connection ends the program",
+            "an error on one connection ends the program",
             page::TCP,
             time_after_reset,
         ),
