@@ -81,7 +81,7 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
     let folder = root.join("my").join(name);
     if folder.exists() {
         return Err(Error::new(format!(
-            "{attempt}: it is there, and yours; move it away first"
+            "{attempt}: it exists, and it is yours; move it away first"
         )));
     }
     let put = |file: &Path, text: &str| {
@@ -157,7 +157,7 @@ fn members(mine: &Path, attempt: &str) -> Result<String, Error> {
         .collect();
     members.sort();
     Ok(format!(
-        "# Your own programs: `cargo xtask start` adds one, and writes this file anew.\n\
+        "# Your own programs: `cargo xtask start` adds one, and rewrites this file.\n\
          # Open this folder in your editor.\n\
          [workspace]\nresolver = \"3\"\nmembers = [\n{}]\n",
         members.concat()
@@ -212,7 +212,7 @@ mod tests {
         let again = copy(root, "one", &program).unwrap_err().to_string();
         assert_eq!(
             again,
-            "copy one to my/one: it is there, and yours; move it away first"
+            "copy one to my/one: it exists, and it is yours; move it away first"
         );
     }
 }

@@ -43,7 +43,7 @@ pub struct Options {
     /// The other scenes too, one line each
     #[arg(long)]
     pub scenes: bool,
-    /// Show a line at a time; a key goes on
+    /// Show a line at a time; any key shows the next
     #[arg(long, conflicts_with = "all")]
     pub slow: bool,
     /// Use the host's loopback, one run at a time

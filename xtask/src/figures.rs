@@ -60,8 +60,8 @@ impl Mark {
             return Some(Err(format!("a mark with a figure that is empty: {form}")));
         }
         if comment.paragraph.trim().is_empty() {
-            let message = "a mark of figures stands right below their paragraph; here is \
-                           none";
+            let message = "a mark of figures must be right below its paragraph, and there is \
+                           none here";
             return Some(Err(message.into()));
         }
         let (source, paragraph) = (source.trim().to_owned(), plain(comment.paragraph));
@@ -85,7 +85,7 @@ pub fn faults(root: &Path, course: &[(&Lesson, Page)], page: &Page) -> Vec<Diagn
             let source = &mark.source;
             fault(format!(
                 "figures from `{source}`: no scene of this page, no LESSON/SCENE and no \
-                 file is called so"
+                 file has that name"
             ));
             continue;
         };
@@ -227,12 +227,12 @@ fn holds(source: &str, said: &str, shown: &str) -> Result<(), String> {
         return if stands(source, shown) {
             Ok(())
         } else {
-            Err(format!("`{shown}` does not stand"))
+            Err(format!("`{shown}` does not appear"))
         };
     };
     let there = numbers_of(source);
     if let Some(number) = numbers.iter().find(|number| !there.contains(number)) {
-        return Err(format!("no number {number} stands"));
+        return Err(format!("the number {number} does not appear"));
     }
     // A number that is spelt out is taken at its word.
     let Some(number) = numbers_of(said).first().copied() else { return Ok(()) };
@@ -352,15 +352,15 @@ mod tests {
             // Or the run.
             (
                 "99 bytes.\n<!-- figures from long: 99 bytes -->",
-                "`99 bytes` does not stand in `long`",
+                "`99 bytes` does not appear in `long`",
             ),
             (
                 "24 bytes.\n<!-- figures from long: 24 bytes -->",
-                "`24 bytes` does not stand",
+                "`24 bytes` does not appear",
             ),
             (
                 "A year.\n<!-- figures from wait: A year = 31536000 -->",
-                "no number 31536000 stands",
+                "the number 31536000 does not appear",
             ),
             (
                 "3977.\n<!-- figures from long: 3977 = 5000 - 1024 -->",
@@ -368,7 +368,7 @@ mod tests {
             ),
             (
                 "3976.\n<!-- figures from long: 3976 = 5001 - 1025 -->",
-                "no number 5001 stands",
+                "the number 5001 does not appear",
             ),
             // Or the mark says nothing.
             ("16.\n<!-- figures from lnog: 16 -->", "figures from `lnog`: no scene"),
@@ -378,7 +378,7 @@ mod tests {
             ),
             (
                 "16.\n\n<!-- figures from long: 16 -->",
-                "stands right below their paragraph",
+                "must be right below its paragraph",
             ),
             ("16.\n<!-- figure from long: 16 -->", "cannot be read"),
             ("16.\n<!-- figures from long: -->", "cannot be read"),

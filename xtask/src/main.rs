@@ -49,7 +49,7 @@ enum Task {
     Update(update::Options),
     /// Check that quotations, figures, commands, links and tables agree
     Tidy(tidy::Options),
-    /// Make the folder and the page of a new lesson
+    /// Create the folder and the page of a new lesson
     NewLesson(new_lesson::Options),
     /// Measure the first build, a run, and the servers side by side
     Bench(bench::Options),

@@ -27,7 +27,7 @@ pub fn new_lesson(options: &Options) -> Result<Status, Error> {
     let directory = make(&root, &options.name, options.number)?;
     writeln!(
         anstream::stdout(),
-        "made lessons/{directory}: a package with its page, and its row in the two tables of \
+        "created lessons/{directory}: a package with its page, and its row in the two tables of \
          lessons\n\
          next:\n\
          1. write its programs into src/bin/ there, then the page: CONTRIBUTING.md has its \

@@ -373,7 +373,7 @@ fn unindented(
     let unindented = |(at, line): (usize, &str)| {
         let within = line.strip_prefix(indent);
         let line = within.or(line.is_empty().then_some(""));
-        let message = "the line stands further left than its block";
+        let message = "the line is indented less than its block";
         line.map(str::to_owned).ok_or_else(|| (block.line + 1 + at, message.into()))
     };
     block.content.lines().enumerate().map(unindented).collect()
@@ -389,8 +389,8 @@ fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
             return Err((
                 fence_line + 1 + at,
                 format!(
-                    "the line holds U+{code:04X}, which a terminal obeys or shows as \
-                     nothing: take it out"
+                    "the line holds U+{code:04X}, which a terminal obeys or does \
+                     not show: remove it"
                 ),
             ));
         }
@@ -403,7 +403,7 @@ fn sound(block: &Block<'_>, lines: &[String]) -> Result<(), (usize, String)> {
         return Err((
             fence_line + 1 + at,
             format!(
-                "a block begins here, and the one of line {fence_line} has no end: close \
+                "a block begins here, but the one on line {fence_line} has no end: close \
                  it with ```"
             ),
         ));
@@ -532,7 +532,7 @@ mod tests {
             ("- x\n  ```flow\n  x\n  ```\n", "page.md:2: the block is inside a list"),
             (
                 "- x\n  ```console a\n $ a\n  ```\n",
-                "page.md:3: the line stands further left than its block",
+                "page.md:3: the line is indented less than its block",
             ),
             (
                 "```console a\n$ a\n```\n\n```console a\n$ b\n```\n",
@@ -598,7 +598,7 @@ mod tests {
         let text = "```console a\n$ true\n\n## The code\n\n```rust x.rs\nx\n```\n";
         let faults = fault(text);
         assert!(
-            faults.contains(":6: a block begins here, and the one of line 1 has no end")
+            faults.contains(":6: a block begins here, but the one on line 1 has no end")
         );
     }
 

@@ -52,7 +52,7 @@ impl Runner {
     /// instance, or IPv6 if a line has an IPv6 address.
     pub fn lacks(&self, scene: &Scene, folder: &Path) -> Option<String> {
         if scene.linux && cfg!(not(target_os = "linux")) {
-            return Some("what it shows is Linux's own".to_owned());
+            return Some("what it shows is specific to Linux".to_owned());
         }
         let mut steps = scene.terminals.iter().flat_map(|terminal| &terminal.steps);
         let missing = steps.find_map(|step| {

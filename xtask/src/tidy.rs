@@ -283,7 +283,7 @@ fn unknown_programs(page: &Page) -> Vec<Diagnostic> {
             path: page.path.clone(),
             line,
             message: format!(
-                "no page runs {name} yet: if it is spelt right, add it to PROGRAMS in \
+                "no page runs {name} yet: if it is spelled correctly, add it to PROGRAMS in \
                  xtask/src/tidy.rs, and its package to .ci/run"
             ),
         })

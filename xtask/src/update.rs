@@ -31,7 +31,7 @@ pub fn update(options: &Options) -> Result<Status, Error> {
     if env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false") {
         return Err(Error::new(
             "update the pages: refused in CI (the variable CI is set); pages change only \
-             where a person looks at them",
+             when a person looks at them",
         ));
     }
     let root = workspace::root();
@@ -40,7 +40,7 @@ pub fn update(options: &Options) -> Result<Status, Error> {
             (lesson, None) => vec![lesson],
             (lesson, Some(_)) => {
                 return Err(Error::new(format!(
-                    "update `{word}`: a lesson is updated whole; try {}",
+                    "update `{word}`: lessons are updated as a whole; try {}",
                     lesson.name()
                 )));
             }

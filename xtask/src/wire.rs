@@ -33,14 +33,14 @@ Rules:
   cut at b>a data 3      mend after 2s          answer a>b unreachable
   flip-checksummed a>b data 1                   set tcp_retries2 3
 Numbers count original segments; with `retransmission` repeated ones.
---rule gives one, as often as you like; --wire gives a file of them, one a line.
+--rule gives one, and may be repeated; --wire gives a file, one rule per line.
 
 Examples:
   cargo xtask wire 10
   cargo xtask wire --rule 'lose a>b data 1' -- \\
     python3 -m http.server --bind 10.77.0.2 -- curl http://10.77.0.2:8000
 
-Exit status: 0 drawn; 1 failed; 2 wrong command line or rule; 77 not here.
+Exit status: 0 drawn; 1 failed; 2 wrong command line or rule; 77 cannot run.
 All other options are those of the program flow: cargo xtask flow --help
 ";
 
@@ -71,10 +71,10 @@ pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
             Ok(Status::AsDocumented)
         }
         (Some(_), false) => {
-            Err(Error::usage("wire: a lesson and programs of your own; give one of them"))
+            Err(Error::usage("wire: give a lesson or programs of your own, not both"))
         }
         (Some(_), true) if has_rules => Err(Error::usage(
-            "wire: the rules of a lesson stand on its page; give programs of your own with \
+            "wire: a lesson's rules are on its page; give programs of your own with \
              --rule, after a `--`",
         )),
         (Some(word), true) => {

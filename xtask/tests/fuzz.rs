@@ -1,5 +1,6 @@
-//! A short seeded run of the fuzz targets (`fuzz/targets.rs`), with inputs made from the pages
-//! and the recordings of the course. `FUZZ_SECONDS=300` makes it a long one, of other inputs.
+//! A short seeded run of the fuzz targets (`fuzz/targets.rs`), with inputs made from the
+//! pages and the recordings of the course. `FUZZ_SECONDS=300` makes it a long one, with
+//! other inputs.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -14,7 +15,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What no program should trip over.
+/// Hostile pieces of input, which no program should trip over.
 const HOSTILE: &[&[u8]] = &[
     b"\x1b[2J",
     b"\xc2\x9b31m",
@@ -42,7 +43,7 @@ const HOSTILE: &[&[u8]] = &[
     "日本é".as_bytes(),
 ];
 
-/// The random numbers of Knuth's MMIX, so that a run can be repeated.
+/// A generator of pseudorandom numbers (Knuth's MMIX), so that a run can be repeated.
 struct Random(u64);
 
 impl Random {
@@ -95,7 +96,7 @@ fn the_largest_and_the_smallest_input() {
     }
 }
 
-/// The pages and the recordings.
+/// Returns the pages and the recordings.
 fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
     let root = xtask::workspace::root();
     let mut folders = vec![root.join("lessons"), root.join("crates/flow/tests/data")];
@@ -117,7 +118,7 @@ fn seeds() -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
-/// Some file, or a part of it, with some changes.
+/// Returns a file, or part of one, with some random changes.
 fn mutated(seeds: &[(PathBuf, Vec<u8>)], target: &str, random: &mut Random) -> Vec<u8> {
     let wanted = if target == "log" { "json" } else { "md" };
     let fitting: Vec<&Vec<u8>> = seeds
@@ -127,7 +128,7 @@ fn mutated(seeds: &[(PathBuf, Vec<u8>)], target: &str, random: &mut Random) -> V
         .collect();
     let mut bytes = fitting[random.below(fitting.len())].clone();
     match target {
-        // Headers of packets are found by nothing but chance and a beginning.
+        // Random bytes are hardly ever a packet, so begin with a valid header.
         "packet" => {
             bytes.truncate(120);
             bytes
@@ -138,7 +139,7 @@ fn mutated(seeds: &[(PathBuf, Vec<u8>)], target: &str, random: &mut Random) -> V
             bytes.drain(..start);
             bytes.truncate(2000);
         }
-        // A log's lines count; few of them make a log that is quickly drawn.
+        // Keep whole lines, but few of them, so that the log is drawn quickly.
         "log" if random.below(3) > 0 => {
             let lines: Vec<&[u8]> =
                 bytes.split_inclusive(|byte| *byte == b'\n').collect();
@@ -159,7 +160,7 @@ fn mutated(seeds: &[(PathBuf, Vec<u8>)], target: &str, random: &mut Random) -> V
                 drop(bytes.splice(at..at, piece));
             }
             3 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
-            // A number in the place of a digit: the fields of a log are numbers.
+            // Replace a digit with a number, since many fields of a log are numbers.
             _ => {
                 if let Some(digit) = bytes[at..].iter().position(u8::is_ascii_digit) {
                     let number =

@@ -1,4 +1,4 @@
-//! What `--help` says, of every task.
+//! The help texts of all tasks.
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends with a panic")]
 
 use std::process::Command;
@@ -25,7 +25,7 @@ fn every_task_answers_help() {
         .filter(|task| *task != "help");
     for task in tasks {
         let help = help(&[task]);
-        // The checker's own help, which these hand on, is its own affair.
+        // These tasks pass on the checker's help, which is the checker's concern.
         if !["check", "start", "next", "solution"].contains(&task) {
             fits_80_columns(&help);
         }
@@ -41,12 +41,16 @@ fn a_lesson_and_programs_are_a_wrong_command_line() {
             command.args([task, "10", "--", "true"]).output().expect("start xtask");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.starts_with(&format!("{task}: a lesson and programs")), "{said}");
+        assert!(
+            said.starts_with(&format!("{task}: give a lesson or programs")),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
 
-/// A word of a script's that a terminal would obey: ESC, a C1 control, a change of direction.
+/// A word that contains what a terminal would obey: ESC, a C1 control, a change of
+/// direction.
 #[test]
 fn a_wrong_word_is_quoted_without_what_a_terminal_obeys() {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))

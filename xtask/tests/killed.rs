@@ -1,5 +1,5 @@
-//! Killed at a random moment, what this project runs leaves nothing: no process, and so no
-//! namespace and no port of one; no mount, no file.
+//! Whatever this project runs leaves nothing behind when it is killed at a random moment:
+//! no process, and so no namespace and no port in use; no mount, no file.
 //!
 //! Thirty kills in a test run; `KILLS=300 cargo test -p xtask --test killed` for more.
 #![cfg(target_os = "linux")]
@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use netlab::process;
 
-/// Programs that last, with children and grandchildren, and do not want to end.
+/// Programs that run for long, with children and grandchildren, and refuse to end.
 const PAGE: &str = "```console server\n\
     $ sh -c 'trap \"\" TERM INT HUP; sleep 1000 & sh -c \"sleep 1000 & sleep 1000\"'\n```\n\n\
     ```console other/one\n$ sh -c 'echo here; setsid sleep 1000 & exec sleep 1000'\nhere\n^C\n```\n\n\
     ```console other/two\n$ sh -c 'sleep 1000 | sleep 1000'\n```\n";
 
-/// A small generator of random numbers (Knuth, MMIX): the same test each time.
+/// A small generator of pseudorandom numbers (Knuth's MMIX), so that every test run is
+/// the same.
 struct Random(u64);
 
 impl Random {
@@ -32,7 +33,7 @@ impl Random {
     }
 }
 
-/// What is killed.
+/// The process that is killed.
 #[derive(Debug, Clone, Copy)]
 enum Victim {
     /// The process that was started.
@@ -56,7 +57,7 @@ fn at_random_moments() {
         let victim = [Victim::Itself, Victim::Descendant, Victim::Group]
             [usize::try_from(random.below(3)).unwrap()];
         let moment = Duration::from_micros(random.below(300_000));
-        // Inherited by all that it starts, which is found by it.
+        // Everything that it starts inherits this variable, and is found by it.
         let mark = format!("KILLED={}-{round}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
         let temporary = scratch.path().join("tmp");
@@ -77,7 +78,7 @@ fn at_random_moments() {
     }
 }
 
-/// A command that lasts; none where its program is not built.
+/// Returns a command that runs for long, or `None` if its program is not built.
 fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let tool = |name: &str| {
@@ -122,7 +123,7 @@ fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
             let family = process::family(child.id());
             let at = random.below(u64::try_from(family.len()).unwrap());
             process::kill(family[usize::try_from(at).unwrap()]);
-            // It may go on without that one; then it is asked to end.
+            // The command may continue without that process, so ask it to end.
             std::thread::park_timeout(Duration::from_millis(100));
             process::signal_group(child.id(), process::Signal::Terminate);
         }
@@ -130,7 +131,7 @@ fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
     child.wait().unwrap();
 }
 
-/// Within two seconds no process has the variable.
+/// Expects that within two seconds no process has the variable.
 fn none_has(variable: &str, context: &str) {
     let deadline = Instant::now() + Duration::from_secs(2);
     let has = |path: &Path| {

@@ -1,4 +1,4 @@
-//! Under limits of the system: where no process or thread can be made.
+//! Running out of processes and threads.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Two scenes side by side, of two terminals each.
+/// Two scenes side by side, with two terminals each.
 const PAGE: &str = "```console one\n$ echo 1\n1\n```\n\n```console two\n$ echo 2\n2\n```\n\n\
                     ```console more/one\n$ echo 1\n1\n```\n\n```console more/two\n$ echo 2\n2\n```\n";
 
-/// Where no process or no thread can be made, an error says so on a line, and nothing panics.
+/// If no process or thread can be created, a one-line error says so, and nothing panics.
 #[test]
 fn few_processes() {
     let checkout = checkout();
@@ -21,7 +21,7 @@ fn few_processes() {
         let mut command = Command::new("setpriv");
         command.env("CARGO_MANIFEST_DIR", checkout.path().join("xtask"));
         if user.stdout == b"0\n" {
-            // The limit does not hold for root; nobody has no process yet.
+            // The limit does not apply to root, so use a user that has no processes yet.
             let open =
                 Command::new("chmod").args(["-R", "a+rX"]).arg(checkout.path()).status();
             assert!(open.unwrap().success());
@@ -48,7 +48,7 @@ fn few_processes() {
         assert!(!err.contains("panicked") && !out.contains("panicked"), "{most}: {err}");
         assert!(status.is_some_and(|status| status != 101), "{most}: {out}{err}");
         refused += u32::from(status == Some(1));
-        // Others may be running as nobody too: what is enough is found by trying.
+        // That user may have other processes, so find out by trying how many are enough.
         if status == Some(0) {
             break;
         }
@@ -56,8 +56,8 @@ fn few_processes() {
     assert!(refused > 0, "the limit was never felt");
 }
 
-/// What a shell does before it becomes the command; which of them then fail, with these words on
-/// the one line that they say; all of them where it does not matter which.
+/// What a shell does before it becomes the command, the commands that then fail, and words
+/// that their one-line message must contain. Any of the others may fail or not.
 const PLACES: &[(&str, &[&str], &str)] = &[
     (":", &[], ""),
     ("ulimit -n 8", &["flow", "wire"], "ulimit -n 1024"),
@@ -82,8 +82,8 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     (r#"mkdir "$GONE" && cd "$GONE" && rmdir "$GONE""#, &["check"], "working folder"),
 ];
 
-/// Where an environment is absurd, what can be done is done, and what cannot is an error of
-/// one line: nobody panics, overflows a stack or dies of a signal without a word.
+/// In an absurd environment a command does what it can, and otherwise fails with a message:
+/// none panics, overflows its stack or dies of a signal without a word.
 #[test]
 fn absurd_environments() {
     for (place, fail, words) in PLACES {
@@ -109,7 +109,7 @@ fn absurd_environments() {
     }
 }
 
-/// A command there; none where its program is not built.
+/// Runs a command there, or returns `None` if its program is not built.
 fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let program = xtask.with_file_name(match name {
@@ -140,7 +140,7 @@ fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
     Some(command.output().unwrap())
 }
 
-/// A workspace of one page.
+/// Makes a workspace with one page.
 fn checkout() -> tempfile::TempDir {
     let checkout = tempfile::tempdir().unwrap();
     fs::create_dir_all(checkout.path().join("xtask")).unwrap();

@@ -1,5 +1,5 @@
-//! What the runner survives: a page of programs that are bad on purpose
-//! (`bad/misbehave.sh`), each provoked, and then nothing left of it.
+//! What the runner survives: a page of programs that misbehave on purpose
+//! (`bad/misbehave.sh`), none of which may leave anything behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
@@ -17,7 +17,7 @@ use xtask::run::{Programs, RunLimits};
 use xtask::runner::Runner;
 use xtask::verdict::{Verdict, Verified};
 
-/// A test: its name, and what it does on the network it is given.
+/// A test: its name, and the function that runs it on a network.
 type Scenario = (&'static str, fn(&Arc<Bench>));
 
 const SCENARIOS: &[Scenario] = &[
@@ -59,7 +59,7 @@ const SCENARIOS: &[Scenario] = &[
     ("a_program_that_is_not_beside_the_page_is_a_fault", not_beside_the_page),
 ];
 
-/// What runs `demo` as a user does, in a process of its own.
+/// Tests that run `demo` as a user does, in a process of its own.
 const COMMANDS: &[(&str, fn())] = &[
     #[cfg(target_os = "linux")]
     ("a_first_pair_of_dashes_is_passed_on", a_first_pair_of_dashes_is_passed_on),
@@ -130,7 +130,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Runs pages that are written in a test.
+/// Runs pages that are written in the tests.
 struct Bench {
     network: Network,
 }
@@ -151,7 +151,7 @@ impl Bench {
         runner.verify(root, &page, &page.scenes[0], &mut |_| {})
     }
 
-    /// The lines of the one terminal that runs `misbehave.sh MODE`.
+    /// Runs `misbehave.sh MODE` in a single terminal, and also returns its lines.
     fn misbehave(&self, mode: &str, limits: RunLimits) -> (Verified, Vec<String>) {
         let verified = self.verify_within(
             &format!("```console it\n$ ./misbehave.sh {mode}\nleft\n```\n"),
@@ -310,7 +310,7 @@ fn left_behind(bench: &Arc<Bench>, mode: &str) {
     nothing_is_left(&verified);
 }
 
-/// Every process that the run named as left behind is gone.
+/// Checks that every process that the run reported as left behind is gone.
 fn nothing_is_left(verified: &Verified) {
     for left in verified.outcome.iter().flat_map(|outcome| &outcome.leftovers) {
         let pid = left.split("pid ").nth(1).unwrap().trim_end_matches(')');
@@ -318,7 +318,7 @@ fn nothing_is_left(verified: &Verified) {
     }
 }
 
-/// Whether a process runs; one that waits to be reaped does not.
+/// Returns whether a process is running. One that waits to be reaped is not.
 fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
@@ -327,7 +327,8 @@ fn is_alive(pid: &str) -> bool {
 }
 
 fn interrupted_as_the_page_says(bench: &Arc<Bench>) {
-    // It starts nothing: what a shell is about to start loses the signal, and is waited for.
+    // The shell starts nothing here: a process that it is about to start would lose the
+    // signal, and the shell would wait for it.
     let verified = bench.verify(
         "```console it\n$ sh -c 'trap \"echo bye; exit 4\" INT; echo hi; while :; do :; \
          done'\nhi\n^C\nbye\n[exit status 4]\n```\n\n```console two\n$ echo x\nx\n```\n",
@@ -335,7 +336,7 @@ fn interrupted_as_the_page_says(bench: &Arc<Bench>) {
     assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
-/// A line that comes late, as on a machine with much to do.
+/// A command whose second line comes late, as on a busy machine.
 const LATE: &str = "$ sh -c 'echo hi; sleep 0.2; echo late; exec sleep 1000'\nhi\n";
 
 fn an_interrupt_waits_for_the_lines_before_it(bench: &Arc<Bench>) {
@@ -343,7 +344,7 @@ fn an_interrupt_waits_for_the_lines_before_it(bench: &Arc<Bench>) {
     assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
 }
 
-/// The silence begins anew when the other terminal exits, without a word.
+/// The silence starts again when the other terminal exits, without having printed anything.
 fn an_interrupt_waits_for_lines_after_the_others_exit(bench: &Arc<Bench>) {
     let verified = bench.verify(
         "```console it\n$ sh -c 'echo hi; sleep 1.5; echo late; exec sleep 1000'\nhi\nlate\n^C\n\
@@ -362,7 +363,7 @@ fn forgotten_interrupt_is_advised(bench: &Arc<Bench>) {
     let page = "```console it\n$ sh -c 'echo hi; exec sleep 1000'\nhi\n```\n";
     let text = stopped(&bench.verify_within(page, short()));
     assert!(
-        text.contains("still runs after 0.3 s; does its block need a `^C`?"),
+        text.contains("still running after 0.3 s; does its block need a `^C`?"),
         "{text}"
     );
 }
@@ -384,7 +385,7 @@ fn not_beside_the_page(bench: &Arc<Bench>) {
     );
 }
 
-/// A workspace with one lesson, in a folder that is removed at the end.
+/// A workspace with one lesson, in a folder that is removed at the end of the test.
 struct Checkout(tempfile::TempDir);
 
 impl Checkout {
@@ -404,7 +405,7 @@ impl Checkout {
         self.path("lessons/01-one/README.md")
     }
 
-    /// `cargo xtask ARGUMENTS` in this checkout.
+    /// Returns the command `cargo xtask ARGUMENTS` in this checkout.
     fn xtask(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         self.prepare(&mut command);
@@ -424,7 +425,7 @@ impl Checkout {
 
 const HELLO: &str = "```console one\n$ echo hello\nhello\n```\n";
 
-/// Status, standard output, standard error.
+/// Returns the exit status, standard output and standard error.
 fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -440,7 +441,7 @@ fn a_first_pair_of_dashes_is_passed_on() {
     let program = ["python3", "-c", "import socket; socket.socket().close()"];
     let both = [&["flow", "--"], &program[..], &["--"], &program[..]].concat();
     let (status, drawn, said) = xtask(&both);
-    // 77: tracing is refused here, which is said of the programs all the same.
+    // Status 77 means that tracing is refused here, but the programs got as far as that.
     assert!(matches!(status, Some(0 | 77)), "{status:?} {drawn} {said}");
     assert!(status == Some(77) || drawn.matches("close(3) = 0").count() == 2, "{drawn}");
     let (status, _, said) = xtask(&["check", "--", "true"]);
@@ -471,13 +472,13 @@ fn demo_twice_at_once_on_the_host() {
     for demo in demos {
         let output = demo.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        // Each had its turn: neither met the other on the port.
+        // Each had its turn: they did not collide on the port.
         assert!(!text.contains("in use"), "{text}");
         assert!(!text.to_lowercase().contains("address already"), "{text}");
     }
 }
 
-/// A page whose program says that it runs, and then waits for ever.
+/// A page whose program prints its process id, and then waits for ever.
 const WAITS: &str =
     "```console one\n$ sh -c 'echo pid $$; exec sleep 1000'\npid 1\n```\n";
 
@@ -521,7 +522,7 @@ fn killed_in_the_middle_leaves_no_process() {
     }
 }
 
-/// Four scenes that last, each of which refuses to end when it is asked to.
+/// Four scenes that run for long, and refuse to end when they are asked to.
 #[cfg(target_os = "linux")]
 fn one_signal_ends_all_scenes() {
     let scene = |name: &str| {
@@ -553,7 +554,7 @@ fn one_signal_ends_all_scenes() {
             );
             let status = xtask.wait().unwrap();
             let took = asked.elapsed();
-            // Half a second, and what a busy machine adds to it.
+            // Half a second, and the rest to allow for a busy machine.
             assert!(took < Duration::from_secs(3), "{arguments:?} {signal}: {took:?}");
             assert!(!status.success(), "{arguments:?} {signal}: {status}");
             assert!(!checkout.path("lessons/01-one/d.txt").exists(), "{arguments:?}");
@@ -562,7 +563,7 @@ fn one_signal_ends_all_scenes() {
     }
 }
 
-/// Until no process has a variable that begins so.
+/// Waits until no process has a variable that begins like this.
 #[cfg(target_os = "linux")]
 fn wait_until_none_has(variable: &str) {
     let deadline = Instant::now() + Duration::from_secs(2);
@@ -582,7 +583,7 @@ fn wait_until_none_has(variable: &str) {
     }
 }
 
-/// A demo that writes to a pipe which is full hears a signal nevertheless.
+/// A demo that is blocked on a full pipe still reacts to a signal.
 #[cfg(unix)]
 fn nobody_reads() {
     let checkout = Checkout::new("```console one\n$ yes no and no and no\n```\n");
@@ -601,7 +602,7 @@ fn nobody_reads() {
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }
 
-/// Processes that took away what tells them from those of another run.
+/// Processes that removed what distinguishes them from those of another run are killed too.
 #[cfg(target_os = "linux")]
 fn what_left_its_run_is_killed() {
     for (mode, options) in [
@@ -630,7 +631,7 @@ fn what_left_its_run_is_killed() {
     }
 }
 
-/// On the host's network, whose loopback interface is down here.
+/// On a network whose loopback interface is down, a scene is skipped.
 #[cfg(target_os = "linux")]
 fn a_loopback_that_is_down_is_a_skip() {
     let checkout = Checkout::new(HELLO);
@@ -649,7 +650,8 @@ fn a_loopback_that_is_down_is_a_skip() {
     assert_eq!(status, Some(77), "{out}{err}");
 }
 
-/// Where no private network can be had, the host's serves, with a note of what would allow one.
+/// If no private network is to be had, the host's is used, and a note says what would allow
+/// one.
 #[cfg(target_os = "linux")]
 fn older_kernels_and_sandboxes() {
     let deadly = testkit::Filter::default().deadly(libc::SYS_unshare);
@@ -676,7 +678,7 @@ fn a_byte_order_mark_before_a_block() {
 
 fn a_read_only_checkout() {
     let checkout = Checkout::new(HELLO);
-    // Also root cannot write below a mount that is read-only.
+    // Not even root can write to a read-only mount.
     let mut command = Command::new("unshare");
     checkout.prepare(&mut command);
     let script = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && \
@@ -694,7 +696,7 @@ fn a_read_only_checkout() {
     assert!(out.contains("✓"), "{out}");
 }
 
-/// A network whose loopback has no IPv6.
+/// On a network without IPv6, a scene that names an IPv6 address is skipped.
 fn a_scene_that_names_ipv6_needs_it() {
     let checkout = Checkout::new("```console one\n$ echo ::1\n::1\n```\n");
     let mut command = Command::new("unshare");
@@ -738,11 +740,11 @@ fn a_closed_standard_output() {
     let mut demo = checkout.xtask(&["demo", "1"]).stdout(pipe).spawn().unwrap();
     let mut said = String::new();
     std::io::Read::read_to_string(&mut demo.stderr.take().unwrap(), &mut said).unwrap();
-    // As with `demo | head -1`: who reads has read enough.
+    // As with `demo | head -1`, the reader has seen enough.
     assert_eq!((demo.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
 
-/// A port below the ephemeral range that is free, from a range of the test's own.
+/// Returns a free port below the ephemeral range, from a range of the test's own.
 fn listen_on_a_documented_port(first: u32) -> TcpListener {
     let from = first + std::process::id() % 5_000;
     (from..first + 6_000)

@@ -104,7 +104,7 @@ impl Timeline {
         self.add(who, What::Does { text: text.into() });
     }
 
-    /// Adds something that happened so long ago, where it belongs.
+    /// Adds something that happened some time ago, in its place on the timeline.
     pub fn did(&self, who: &str, ago: Duration, text: impl Into<String>) {
         self.insert(who, self.began.elapsed().saturating_sub(ago), text.into());
     }

@@ -1,8 +1,9 @@
-//! `bench`: how long a first `cargo xtask demo` takes beside a yardstick, and a warm one.
+//! `bench`: measures how long a first `cargo xtask demo` takes, compared with a yardstick, and how
+//! long a warm one takes.
 //!
-//! The yardstick is the cold build of an empty program with the same two libraries that
-//! every lesson program has, `socket2` and `clap`. Both build in turn, in fresh folders,
-//! from crates that are downloaded already.
+//! The yardstick is the cold build of an empty program with the two libraries that every
+//! lesson program has, `socket2` and `clap`. The two are built in turns, in fresh
+//! folders, from crates that have been downloaded already.
 
 #[cfg(target_os = "linux")]
 pub mod ladder;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::workspace;
 use crate::{Error, Status};
 
-/// What `bench` was asked.
+/// The options of `bench`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
@@ -32,7 +33,7 @@ pub struct Options {
     pub runs: usize,
 }
 
-/// What else there is to measure.
+/// The other things to measure.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum What {
     /// The servers of lessons 12 to 15 side by side, with plots
@@ -46,7 +47,7 @@ pub enum What {
 /// Measures, and prints medians and a ratio.
 ///
 /// # Errors
-/// A command that fails, or a folder that cannot be written.
+/// Fails if a command fails or a folder cannot be written.
 pub fn bench(options: &Options) -> Result<Status, Error> {
     match &options.what {
         #[cfg(target_os = "linux")]
@@ -110,7 +111,7 @@ fn cold_in(root: &Path, folder: &Path, builds: usize) -> Result<(), Error> {
     ))
 }
 
-/// An empty program with the workspace's versions of `socket2` and `clap`.
+/// Creates an empty program with the workspace's versions of `socket2` and `clap`.
 fn write_yardstick(root: &Path, folder: &Path) -> io::Result<()> {
     let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
     let dependency = |name: &str| {
@@ -145,7 +146,7 @@ fn warm(root: &Path, runs: usize) -> Result<(), Error> {
         let (without, with) = (start.elapsed(), time("cargo", &flow, root)?);
         whole.push(without);
         drawn.push(with);
-        // A demo that a busy machine made slower than its drawing is no difference.
+        // If a busy machine made the demo slower than its drawing, count no difference.
         over.push(with.saturating_sub(without));
         let figure = output
             .split("; the run itself ")
@@ -199,7 +200,8 @@ fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Er
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
-        // What this process was given by cargo is not for the other checkout.
+        // These variables, which cargo gave this process, must not affect the other
+        // checkout.
         .env_remove("CARGO_MANIFEST_DIR")
         .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null())

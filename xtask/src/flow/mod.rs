@@ -44,7 +44,7 @@ pub fn flow(arguments: &PassedOn) -> Result<Status, Error> {
         || ["show", "--attach", "--help", "-h", "--version", "-V"].into_iter().any(has);
     if lesson_word.is_some() && !own.is_empty() {
         return Err(Error::usage(
-            "flow: a lesson and programs of your own; give one of them",
+            "flow: give a lesson or programs of your own, not both",
         ));
     }
     if is_own && lesson_word.is_none() {

@@ -763,7 +763,7 @@ impl Run<'_> {
         let live = &self.live[terminal];
         let interrupt = live.current().is_some_and(|step| step.interrupt_after.is_some());
         let advice = if interrupt { "" } else { "; does its block need a `^C`?" };
-        self.failure(terminal, format!("still runs after {seconds} s{advice}"))
+        self.failure(terminal, format!("still running after {seconds} s{advice}"))
     }
 }
 

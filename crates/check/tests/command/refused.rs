@@ -1,4 +1,4 @@
-//! Where the system refuses what a check is made of, as older kernels and sandboxes do.
+//! The checker on a system that refuses calls it needs, as older kernels and sandboxes do.
 
 use std::process::{Command, Output};
 
@@ -16,7 +16,7 @@ fn under(filter: Filter, arguments: &[&str]) -> Output {
 
 const CHECKS: [&str; 4] = ["tcp-echo", "--only", "2", "--"];
 
-/// An older kernel is no worse a judge.
+/// On an older kernel the verdicts are the same.
 #[test]
 fn linux_4_19_is_enough() {
     for (wrong, status) in [(&[][..], 0), (&["no-prefix"], 1)] {
@@ -28,7 +28,7 @@ fn linux_4_19_is_enough() {
     }
 }
 
-/// In a container the host's network serves, and it is said that there is no fence.
+/// In a container the host's network is used, and a note says that there is no fence.
 #[test]
 fn dockers_default_profile() {
     for filter in [Filter::docker(), Filter::default().deadly(libc::SYS_unshare)] {
@@ -44,7 +44,7 @@ fn dockers_default_profile() {
     }
 }
 
-/// A check that needs a wire cannot be made there, which is no pass.
+/// A check that needs a wire cannot be run there, which is not a pass.
 #[test]
 fn no_wire_is_77() {
     let output = under(Filter::docker(), &["retry-client", "--", zoo(), "retry-client"]);
@@ -54,7 +54,7 @@ fn no_wire_is_77() {
     assert!(err.contains("seccomp=unconfined"), "{err}");
 }
 
-/// Without filters of its own the kernel still judges: the keeper is easier to reach, no more.
+/// Without seccomp filters the checker still works; only the keeper is easier to reach.
 #[test]
 fn no_filters() {
     let filter = Filter::default()

@@ -9,14 +9,14 @@ use super::report::median;
 use super::servers::Server;
 use super::{Plan, workspace};
 
-/// How often each is measured, by turns.
+/// How often each is measured, in turns.
 const TURNS: usize = 3;
 const SECONDS: &str = "0.7";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One server on a port, then two that share it (`SO_REUSEPORT`), each on a core of its own.
-/// Where `load` has no core left for itself, the processor time of a request says what two
-/// cores would answer.
+/// Measures one server on a port, then two that share it (`SO_REUSEPORT`), each on a core
+/// of its own. If that leaves no core for `load`, the processor time per request says how
+/// much two cores would answer.
 pub(super) fn shared_port(plan: &Plan, server: &Server) -> Result<String, String> {
     let cores = plan.machine.cores.len();
     if !plan.machine.apart() {
@@ -57,12 +57,12 @@ pub(super) fn shared_port(plan: &Plan, server: &Server) -> Result<String, String
     Ok(text)
 }
 
-/// What servers that share a port came to.
+/// The figures of servers that share a port.
 #[derive(Debug)]
 struct Shared {
     rate: f64,
     cpu_us: f64,
-    /// The part of the processor time that the busier one had.
+    /// The part of the total processor time that the busiest server used, from 0 to 1.
     part: f64,
 }
 
@@ -94,7 +94,7 @@ fn share(plan: &Plan, server: &Server, count: usize) -> Result<Shared, String> {
     })
 }
 
-/// `load` and wrk(1) by turns against the same server, each from the same core.
+/// Measures the same server with `load` and wrk(1) in turns, both on the same core.
 pub(super) fn wrk(plan: &Plan, server: &Server) -> Result<String, String> {
     let running = Running::start(server, &plan.machine, 0, &[])?;
     let port = running.port.to_string();

@@ -18,14 +18,14 @@ use crate::workspace;
 /// How long a program may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the figures are figures of.
+/// The machine that the figures were measured on.
 #[derive(Debug)]
 pub(super) struct Machine {
     /// The processor's model.
     pub(super) model: String,
-    /// How many cores this process may use.
+    /// The cores that this process may use.
     pub(super) cores: Vec<usize>,
-    /// How many file descriptors a process may have.
+    /// The maximum number of file descriptors of a process.
     pub(super) descriptors: usize,
     pinned: bool,
 }
@@ -42,7 +42,7 @@ impl Machine {
             status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let limits = read("/proc/self/limits");
         let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-        // The soft limit, and the hard one up to which it can be raised.
+        // The line has the soft limit and then the hard one, up to which it can be raised.
         let hard = files.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
         let taskset =
             Command::new("taskset").arg("--version").stdout(Stdio::null()).status();
@@ -54,12 +54,12 @@ impl Machine {
         }
     }
 
-    /// Whether server and load have a core each.
+    /// Returns whether server and load each have a core of their own.
     pub(super) fn apart(&self) -> bool {
         self.pinned && self.cores.len() > 1
     }
 
-    /// A command that runs on that core, with as many descriptors as may be.
+    /// Returns a command that runs on that core, with as many descriptors as are allowed.
     pub(super) fn command(&self, core: Option<&usize>) -> Command {
         let mut command = Command::new("sh");
         let raise = "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\"";
@@ -73,7 +73,7 @@ impl Machine {
     }
 }
 
-/// `0-2,5` is 0, 1, 2, 5.
+/// Parses a list of cores: `0-2,5` means 0, 1, 2, 5.
 fn cores(list: &str) -> Vec<usize> {
     let ranges = list.trim().split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -82,14 +82,15 @@ fn cores(list: &str) -> Vec<usize> {
     ranges.flatten().collect()
 }
 
-/// A server that listens. Ended, with all that it started, when dropped.
+/// A listening server. Dropping it ends it and everything that it started.
 pub(super) struct Running {
     child: Child,
     pub(super) port: u16,
 }
 
 impl Running {
-    /// On the core of that number, among those that there are.
+    /// Starts a server on the core with this index among those available, under `tracer` if
+    /// that is not empty, and waits until it listens.
     pub(super) fn start(
         server: &Server,
         machine: &Machine,
@@ -98,7 +99,8 @@ impl Running {
     ) -> Result<Self, String> {
         let mut port = 0;
         if server.readiness == Readiness::Connects {
-            // The kernel picks a free one; it is free again when the listener is dropped.
+            // The kernel picks a free port, which is free again once the listener is
+            // dropped.
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
             let address = listener.and_then(|listener| listener.local_addr());
             port = address.map_err(|error| format!("find a free port: {error}"))?.port();
@@ -129,7 +131,8 @@ impl Running {
                     if start.elapsed() > PATIENCE {
                         return Err(format!("it does not listen after {PATIENCE:?}"));
                     }
-                    // It will listen: there is no event for that outside of it.
+                    // Poll: nothing outside the server gets an event when it begins to
+                    // listen.
                     thread::sleep(Duration::from_millis(5));
                 }
             }
@@ -137,7 +140,8 @@ impl Running {
         Ok(running)
     }
 
-    /// What it has had of the processor, all its threads together, also those that ended.
+    /// Returns the processor time that all its threads have used, including those that
+    /// ended.
     pub(super) fn processor_time(&self) -> Option<Duration> {
         let id = libc::pid_t::try_from(self.child.id()).ok()?;
         let mut clock = 0;
@@ -157,7 +161,7 @@ impl Running {
         Some(process::resident_bytes(self.child.id())).filter(|&bytes| bytes > 0)
     }
 
-    /// The same once it does not change any more: a server may still be accepting.
+    /// Returns the same, once it no longer changes: the server may still be accepting.
     pub(super) fn settled_bytes(&self) -> Option<u64> {
         let start = Instant::now();
         let mut last = self.resident_bytes()?;
@@ -191,7 +195,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits for the first line of its stdout; the rest is thrown away.
+/// Waits for the first line of a child's standard output. The rest is discarded.
 fn first_line(child: &mut Child) -> Result<String, String> {
     let stdout = child.stdout.take().ok_or("no stdout")?;
     let (sender, line) = mpsc::channel();
@@ -211,7 +215,7 @@ fn load_command(machine: &Machine) -> Command {
     command
 }
 
-/// Runs `load` to its end, and gives its line.
+/// Runs `load` until it ends, and returns the line that it prints.
 pub(super) fn load(
     machine: &Machine,
     words: &[&str],
@@ -244,7 +248,7 @@ pub(super) fn load(
     Err(format!("load: {}", said.trim_end()))
 }
 
-/// Connections that are held, until this is dropped.
+/// Open connections, which are held until this is dropped.
 pub(super) struct Held(Child);
 
 impl Drop for Held {
@@ -254,7 +258,7 @@ impl Drop for Held {
     }
 }
 
-/// Opens that many connections, and holds them.
+/// Opens `count` connections, and holds them.
 pub(super) fn hold(machine: &Machine, port: u16, count: usize) -> Result<Held, String> {
     let mut command = load_command(machine);
     command.args(["--port", &port.to_string(), "--hold"]);
@@ -272,7 +276,7 @@ pub(super) fn hold(machine: &Machine, port: u16, count: usize) -> Result<Held, S
     Err(format!("load: {}", said.trim_end()))
 }
 
-/// Waits until the file has the word in it.
+/// Waits until the file contains the word, and returns its text.
 pub(super) fn wait_for_text(file: &Path, word: &str) -> Result<String, String> {
     let start = Instant::now();
     loop {
@@ -287,7 +291,7 @@ pub(super) fn wait_for_text(file: &Path, word: &str) -> Result<String, String> {
     }
 }
 
-/// A number of a line of JSON, by its name.
+/// Returns a number from a line of JSON, by its name.
 pub(super) fn field(line: &str, name: &str) -> Option<f64> {
     let rest = line.split_once(&format!("\"{name}\": "))?.1;
     rest.split([',', '}']).next()?.trim().parse().ok()

@@ -1,10 +1,11 @@
-//! `bench ladder`: the servers of lessons 12 to 15 side by side, and servers by others to
-//! compare them with: the *peers*.
+//! `bench ladder`: measures the servers of lessons 12 to 15 side by side, and servers by
+//! others to compare them with: the *peers*.
 //!
-//! A figure of one run says little: the machine does other things too. So every server has
-//! its turn in every round, in an order that rotates, and is compared with the others *of the
-//! same round*; what counts is the median of the rounds. One server runs twice: by how much it
-//! differs from itself says how large a difference must be to mean something (an A/A control).
+//! The figures of a single run say little, because the machine does other things too. So
+//! every server has its turn in every round, in rotating order, and is compared with the
+//! others *of the same round*. What counts is the median of the rounds. One server runs
+//! twice: how much it differs from itself says how large a difference must be to mean
+//! anything (an A/A control).
 
 mod beside;
 mod child;
@@ -26,75 +27,77 @@ use self::servers::{Readiness, Server};
 use crate::workspace;
 use crate::{Error, Status};
 
-/// What `bench ladder` was asked.
+/// The options of `bench ladder`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// In less than 30 s once all is built: fewer cases, fewer servers, two rounds
+    /// Take less than 30 s, once built: fewer cases, fewer servers, two rounds
     #[arg(long)]
     pub quick: bool,
-    /// Also servers by others, where they are installed or can be built
+    /// Also measure servers by others, if they are installed or can be built
     #[arg(long)]
     pub peers: bool,
-    /// Only servers whose name has one of these words in it
+    /// Only measure servers whose name contains one of these words
     #[arg(long, value_name = "WORD")]
     pub only: Vec<String>,
-    /// Put the figures and the plots beside lesson 15's page, and the tables that it quotes
-    /// into it; without it they are in target/bench alone
+    /// Save the figures and the plots beside lesson 15's page, and update the tables that
+    /// it quotes; without this they are only in target/bench
     #[arg(long)]
     pub keep: bool,
 }
 
-/// One thing that is measured of every server.
+/// One thing that is measured for every server.
 #[derive(Debug, Clone)]
 struct Case {
     /// Its key in the JSON.
     key: &'static str,
-    /// As the table says it.
+    /// Its title in the table.
     title: &'static str,
     /// The arguments of `load`.
     load: Vec<String>,
-    /// How many clients there are at a time.
+    /// The number of clients at the same time.
     clients: usize,
     udp: bool,
-    /// Bytes a second tell more than requests.
+    /// Whether bytes per second say more than requests per second.
     bulk: bool,
-    /// The rate is given: latency is what is measured.
+    /// Whether the rate is given, and latency is measured.
     rate: bool,
-    /// A point of a plot, about which no table decides anything: one round is enough.
+    /// Whether it is only a point of a plot and not in a table, so that one round is
+    /// enough.
     point: bool,
 }
 
-/// What one window of one server came to.
+/// The figures of one server in one window.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    /// Requests a second.
+    /// Requests per second.
     rate: f64,
-    /// Processor time of the server for each request; not known of those that fork.
+    /// Processor time of the server per request, in microseconds; NaN for servers that
+    /// fork.
     cpu_us: f64,
     p50_us: f64,
     p99_us: f64,
     p999_us: f64,
-    /// Which part of the time `load` itself was busy.
+    /// The part of the time in which `load` itself was busy, from 0 to 1.
     busy: f64,
 }
 
-/// All that was measured.
+/// Everything that was measured.
 #[derive(Debug, Default)]
 struct Results {
     /// By case, by server, by round.
     samples: BTreeMap<(usize, usize), Vec<Option<Sample>>>,
-    /// Bytes for each idle connection, and how many there were.
+    /// Bytes per idle connection, and how many connections there were, by server.
     memory: BTreeMap<usize, (f64, usize)>,
-    /// System calls for each request.
+    /// System calls per request, by server.
     calls: BTreeMap<usize, f64>,
-    /// Servers that share a port, and `load` beside wrk(1): as the report says it.
+    /// The report's sections on servers that share a port, and on `load` beside wrk(1).
     beside: Vec<String>,
     failures: Vec<String>,
     rounds: usize,
     interrupted: bool,
 }
 
-/// The plan: which servers, which cases.
+/// What is to be measured: which servers, in which cases.
 #[derive(Debug)]
 struct Plan {
     servers: Vec<Server>,
@@ -114,7 +117,7 @@ struct Plan {
 /// Measures, prints the tables, and writes the figures and the plots.
 ///
 /// # Errors
-/// The build fails, or the folder of the results cannot be written.
+/// Fails if the build fails, or if the folder of the results cannot be written.
 pub fn ladder(options: &Options) -> Result<Status, Error> {
     let stop = stop_at_signal()?;
     let folder = results_folder()?;
@@ -203,7 +206,7 @@ fn case(key: &'static str, title: &'static str, clients: usize, load: &[&str]) -
     Case { key, title, load: words, clients, udp, bulk, rate, point: false }
 }
 
-/// A case that is a point of a plot.
+/// Creates a case that is only a point of a plot.
 fn point(key: &'static str, title: &'static str, clients: usize, load: &[&str]) -> Case {
     Case { point: true, ..case(key, title, clients, load) }
 }
@@ -254,7 +257,7 @@ fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
         absent,
         machine,
     };
-    // The whole is to end in time: what starting and stopping leave of it is divided up.
+    // The whole must end in time, so divide up what starting and stopping leave of it.
     let budget = if options.quick { 16.0 } else { 200.0 };
     let each = budget / plan.windows().max(1) as f64 - plan.warm_up.as_secs_f64() - 0.05;
     plan.window = Duration::from_secs_f64(each.clamp(0.06, 0.5));
@@ -262,13 +265,13 @@ fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
 }
 
 impl Plan {
-    /// How many windows there are in all.
+    /// Returns the total number of windows.
     fn windows(&self) -> usize {
         let rounds = |case: usize| if self.cases[case].point { 1 } else { self.rounds };
         self.pairs().map(|(case, _)| rounds(case)).sum()
     }
 
-    /// Every case with every server that can serve it.
+    /// Returns every case with every server that can serve it.
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let cases = self.cases.iter().enumerate();
         cases.flat_map(|(at, case)| {
@@ -278,7 +281,7 @@ impl Plan {
     }
 }
 
-/// Stop: a signal asks for the end.
+/// The error for a measurement that a signal has interrupted.
 struct Interrupted;
 
 fn measure(plan: &Plan, stop: &AtomicBool) -> Results {
@@ -289,7 +292,7 @@ fn measure(plan: &Plan, stop: &AtomicBool) -> Results {
     bench.results
 }
 
-/// A measurement that is under way.
+/// A measurement in progress.
 struct Bench<'a> {
     plan: &'a Plan,
     stop: &'a AtomicBool,
@@ -298,13 +301,13 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// A round first, then what is measured once, then the other rounds: so that one that is
-    /// cut short has something of everything.
+    /// Measures one round, then what is measured only once, then the other rounds, so
+    /// that a measurement that is cut short has something of everything.
     fn all(&mut self) -> Result<(), Interrupted> {
         let started = Instant::now();
         let mut in_rounds = Duration::ZERO;
         for round in 0..self.plan.rounds {
-            // On a busy machine starting and stopping takes long. Two rounds in time are
+            // On a busy machine starting and stopping take long. Two rounds in time are
             // better than three that nobody waits for.
             let each = in_rounds.checked_div(round as u32).unwrap_or_default();
             if round > 0 && started.elapsed() + each > self.plan.limit {
@@ -323,7 +326,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Says what comes now; not if a signal has asked for the end.
+    /// Reports what comes next. Fails if a signal has asked for the end.
     fn step(&mut self, what: &str) -> Result<(), Interrupted> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Interrupted);
@@ -332,7 +335,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Every case once, with every server: those of the tables, or the points of the plots.
+    /// Measures every case once with every server: the cases of the tables, or the points
+    /// of the plots.
     fn cases(&mut self, round: usize, points: bool) -> Result<(), Interrupted> {
         let plan = self.plan;
         for at in (0..plan.cases.len()).filter(|&at| plan.cases[at].point == points) {
@@ -382,7 +386,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The last rung twice on one port, and `load` beside wrk(1).
+    /// Measures the last rung twice on one port, and `load` beside wrk(1).
     fn beside(&mut self) -> Result<(), Interrupted> {
         let plan = self.plan;
         let last = plan.servers.iter().find(|one| one.name == servers::LAST_RUNG);
@@ -400,7 +404,7 @@ impl Bench<'_> {
     }
 }
 
-/// Starts the server, asks it for the time of a window, ends it.
+/// Starts the server, puts load on it for one window, and ends it.
 fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
     let running = Running::start(server, &plan.machine, 0, &[])?;
     let port = running.port.to_string();
@@ -436,11 +440,12 @@ fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
     })
 }
 
-/// What the server's memory grows by for each connection that says nothing.
+/// Measures how much the server's memory grows per idle connection, in bytes. Also
+/// returns the number of connections.
 fn memory(plan: &Plan, server: &Server) -> Result<(f64, usize), String> {
     let running = Running::start(server, &plan.machine, 0, &[])?;
     let count = plan.connections_held.min(server.clients);
-    // The first ones: what is made once is not a connection's.
+    // Open a few first: what the server allocates only once does not count.
     let first = child::hold(&plan.machine, running.port, 10)?;
     let before = running.resident_bytes().ok_or("no /proc/PID/status")?;
     let held = child::hold(&plan.machine, running.port, count)?;
@@ -449,7 +454,7 @@ fn memory(plan: &Plan, server: &Server) -> Result<(f64, usize), String> {
     Ok((after.saturating_sub(before) as f64 / count as f64, count))
 }
 
-/// System calls for each request with 50 connections, counted by strace(1).
+/// Measures the system calls per request with 50 connections, counted by strace(1).
 fn calls(plan: &Plan, server: &Server) -> Result<f64, String> {
     let file = workspace::root().join("target/bench/strace.txt");
     let _ = std::fs::remove_file(&file);
@@ -470,7 +475,7 @@ fn calls(plan: &Plan, server: &Server) -> Result<f64, String> {
     Ok(total / all.max(1.0))
 }
 
-/// What is done, and what is left.
+/// The progress of a measurement, shown on standard error.
 struct Progress {
     done: usize,
     all: usize,

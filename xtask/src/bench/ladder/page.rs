@@ -4,16 +4,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// How a quotation of the tables begins.
+/// The first line of a block that quotes the tables.
 const FENCE: &str = "```text lessons/15-measuring/kept/ladder.txt";
-/// A place that waits for one: `<!-- table: FIRST LINE -->`.
+/// The placeholder for a table that is not quoted yet: `<!-- table: FIRST LINE -->`.
 const PLACE: (&str, &str) = ("<!-- table: ", " -->");
 
-/// Writes the sections that the page quotes, each found by its first line, as they are in
+/// Updates the sections that the page quotes, each found by its first line, with those in
 /// `text`. A comment that names a section is replaced by it.
 ///
 /// # Errors
-/// The page cannot be read or written.
+/// Fails if the page cannot be read or written.
 pub(super) fn quote(page: &Path, text: &str) -> io::Result<()> {
     let old = fs::read_to_string(page)?;
     let new = quoted(&old, text);
@@ -39,7 +39,7 @@ fn quoted(page: &str, text: &str) -> String {
         }
         let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
         let title = block.first().copied().unwrap_or_default();
-        // A section that this run does not have stays as it was.
+        // Keep a section that this run does not have.
         new.push_str(
             find(title).map_or(block.join("\n"), |one| (*one).to_owned()).as_str(),
         );

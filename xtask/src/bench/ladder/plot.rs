@@ -1,4 +1,4 @@
-//! The plots, as SVG that needs nothing else.
+//! The plots, as self-contained SVG.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use super::{Plan, Results};
 /// A line of a plot: its name, and its points.
 type Series = (String, Vec<(f64, f64)>);
 
-/// The files, by their names.
+/// Returns the plots: the name and the content of each file.
 pub(super) fn plots(plan: &Plan, results: &Results) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let over_connections = |value: fn(&Row) -> f64| {
@@ -92,7 +92,7 @@ fn series(
     all
 }
 
-/// Colours that differ in lightness too.
+/// Colours that also differ in lightness.
 const COLOURS: [&str; 10] = [
     "#4269d0", "#b07a00", "#d0413a", "#2f8f7f", "#3ca951", "#c2478f", "#8a63c9",
     "#7a4a2b", "#5f6b7a", "#111111",
@@ -107,7 +107,7 @@ const BOTTOM: f64 = 50.0;
 
 fn head(title: &str, height: f64) -> String {
     let title = escaped(title);
-    // The page may be dark: the plot has its own light ground.
+    // The page may be dark, so the plot has a light background of its own.
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          role=\"img\" aria-label=\"{title}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -117,7 +117,7 @@ fn head(title: &str, height: f64) -> String {
     )
 }
 
-/// Both axes logarithmic. None without a point.
+/// Draws lines, with both axes logarithmic. Returns `None` if there are no points.
 fn lines(title: &str, x_label: &str, all: &[Series]) -> Option<String> {
     let points = || all.iter().flat_map(|(_, points)| points);
     let least = |value: fn(&(f64, f64)) -> f64| points().map(value).reduce(f64::min);
@@ -191,7 +191,8 @@ fn lines(title: &str, x_label: &str, all: &[Series]) -> Option<String> {
     Some(svg)
 }
 
-/// One bar for each, the longest as long as the plot is wide. None without a bar.
+/// Draws one bar for each value, the longest as long as the plot is wide. Returns `None`
+/// if there are no values.
 fn bars(title: &str, all: &[(String, f64)]) -> Option<String> {
     let most = all.iter().map(|(_, value)| *value).reduce(f64::max)?.max(1e-9);
     let height = TOP + 24.0 * all.len() as f64 + 20.0;
@@ -219,7 +220,7 @@ fn bars(title: &str, all: &[(String, f64)]) -> Option<String> {
     Some(svg)
 }
 
-/// `12,345`, or what is less than one as it is.
+/// Formats a number with commas, `12,345`, or as it is if it is less than one.
 fn grouped(value: f64) -> String {
     if value < 1.0 {
         return format!("{value}");

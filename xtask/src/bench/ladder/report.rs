@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Case, Plan, Results, Sample};
 
-/// One server in one case, all rounds together.
+/// The figures of one server in one case, over all rounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) rate: f64,
@@ -13,13 +13,15 @@ pub(super) struct Row {
     pub(super) p99_us: f64,
     pub(super) p999_us: f64,
     pub(super) busy: f64,
-    /// Its rate to that of the best server. Where the rate is given, the best p99 to its.
+    /// The ratio of its rate to that of the best server, or, if the rate is given, of the
+    /// best p99 to its own.
     pub(super) ratio: f64,
-    /// The least processor time for a request to its.
+    /// The ratio of the least processor time per request to its own.
     pub(super) cpu_ratio: f64,
 }
 
-/// The middle one; of an even number the lower of the two. NaN of none.
+/// Returns the median: the lower of the two middle values if their number is even, NaN if
+/// there are none.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> =
         values.into_iter().filter(|value| !value.is_nan()).collect();
@@ -27,17 +29,17 @@ pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What counts in a case: more is better.
+/// Returns the figure that counts in a case: more is better.
 fn merit(case: &Case, sample: &Sample) -> f64 {
     if case.rate { sample.p99_us.recip() } else { sample.rate }
 }
 
-/// What it costs: less is better.
+/// Returns the inverse of the processor time per request: more is better.
 fn thrift(sample: &Sample) -> f64 {
     sample.cpu_us.recip()
 }
 
-/// The rows of a case, the servers in the plan's order.
+/// Returns the rows of a case: each server's index, in the plan's order, and its figures.
 pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row)> {
     let case = &plan.cases[at];
     let of = |server: usize| results.samples.get(&(at, server));
@@ -72,11 +74,12 @@ pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row
     (0..plan.servers.len()).filter_map(|server| Some((server, row(server)?))).collect()
 }
 
-/// Every server's values, a round each, as a part of the best server's; one number for each.
+/// Returns a number for each server: its values, one per round, relative to the best server's.
 ///
-/// A round is slow or fast as a whole, so within each the values are compared with the middle
-/// one; of each server the median of the rounds counts. To compare with the best of each
-/// round would be unfair to all: among twenty servers there is always one that was lucky.
+/// A round is slow or fast as a whole, so within each round the values are compared with
+/// their median, and for each server the median over the rounds counts. Comparing with the
+/// best of each round would be unfair to all: among twenty servers there is always one that
+/// was lucky.
 fn to_best(values: &[Vec<f64>]) -> Vec<f64> {
     let rounds = values.first().map_or(0, Vec::len);
     let middles: Vec<f64> = (0..rounds)
@@ -90,7 +93,7 @@ fn to_best(values: &[Vec<f64>]) -> Vec<f64> {
     medians.iter().map(|value| value / best).collect()
 }
 
-/// By how much the server that ran twice differs from itself: the largest of the rounds.
+/// Returns how much the server that ran twice differs from itself, at most, in any round.
 fn noise(
     plan: &Plan,
     results: &Results,
@@ -113,14 +116,14 @@ fn noise(
     differences.fold(None, |most, one| Some(most.unwrap_or(0.0_f64).max(one)))
 }
 
-/// That of what counts in the case, and that of the processor time.
+/// Returns the noise of the figure that counts in the case, and that of the processor time.
 fn noises(plan: &Plan, results: &Results, at: usize) -> (Option<f64>, Option<f64>) {
     let case = &plan.cases[at];
     let of_merit = noise(plan, results, at, |one| merit(case, one));
     (of_merit, noise(plan, results, at, thrift))
 }
 
-/// All that a person wants to see.
+/// Returns the tables and notes for a person.
 pub(super) fn tables(plan: &Plan, results: &Results) -> String {
     let mut text = String::new();
     let machine = &plan.machine;
@@ -217,14 +220,14 @@ pub(super) fn tables(plan: &Plan, results: &Results) -> String {
     text
 }
 
-/// How long a message of the case is.
+/// Returns the length of a case's messages, in bytes.
 pub(super) fn bytes(case: &Case) -> f64 {
     let at = case.load.iter().position(|word| word == "--bytes");
     let word = at.and_then(|at| case.load.get(at + 1));
     word.and_then(|word| word.parse().ok()).unwrap_or(64.0)
 }
 
-/// The figures, a line for each server in each case.
+/// Returns the figures as JSON, with a line for each server in each case.
 pub(super) fn json(plan: &Plan, results: &Results) -> String {
     let mut lines = Vec::new();
     for (at, case) in plan.cases.iter().enumerate() {
@@ -277,12 +280,12 @@ pub(super) fn json(plan: &Plan, results: &Results) -> String {
     )
 }
 
-/// Three digits after the point; what is not known is null.
+/// Formats a number with three decimals; NaN becomes null.
 fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}") } else { "null".into() }
 }
 
-/// A JSON string. The names are our own, but for the processor's.
+/// Formats a JSON string. All names are our own, except the processor's.
 fn string(text: &str) -> String {
     let escape = |letter: char| match letter {
         '"' | '\\' => format!("\\{letter}"),

@@ -1,4 +1,4 @@
-//! Which servers there are, and how each is started.
+//! The servers, and how each is started.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,16 +9,16 @@ use super::{Case, Options};
 use crate::Error;
 use crate::workspace;
 
-/// How a server is known to listen.
+/// How to tell that a server is listening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readiness {
     /// It prints `Server is listening on port 12345...`.
     Line,
-    /// It is given a port, and takes a connection there.
+    /// It is given a port, and accepts a connection there.
     Connects,
 }
 
-/// A server and how it is started.
+/// A server, and how it is started.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     pub(super) name: String,
@@ -26,18 +26,18 @@ pub(super) struct Server {
     /// `PORT` stands for the port.
     pub(super) arguments: Vec<OsString>,
     pub(super) readiness: Readiness,
-    /// How many clients it serves at a time.
+    /// The maximum number of clients that it serves at the same time.
     pub(super) clients: usize,
     pub(super) udp: bool,
-    /// It is not one of the lessons' servers.
+    /// Whether it is a peer, and not one of the lessons' servers.
     pub(super) peer: bool,
-    /// Its children do the work, so their processor time is not known.
+    /// Whether its children do the work, so that their processor time is not known.
     pub(super) forks: bool,
-    /// Another server a second time.
+    /// Whether it is the second run of another server.
     pub(super) control: bool,
 }
 
-/// The server that runs twice, and that the others are compared with in the reports' notes.
+/// The server that runs twice, so that its difference from itself shows the noise.
 pub(super) const LAST_RUNG: &str = "tcp-server-fast";
 
 impl Server {
@@ -45,12 +45,12 @@ impl Server {
         self.udp == case.udp && self.clients >= case.clients
     }
 
-    /// Whether the memory of an idle connection is measured.
+    /// Returns whether the memory of an idle connection is measured.
     pub(super) fn has_memory(&self) -> bool {
         !self.udp && !self.control && self.clients > 1000
     }
 
-    /// Whether strace(1) can count its system calls.
+    /// Returns whether strace(1) can count its system calls.
     pub(super) fn has_calls(&self) -> bool {
         !self.udp && !self.control && self.clients >= 50 && !self.forks
     }
@@ -84,10 +84,10 @@ impl Server {
     }
 }
 
-/// Builds the servers, and says which peers are not available here, and why.
+/// Builds the servers. Also returns which peers are not available here, and why.
 ///
 /// # Errors
-/// The lessons' programs do not build.
+/// Fails if the lessons' programs do not build.
 pub(super) fn prepare(
     options: &Options,
     folder: &Path,
@@ -152,7 +152,7 @@ pub(super) fn prepare(
 
 type Made = Result<Server, String>;
 
-/// Builds them, and says so: it can take minutes the first time.
+/// Builds the peers.
 fn peers(folder: &Path) -> Vec<(&'static str, Made)> {
     let source = |name: &str| workspace::root().join("xtask/src/bench/peers").join(name);
     let text = |name: &str| source(name).to_string_lossy().into_owned();
@@ -178,7 +178,7 @@ fn peers(folder: &Path) -> Vec<(&'static str, Made)> {
     };
     let forking = |peer: &str, arguments: &[&str]| -> Made {
         here(peer)?;
-        // A process for each client: a few hundred are enough for this machine.
+        // It has a process for each client, so give it only a few.
         Ok(Server { forks: true, clients: 50, ..Server::peer(peer, peer, arguments) })
     };
     let go = here("go").and_then(|()| {
@@ -243,7 +243,8 @@ fn peers(folder: &Path) -> Vec<(&'static str, Made)> {
     ]
 }
 
-/// The interpreter itself: a version manager's shim would be measured too.
+/// Returns the path of the interpreter itself: a version manager's shim would be measured
+/// too.
 fn python() -> Result<PathBuf, String> {
     let output = Command::new("python3")
         .args(["-c", "import sys; print(sys.executable)"])
@@ -265,7 +266,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("{name} fails: {}", file_name_alone(line)))
 }
 
-/// Without the folders of this machine.
+/// Removes the names of this machine's folders from a message.
 fn file_name_alone(line: &str) -> &str {
     line.rsplit('/').next().unwrap_or(line)
 }

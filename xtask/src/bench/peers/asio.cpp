@@ -1,4 +1,4 @@
-// A peer: Asio (C++), one thread, a session for each client with a buffer of its own.
+// A peer: Asio (C++), one thread, and for each client a session with a buffer of its own.
 #include <array>
 #include <asio.hpp>
 #include <cstdlib>

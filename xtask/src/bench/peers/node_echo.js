@@ -1,4 +1,4 @@
-// A peer: Node.js, whose pipe() minds backpressure.
+// A peer: Node.js, whose pipe() handles backpressure.
 const server = require('net').createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
   socket.pipe(socket);

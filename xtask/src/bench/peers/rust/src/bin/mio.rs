@@ -17,7 +17,7 @@ struct Client {
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-    // By hand, for a queue of 4096 clients, as the rungs have it: mio's own is shorter.
+    // Done by hand, for a backlog of 4096 as the rungs have: mio's own is shorter.
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     listener.set_reuse_address(true)?;
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
@@ -53,7 +53,7 @@ fn main() -> io::Result<()> {
 }
 
 impl Client {
-    /// Echoes what there is; false at the end of the stream.
+    /// Echoes what has arrived. Returns false at the end of the stream.
     fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         loop {
             while !self.unsent.is_empty() {
