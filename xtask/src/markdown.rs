@@ -71,10 +71,9 @@ pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
     comments
 }
 
-/// Returns the paragraphs of `text` outside of blocks, each with the number of its first
-/// line, from
-/// 1. A paragraph ends at an empty line or a block; comments that begin a line are left
-/// out.
+/// Returns the paragraphs of `text` outside of blocks. Each comes with the number of its
+/// first line, counted from 1. A paragraph ends at an empty line or a block; comments that
+/// begin a line are left out.
 pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
     let blocks = blocks(text);
     let mut paragraphs: Vec<(usize, String)> = Vec::new();
