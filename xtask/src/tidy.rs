@@ -124,6 +124,22 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
         faults.extend(figures::faults(root, &course, page));
         faults.extend(unknown_scenes(&course, page));
     }
+    faults.extend(lesson_tables(root, &lessons));
+    let plain =
+        ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, QUESTIONS, SHEET];
+    for page in plain {
+        if let Ok(text) = fs::read_to_string(root.join(page)) {
+            faults.extend(dead_links(root, Path::new(page), &text));
+            faults.extend((page == SHEET).then(|| too_large(&text)).flatten());
+        }
+    }
+    Ok(faults)
+}
+
+/// Returns a fault for each dead link in the tables of lessons, and for each lesson without
+/// a row in them.
+fn lesson_tables(root: &Path, lessons: &[Lesson]) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
     for table in ["README.md", "lessons/README.md"] {
         let path = PathBuf::from(table);
         match fs::read_to_string(root.join(table)) {
@@ -133,7 +149,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
             Ok(text) => {
                 faults.extend(dead_links(root, &path, &text));
-                for lesson in &lessons {
+                for lesson in lessons {
                     if !text.contains(&format!("{}/", lesson.directory)) {
                         let directory = &lesson.directory;
                         let message =
@@ -144,15 +160,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
             }
         }
     }
-    let plain =
-        ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, QUESTIONS, SHEET];
-    for page in plain {
-        if let Ok(text) = fs::read_to_string(root.join(page)) {
-            faults.extend(dead_links(root, Path::new(page), &text));
-            faults.extend((page == SHEET).then(|| too_large(&text)).flatten());
-        }
-    }
-    Ok(faults)
+    faults
 }
 
 /// Returns a fault for each lesson or scene that a page's prose names, as in `cargo xtask

@@ -131,39 +131,8 @@ fn lines(title: &str, x_label: &str, all: &[Series]) -> Option<String> {
     let x_at = |x: f64| LEFT + part(x, x0, x1) * (WIDTH - LEFT - RIGHT);
     let y_at = |y: f64| HEIGHT - BOTTOM - part(y, y0, y1) * (HEIGHT - TOP - BOTTOM);
     let mut svg = head(title, HEIGHT);
-    let mut tick = y0;
-    while tick <= y1 * 1.001 {
-        let y = y_at(tick);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>\
-             <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 6.0,
-            y + 4.0,
-            grouped(tick)
-        );
-        tick *= 10.0;
-    }
-    let mut xs: Vec<f64> = points().map(|point| point.0).collect();
-    xs.sort_by(f64::total_cmp);
-    xs.dedup();
-    for x in xs {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
-            x_at(x),
-            HEIGHT - BOTTOM + 18.0,
-            grouped(x)
-        );
-    }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
-        LEFT.midpoint(WIDTH - RIGHT),
-        HEIGHT - 12.0,
-        escaped(x_label)
-    );
+    let xs = points().map(|point| point.0).collect();
+    svg.push_str(&axes((y0, y1), &y_at, xs, &x_at, x_label));
     for (at, (name, points)) in all.iter().enumerate() {
         let (colour, dash) =
             (COLOURS[at % COLOURS.len()], DASHES[at / COLOURS.len() % 3]);
@@ -189,6 +158,51 @@ fn lines(title: &str, x_label: &str, all: &[Series]) -> Option<String> {
     }
     svg.push_str("</svg>\n");
     Some(svg)
+}
+
+/// Draws the axes of [`lines`]: a line for each power of ten from the first to the second
+/// of `ys`, and a number below each of `xs`.
+fn axes(
+    ys: (f64, f64),
+    y_at: &dyn Fn(f64) -> f64,
+    mut xs: Vec<f64>,
+    x_at: &dyn Fn(f64) -> f64,
+    x_label: &str,
+) -> String {
+    let mut svg = String::new();
+    let mut tick = ys.0;
+    while tick <= ys.1 * 1.001 {
+        let y = y_at(tick);
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>\
+             <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            WIDTH - RIGHT,
+            LEFT - 6.0,
+            y + 4.0,
+            grouped(tick)
+        );
+        tick *= 10.0;
+    }
+    xs.sort_by(f64::total_cmp);
+    xs.dedup();
+    for x in xs {
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
+            x_at(x),
+            HEIGHT - BOTTOM + 18.0,
+            grouped(x)
+        );
+    }
+    let _ = writeln!(
+        svg,
+        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
+        LEFT.midpoint(WIDTH - RIGHT),
+        HEIGHT - 12.0,
+        escaped(x_label)
+    );
+    svg
 }
 
 /// Draws one bar for each value, the longest as long as the plot is wide. Returns `None`

@@ -138,54 +138,70 @@ pub(super) fn tables(plan: &Plan, results: &Results) -> String {
             "server and load are not pinned to cores of their own: read with care"
         }
     );
-    for (at, case) in plan.cases.iter().enumerate() {
-        let rows = rows(plan, results, at);
-        if rows.is_empty() {
-            continue;
-        }
-        let (noise, cpu_noise) = noises(plan, results, at);
-        let unit = if case.bulk { "MB/s" } else { "requests/s" };
+    for at in 0..plan.cases.len() {
+        text.push_str(&case_table(plan, results, at));
+    }
+    text.push_str(&sections(plan, results));
+    text
+}
+
+/// Returns the table of one case, or nothing if no server was measured in it.
+fn case_table(plan: &Plan, results: &Results, at: usize) -> String {
+    let mut text = String::new();
+    let case = &plan.cases[at];
+    let rows = rows(plan, results, at);
+    if rows.is_empty() {
+        return text;
+    }
+    let (noise, cpu_noise) = noises(plan, results, at);
+    let unit = if case.bulk { "MB/s" } else { "requests/s" };
+    let _ = writeln!(
+        text,
+        "\n{}\n  {:26} {unit:>10}   to best  µs of CPU   to best      p50      p99    p99.9 µs",
+        case.title, ""
+    );
+    let equal = |ratio: f64, noise: Option<f64>| {
+        if noise.is_some_and(|noise| 1.0 - ratio <= noise) { '=' } else { ' ' }
+    };
+    for (server, row) in &rows {
+        let server = &plan.servers[*server];
+        let rate = if case.bulk { row.rate * bytes(case) / 1e6 } else { row.rate };
+        let cpu = if row.cpu_us.is_nan() {
+            format!("{:>10}          ", "–")
+        } else {
+            let mark = equal(row.cpu_ratio, cpu_noise);
+            format!("{:10.2} {mark} {:6.2} ", row.cpu_us, row.cpu_ratio)
+        };
+        let mark = equal(row.ratio, noise);
         let _ = writeln!(
             text,
-            "\n{}\n  {:26} {unit:>10}   to best  µs of CPU   to best      p50      p99    p99.9 µs",
-            case.title, ""
+            "  {:26} {rate:10.0} {mark} {:6.2} {cpu} {:8.0} {:8.0} {:8.0}",
+            server.name, row.ratio, row.p50_us, row.p99_us, row.p999_us
         );
-        let equal = |ratio: f64, noise: Option<f64>| {
-            if noise.is_some_and(|noise| 1.0 - ratio <= noise) { '=' } else { ' ' }
-        };
-        for (server, row) in &rows {
-            let server = &plan.servers[*server];
-            let rate = if case.bulk { row.rate * bytes(case) / 1e6 } else { row.rate };
-            let cpu = if row.cpu_us.is_nan() {
-                format!("{:>10}          ", "–")
-            } else {
-                let mark = equal(row.cpu_ratio, cpu_noise);
-                format!("{:10.2} {mark} {:6.2} ", row.cpu_us, row.cpu_ratio)
-            };
-            let mark = equal(row.ratio, noise);
+    }
+    match (noise, cpu_noise) {
+        (Some(noise), Some(cpu_noise)) => {
             let _ = writeln!(
                 text,
-                "  {:26} {rate:10.0} {mark} {:6.2} {cpu} {:8.0} {:8.0} {:8.0}",
-                server.name, row.ratio, row.p50_us, row.p99_us, row.p999_us
+                "  = : no further from the best than the control from itself ({:.0} %, {:.0} %)",
+                noise * 100.0,
+                cpu_noise * 100.0
             );
         }
-        match (noise, cpu_noise) {
-            (Some(noise), Some(cpu_noise)) => {
-                let _ = writeln!(
-                    text,
-                    "  = : no further from the best than the control from itself ({:.0} %, {:.0} %)",
-                    noise * 100.0,
-                    cpu_noise * 100.0
-                );
-            }
-            _ => text.push_str("  without a control: no difference is known to be one\n"),
-        }
-        if rows.iter().any(|(_, row)| row.busy > 0.95) {
-            text.push_str(
-                "  load was busy all the time with the fastest: it is the limit there\n",
-            );
-        }
+        _ => text.push_str("  without a control: no difference is known to be one\n"),
     }
+    if rows.iter().any(|(_, row)| row.busy > 0.95) {
+        text.push_str(
+            "  load was busy all the time with the fastest: it is the limit there\n",
+        );
+    }
+    text
+}
+
+/// Returns what comes after the tables: the figures that are measured once, and what
+/// could not be measured.
+fn sections(plan: &Plan, results: &Results) -> String {
+    let mut text = String::new();
     if !results.memory.is_empty() {
         text.push_str("\nMemory of an idle connection (the kernel's is not in it)\n");
         for (server, (bytes, count)) in &results.memory {
