@@ -107,7 +107,7 @@ fn every_page_has_the_policy_and_loads_nothing_from_elsewhere() {
         assert_eq!(scripts, data + own, "{name}: its scripts, and data");
         assert_eq!(page.matches("<style").count(), 1, "{name}");
         assert_eq!(page.matches("rel=stylesheet").count(), 1, "{name}");
-        // What comes before the link to the style sheet is shown at once.
+        // Whatever comes before the link to the style sheet is shown at once.
         let asks = page.find("<link rel=stylesheet");
         let starts = name == book::whole::NAME || page.find("<h1") < asks;
         assert!(starts, "{name}: its title waits for a style sheet");

@@ -359,8 +359,8 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
     })
 }
 
-/// Reads a file of rules, which is short: a device, or a file that was named by mistake, may
-/// have no end.
+/// Reads a file of rules, up to a limit: a device, or a file that was named by mistake, may have
+/// no end.
 fn rules_file(path: &Path) -> io::Result<String> {
     const MOST_BYTES: u64 = 64 * 1024;
     let mut bytes = Vec::new();

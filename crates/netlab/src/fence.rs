@@ -308,16 +308,16 @@ const PRLIMIT: &[(u32, u32)] = &[(0xC000_00B7, 261), (0x4000_0028, 369)];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const PRLIMIT: &[(u32, u32)] = &[];
 
-/// A filter that refuses to read or change the limits of `keeper` (`EPERM`), and allows
-/// all other calls. The keeper is the first process of its namespace, so no other process
-/// has its id.
+/// A filter that refuses calls to read or change the limits of `keeper` (`EPERM`), and
+/// allows all other calls. The keeper is the first process of its namespace, so no other
+/// process has its id.
 fn spares(keeper: u32) -> Vec<libc::sock_filter> {
     // Offsets in struct seccomp_data, which is loaded one word at a time. An argument is
     // two words, the low one first on these processors.
     const NUMBER: u32 = 0;
     const ARCHITECTURE: u32 = 4;
     const FIRST_ARGUMENT: u32 = 16;
-    // The numbers of the x32 ABI are those of x86-64 with this bit set.
+    // The x32 ABI has the numbers of x86-64 with one more bit, which this mask clears.
     const NOT_X32: u32 = !0x4000_0000;
     let step =
         |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };

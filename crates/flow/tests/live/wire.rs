@@ -144,7 +144,7 @@ fn wrong_rule() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a file of rules may be by mistake, each told in one line.
+/// Files that are not rules, named by mistake: each is reported in one line.
 fn wrong_file() -> Result<(), Failed> {
     let file = tool::scratch("wrong.rules");
     let name = file.to_str().ok_or("a path in UTF-8")?;

@@ -243,9 +243,9 @@ impl Rules {
     }
 }
 
-/// What a person wrote, without anything that a terminal would obey. A rule is ASCII but
-/// for a `µ`; letters of other alphabets are shown, and what is invisible or changes the
-/// direction of the text is not.
+/// What a person wrote, without anything that a terminal would obey. A rule is ASCII, except
+/// for a `µ`; letters of other alphabets are shown, but nothing that is invisible or changes
+/// the direction of the text.
 fn shown(text: &str) -> String {
     let plain = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().map(|c| if plain(c) { c } else { '?' }).take(200).collect()

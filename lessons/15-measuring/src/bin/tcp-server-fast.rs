@@ -237,8 +237,8 @@ mod linux {
 
         /// Waits for events, at most for `limit`, and returns how many there are.
         ///
-        /// To fall asleep and to be woken costs more than an echo, and whoever wakes us pays
-        /// too. So while events follow each other closely, it looks again for a moment first.
+        /// Falling asleep and being woken costs more than an echo, and whoever wakes us pays
+        /// too. So while events follow each other closely, it first keeps looking for a moment.
         /// One moment in vain, and it sleeps: a quiet server uses no processor.
         fn wait(
             &mut self,

@@ -91,7 +91,7 @@ fn what_does_not_fit_is_kept() {
 fn quiet_server_sleeps() {
     let (server, port) = server();
     let _silent_now = talker(port);
-    // Asleep, look after look, for much longer than it may look for an event (`S`, proc(5)).
+    // Asleep each time we look (`S`, proc(5)), for much longer than it may look for an event.
     let file = format!("/proc/{}/stat", server.id());
     let mut since = Instant::now();
     testkit::until("it sleeps", || {
