@@ -23,7 +23,7 @@ mod unix {
     struct Client {
         stream: TcpStream,
         line: Vec<u8>,
-        /// Our stream to it has ended: what still comes is thrown away.
+        /// Whether our stream to it has ended: what still comes is discarded.
         finished: bool,
     }
 
@@ -101,7 +101,7 @@ mod unix {
     }
 
     impl Client {
-        /// False where it has gone.
+        /// Returns false if the client has gone.
         fn turn(&mut self, flaw: &Flaw, served: &mut usize) -> io::Result<bool> {
             let mut buffer = vec![0; if flaw.is("one-read") { 256 } else { 65_536 }];
             let length = self.stream.read(&mut buffer)?;
@@ -123,14 +123,14 @@ mod unix {
             if flaw.is("pieces") {
                 replies = [b"done ", &buffer[..length]].concat();
             }
-            // Replies are small: those that do not fit are not waited for here.
+            // Replies are small, so do not wait here for those that do not fit.
             self.stream.set_nonblocking(false)?;
             self.stream.write_all(&replies)?;
             self.stream.set_nonblocking(true)?;
             Ok(true)
         }
 
-        /// The signal has come. False where nothing more is to be done for this client.
+        /// Handles the signal. Returns false if nothing more is to be done for this client.
         fn finish(&mut self, flaw: &Flaw, served: &mut usize) -> bool {
             loop {
                 match self.turn(flaw, served) {

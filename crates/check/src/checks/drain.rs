@@ -55,7 +55,7 @@ pub(super) const TASK: Task = Task {
             refuses,
         ),
         must(
-            "a client that goes on sending after SIGTERM gets no reset",
+            "a client that keeps sending after SIGTERM gets no reset",
             "the connection is closed with bytes unread, or before the client's stream has ended",
             page::THREADS,
             no_reset,
@@ -76,17 +76,17 @@ pub(super) const TASK: Task = Task {
         servers::TCP_PORT,
         must(
             "with GRACE=30, it waits for a client that takes two seconds",
-            "the deadline for the last clients is another one than GRACE",
+            "the deadline for the last clients is not the one in GRACE",
             page::THREADS,
             waits_for_the_last,
         ),
     ],
 };
 
-/// A grace period, in seconds, that is not over before the checker is done, however slow the
-/// machine is.
+/// A grace period, in seconds, that does not end before the checker is done, however slow
+/// the machine is.
 const AN_HOUR: u32 = 3600;
-/// How long a program may take to end that has one second of grace.
+/// How long a program with a grace period of one second may take to end.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long the last client takes.
 const SLOW: Duration = Duration::from_secs(2);
@@ -119,10 +119,11 @@ fn exits_well(server: &Subject) -> Outcome {
     is_well(server.wait_end(Patience::new(server))?)
 }
 
-/// Clients, each with the replies that it waits for.
+/// Clients, each with the replies that it is waiting for.
 type Waiting = Vec<(Connection, Vec<u8>)>;
 
-/// Expects the replies and the end of the stream at every client, and then the end of the server.
+/// Expects the replies and the end of the stream at every client, and then the end of the
+/// server.
 fn lose_nothing(server: &Subject, clients: Waiting) -> Outcome {
     for (mut client, replies) in clients {
         client.expect(&replies)?;
@@ -141,7 +142,8 @@ fn replies(arena: &mut Arena<'_>) -> Outcome {
     client.expect_end()
 }
 
-/// The clients send their lines while the server is stopped. It is signalled before it goes on.
+/// The clients send their lines while the server is stopped, and it gets SIGTERM before it
+/// continues.
 fn under_load(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena, AN_HOUR)?;
     let mut clients = Waiting::new();
@@ -163,7 +165,7 @@ fn under_load(arena: &mut Arena<'_>) -> Outcome {
     lose_nothing(&server, clients)
 }
 
-/// Five clients fit into the shortest queue that is usual.
+/// Five clients fit into the shortest backlog in common use.
 fn in_the_queue(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena, AN_HOUR)?;
     settle(&server);

@@ -1,5 +1,5 @@
-//! Replies to lines, and ends without losing one: one loop around poll(2), in which the signal
-//! is one more thing that may come.
+//! Replies to lines, and ends without losing one: one loop around poll(2), in which the
+//! signal is one more thing that may come.
 
 #[cfg(not(unix))]
 fn main() -> std::io::Result<()> {
@@ -25,7 +25,7 @@ mod unix {
         let number =
             |name| std::env::var(name).ok().and_then(|it| it.parse::<u16>().ok());
         let port = number("PORT");
-        // How long the last clients have.
+        // How long the last clients may take.
         let grace = Duration::from_secs(number("GRACE").unwrap_or(10).into());
         let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(12345)))?;
         listener.set_nonblocking(true)?;
@@ -40,7 +40,7 @@ mod unix {
                 break;
             }
         }
-        // The queue is empty, so that this resets nobody.
+        // The queue is empty, so this resets nobody.
         drop(listener);
         let until = Instant::now() + grace;
         server.clients.retain_mut(|client| client.finish(&mut server.served));
@@ -56,8 +56,8 @@ mod unix {
     }
 
     impl Server {
-        /// Waits until something comes, and serves the clients that it comes from; of the
-        /// others it says which they are.
+        /// Waits until something comes, and serves the clients that it comes from. Returns
+        /// which of the other sources it came from.
         fn wait<const N: usize>(
             &mut self,
             others: [&dyn std::os::fd::AsFd; N],
@@ -99,7 +99,7 @@ mod unix {
         /// The beginning of a line.
         line: Vec<u8>,
         unsent: Vec<u8>,
-        /// No more lines are replied to.
+        /// Whether lines are no longer replied to.
         finishing: bool,
     }
 
@@ -109,7 +109,8 @@ mod unix {
             PollFd::new(&self.stream, if full { PollFlags::OUT } else { PollFlags::IN })
         }
 
-        /// Sends what is left, or takes what has come. False where the client has gone.
+        /// Sends what is left, or reads what has come. Returns false if the client has
+        /// gone.
         fn turn(&mut self, served: &mut usize) -> io::Result<bool> {
             match self.step(served) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
@@ -148,8 +149,9 @@ mod unix {
             }
         }
 
-        /// Replies to all that has come, ends our stream, and keeps the connection: closed with
-        /// bytes unread it would be reset. False where the client has gone.
+        /// Replies to everything that has come and ends our stream, but keeps the
+        /// connection: closing it with bytes unread would reset it. Returns false if the
+        /// client has gone.
         fn finish(&mut self, served: &mut usize) -> bool {
             let mut buffer = [0; 4096];
             loop {

@@ -164,8 +164,8 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
     Ok(if failed { Status::Failed } else { Status::AsDocumented })
 }
 
-/// Becomes true at a first Ctrl-C or SIGTERM, so that what there is can be kept; a second one
-/// ends it all.
+/// Returns a flag that becomes true at the first Ctrl-C or SIGTERM, so that the results so
+/// far can be kept. A second one ends the process.
 fn stop_at_signal() -> Result<Arc<AtomicBool>, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -176,7 +176,7 @@ fn stop_at_signal() -> Result<Arc<AtomicBool>, Error> {
     Ok(stop)
 }
 
-/// Where the figures and the peers' programs go.
+/// Creates the folder for the figures and the peers' programs, and returns its path.
 fn results_folder() -> Result<PathBuf, Error> {
     let folder = workspace::root().join("target/bench");
     std::fs::create_dir_all(&folder).map_err(Error::io("make target/bench"))?;

@@ -74,7 +74,8 @@ pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row
     (0..plan.servers.len()).filter_map(|server| Some((server, row(server)?))).collect()
 }
 
-/// Returns a number for each server: its values, one per round, relative to the best server's.
+/// Returns a number for each server: its values, one per round, relative to the best
+/// server's.
 ///
 /// A round is slow or fast as a whole, so within each round the values are compared with
 /// their median, and for each server the median over the rounds counts. Comparing with the
@@ -324,7 +325,8 @@ mod tests {
 
     #[test]
     fn nobody_is_compared_with_the_luckiest_of_a_round() {
-        // The second round is twice as fast for all; each server is lucky once, but one.
+        // The second round is twice as fast for everyone, and each server but one is lucky
+        // once.
         let all = to_best(&[
             vec![11.0, 20.0, 10.0],
             vec![10.0, 22.0, 10.0],

@@ -1,5 +1,6 @@
-//! `bench soak`: the last rung at half of what it can do, for long, while clients come and go,
-//! read slowly, and reset. No byte may be wrong, no reply missing, and its memory must not grow.
+//! `bench soak`: runs the last rung at half its capacity for a long time, while clients come
+//! and go, read slowly, and reset. No byte may be wrong, no reply may be missing, and the
+//! server's memory must not grow.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -11,7 +12,7 @@ use super::child::{self, Machine, Running};
 use super::servers::{self, LAST_RUNG};
 use crate::{Error, Status};
 
-/// What `bench soak` was asked.
+/// The options of `bench soak`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How long, in minutes
@@ -25,31 +26,31 @@ fn minutes(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
-/// How long a line of the table is about.
+/// The time that a line of the table covers.
 const LINE: Duration = Duration::from_secs(60);
 /// How long a client waits for its reply before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much a slow reader sends before another takes its place.
+/// How many bytes a slow reader sends before another takes its place.
 const STREAM: usize = 16 << 20;
-/// How much of it a slow reader takes at a time.
+/// The maximum number of bytes that a slow reader reads at a time.
 const SIP: usize = 16 * 1024;
 
-/// The other clients: those who come, ask once and go, those who read slowly, and those who
-/// reset.
+/// The other clients: those that come, ask once and leave, those that read slowly, and
+/// those that reset.
 #[derive(Debug, Default)]
 struct Visitors {
     over: AtomicBool,
     newcomers: AtomicU64,
     slow_bytes: AtomicU64,
     resets: AtomicU64,
-    /// Replies that did not come, or were not what was sent.
+    /// The number of replies that did not come, or were not what was sent.
     wrong: AtomicU64,
 }
 
-/// Runs it, and prints a line each minute.
+/// Runs it, and prints a line every minute.
 ///
 /// # Errors
-/// The build fails, or the server or `load` does not start.
+/// Fails if the build fails, or if the server or `load` does not start.
 pub fn soak(options: &Options) -> Result<Status, Error> {
     let folder = super::results_folder()?;
     let stop = super::stop_at_signal()?;
@@ -113,7 +114,7 @@ pub fn soak(options: &Options) -> Result<Status, Error> {
     Ok(if failed { Status::Failed } else { Status::AsDocumented })
 }
 
-/// What one run of `load` came to.
+/// The figures of one run of `load`.
 #[derive(Debug)]
 struct Asked {
     rate: f64,
@@ -123,7 +124,8 @@ struct Asked {
     p99_us: f64,
 }
 
-/// `load` with 50 connections, at a rate or as fast as it goes. A wrong byte is its error.
+/// Runs `load` with 50 connections, at a rate or as fast as it can. A wrong byte makes it
+/// fail.
 fn ask(
     machine: &Machine,
     running: &Running,
@@ -164,7 +166,7 @@ impl Visitors {
         )
     }
 
-    /// Does it again and again, some time apart, until all is over.
+    /// Calls `once` again and again, `apart` from start to start, until everything is over.
     fn repeat(&self, apart: Duration, mut once: impl FnMut() -> io::Result<()>) {
         while !self.over.load(Ordering::Relaxed) {
             let start = Instant::now();
@@ -175,7 +177,8 @@ impl Visitors {
         }
     }
 
-    /// Connect, ask, close. Not more often than the kernel has ports to give (lesson 4).
+    /// Connects, asks and closes, but no more often than the kernel has ports for (see
+    /// lesson 4).
     fn come_and_go(&self, port: u16) {
         let request: Vec<u8> = (0..64).map(pattern).collect();
         let mut reply = vec![0; request.len()];
@@ -188,7 +191,7 @@ impl Visitors {
         });
     }
 
-    /// A connection that is closed with a reply unread is reset by the kernel.
+    /// Closes connections with a reply unread, so that the kernel resets them.
     fn reset(&self, port: u16) {
         self.repeat(Duration::from_millis(10), || {
             let mut client = connect(port)?;
@@ -199,7 +202,7 @@ impl Visitors {
         });
     }
 
-    /// Ten clients that send as much as goes out, and read a little at a time.
+    /// Runs ten clients that send as much as the kernel takes, and read a little at a time.
     fn read_slowly(&self, port: u16) {
         let stream: Vec<u8> = (0..STREAM).map(pattern).collect();
         let mut clients: Vec<Option<(TcpStream, usize, usize)>> =
@@ -246,7 +249,8 @@ fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(client)
 }
 
-/// The byte at that place of a stream: no two places look alike for long.
+/// Returns the byte at this position of a stream. No two parts of the stream look alike for
+/// long.
 fn pattern(at: usize) -> u8 {
     (at.wrapping_mul(0x9e37_79b1) >> 11).to_le_bytes()[0]
 }
@@ -256,8 +260,8 @@ fn expect(right: bool) -> io::Result<()> {
     right.then_some(()).ok_or_else(wrong)
 }
 
-/// No bytes where the kernel has none, or no room for any, just now. An end of the stream is an
-/// error: the server has no reason for one.
+/// Turns `WouldBlock`, which means that the kernel has no bytes or no room at the moment,
+/// into 0 bytes. The end of the stream is an error: the server has no reason to end it.
 fn not_now(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
