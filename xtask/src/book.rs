@@ -38,7 +38,7 @@ pub fn book(options: &Options) -> Result<Status, Error> {
     if let Some(file) = &options.pdf {
         command.arg("--pdf").arg(file);
     }
-    let status = command.status().map_err(Error::io("start book"))?;
+    let status = build::status(&mut command).map_err(Error::io("start book"))?;
     if !status.success() {
         return Ok(Status::Failed);
     }
@@ -53,7 +53,7 @@ pub fn book(options: &Options) -> Result<Status, Error> {
         };
         let mut command = Command::new(opener[0]);
         command.args(&opener[1..]).arg(&start);
-        let status = command.stdin(Stdio::null()).status().map_err(|error| {
+        let status = build::status(command.stdin(Stdio::null())).map_err(|error| {
             let (name, start) = (opener[0], start.display());
             Error::new(format!("open {start}: {name}: {error}; open it by hand"))
         })?;

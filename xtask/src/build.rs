@@ -108,8 +108,8 @@ fn build(
     }
 }
 
-/// Runs cargo and waits for it. If this process is killed in the meantime, cargo and its
-/// compilers end as well.
+/// Runs a program, such as cargo, and waits for it. If this process is killed in the meantime,
+/// the program and all that it started end as well.
 ///
 /// Call it while this process has a single thread.
 pub(crate) fn status(build: &mut Command) -> io::Result<ExitStatus> {

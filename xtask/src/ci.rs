@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::workspace;
-use crate::{Error, Status};
+use crate::{Error, Status, build, workspace};
 
 /// How often the lessons are run again, to catch one that passes by luck.
 const REPEATS: usize = 20;
@@ -141,11 +140,9 @@ fn cargo(
     variables: &[(&str, &str)],
 ) -> Result<bool, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .current_dir(root)
-        .status()
+    let mut command = Command::new(cargo);
+    command.args(arguments).envs(variables.iter().copied()).current_dir(root);
+    let status = build::status(&mut command)
         .map_err(Error::io(&format!("start cargo {}", arguments.join(" "))))?;
     Ok(status.success())
 }

@@ -164,6 +164,8 @@ fn draw(
         say(rule)?;
     }
     let mut command: Command = flow::scene_command(root, programs, page, scene, words)?;
+    #[cfg(unix)]
+    netlab::process::tie(&mut command);
     let status = command.status().map_err(Error::io("start flow"))?;
     say("")?;
     if interrupt::asked() {

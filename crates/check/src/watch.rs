@@ -1,7 +1,8 @@
 //! `--watch`: runs the checks again whenever a file of the program changes.
 //!
 //! Each round is a new process of this program, without `--watch`, so that it starts with a
-//! single thread, as namespaces demand. Ctrl-C reaches both and ends both.
+//! single thread, as namespaces demand. Ctrl-C reaches both and ends both;
+//! and a round is told to end when this process ends.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -44,8 +45,10 @@ pub(crate) fn run(folders: &[PathBuf]) -> Result<u8, CommandError> {
     let words: Vec<_> =
         std::env::args_os().skip(1).filter(|word| word != "--watch").collect();
     loop {
-        let status = Command::new(&own).args(&words).status();
-        let status = status.map_err(|error| failed(&error))?;
+        let mut round = Command::new(&own);
+        round.args(&words);
+        netlab::process::tie(&mut round);
+        let status = round.status().map_err(|error| failed(&error))?;
         if status.code() == Some(2) {
             return Ok(2);
         }

@@ -72,27 +72,47 @@ pub fn begin() -> Result<(), String> {
 pub fn isolate(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.process_group(0);
-    #[cfg(target_os = "linux")]
-    let parent = std::process::id();
-    // SAFETY: between fork and exec only signal, prctl and getppid are called, which are
-    // async-signal-safe.
+    // SAFETY: signal is async-signal-safe.
     unsafe {
-        command.pre_exec(move || {
+        command.pre_exec(|| {
             heed_signals();
-            #[cfg(target_os = "linux")]
-            {
-                let kill = libc::SIGKILL as libc::c_ulong;
-                if libc::prctl(libc::PR_SET_PDEATHSIG, kill) != 0 {
+            Ok(())
+        });
+    }
+    die_with_parent(command, libc::SIGKILL);
+}
+
+/// Makes what `command` starts get SIGTERM when the thread that starts it ends
+/// (`PR_SET_PDEATHSIG`, Linux; nothing elsewhere). It stays in this process's group, so that
+/// Ctrl-C reaches it as well.
+#[cfg(unix)]
+pub fn tie(command: &mut Command) {
+    die_with_parent(command, libc::SIGTERM);
+}
+
+#[cfg(unix)]
+fn die_with_parent(command: &mut Command, signal: libc::c_int) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+        let parent = std::process::id();
+        // SAFETY: between fork and exec only prctl and getppid are called, which are
+        // async-signal-safe.
+        unsafe {
+            command.pre_exec(move || {
+                if libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong) != 0 {
                     return Err(io::Error::last_os_error());
                 }
                 // If the parent died before it was asked for, no signal comes.
                 if libc::getppid().cast_unsigned() != parent {
                     return Err(io::Error::from_raw_os_error(libc::ESRCH));
                 }
-            }
-            Ok(())
-        });
+                Ok(())
+            });
+        }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (command, signal);
 }
 
 /// Restores the default action of every signal that the parent of this process had it

@@ -15,8 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::workspace;
-use crate::{Error, Status};
+use crate::{Error, Status, interrupt, workspace};
 
 /// The options of `bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -197,6 +196,7 @@ fn count(folder: &Path, arguments: &[&str]) -> Result<usize, Error> {
 
 fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Error> {
     let attempt = format!("{program} {}", arguments.join(" "));
+    let (name, value) = interrupt::guard().map_err(Error::io(&attempt))?;
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -204,6 +204,7 @@ fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Er
         // checkout.
         .env_remove("CARGO_MANIFEST_DIR")
         .env_remove("CARGO_TARGET_DIR")
+        .env(name, value)
         .stdin(Stdio::null())
         .output()
         .map_err(Error::io(&attempt))?;

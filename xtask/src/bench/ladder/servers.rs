@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Case, Options};
-use crate::Error;
-use crate::workspace;
+use crate::{Error, build, workspace};
 
 /// How to tell that a server is listening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +96,7 @@ pub(super) fn prepare(
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--release"]).current_dir(&root);
     cargo.args(packages.iter().flat_map(|package| ["-p", package]));
-    let status = cargo.status().map_err(Error::io("cargo build --release"))?;
+    let status = build::status(&mut cargo).map_err(Error::io("cargo build --release"))?;
     if !status.success() {
         return Err(Error::new(format!("cargo build --release: {status}")));
     }
