@@ -116,7 +116,7 @@ impl Running {
         let mut running = Self { child, port };
         match server.readiness {
             Readiness::Line => {
-                let line = first_line(&mut running.child)?;
+                let line = first_line(&mut running.child, PATIENCE)?;
                 let word = line.trim_end().trim_end_matches('.').rsplit(' ').next();
                 running.port = word
                     .and_then(|word| word.parse().ok())
@@ -196,7 +196,7 @@ impl Drop for Running {
 }
 
 /// Waits for the first line of a child's standard output. The rest is discarded.
-fn first_line(child: &mut Child) -> Result<String, String> {
+fn first_line(child: &mut Child, limit: Duration) -> Result<String, String> {
     let stdout = child.stdout.take().ok_or("no stdout")?;
     let (sender, line) = mpsc::channel();
     thread::spawn(move || {
@@ -206,7 +206,7 @@ fn first_line(child: &mut Child) -> Result<String, String> {
         let _ = sender.send(line);
         let _ = std::io::copy(&mut stdout, &mut std::io::sink());
     });
-    line.recv_timeout(PATIENCE).map_err(|_| format!("no line within {PATIENCE:?}"))
+    line.recv_timeout(limit).map_err(|_| format!("no line within {limit:?}"))
 }
 
 fn load_command(machine: &Machine) -> Command {
@@ -225,7 +225,7 @@ pub(super) fn load(
     let mut child =
         command.args(words).spawn().map_err(|error| format!("start load: {error}"))?;
     let mut stderr = child.stderr.take();
-    let line = first_line(&mut child);
+    let line = first_line(&mut child, limit);
     let start = Instant::now();
     let status = loop {
         match child.try_wait() {
@@ -265,7 +265,7 @@ pub(super) fn hold(machine: &Machine, port: u16, count: usize) -> Result<Held, S
     command.args(["--connections", &count.to_string()]).stdin(Stdio::piped());
     let child = command.spawn().map_err(|error| format!("start load: {error}"))?;
     let mut held = Held(child);
-    let line = first_line(&mut held.0)?;
+    let line = first_line(&mut held.0, PATIENCE)?;
     if line.starts_with("Holding ") {
         return Ok(held);
     }
