@@ -84,7 +84,7 @@ fn prepare(out: &Path) -> Result<(), Error> {
                 std::fs::remove_dir_all(out).map_err(|error| failed("empty", error))?;
             } else if entries.next().is_some() {
                 return Err(Error(format!(
-                    "write the book into {}: the folder holds something that is no book; \
+                    "write the book into {}: the folder holds something that is not a book; \
                      name another with --out",
                     out.display()
                 )));

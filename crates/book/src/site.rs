@@ -126,9 +126,7 @@ impl Site {
         }
         let name = self.name(&path).or_else(|| self.name(&folder));
         name.map(|name| format!("{name}{fragment}")).ok_or_else(|| {
-            Error(format!(
-                "{page}: the link to {link} leads to nothing that the book has"
-            ))
+            Error(format!("{page}: the link to {link} leads to nothing in the book"))
         })
     }
 

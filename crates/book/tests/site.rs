@@ -180,7 +180,7 @@ fn a_folder_that_is_no_book_is_left_alone() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("mine"), "mine").unwrap();
     let error = book::build(&root(), &folder).unwrap_err();
-    assert!(error.to_string().contains("holds something that is no book"), "{error}");
+    assert!(error.to_string().contains("holds something that is not a book"), "{error}");
     assert_eq!(std::fs::read_to_string(folder.join("mine")).unwrap(), "mine");
 }
 
