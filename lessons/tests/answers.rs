@@ -171,6 +171,95 @@ const EXERCISES: &[Exercise] = &[
         run: None,
         answer: "A newline behind each message",
     },
+    Exercise {
+        page: "12-one-at-a-time",
+        number: 3,
+        program: "lessons/12-one-at-a-time/src/bin/tcp-server-pool.rs",
+        edits: &[
+            Edit::Words(
+                "use std::time::Duration;",
+                "use std::time::{Duration, Instant};",
+            ),
+            Edit::Words(
+                "    let mut buffer = [0; 16384];\n",
+                "    let end = Instant::now() + Duration::from_secs(2);\n    \
+                 let mut buffer = [0; 16384];\n",
+            ),
+            Edit::Before("        let length = match connection.read"),
+        ],
+        run: None,
+        answer: "is gone after two seconds",
+    },
+    Exercise {
+        page: "13-readiness",
+        number: 1,
+        program: "lessons/13-readiness/src/bin/tcp-server-epoll.rs",
+        edits: &[Edit::Words(
+            "&socket, data, EventFlags::IN)",
+            "&socket, data, EventFlags::IN | EventFlags::OUT)",
+        )],
+        run: None,
+        answer: "A whole core",
+    },
+    Exercise {
+        page: "13-readiness",
+        number: 2,
+        program: "lessons/13-readiness/src/bin/tcp-server-epoll-edge.rs",
+        edits: &[Edit::Words(" && !self.ending;", ";")],
+        run: None,
+        answer: "`rfc862/5`",
+    },
+    Exercise {
+        page: "14-completion",
+        number: 1,
+        program: "lessons/14-completion/src/bin/tcp-both-ends-ring.rs",
+        edits: &[Edit::Before("        let fd = Fd(client.as_raw_fd());")],
+        run: Some((
+            &["--port", "0"],
+            &[
+                "1 handed over, and nobody waits\nthe rings: 0 requests, 0 completions",
+                "done: 1 received hello",
+            ],
+        )),
+        answer: "`1 handed over, and nobody waits`",
+    },
+    Exercise {
+        page: "14-completion",
+        number: 3,
+        program: "lessons/14-completion/src/bin/tcp-server-tokio.rs",
+        edits: &[
+            Edit::Words(
+                "    let mut buffer = vec![0; 16384];\n    loop {\n",
+                "    loop {\n",
+            ),
+            Edit::InPlaceOf("        let length = connection.read(&mut buffer)"),
+        ],
+        run: None,
+        answer: "`continue` is needed",
+    },
+    Exercise {
+        page: "14-completion",
+        number: 4,
+        program: "lessons/14-completion/src/bin/tcp-server-future.rs",
+        edits: &[
+            Edit::Before("    async fn wait_for(shared"),
+            Edit::Words(
+                "            let mut left = &buffer[..length];\n",
+                "            after(shared, Duration::from_millis(100)).await?;\n            \
+                 let mut left = &buffer[..length];\n",
+            ),
+        ],
+        run: None,
+        answer: "in `epoll_wait`, as always",
+    },
+    Exercise {
+        page: "15-measuring",
+        number: 1,
+        program: "lessons/12-one-at-a-time/src/bin/tcp-server-threads.rs",
+        edits: &[Edit::Words("[0; 16384]", "vec![0; 256 * 1024]")],
+        run: None,
+        answer: "a third less processor time",
+    },
 ];
 
 #[test]
@@ -252,6 +341,7 @@ fn given(item: &str) -> String {
 /// The manifest of a separate package with the dependencies of the lessons' programs.
 fn manifest(root: &Path) -> String {
     let common = root.join("crates/common");
+    let one_at_a_time = root.join("lessons/12-one-at-a-time");
     let shared = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let row = |name: &str| {
         let start = format!("{name} = ");
@@ -260,8 +350,10 @@ fn manifest(root: &Path) -> String {
     format!(
         "[package]\nname = \"answers\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
          publish = false\n\n[workspace]\n\n[dependencies]\ncommon = {{ path = {common:?} }}\n\
-         {}\n{}\n\n[profile.dev]\ndebug = false\nincremental = false\n",
-        row("clap"),
-        row("socket2")
+         one-at-a-time = {{ path = {one_at_a_time:?} }}\n{}\n\n\
+         [profile.dev]\ndebug = false\nincremental = false\n",
+        ["clap", "socket2", "rustix", "signal-hook", "io-uring", "libc", "tokio"]
+            .map(row)
+            .join("\n")
     )
 }
