@@ -9,19 +9,23 @@ import time
 WAITING = {"232", "281", "441", "22"}
 
 
-def count(name, flags):
-    listener = socket.create_server(("127.0.0.1", 12345))
-    listener.setblocking(False)
+def count(name, flags, own_listener=False):
+    def listen():
+        listener = socket.create_server(("127.0.0.1", 12345), reuse_port=own_listener)
+        listener.setblocking(False)
+        return listener
+
+    listeners = [listen() for _ in range(4)] if own_listener else [listen()] * 4
     woken, threads = [], []
 
-    def wait():
+    def wait(listener):
         epoll = select.epoll()
         epoll.register(listener, select.EPOLLIN | flags)
         if epoll.poll(2):
             woken.append(threading.get_native_id())
 
-    for _ in range(4):
-        thread = threading.Thread(target=wait)
+    for listener in listeners:
+        thread = threading.Thread(target=wait, args=[listener])
         thread.start()
         threads.append(thread)
     for thread in threads:
@@ -33,8 +37,10 @@ def count(name, flags):
         thread.join()
     print(f"{name}: {len(woken)} of 4")
     client.close()
-    listener.close()
+    for listener in listeners:
+        listener.close()
 
 
 count("EPOLLIN", 0)
 count("EPOLLIN | EPOLLEXCLUSIVE", select.EPOLLEXCLUSIVE)
+count("EPOLLIN, each with a listener of its own (SO_REUSEPORT)", 0, own_listener=True)
