@@ -335,7 +335,7 @@ mod tests {
             // The sentence was changed.
             (
                 "It takes 60 ms.\n<!-- figures from long: 60 ms = delay 60ms -->",
-                "does not stand",
+                "does not appear",
             ),
             (
                 "It read 99 bytes.\n<!-- figures from long: 1024 bytes -->",
