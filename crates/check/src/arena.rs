@@ -77,7 +77,7 @@ impl<'a> Arena<'a> {
     /// rules, one per line. The variable `HOST` tells the program the server's address.
     pub fn on_a_wire(&mut self, program: Host, rules: &str) -> Outcome {
         let wired = Wired::new(program, rules, self.on_hosts_network)?;
-        let (own, rules) = (wired.name(), rules.trim().replace('\n', ", "));
+        let (own, rules) = (wired.host(), rules.trim().replace('\n', ", "));
         let rules = if rules.is_empty() { "no rules" } else { &rules };
         self.timeline.does("wire", format!("the program is on host {own}; {rules}"));
         self.tell("HOST", &SERVER.to_string());
@@ -116,8 +116,16 @@ impl<'a> Arena<'a> {
 
     /// Starts the program, without waiting for anything.
     pub fn start(&mut self) -> Outcome<Arc<Subject>> {
-        let start =
-            || Subject::start(self.recipe, self.limits, &self.variables, &self.timeline);
+        let start = || {
+            let host = self.wired.as_ref().map(Wired::host);
+            Subject::start(
+                self.recipe,
+                self.limits,
+                &self.variables,
+                &self.timeline,
+                host,
+            )
+        };
         let program = match &self.wired {
             Some(wired) => wired.on_its_host(start)?,
             None => start()?,
@@ -371,7 +379,10 @@ impl<'a> Arena<'a> {
         // Put what the wire did on the timeline.
         self.sent_at();
         for program in self.programs.drain(..) {
-            program.stop();
+            let wired = self.wired.as_ref();
+            program.stop_on_a_wire(|| {
+                wired.map(|it| it.seen(&self.timeline)).unwrap_or_default()
+            });
         }
     }
 }

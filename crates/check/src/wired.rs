@@ -1,10 +1,11 @@
 //! A wire between the program and the checker: two hosts, each with a network of its own, and
 //! a link that loses, doubles or delays the packets that its rules name (`netlab::wire`).
 
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use netlab::wire::{Host, Options, Place, Rules, Wire, WireError};
+use netlab::wire::{Host, Options, Place, Rules, Sighting, Wire, WireError};
 
 use crate::outcome::{Outcome, Stop};
 use crate::timeline::Timeline;
@@ -16,7 +17,12 @@ pub(crate) struct Wired {
     wire: Wire,
     /// The program's host: b if it is a server, a if it is a client.
     program: Host,
+    /// What the wire saw, up to [`MOST_SEEN`] packets: for a drawing.
+    seen: RefCell<Vec<Sighting>>,
 }
+
+/// How many packets a drawing has at most: more than it has rows.
+const MOST_SEEN: usize = 10_000;
 
 impl Wired {
     /// Creates the hosts and moves the calling thread to the checker's.
@@ -37,19 +43,25 @@ impl Wired {
         }
         let rules = Rules::parse(rules.lines())
             .map_err(|error| Stop::Broken(format!("a rule of the check: {error}")))?;
-        // Headers are enough: capture no more of each packet.
-        let options = Options { packet_bytes: Some(60), ..Options::default() };
+        // The headers, and what a row of a drawing shows of the data.
+        let options = Options { packet_bytes: Some(160), ..Options::default() };
         let wire = Wire::open(&rules, options).map_err(|error| match error {
             WireError::Refused(refusal) => Stop::Skipped(format!("no wire: {refusal}")),
             error => Stop::Broken(error.to_string()),
         })?;
         wire.enter(program.peer())?;
-        Ok(Wired { wire, program })
+        Ok(Wired { wire, program, seen: RefCell::default() })
     }
 
-    /// Returns the name of the program's host: a or b.
-    pub(crate) fn name(&self) -> String {
-        self.program.to_string()
+    /// Returns the program's host.
+    pub(crate) fn host(&self) -> Host {
+        self.program
+    }
+
+    /// Returns what the wire has seen since it was made.
+    pub(crate) fn seen(&self, timeline: &Timeline) -> Vec<Sighting> {
+        self.sent_at(timeline);
+        self.seen.borrow().clone()
     }
 
     /// Returns when the wire saw each packet that the program's host has sent since the
@@ -59,7 +71,11 @@ impl Wired {
     pub(crate) fn sent_at(&self, timeline: &Timeline) -> Vec<Duration> {
         let mut moments = Vec::new();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut kept = self.seen.borrow_mut();
         for seen in self.wire.sightings() {
+            if kept.len() < MOST_SEEN {
+                kept.push(seen.clone());
+            }
             let at = Duration::from_nanos(seen.time_ns);
             let left = matches!(seen.place, Place::Left | Place::Lost);
             if seen.from == self.program && left {

@@ -153,6 +153,12 @@ pub(crate) struct Cli {
     #[arg(long, requires = "attach")]
     pub(crate) packets: bool,
 
+    /// The host of a wire that the joined process is on; what the wire sees
+    /// comes on standard input, a line each.
+    #[arg(long, value_parser = ["a", "b"], requires = "attach", hide = true)]
+    #[arg(conflicts_with_all = ["packets", "wire", "rule"])]
+    pub(crate) on_host: Option<String>,
+
     /// Lets all programs run at once; the default is one at a time, in
     /// turn, so that the same drawing comes out each time.
     #[arg(verbatim_doc_comment)]

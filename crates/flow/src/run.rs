@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flow::draw::summary::Summary;
-use flow::event::{Change, Event, Header, Log};
+use flow::event::{Change, Event, Header, Log, Packet};
 use flow::keep::Keep;
 use flow::trace::{self, Condition, Options, Program, Session, TraceError};
 use flow::{json, pcapng, side_name};
 use netlab::capture::{CaptureSize, CapturedPacket};
-use netlab::wire::{Rules, Wire, WireError};
+use netlab::wire::{Rules, Sighting, Wire, WireError};
 
 use crate::cli::{Cli, Format};
 use crate::drafting::Drafting;
@@ -224,6 +224,10 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     }
     session.wait_for(conditions(cli));
     let ran = session.run();
+    let sightings = match &cli.on_host {
+        Some(_) => sightings(&session)?,
+        None => Vec::new(),
+    };
     drop(session);
     trace::stop_watching_signals();
     let packets = packets.and_then(Arc::into_inner).map_or(Ok(()), |packets| {
@@ -232,12 +236,46 @@ pub(crate) fn live(cli: &Cli) -> Result<(), ExitError> {
     let sink = Arc::into_inner(sink)
         .map(|sink| sink.into_inner().unwrap_or_else(PoisonError::into_inner));
     let drawn = match sink.map(Sink::finish) {
-        Some(Ok(kept)) => write_kept(kept, cli, ran.is_ok(), &sides),
+        Some(Ok(mut kept)) => {
+            if let (Some(host), Some(log)) = (&cli.on_host, &mut kept.log) {
+                add_sightings(log, host, sightings);
+            }
+            write_kept(kept, cli, ran.is_ok(), &sides)
+        }
         Some(Err(error)) => Err(error),
         None => Ok(()),
     };
     ran.map_err(failure)?;
     drawn.and(packets)
+}
+
+/// Reads what the wire of another process saw, to the end of standard input.
+fn sightings(session: &Session) -> Result<Vec<Packet>, ExitError> {
+    let lines = io::stdin().lines();
+    let packets = lines.filter_map(|line| {
+        line.map(|line| session.packet(&Sighting::from_line(&line)?)).transpose()
+    });
+    packets.take(2 * KEPT).collect::<io::Result<_>>().map_err(|error| {
+        ExitError::new(format!("read what the wire saw from standard input: {error}"))
+    })
+}
+
+/// Adds what another process's wire saw to a log, at the time when it was seen: a call that
+/// sends begins before its packet leaves, and one that receives ends after it has arrived.
+fn add_sightings(log: &mut Log, host: &str, packets: Vec<Packet>) {
+    let mut packets = packets.into_iter().peekable();
+    let mut events = Vec::with_capacity(log.events.len());
+    for mut event in std::mem::take(&mut log.events) {
+        while let Some(packet) = packets.next_if(|it| it.time_ns < event.time_ns()) {
+            events.push(Event::Packet(packet));
+        }
+        if let Event::Side(side) = &mut event {
+            side.host = Some(host.to_owned());
+        }
+        events.push(event);
+    }
+    log.events = events;
+    log.events.extend(packets.map(Event::Packet));
 }
 
 /// Rejects combinations of options that make no sense.
@@ -267,7 +305,7 @@ fn enter_network(cli: &Cli) -> Result<(Result<(), String>, Option<Wire>), ExitEr
     if let Some(rules) = rules(cli)? {
         return Ok((Ok(()), Some(open_wire(&rules, cli)?)));
     }
-    let private = if cli.packets {
+    let private = if cli.packets || cli.on_host.is_some() {
         Ok(())
     } else if cli.host_network || !cli.attach.is_empty() {
         Err("on the host's network".to_owned())
@@ -440,7 +478,7 @@ fn capture(
     if let Some(wire) = wire {
         interfaces = &["a", "b"];
         session.wire(wire);
-    } else {
+    } else if cli.on_host.is_none() {
         session.capture(size);
     }
     if let Some(path) = &cli.pcap {

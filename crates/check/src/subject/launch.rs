@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use netlab::fence::Notice;
 use netlab::process;
+use netlab::wire::Host;
 
 use super::limits::Allowance;
 use super::output::{follow, listen};
@@ -124,8 +125,8 @@ const PASSED: &[&str] = &[
 ];
 
 impl Subject {
-    /// Starts the program on the calling thread's network. The calling thread must outlive
-    /// it.
+    /// Starts the program on the calling thread's network, which is that of `host` if there is
+    /// a wire. The calling thread must outlive it.
     ///
     /// # Errors
     /// Fails if there is no such program; the check is broken if the fence cannot be built.
@@ -134,11 +135,12 @@ impl Subject {
         allowance: Allowance,
         variables: &BTreeMap<String, String>,
         timeline: &Timeline,
+        host: Option<Host>,
     ) -> Outcome<Subject> {
         let (notices, told) = std::io::pipe()?;
         let mut child = fenced(recipe, allowance, variables).stdin(told).spawn()?;
         let drawing = recipe.flow.as_ref().map(|flow| {
-            Drawing::join(flow, child.id(), recipe.namespaces)
+            Drawing::join(flow, child.id(), recipe.namespaces, host)
                 .map_err(|error| Stop::Broken(format!("draw the program: {error}")))
         });
         let mut notices = BufReader::new(notices);

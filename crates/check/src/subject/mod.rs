@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use netlab::process::{self, Signal};
 use netlab::sockets::{self, Transport};
+use netlab::wire::Sighting;
 
 pub use exit::Exit;
 pub(crate) use exit::signal_name;
@@ -350,6 +351,12 @@ impl Subject {
     /// Ends the program and everything that it started. Returns when they are gone and their
     /// output has been read.
     pub fn stop(&self) {
+        self.stop_on_a_wire(Vec::new);
+    }
+
+    /// The same for a program on a wire: if it is drawn, `sightings` is asked for what the
+    /// wire saw.
+    pub fn stop_on_a_wire(&self, sightings: impl FnOnce() -> Vec<Sighting>) {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut child) = child else { return };
         if self.is_drawn() {
@@ -387,7 +394,7 @@ impl Subject {
         self.hear_out();
         let drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(drawing) = drawing {
-            self.shared.timeline.draw(drawing.finish());
+            self.shared.timeline.draw(drawing.finish(&sightings()));
         }
         self.shared.change(|state| state.over = true);
     }

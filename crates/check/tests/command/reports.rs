@@ -26,6 +26,31 @@ fn failing_check_is_drawn() {
 }
 
 #[test]
+fn what_the_wire_did_is_drawn() {
+    if testkit::sibling(CHECK, "flow").is_none() {
+        testkit::skip("what_the_wire_did_is_drawn", "no flow beside check");
+        return;
+    }
+    // Whatever the load: the server waits until the checker has given up, and is then ended.
+    for (number, wire) in [
+        ("2", "13 bytes \"1 deposit 100\" doubled"),
+        ("3", "13 bytes \"1 balance 100\" ─✗"),
+    ] {
+        let only = ["once-server", "--flow", "--only", number, "--", zoo()];
+        let output = check(&[&only[..], &["once-server", "drops-copies"]].concat());
+        let text = stdout(&output);
+        if text.contains("no wire: ") || output.status.code() == Some(77) {
+            testkit::skip("what_the_wire_did_is_drawn", "this system allows no wire");
+            return;
+        }
+        let (_, drawn) = text.split_once("once more, drawn").unwrap_or_default();
+        for words in ["b: program", "recvfrom(3, 2048)", wire] {
+            assert!(drawn.contains(words), "no `{words}` in {text}");
+        }
+    }
+}
+
+#[test]
 fn check_that_is_named_is_drawn_though_it_passes() {
     if testkit::sibling(CHECK, "flow").is_none() {
         testkit::skip(

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netlab::capture::{Capture, CaptureSize, CapturedPacket};
-use netlab::wire::Wire;
+use netlab::wire::{Sighting, Wire};
 
 use super::spawn::{self, Program, SpawnError};
 use super::sys;
 use super::thread::Thread;
-use super::tracer::Tracer;
+use super::tracer::{self, Tracer};
 use super::turns::MANY;
-use crate::event::Event;
+use crate::event::{Event, Packet};
 
 /// How a session runs.
 #[derive(Debug, Clone, Copy)]
@@ -241,7 +241,7 @@ impl Session {
         name: String,
         mut program: Program,
     ) -> Result<(usize, i32), TraceError> {
-        let host = super::tracer::host_of(self.tracer.sides.len());
+        let host = tracer::host_of(self.tracer.sides.len());
         program.network = self.tracer.wire.as_ref().map(|wire| wire.network(host));
         let program = &program;
         self.tracer.share_processor();
@@ -436,6 +436,12 @@ impl Session {
         self.tracer.mark_waiting(tid);
         self.tracer.let_go(tid);
         true
+    }
+
+    /// The packet that a wire of another process has seen, as an event of this session's log.
+    /// `None` for what is not drawn: it only left its host, or did so before the session began.
+    pub fn packet(&self, seen: &Sighting) -> Option<Packet> {
+        tracer::packet_of(seen, self.tracer.began_ns, self.tracer.data_bytes)
     }
 
     /// Runs until every side has ended.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use netlab::capture::{Capture, CapturedPacket};
-use netlab::wire::{Host, Place, Wire};
+use netlab::wire::{Host, Place, Sighting, Wire};
 
 use super::arch::{self, Entry};
 use super::calls::{self, Kind, Traced};
@@ -22,8 +22,8 @@ use super::turns::{MANY, Turns};
 use super::unwind::Unwind;
 use super::{address, decode, names, spawn};
 use crate::event::{
-    Call, Change, Event, Fate, Note, Observed, OnWire, Printed, Process, Protocol,
-    Return, Side, Source,
+    Call, Change, Event, Fate, Note, Observed, OnWire, Packet, Printed, Process,
+    Protocol, Return, Side, Source,
 };
 use crate::packet;
 
@@ -1098,8 +1098,7 @@ impl Tracer {
             let Some(mut packet) = packet::parse(&seen.bytes, self.data_bytes) else {
                 continue;
             };
-            let since_began = |time_ns: u64| time_ns.saturating_sub(self.began_ns);
-            packet.time_ns = since_began(seen.time_ns);
+            packet.time_ns = seen.time_ns.saturating_sub(self.began_ns);
             // What a router cut off was never at its sender's card.
             let at_a_card = !seen.routed || seen.place == Place::Arrived;
             if let Some(raw) = self.raw_packets.as_mut().filter(|_| at_a_card) {
@@ -1115,25 +1114,10 @@ impl Tracer {
                 };
                 raw(u32::from(at == Host::B), &captured, comment.unwrap_or_default());
             }
-            let fate = match seen.place {
-                // What arrives without delay is reported when it arrives.
-                Place::Left => continue,
-                Place::Held => Fate::Held,
-                Place::Lost => Fate::Lost,
-                Place::Arrived => Fate::Arrived,
-            };
-            packet.wire = Some(OnWire {
-                left_ns: since_began(seen.left_ns),
-                fate,
-                again: seen.again,
-                probe: seen.probe,
-                damaged: seen.damaged,
-                doubled: seen.doubled,
-                held: seen.held,
-                fragment: seen.fragment,
-                cause: seen.cause.map(str::to_owned),
-                rule: seen.rule,
-            });
+            packet.wire = on_wire(&seen, self.began_ns);
+            if packet.wire.is_none() {
+                continue;
+            }
             self.progress += 1;
             (self.sink)(Event::Packet(packet));
         }
@@ -1178,6 +1162,42 @@ impl Tracer {
         }
         Ok(())
     }
+}
+
+/// What became of a packet on its way; `None` where it only left, as a packet that arrives in
+/// its time is told when it arrives.
+fn on_wire(seen: &Sighting, began_ns: u64) -> Option<OnWire> {
+    let fate = match seen.place {
+        Place::Left => return None,
+        Place::Held => Fate::Held,
+        Place::Lost => Fate::Lost,
+        Place::Arrived => Fate::Arrived,
+    };
+    Some(OnWire {
+        left_ns: seen.left_ns.saturating_sub(began_ns),
+        fate,
+        again: seen.again,
+        probe: seen.probe,
+        damaged: seen.damaged,
+        doubled: seen.doubled,
+        held: seen.held,
+        fragment: seen.fragment,
+        cause: seen.cause.map(str::to_owned),
+        rule: seen.rule.clone(),
+    })
+}
+
+/// The event of a packet that a wire of another process has seen, if there is one.
+pub(super) fn packet_of(
+    seen: &Sighting,
+    began_ns: u64,
+    data_bytes: usize,
+) -> Option<Packet> {
+    let wire = on_wire(seen, began_ns)?;
+    let mut packet = packet::parse(&seen.bytes, data_bytes)?;
+    packet.time_ns = seen.time_ns.checked_sub(began_ns)?;
+    packet.wire = Some(wire);
+    Some(packet)
 }
 
 /// The host of a wire on which a side runs: the first one, to which the others connect,

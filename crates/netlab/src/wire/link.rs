@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::counters::Counters;
+use super::counters::{self, Counters};
 use super::device::End;
 use super::headers::{self, Body, Facts, SYN};
 use super::rules::{Host, Rules};
@@ -62,6 +62,93 @@ pub struct Sighting {
     pub cause: Option<&'static str>,
     /// The rule that affected it.
     pub rule: Option<String>,
+}
+
+impl Sighting {
+    /// Returns the sighting as one line, for another process to read with
+    /// [`Sighting::from_line`].
+    pub fn to_line(&self) -> String {
+        let place = match self.place {
+            Place::Left => "left",
+            Place::Held => "held",
+            Place::Lost => "lost",
+            Place::Arrived => "arrived",
+        };
+        let flags = [self.again, self.probe, self.damaged, self.doubled, self.held];
+        let flags: String = flags
+            .into_iter()
+            .chain([self.routed])
+            .map(|it| u8::from(it).to_string())
+            .collect();
+        let (at, long) = match self.fragment {
+            Some((at, long)) => (at.to_string(), long.to_string()),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        let bytes: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!(
+            "{} {} {} {} {place} {} {flags} {at} {long} {} -{bytes} {}",
+            self.number,
+            self.time_ns,
+            self.left_ns,
+            self.from,
+            self.length,
+            self.cause.unwrap_or("-"),
+            self.rule.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// Reads what [`Sighting::to_line`] wrote; returns `None` if it is something else.
+    pub fn from_line(line: &str) -> Option<Sighting> {
+        // The rule is last, as it has spaces.
+        let mut words = line.splitn(12, ' ');
+        let mut next = || words.next();
+        let (number, time_ns, left_ns) =
+            (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
+        let from = match next()? {
+            "a" => Host::A,
+            "b" => Host::B,
+            _ => return None,
+        };
+        let place = match next()? {
+            "left" => Place::Left,
+            "held" => Place::Held,
+            "lost" => Place::Lost,
+            "arrived" => Place::Arrived,
+            _ => return None,
+        };
+        let length = next()?.parse().ok()?;
+        let flags: Vec<bool> = next()?.chars().map(|flag| flag == '1').collect();
+        let [again, probe, damaged, doubled, held, routed] = flags[..] else {
+            return None;
+        };
+        let fragment = next()?.parse().ok().zip(next()?.parse().ok());
+        let cause = next()?;
+        let cause = counters::CAUSES.into_iter().find(|it| *it == cause);
+        let digits = next()?.strip_prefix('-')?.as_bytes();
+        let bytes = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        let bytes = bytes.collect::<Option<Vec<u8>>>()?;
+        let rule = next().filter(|rule| !rule.is_empty()).map(str::to_owned);
+        Some(Sighting {
+            number,
+            time_ns,
+            left_ns,
+            from,
+            place,
+            bytes,
+            length,
+            again,
+            probe,
+            damaged,
+            doubled,
+            held,
+            routed,
+            fragment,
+            cause,
+            rule,
+        })
+    }
 }
 
 /// Where a packet was seen.
@@ -514,4 +601,52 @@ impl Log {
 fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     since.as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_was_written() {
+        let seen = Sighting {
+            number: 7,
+            time_ns: 1_700_000_000_000_000_001,
+            left_ns: 1_700_000_000_000_000_000,
+            from: Host::B,
+            place: Place::Lost,
+            bytes: vec![0x45, 0, 0xff],
+            length: 1500,
+            again: true,
+            probe: false,
+            damaged: true,
+            doubled: false,
+            held: true,
+            routed: false,
+            fragment: Some((1480, 20)),
+            cause: Some(counters::CAUSES[0]),
+            rule: Some("lose b>a data 2 retransmission".to_owned()),
+        };
+        let plain = Sighting {
+            bytes: Vec::new(),
+            place: Place::Arrived,
+            fragment: None,
+            cause: None,
+            rule: None,
+            ..seen.clone()
+        };
+        for seen in [seen, plain] {
+            let line = seen.to_line();
+            assert_eq!(line.lines().count(), 1);
+            assert_eq!(Sighting::from_line(&line), Some(seen.clone()), "{line}");
+            // Cut off anywhere before the rule, it is no sighting.
+            let rule = seen.rule.as_ref().map_or(0, String::len);
+            for end in 0..line.len() - rule - seen.bytes.len() * 2 - 2 {
+                assert_eq!(Sighting::from_line(&line[..end]), None, "{}", &line[..end]);
+            }
+        }
+        for line in ["", "a b", "1 2 3 c lost 4 - 000000 - - -zz ", "\u{1b}[2J"] {
+            assert_eq!(Sighting::from_line(line), None, "{line:?}");
+        }
+    }
 }
