@@ -1,7 +1,8 @@
 //! Whatever this project runs leaves nothing behind when it is killed at a random moment:
 //! no process, and so no namespace and no port in use; no mount, no file.
 //!
-//! Thirty kills in a test run; `KILLS=300 cargo test -p xtask --test killed` for more.
+//! Thirty kills in a test run, and ten over a wire; `KILLS=300 cargo test -p xtask --test
+//! killed` for more of both.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,6 +19,16 @@ const PAGE: &str = "```console server\n\
     $ sh -c 'trap \"\" TERM INT HUP; sleep 1000 & sh -c \"sleep 1000 & sleep 1000\"'\n```\n\n\
     ```console other/one\n$ sh -c 'echo here; setsid sleep 1000 & exec sleep 1000'\nhere\n^C\n```\n\n\
     ```console other/two\n$ sh -c 'sleep 1000 | sleep 1000'\n```\n";
+
+/// The same over a wire that loses and delays packets, while there is traffic on it.
+const WIRE_PAGE: &str = "```wire\nlose 10% seed 3\ndelay 20ms\n```\n\n\
+    ```console server\n$ sh -c 'sleep 1000 & setsid sleep 1000 & sleep 1000'\n```\n\n\
+    ```console client\n$ sh -c 'setsid sleep 1000 & exec sleep 1000'\n```\n";
+
+/// Sends datagrams to host b, which nobody receives, and lasts without Python too.
+const SENDS: &str = "sleep 1000 & python3 -c 'import socket, time\n\
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+    while True: s.sendto(b\"x\", (\"10.77.0.2\", 9)); time.sleep(0.001)'; sleep 1000";
 
 /// A small generator of pseudorandom numbers (Knuth's MMIX), so that every test run is
 /// the same.
@@ -46,19 +57,31 @@ enum Victim {
 
 #[test]
 fn at_random_moments() {
-    let kills = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok());
+    kill_at_random_moments(0, 4, 30);
+}
+
+#[test]
+fn over_a_wire_at_random_moments() {
+    kill_at_random_moments(4, 2, 10);
+}
+
+/// Kills one of the `count` kinds of command from `first` on, as often as the variable `KILLS`
+/// says, or else `kills` times.
+fn kill_at_random_moments(first: u64, count: u64, kills: u32) {
+    let asked = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok());
     let mut random = Random(20);
-    let mounts = mounts();
-    for round in 0..kills.unwrap_or(30) {
+    let (mounts, cards) = (mounts(), cards());
+    for round in 0..asked.unwrap_or(kills) {
         let scratch = tempfile::tempdir().unwrap();
-        let Some((what, mut command)) = command(random.below(4), scratch.path()) else {
+        let kind = first + random.below(count);
+        let Some((what, mut command)) = command(kind, scratch.path()) else {
             continue;
         };
         let victim = [Victim::Itself, Victim::Descendant, Victim::Group]
             [usize::try_from(random.below(3)).unwrap()];
         let moment = Duration::from_micros(random.below(300_000));
         // Everything that it starts inherits this variable, and is found by it.
-        let mark = format!("KILLED={}-{round}", std::process::id());
+        let mark = format!("KILLED={}-{first}-{round}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
         let temporary = scratch.path().join("tmp");
         fs::create_dir_all(&temporary).unwrap();
@@ -70,6 +93,7 @@ fn at_random_moments() {
         kill(&mut child, victim, &mut random);
         none_has(&mark, &context);
         assert_eq!(self::mounts(), mounts, "{context}");
+        assert_eq!(self::cards(), cards, "{context}");
         let files: Vec<PathBuf> = fs::read_dir(&temporary)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -89,17 +113,20 @@ fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
         tool.is_file().then(|| Command::new(tool))
     };
     const LASTS: &str = "sleep 1000 & setsid sleep 1000 & sleep 1000";
+    let demo = |page: &str| {
+        fs::create_dir_all(scratch.join("xtask")).unwrap();
+        fs::create_dir_all(scratch.join("lessons/01-one")).unwrap();
+        fs::write(scratch.join("lessons/01-one/README.md"), page).unwrap();
+        let mut command = Command::new(xtask);
+        command.env("CARGO_MANIFEST_DIR", scratch.join("xtask"));
+        command.args(["demo", "--all", "--scenes"]);
+        command
+    };
     match kind {
-        0 | 1 => {
-            fs::create_dir_all(scratch.join("xtask")).unwrap();
-            fs::create_dir_all(scratch.join("lessons/01-one")).unwrap();
-            fs::write(scratch.join("lessons/01-one/README.md"), PAGE).unwrap();
-            let mut command = Command::new(xtask);
-            command.env("CARGO_MANIFEST_DIR", scratch.join("xtask"));
-            command.args(["demo", "--all", "--scenes"]);
-            if kind == 1 {
-                command.arg("--host-network");
-            }
+        0 => Some(("demo", demo(PAGE))),
+        1 => {
+            let mut command = demo(PAGE);
+            command.arg("--host-network");
             Some(("demo", command))
         }
         2 => {
@@ -107,11 +134,18 @@ fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
             command.args(["--", "sh", "-c", LASTS, "--", "sh", "-c", LASTS]);
             Some(("flow", command))
         }
-        _ => {
+        3 => {
             let mut command = tool("check")?;
             command.args(["tcp-echo", "--", "sh", "-c", LASTS]);
             Some(("check", command))
         }
+        4 => {
+            let mut command = tool("flow")?;
+            command.args(["--rule", "lose 10% seed 3", "--rule", "delay 20ms"]);
+            command.args(["--", "sh", "-c", LASTS, "--", "sh", "-c", SENDS]);
+            Some(("flow over a wire", command))
+        }
+        _ => Some(("demo over a wire", demo(WIRE_PAGE))),
     }
 }
 
@@ -131,9 +165,10 @@ fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
     child.wait().unwrap();
 }
 
-/// Expects that within two seconds no process has the variable.
+/// Expects that soon no process has the variable. What is left behind stays, so the deadline
+/// may be long: on a busy machine, even a process that was killed waits for a processor.
 fn none_has(variable: &str, context: &str) {
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(20);
     let has = |path: &Path| {
         let environment = fs::read(path.join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
@@ -155,6 +190,13 @@ fn none_has(variable: &str, context: &str) {
         );
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+/// The network cards of this network.
+fn cards() -> Vec<String> {
+    let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    let cards = devices.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    cards.map(str::to_owned).collect()
 }
 
 fn mounts() -> String {
