@@ -16,9 +16,7 @@ one(".tools").hidden = false;
   const load = () => loading ??= new Promise((done, failed) => {
     const script = make("script");
     script.src = "search.js";
-    script.onload = () => done(window.bookIndex.map(([href, title, text]) => ({
-      href, title, text, lowTitle: title.toLowerCase(), lowText: text.toLowerCase(),
-    })));
+    script.onload = () => done(window.bookFind);
     script.onerror = failed;
     document.head.append(script);
   });
@@ -36,32 +34,20 @@ one(".tools").hidden = false;
     items[chosen].scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", items[chosen].id);
   };
-  const score = (entry, words) => {
-    let sum = 0;
-    for (const word of words) {
-      const inTitle = entry.lowTitle.includes(word), inText = entry.lowText.split(word).length - 1;
-      if (!inTitle && !inText) return 0;
-      sum += (inTitle ? 20 : 0) + Math.min(inText, 5);
-    }
-    return sum;
-  };
   const find = async () => {
     const asked = input.value;
-    const words = asked.toLowerCase().split(/\s+/).filter(Boolean);
-    if (!words.length) return close();
-    const index = await load();
+    if (!asked.trim()) return close();
+    const look = await load();
     if (input.value !== asked) return; // Something else was typed meanwhile.
-    const found = index.map((entry) => [score(entry, words), entry]).filter(([sum]) => sum);
-    found.sort(([a], [b]) => b - a);
-    hits.replaceChildren(...found.slice(0, 20).map(([, entry], n) => {
+    const found = look(asked);
+    hits.replaceChildren(...found.map((entry, n) => {
       const item = make("li"), link = make("a", entry.title), excerpt = make("small");
       item.id = `hit-${n}`;
       item.role = "option";
       item.setAttribute("aria-selected", "false");
       link.href = entry.href;
       link.tabIndex = -1;
-      const at = Math.max(0, entry.lowText.indexOf(words[0]));
-      const end = entry.lowText.includes(words[0]) ? at + words[0].length : at;
+      const { at, end } = entry;
       excerpt.append(
         (at > 50 ? "…" : "") + entry.text.slice(Math.max(0, at - 50), at),
         make("mark", entry.text.slice(at, end)),

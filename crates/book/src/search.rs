@@ -1,6 +1,8 @@
 //! The index that the browser searches. It is a script, because a page opened as a file
 //! may not read another file.
 
+use flow::draw::html;
+
 use crate::page::Rendered;
 use crate::site::Source;
 
@@ -45,14 +47,15 @@ impl Index {
         self.entries.push([address, title, text]);
     }
 
-    /// The index as a script.
+    /// The index as a script, with what searches it.
     pub fn script(&self) -> String {
         let rows: Vec<String> = self
             .entries
             .iter()
             .map(|entry| format!("[{}]", entry.each_ref().map(|it| string(it)).join(",")))
             .collect();
-        format!("window.bookIndex=[{}];\n", rows.join(",\n"))
+        let search = html::lean(include_str!("../assets/search.js"));
+        format!("window.bookIndex=[{}];\n{search}\n", rows.join(",\n"))
     }
 }
 

@@ -164,6 +164,8 @@ pub(crate) fn search(stage: &Stage, browser: &Browser) -> Result<()> {
             "return location.href === {chosen} && document.readyState === 'complete'"
         ),
     )?;
+    first_hits(browser)?;
+    browser.run("document.querySelector('input[type=search]').value = ''")?;
     browser.keys("/qqqqzzzz")?;
     browser.until(
         "no hit",
@@ -173,6 +175,38 @@ pub(crate) fn search(stage: &Stage, browser: &Browser) -> Result<()> {
     browser.run("document.querySelector('input[type=search]').value = ''")?;
     browser.keys("<img src=x onerror=alert(1)>")?;
     same("pictures", &browser.run("return document.images.length")?, &json!(0))
+}
+
+/// Where a learner's words lead first.
+fn first_hits(browser: &Browser) -> Result<()> {
+    for (asked, expected) in [
+        ("address already in use", "EADDRINUSE"),
+        ("adress alredy in use", "EADDRINUSE"),
+        ("conection refused", "ECONNREFUSED"),
+        ("broken pipe", "EPIPE"),
+        ("EAGAIN", "EAGAIN"),
+        ("TIME_WAIT", "Who waits in TIME-WAIT"),
+        ("how to close", "How to close"),
+        ("checksum", "Damage that the checksum does not see"),
+        ("socket.create_connection", "6 · "),
+        ("recvfrom", "1 · What is a socket"),
+        ("epoll", "13 · Readiness"),
+    ] {
+        browser.run(&format!(
+            "const input = document.querySelector('input[type=search]'); \
+             document.querySelector('#hits').replaceChildren(); input.value = {}; \
+             input.dispatchEvent(new Event('input'))",
+            json!(asked)
+        ))?;
+        browser
+            .until("hits", "return document.querySelectorAll('#hits a').length > 0")?;
+        let first = browser
+            .run("return document.querySelector('#hits a').firstChild.textContent")?;
+        if !first.as_str().unwrap_or_default().contains(expected) {
+            return Err(format!("{asked:?} is found first in {first}"));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn no_javascript(stage: &Stage, browser: &Browser) -> Result<()> {
