@@ -114,6 +114,29 @@ struct Live {
     matched: u64,
 }
 
+impl Live {
+    /// Counts a packet that host `from` sent, and returns whether the rule is about it.
+    fn hits(&mut self, from: Host, kinds: &Kinds) -> bool {
+        let is_for = |of: Option<Host>| of.is_none_or(|of| of == from);
+        match &self.what {
+            What::Lose(which)
+            | What::Double(which)
+            | What::Swap(which, _)
+            | What::Flip(which, _)
+            | What::FlipChecksummed(which)
+            | What::Delay(which, _)
+            | What::Answer(which)
+            | What::Cut(which) => which.matches(from, kinds, &mut self.counted),
+            What::Rate { from: of, .. } => is_for(*of),
+            What::Mtu { from: of, from_packet, .. } => {
+                self.counted += 1;
+                is_for(*of) && self.counted >= *from_packet
+            }
+            What::MendAfter(_) | What::MendAfterPackets(_) | What::Set { .. } => false,
+        }
+    }
+}
+
 /// A cut of the link.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
@@ -231,102 +254,81 @@ impl Script {
         rates: &mut Vec<(usize, u64, usize)>,
     ) {
         let live = &mut self.rules[rule];
+        if !live.hits(from, kinds) {
+            return;
+        }
         let facts = &kinds.facts;
         let lose = |decision: &mut Decision| {
             decision.lost.get_or_insert(Lost::Rule(rule));
         };
-        let is_for = |of: &Option<Host>| of.is_none_or(|of| of == from);
-        let matched = match &live.what {
-            What::Lose(which) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit {
-                    lose(decision);
-                }
-                hit
+        let matched = match live.what {
+            What::Lose(_) => {
+                lose(decision);
+                true
             }
-            What::Double(which) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit {
-                    decision.doubled = Some(rule);
-                }
-                hit
+            What::Double(_) => {
+                decision.doubled = Some(rule);
+                true
             }
-            What::Swap(which, [first, second]) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit && live.counted == *first {
+            What::Swap(_, [first, second]) => {
+                if live.counted == first {
                     (decision.held, decision.until) = (Some(rule), Some(rule));
                     decision.due = now + LONGEST_HELD;
                 }
-                if hit && live.counted == *second {
+                if live.counted == second {
                     decision.releases = Some(rule);
                 }
-                hit && live.counted == *second
+                live.counted == second
             }
-            What::Flip(which, bit) => {
-                let hit = which.matches(from, kinds, &mut live.counted)
-                    && headers::flip(bytes, facts, *bit);
-                if hit {
+            What::Flip(_, bit) => {
+                let flipped = headers::flip(bytes, facts, bit);
+                if flipped {
                     decision.damaged = Some(rule);
                 }
-                hit
+                flipped
             }
-            What::FlipChecksummed(which) => {
-                let hit = which.matches(from, kinds, &mut live.counted)
-                    && headers::exchange_words(bytes, facts);
-                if hit {
+            What::FlipChecksummed(_) => {
+                let exchanged = headers::exchange_words(bytes, facts);
+                if exchanged {
                     decision.damaged = Some(rule);
                 }
-                hit
+                exchanged
             }
-            What::Delay(which, time) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit {
-                    decision.due += *time;
-                    if !which.is_all() {
-                        decision.held = Some(rule);
-                    }
+            What::Delay(ref which, time) => {
+                decision.due += time;
+                if !which.is_all() {
+                    decision.held = Some(rule);
                 }
-                hit
+                true
             }
-            What::Rate { from: of, bits_per_second, queue } => {
-                if is_for(of) {
-                    rates.push((rule, *bits_per_second, *queue));
-                }
-                is_for(of)
+            What::Rate { bits_per_second, queue, .. } => {
+                rates.push((rule, bits_per_second, queue));
+                true
             }
-            What::Mtu { from: of, bytes: most, silent, from_packet } => {
-                live.counted += 1;
-                let hit = is_for(of)
-                    && live.counted >= *from_packet
-                    && facts.length > usize::from(*most);
-                if hit {
+            What::Mtu { bytes: most, silent, .. } => {
+                let too_long = facts.length > usize::from(most);
+                if too_long {
                     lose(decision);
-                    if !silent {
-                        let what = Complaint::TooBig(*most);
-                        decision.answer = Some(headers::complaint(bytes, facts, what));
-                    }
                 }
-                hit
-            }
-            What::Answer(which) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit {
-                    lose(decision);
-                    let what = Complaint::Unreachable;
+                if too_long && !silent {
+                    let what = Complaint::TooBig(most);
                     decision.answer = Some(headers::complaint(bytes, facts, what));
                 }
-                hit
+                too_long
             }
-            What::Cut(which) => {
-                let hit = which.matches(from, kinds, &mut live.counted);
-                if hit && self.cut.is_none() {
-                    self.cut = Some(Cut { rule, since: now, lost: 0 });
-                }
-                hit
+            What::Answer(_) => {
+                lose(decision);
+                let what = Complaint::Unreachable;
+                decision.answer = Some(headers::complaint(bytes, facts, what));
+                true
+            }
+            What::Cut(_) => {
+                self.cut.get_or_insert(Cut { rule, since: now, lost: 0 });
+                true
             }
             What::MendAfter(_) | What::MendAfterPackets(_) | What::Set { .. } => false,
         };
-        self.rules[rule].matched += u64::from(matched);
+        live.matched += u64::from(matched);
     }
 
     /// Loses the packet if the link is cut, and mends the cut when it is time.
