@@ -178,9 +178,11 @@ fn manifest(task: &Task) -> String {
         "goodbye" => {
             "signal-hook = \"0.3\"\nsocket2 = { version = \"0.6\", features = [\"all\"] }\n"
         }
+        "crowd" => "rustix = { version = \"1.1\", features = [\"event\"] }\n",
         "drain" => {
             "rustix = { version = \"1.1\", features = [\"event\"] }\nsignal-hook = \"0.3\"\n"
         }
+        "steady-client" => "socket2 = { version = \"0.6\", features = [\"all\"] }\n",
         "json-lines" => "serde_json = \"1\"\n",
         _ => "",
     };

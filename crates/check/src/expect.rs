@@ -81,6 +81,18 @@ impl Subject {
         Some(ended)
     }
 
+    /// Expects it not to end for so long.
+    pub fn expect_to_stay(&self, time: Duration) -> Outcome {
+        let mut patience = Patience::with_deadline(self, time);
+        while patience.tick().is_none() {
+            patience.nap();
+        }
+        match self.is_over() {
+            true => fails("the program goes on waiting", self.condition()),
+            false => Ok(()),
+        }
+    }
+
     /// Expects it to exit now, with status 0.
     pub fn expect_success(&self) -> Outcome {
         match self.wait_end(Patience::new(self))? {

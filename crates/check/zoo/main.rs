@@ -18,6 +18,7 @@ mod framing;
 mod goodbye;
 mod http;
 mod json_lines;
+mod load;
 mod nasty;
 mod once_server;
 mod proxy;
@@ -27,6 +28,7 @@ mod retry_client;
 mod sealed_file;
 mod services;
 mod slow_readers;
+mod steady_client;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -73,9 +75,11 @@ fn main() -> ExitCode {
         "goodbye" => goodbye::run(&flaw),
         "retry-client" => retry_client::run(&flaw),
         "once-server" => once_server::run(&flaw),
+        "steady-client" => steady_client::run(&flaw),
+        "load" => load::run(&flaw),
         "sealed-file" => sealed_file::run(&flaw),
         "drain" => drain::run(&flaw),
-        "slow-readers" => slow_readers::run(&flaw),
+        "crowd" | "slow-readers" => slow_readers::run(&flaw),
         "nasty" => nasty::run(&flaw),
         "tcp-echo" => tcp_echo::run(&flaw),
         "tcp-echo-client" => tcp_echo_client::run(&flaw),

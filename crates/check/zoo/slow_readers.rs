@@ -1,4 +1,4 @@
-//! Lesson 12's server for slow readers: one loop around poll(2).
+//! Lesson 12's server for slow readers, and lesson 13's for a crowd: one loop around poll(2).
 
 #[cfg(not(unix))]
 pub(crate) fn run(_flaw: &crate::Flaw) -> std::io::Result<()> {
@@ -113,26 +113,17 @@ mod unix {
         Ok(length > 0)
     }
 
-    /// Serves one client as long as it does not pause.
+    /// Serves one client until it has left.
     fn stay(client: &mut Client, first: &[u8], buffer: &mut [u8]) -> io::Result<bool> {
         client.stream.set_nonblocking(false)?;
         client.stream.write_all(first)?;
-        while stays(&client.stream)? {
+        loop {
             let length = client.stream.read(buffer)?;
             if length == 0 {
                 return Ok(false);
             }
             client.stream.write_all(&buffer[..length])?;
         }
-        client.stream.set_nonblocking(true)?;
-        Ok(true)
-    }
-
-    /// Waits a while for more from the same client.
-    fn stays(stream: &TcpStream) -> io::Result<bool> {
-        let mut one = [PollFd::new(stream, PollFlags::IN)];
-        let while_ = rustix::event::Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
-        Ok(poll(&mut one, Some(&while_))? > 0)
     }
 
     fn send(flaw: &Flaw, client: &mut Client, bytes: &[u8]) -> io::Result<()> {

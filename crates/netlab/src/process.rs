@@ -115,6 +115,25 @@ fn die_with_parent(command: &mut Command, signal: libc::c_int) {
     let _ = (command, signal);
 }
 
+/// Raises this process's own limit of open files as far as it may, and returns it.
+///
+/// # Errors
+/// Those of `setrlimit(2)`.
+#[cfg(unix)]
+pub fn open_files_at_most() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one rlimit, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: reads one rlimit, which outlives the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit.rlim_cur)
+}
+
 /// Restores the default action of every signal that the parent of this process had it
 /// ignore, for this process and what it starts. A program in the background of a script,
 /// or under nohup(1), starts with SIGINT or SIGHUP ignored, and execve(2) keeps it that

@@ -2,6 +2,7 @@
 
 mod chat;
 mod confirm_client;
+mod crowd;
 mod download;
 mod drain;
 mod every_address_client;
@@ -10,6 +11,7 @@ mod framing;
 mod goodbye;
 mod http;
 mod json_lines;
+mod load;
 mod once_server;
 mod proxy;
 mod queue;
@@ -19,6 +21,7 @@ mod sealed_file;
 mod servers;
 mod services;
 mod slow_readers;
+mod steady_client;
 mod tcp_echo;
 mod tcp_echo_client;
 mod udp_echo;
@@ -59,10 +62,13 @@ pub const TASKS: &[Task] = &[
     json_lines::TASK,
     http::TASK,
     sealed_file::TASK,
+    steady_client::TASK,
     retry_client::TASK,
     once_server::TASK,
     slow_readers::TASK,
     drain::TASK,
+    crowd::TASK,
+    load::TASK,
 ];
 
 /// The pages that a report refers its reader to.
@@ -77,7 +83,10 @@ pub(crate) mod page {
     pub(crate) const WRITES: &str = "lessons/08-writes-that-do-not-fit/README.md";
     pub(crate) const GOODBYE: &str = "lessons/09-saying-goodbye/README.md";
     pub(crate) const PROMISES: &str = "lessons/10-tcps-promises/README.md";
+    pub(crate) const CUT: &str = "lessons/10-tcps-promises/cut.md";
     pub(crate) const RETRY: &str = "lessons/11-what-udp-does-not-promise/README.md";
+    pub(crate) const READINESS: &str = "lessons/13-readiness/README.md";
+    pub(crate) const MEASURING: &str = "lessons/15-measuring/README.md";
     pub(crate) const THREADS: &str = "lessons/12-one-at-a-time/README.md";
 }
 

@@ -71,6 +71,19 @@ pub(super) const NO_HANDLER: Diagnosis = Diagnosis::Other(
     "nothing handles SIGTERM, and so the signal ends the program",
 );
 
+/// Takes away the diagnosis that other clients are in this one's way. In a check that tests just
+/// that, its own likely cause says more.
+pub(super) fn with_own_cause(result: Outcome) -> Outcome {
+    match result {
+        Err(Stop::Failed(Finding {
+            expected,
+            got,
+            diagnosis: Some(Diagnosis::OneAtATime),
+        })) => fails(expected, got),
+        result => result,
+    }
+}
+
 /// Returns whether the reply contains the message. Other checks look at what is around it.
 pub(super) fn carries(reply: &[u8], message: &[u8]) -> bool {
     message.is_empty() || reply.windows(message.len()).any(|window| window == message)

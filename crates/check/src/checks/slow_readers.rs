@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::diagnosis::Diagnosis;
-use crate::outcome::{Finding, Outcome, Stop, fails};
+use crate::outcome::{Outcome, fails};
 use crate::peer::{Connection, send_all_until_full, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -83,16 +82,7 @@ fn echoes(arena: &mut Arena<'_>) -> Outcome {
 fn another(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     let mut client = arena.connect(server)?;
     client.send(b"and I?")?;
-    match client.expect(b"and I?") {
-        // That the others are in its way is what these checks test, so their own likely cause
-        // says more than this diagnosis.
-        Err(Stop::Failed(Finding {
-            expected,
-            got,
-            diagnosis: Some(Diagnosis::OneAtATime),
-        })) => fails(expected, got),
-        result => result,
-    }
+    servers::with_own_cause(client.expect(b"and I?"))
 }
 
 /// Connects clients that send as much as the server takes, and read nothing.

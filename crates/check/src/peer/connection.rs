@@ -20,7 +20,7 @@ use crate::timeline::{Bytes, Timeline, What};
 pub struct Connection {
     pub(super) stream: Arc<TcpStream>,
     pub(super) name: String,
-    program: Arc<Subject>,
+    pub(super) program: Arc<Subject>,
     pub(super) timeline: Timeline,
     /// The other clients of a server under test.
     company: Option<Arc<Company>>,
@@ -34,7 +34,7 @@ pub struct Connection {
 
 /// The result of one receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Received {
+pub(super) enum Received {
     Bytes(usize),
     End,
     Reset,
@@ -142,7 +142,7 @@ impl Connection {
         settle(&self.program);
     }
 
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         buffer: &mut [u8],
         patience: &mut Patience<'_>,
@@ -176,6 +176,25 @@ impl Connection {
                     }
                     _ => return Err(error.into()),
                 },
+            }
+        }
+    }
+
+    /// Waits until something has come, or the stream has ended, for at most so long.
+    pub fn expect_something_within(&mut self, time: Duration) -> Outcome {
+        let program = Arc::clone(&self.program);
+        let mut patience = Patience::with_deadline(&program, time);
+        let mut last = None;
+        loop {
+            match self.stream.peek(&mut [0]) {
+                Err(error) if is_nothing_yet(&error) => {
+                    if let Some(why) = last {
+                        return fails("bytes", nothing(why, &program));
+                    }
+                    // They may have come while the program was looked at: ask once more.
+                    last = patience.tick();
+                }
+                _ => return Ok(()),
             }
         }
     }
@@ -666,7 +685,7 @@ impl Connection {
         buffer
     }
 
-    fn words(&self, got: Received) -> String {
+    pub(super) fn words(&self, got: Received) -> String {
         match got {
             Received::Bytes(length) => format!("{length} bytes"),
             Received::End => "the end of the stream".into(),
@@ -674,6 +693,14 @@ impl Connection {
             Received::Nothing(why) => nothing(why, &self.program),
         }
     }
+}
+
+/// Returns whether a receive that does not wait, or not for long, is to be made again.
+fn is_nothing_yet(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
 }
 
 /// Connects one more client to the server at the other end of this stream, if that is possible.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -22,6 +22,8 @@ pub struct Listener {
     accepted: usize,
     /// The program's clients, if it is a server as well.
     company: Option<Arc<Company>>,
+    /// A moment at which nobody was in its queue yet.
+    nobody_at: Instant,
 }
 
 impl Listener {
@@ -43,7 +45,13 @@ impl Listener {
         socket.set_read_timeout(Some(LOOK))?;
         let timeline = timeline.clone();
         timeline.does("server", format!("listens at {address}"));
-        Ok(Listener { listener: socket.into(), timeline, accepted: 0, company: None })
+        Ok(Listener {
+            listener: socket.into(),
+            timeline,
+            accepted: 0,
+            company: None,
+            nobody_at: Instant::now(),
+        })
     }
 
     /// Records that the program is a server as well, with these clients.
@@ -54,6 +62,11 @@ impl Listener {
     /// Returns the address at which it listens.
     pub fn address(&self) -> Outcome<SocketAddr> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// Returns a moment before the connection that was accepted last was made.
+    pub(crate) fn nobody_at(&self) -> Instant {
+        self.nobody_at
     }
 
     /// Waits for the program to connect, and returns the connection.
@@ -113,13 +126,15 @@ impl Listener {
         }
     }
 
-    fn wait(&self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
+    fn wait(&mut self, patience: &mut Patience<'_>) -> Outcome<Option<TcpStream>> {
         let mut last = None;
         loop {
+            let asked = Instant::now();
             match self.listener.accept() {
                 Ok((stream, _)) => return Ok(Some(stream)),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                        self.nobody_at = asked;
                         if last.is_some() {
                             return Ok(None);
                         }

@@ -1,11 +1,13 @@
 //! The checker's side of a conversation: clients, servers and datagram sockets, which send
 //! bytes and wait for the expected answers.
 
+mod beside;
 mod company;
 mod connection;
 mod datagrams;
 mod flood;
 mod listener;
+mod stalling;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ pub use connection::Connection;
 pub use datagrams::Datagrams;
 pub use flood::send_all_until_full;
 pub use listener::Listener;
+pub use stalling::{Served, Stall};
 
 use crate::patience::{GaveUp, Patience};
 use crate::subject::Subject;

@@ -366,8 +366,9 @@ fn point(task: &Task) -> usize {
         "download" => 6,
         "retry-client" => 4,
         "once-server" => 2,
-        "drain" | "slow-readers" => 2,
-        "sealed-file" => 3,
+        "crowd" | "drain" | "slow-readers" => 2,
+        "load" | "sealed-file" => 3,
+        "steady-client" => 4,
         // The services do not serve anything yet.
         "rfc863" => 1,
         "rfc863-udp" => 1,
