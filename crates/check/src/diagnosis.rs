@@ -167,6 +167,9 @@ impl Diagnosis {
         if expected.strip_suffix(b"\n") == Some(got) && !got.is_empty() {
             return Some(Diagnosis::NewlineMissing);
         }
+        if let Some(diagnosis) = of_line_end(expected, got) {
+            return Some(diagnosis);
+        }
         // U+FFFD, the replacement character for what cannot be decoded.
         let replaced = |bytes: &[u8]| bytes.windows(3).any(|it| it == b"\xef\xbf\xbd");
         let lost =
@@ -174,6 +177,15 @@ impl Diagnosis {
         let same_head = expected.first() == got.first();
         (replaced(got) && !replaced(expected) || lost && same_head)
             .then_some(Diagnosis::DecodedAsText)
+    }
+
+    /// The same of a message that came whole, a datagram.
+    pub(crate) fn of_message(expected: &[u8], got: &[u8]) -> Option<Diagnosis> {
+        let rest = expected.strip_prefix(got).filter(|_| !got.is_empty());
+        match rest {
+            Some([0, ..]) => Some(CUT_AT_ZERO),
+            _ => Diagnosis::of_difference(expected, got),
+        }
     }
 
     /// Returns the diagnosis that the program's own error message suggests, if any.
@@ -197,9 +209,48 @@ impl Diagnosis {
     }
 }
 
+const CUT_AT_ZERO: Diagnosis = Diagnosis::Other(
+    "cut-at-zero",
+    "a zero byte was taken for the end of the message: its length is what recv(2) gave",
+);
+
+/// One end of a line in place of the other. As many bytes came as were expected, at most.
+fn of_line_end(expected: &[u8], got: &[u8]) -> Option<Diagnosis> {
+    let alone = |bytes: &[u8]| Some(bytes.strip_suffix(b"\n")?.to_vec());
+    let two = |bytes: &[u8]| Some(bytes.strip_suffix(b"\r\n")?.to_vec());
+    let is_two = two(expected).is_some();
+    if is_two && two(expected) == alone(got) {
+        return Some(Diagnosis::Other(
+            "newline-alone",
+            "the line ends with \\n alone; this protocol ends its lines with \\r\\n",
+        ));
+    }
+    let text = alone(expected).filter(|_| !is_two)?;
+    matches!(got.strip_prefix(text.as_slice()), Some(b"\r" | b"\r\n")).then_some(
+        Diagnosis::Other(
+            "return-added",
+            "the line ends with \\r\\n; this protocol ends its lines with \\n alone",
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_line_is_told_from_the_other_one() {
+        let name = |expected: &[u8], got: &[u8]| {
+            Diagnosis::of_difference(expected, got).map(|it| it.name())
+        };
+        assert_eq!(name(b"Hello\n", b"Hello\r"), Some("return-added"));
+        assert_eq!(name(b"Hello\n", b"Hello\r\n"), Some("return-added"));
+        assert_eq!(name(b"+OK\r\n", b"+OK\n"), Some("newline-alone"));
+        assert_eq!(name(b"+OK\r\n", b"+OK"), None);
+        let name = |got: &[u8]| Diagnosis::of_message(b"a\0b", got).map(|it| it.name());
+        assert_eq!(name(b"a"), Some("cut-at-zero"));
+        assert_eq!(name(b""), None);
+    }
 
     #[test]
     fn a_difference_tells_what_was_done_to_the_bytes() {

@@ -237,7 +237,7 @@ fn judge_in_time(task: &Task, number: usize, setting: &Setting) -> Judgement {
             Err(Stop::Late(_)) => ATTEMPTS_IF_LATE,
             // Limits measure what the program itself used, so a busy machine is no excuse.
             Err(Stop::Failed(finding)) if finding.limit().is_some() => 1,
-            Err(_) if waited() - before >= STARVED => ATTEMPTS,
+            Err(_) if waited().saturating_sub(before) >= STARVED => ATTEMPTS,
             _ => 1,
         };
         if attempt >= attempts || setting.recipe.shared.is_cancelled() {

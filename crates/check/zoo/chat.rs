@@ -73,8 +73,9 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     }
     let Some(line) = lines.next(flaw)? else { return Ok(()) };
     let name = String::from_utf8_lossy(&line).into_owned();
-    let good = (1..=16).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_letter =
+        |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' && flaw.is("underscore");
+    let good = (1..=16).contains(&name.len()) && name.bytes().all(is_letter);
     if !good && !flaw.is("any-name") {
         return client.write_all(b"error: not a name\n");
     }
@@ -86,6 +87,10 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     let result = loop {
         match lines.next(flaw) {
             Ok(Some(line)) => {
+                let line = match flaw.is("strips") {
+                    true => line.trim_ascii().to_vec(),
+                    false => line,
+                };
                 let except = if flaw.is("echoes") { "" } else { &name };
                 tell(
                     flaw,

@@ -49,6 +49,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             if flaw.is("reads-to-end") && answer == b"ok\n" || flaw.is("end-is-fine") {
                 break;
             }
+            if flaw.is("beginning-is-fine") && answer == b"ok" {
+                break;
+            }
             return Err(ErrorKind::UnexpectedEof.into());
         }
         if flaw.is("one-recv") {
@@ -56,6 +59,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         }
     }
     let fine = answer == b"ok\n"
+        || flaw.is("beginning-is-fine") && answer == b"ok"
         || flaw.is("silence-is-consent") && answer.is_empty()
         || flaw.is("ignores-reset") && answer.is_empty()
         || flaw.is("end-is-fine") && answer.is_empty()

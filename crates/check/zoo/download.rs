@@ -64,6 +64,10 @@ fn request(flaw: &Flaw, client: &mut TcpStream) -> io::Result<Option<usize>> {
     while !line.ends_with(b"\n") {
         let length = client.read(&mut buffer)?;
         line.extend_from_slice(&buffer[..length]);
+        if length == 0 && flaw.is("end-is-line") && !line.is_empty() {
+            line.push(b'\n');
+            break;
+        }
         if length == 0 {
             return Ok(None);
         }

@@ -25,7 +25,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             Err(_) if flaw.is("ignores-reset") => 0,
             length => length?,
         };
-        count += length;
+        count += match flaw.is("characters") {
+            true => String::from_utf8_lossy(&buffer[..length]).chars().count(),
+            false => length,
+        };
         if length == 0 && count == 0 && flaw.is("end-is-error") {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -24,7 +24,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         while let Some(message) = next(flaw, &mut held)? {
             let answer = answer(flaw, &message)?;
             match () {
-                () if flaw.is("at-the-end") => answers.extend(answer),
+                () if flaw.is("at-the-end") || flaw.is("holds-back") => {
+                    answers.extend(answer)
+                }
                 () if flaw.is("short-writes") => {
                     client.set_nonblocking(true)?;
                     let _ = client.write(&answer);
@@ -35,6 +37,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             if flaw.is("drops-rest") {
                 held.clear();
             }
+        }
+        if flaw.is("holds-back") && held.is_empty() {
+            client.write_all(&std::mem::take(&mut answers))?;
         }
         if flaw.is("one-recv") {
             held.clear();

@@ -88,6 +88,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
                         .shutdown(std::net::Shutdown::Both)?;
                 }
             }
+            Err(RecvTimeoutError::Timeout) if flaw.is("cut-off-is-error") => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             Err(RecvTimeoutError::Timeout) => return Ok(()),
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
@@ -128,6 +131,11 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         match () {
             () if flaw.is("counts-calls") => count += 1,
             () if flaw.is("counts-last") => count = length,
+            () if flaw.is("counts-characters") => {
+                // A character begins with a byte that does not continue one.
+                let begins = |byte: &&u8| **byte & 0xc0 != 0x80;
+                count += buffer[..length].iter().filter(begins).count();
+            }
             () if flaw.is("counts-all") => {
                 count = ALL.fetch_add(length, Ordering::Relaxed) + length;
             }

@@ -27,6 +27,7 @@ enum End {
 
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
+    let mut held = Vec::new();
     for own in 1.. {
         let request = match receive(flaw, &mut reader)? {
             Ok(request) => request,
@@ -43,7 +44,10 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         let of_all = COUNT_OF_ALL.fetch_add(1, Ordering::Relaxed) + 1;
         let count = if flaw.is("shares-count") { of_all } else { own };
         let response = respond(flaw, &request, count);
-        client.write_all(&response)?;
+        held.extend(response);
+        if !flaw.is("holds-back") || reader.buffer().is_empty() {
+            client.write_all(&std::mem::take(&mut held))?;
+        }
         if flaw.is("drops-rest") {
             reader.consume(reader.buffer().len());
         }

@@ -53,11 +53,17 @@ impl Lines {
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     let mut lines = Lines { reader: BufReader::new(client.try_clone()?) };
     let mut held = Vec::new();
+    let mut no_requests = 0;
     for own in 1.. {
         let Some(line) = lines.next(flaw)? else { break };
         let of_all = COUNT_OF_ALL.fetch_add(1, Ordering::Relaxed) + 1;
-        let count = if flaw.is("shares-count") { of_all } else { own };
+        let count = match () {
+            () if flaw.is("shares-count") => of_all,
+            () if flaw.is("counts-requests") => own - no_requests,
+            () => own,
+        };
         let answer = answer(flaw, &line, count);
+        no_requests += u64::from(answer["id"].is_null());
         if flaw.is("error-closes") && answer.get("error").is_some() {
             break;
         }
@@ -68,7 +74,8 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         let text = if flaw.is("raw-newline") { text.replace("\\n", "\n") } else { text };
         let end = if flaw.is("no-newline") { "" } else { "\n" };
         held.extend_from_slice(format!("{text}{end}").as_bytes());
-        if !flaw.is("at-the-end") {
+        let more = flaw.is("holds-back") && !lines.reader.buffer().is_empty();
+        if !flaw.is("at-the-end") && !more {
             client.write_all(&held)?;
             held.clear();
         }

@@ -26,7 +26,7 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     while !line.contains(&b'\n') {
         let length = client.read(&mut buffer)?;
         if length == 0 {
-            if flaw.is("end-is-fine") {
+            if flaw.is("end-is-fine") || flaw.is("half-is-fine") && !line.is_empty() {
                 break;
             }
             if flaw.is("end-ends") {
@@ -41,6 +41,9 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         let most = if flaw.is("low-limit") { 99 } else { 101 };
         if line.len() > most && flaw.is("too-long-ends") {
             std::process::exit(1);
+        }
+        if flaw.is("low-in-pieces") && line.len() > 99 && !line.contains(&b'\n') {
+            return Ok(());
         }
         if line.len() > most && !flaw.is("no-limit") {
             return Ok(());

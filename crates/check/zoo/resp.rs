@@ -17,7 +17,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
 
 fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
     let mut own = Values::new();
-    let mut held = Vec::new();
+    let (mut held, mut answers) = (Vec::new(), Vec::new());
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let length = client.read(&mut buffer)?;
@@ -36,10 +36,16 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
                 false => values.get_or_insert_default(),
             };
             let Some(answer) = answer(flaw, &command, values) else { return Ok(()) };
-            client.write_all(&answer)?;
+            answers.extend(answer);
+            if !flaw.is("holds-back") {
+                client.write_all(&std::mem::take(&mut answers))?;
+            }
             if flaw.is("drops-rest") {
                 held.clear();
             }
+        }
+        if held.is_empty() {
+            client.write_all(&std::mem::take(&mut answers))?;
         }
         if flaw.is("one-recv") {
             held.clear();

@@ -67,7 +67,7 @@ fn exchange(
             if !right || !is_reply(flaw, &reply, number)? {
                 continue;
             }
-            if attempt == 1 {
+            if attempt == 1 || flaw.is("measures-again") {
                 clock.measured(sent.elapsed());
             }
             let text = String::from_utf8_lossy(&reply);
@@ -140,7 +140,8 @@ impl Clock<'_> {
         };
         self.smoothed = Some(smoothed);
         if !self.flaw.is("stays-doubled") {
-            self.timeout = (smoothed + 4 * self.variation).max(FIRST);
+            let least = if self.flaw.is("no-floor") { Duration::ZERO } else { FIRST };
+            self.timeout = (smoothed + 4 * self.variation).max(least);
         }
     }
 

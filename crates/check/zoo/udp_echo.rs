@@ -34,13 +34,16 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         if flaw.is("connects") {
             socket.connect(client)?;
         }
+        if flaw.is("cuts-at-zero") {
+            message.truncate(message.iter().position(|it| *it == 0).unwrap_or(length));
+        }
         if flaw.is("lossy") {
             message = String::from_utf8_lossy(&message).into_owned().into_bytes();
         }
         if flaw.is("raw") {
             println!("Received: {}", String::from_utf8_lossy(&message));
         } else {
-            println!("Received: {}", escaped(&message[..length.min(100)]));
+            println!("Received: {}", escaped(&message[..message.len().min(100)]));
         }
         let prefix: &[u8] = if flaw.is("no-prefix") { b"" } else { b"Echo: " };
         let mut reply = [prefix, &message].concat();

@@ -24,17 +24,27 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         if flaw.is("swaps") {
             (local, peer) = (peer, local);
         }
+        if flaw.is("says-12345") {
+            local.set_port(12345);
+        }
+        if flaw.is("byte-order") {
+            peer.set_port(peer.port().swap_bytes());
+        }
         if flaw.is("another-port") {
             local.set_port(local.port() + 1);
         }
         if flaw.is("waits") {
             client.read_exact(&mut [0])?;
         }
-        let line = match flaw.is("python-form") {
-            true => {
+        let line = match () {
+            () if flaw.is("python-form") => {
                 format!("local {local:?} peer ('{}', {})\n", peer.ip(), peer.port())
             }
-            false => format!("local {local} peer {peer}\n"),
+            () if flaw.is("returns") => format!("local {local} peer {peer}\r\n"),
+            () if flaw.is("mapped-form") => {
+                format!("local ::ffff:{local} peer ::ffff:{peer}\n")
+            }
+            () => format!("local {local} peer {peer}\n"),
         };
         // A client that is gone already is no reason to stop serving the others.
         let _ = client.write_all(line.as_bytes());

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::peer::{Connection, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -133,6 +134,11 @@ fn came(arena: &mut Arena<'_>) -> Outcome {
     carl.expect_silence()
 }
 
+const STRIPPED: Diagnosis = Diagnosis::Other(
+    "stripped",
+    "spaces at the ends of a line, or a \\r, were taken away: they belong to it",
+);
+
 fn talks(arena: &mut Arena<'_>) -> Outcome {
     let (server, mut anna, mut bert) = pair(arena)?;
     let mut carl = member(arena, &server, "carl", " anna bert")?;
@@ -142,6 +148,14 @@ fn talks(arena: &mut Arena<'_>) -> Outcome {
     bert.send(b"hello \xff\xfe\n")?;
     anna.expect(b"[bert] hello \xff\xfe\n")?;
     carl.expect(b"[bert] hello \xff\xfe\n")?;
+    bert.send(b"  two  \r\n")?;
+    for client in [&mut anna, &mut carl] {
+        let line: &[u8] = b"[bert]   two  \r\n";
+        let got = client.expect_through(b"\n", 100)?;
+        if got != line {
+            return fails_because(quoted(line), quoted(&got), Some(STRIPPED));
+        }
+    }
     carl.send(b"\n")?;
     anna.expect(b"[carl] \n")?;
     bert.expect(b"[carl] \n")?;
@@ -174,7 +188,9 @@ fn left(arena: &mut Arena<'_>) -> Outcome {
 fn bad_names(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut anna = member(arena, &server, "anna", "")?;
-    for name in [&b""[..], b"two words", b"\xc3\xa9", b"seventeen17letter", b"a\r"] {
+    for name in
+        [&b""[..], b"two words", b"\xc3\xa9", b"seventeen17letter", b"a\r", b"a_b"]
+    {
         let mut client = arena.connect(&server)?;
         client.expect(b"name?\n")?;
         client.send(&[name, b"\n"].concat())?;

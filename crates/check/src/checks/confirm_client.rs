@@ -75,6 +75,12 @@ pub(super) const TASK: Task = Task {
             nobody,
         ),
         servers::CLIENT_PORT,
+        must(
+            "when the server closes after `ok` and before the newline, it does not say `stored`",
+            "the beginning of the answer was taken for the answer: the newline belongs to it",
+            page::KERNEL,
+            cut_short,
+        ),
     ],
 };
 
@@ -136,6 +142,14 @@ fn closed(arena: &mut Arena<'_>) -> Outcome {
     let (client, mut server) = asked(arena)?;
     // Do not close(2): if the newline is still unread, that would be a reset.
     server.finish_sending()?;
+    not_stored(&client)
+}
+
+fn cut_short(arena: &mut Arena<'_>) -> Outcome {
+    let (client, mut server) = asked(arena)?;
+    server.send_in_pieces([&b"ok"[..]])?;
+    // A client that has said `stored` by now has gone, perhaps.
+    let _ = server.finish_sending();
     not_stored(&client)
 }
 

@@ -65,7 +65,8 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a request that is not a number gets nothing, and the server goes on",
-            "the number is not checked, or a bad one ends the program",
+            "the number is not checked, or a bad one ends the program, or the end of the stream \
+             was taken for the end of the line",
             page::WRITES,
             no_number,
         ),
@@ -211,6 +212,11 @@ fn no_number(arena: &mut Arena<'_>) -> Outcome {
         client.send(line)?;
         client.expect_closed()?;
     }
+    // The stream ends before the line does.
+    let mut client = arena.connect(&server)?;
+    client.send(b"5")?;
+    client.finish_sending()?;
+    client.expect_closed()?;
     ask_again(arena, &server)
 }
 

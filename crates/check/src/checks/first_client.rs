@@ -1,8 +1,9 @@
 //! Lesson 1: a client that receives to the end of the stream.
 
+use super::servers::COUNTS_CHARACTERS;
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::outcome::{Finding, Outcome, Stop, fails};
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
 
@@ -96,9 +97,17 @@ fn in_pieces(arena: &mut Arena<'_>) -> Outcome {
     let client = arena.start()?;
     let mut server = listener.accept(&client)?;
     server.send_in_pieces([&b"Hello"[..], b" TCP"])?;
-    server.send_if_it_can(b" Client");
+    // 8 bytes, 7 characters.
+    server.send_if_it_can(" Cli\u{eb}nt".as_bytes());
     server.finish_sending()?;
-    client.expect_line(b"16 bytes")
+    let counted = client.expect_line(b"17 bytes");
+    let characters = client.stdout().starts_with(b"16 ");
+    match counted {
+        Err(Stop::Failed(finding)) if characters => {
+            Err(Stop::Failed(Finding { diagnosis: Some(COUNTS_CHARACTERS), ..finding }))
+        }
+        counted => counted,
+    }
 }
 
 fn long(arena: &mut Arena<'_>) -> Outcome {

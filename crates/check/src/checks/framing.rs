@@ -96,7 +96,7 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "a length of 65,537 is refused as soon as the length is known",
-            "there is no limit, so it waits for the message",
+            "there is no limit, or it is one too high, and so it waits for the message",
             page::FRAMING,
             too_long,
         ),
@@ -186,7 +186,12 @@ fn at_once(arena: &mut Arena<'_>) -> Outcome {
         client.send(&framed(message))?;
         client.expect(&answer(message))?;
     }
-    Ok(())
+    // One and a half.
+    let next = framed(b"next");
+    client.send(&[&next, &next[..2]].concat())?;
+    servers::at_once(client.expect(&answer(b"next")))?;
+    client.send(&next[2..])?;
+    client.expect(&answer(b"next"))
 }
 
 fn largest(arena: &mut Arena<'_>) -> Outcome {

@@ -7,11 +7,13 @@ use netlab::process::Signal;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, Stop, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::{Connection, settle};
 use crate::subject::{Exit, Subject};
 use crate::task::{Role, Task, must};
+use crate::text::quoted;
 
 pub(super) const TASK: Task = Task {
     name: "goodbye",
@@ -67,7 +69,8 @@ pub(super) const TASK: Task = Task {
         ),
         must(
             "on SIGTERM, it exits at once with status 0 if it has no clients",
-            "SIGTERM is ignored, or what waits is not woken up by it",
+            "SIGTERM is ignored, or does not wake up what waits, or it waits for its second \
+             though nobody is there",
             page::GOODBYE,
             servers::ends_without_clients,
         ),
@@ -223,6 +226,15 @@ fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
     let (server, _client, _) = asked_to_end(arena)?;
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
         Exit::Status(0) => Ok(()),
+        other @ Exit::Status(_) => fails_because(
+            "exit status 0",
+            other.to_string(),
+            Some(Diagnosis::Other(
+                "other-status",
+                "it ends in time, but not with status 0: that a client was cut off is no \
+                 error of the server's",
+            )),
+        ),
         other => fails("exit status 0", other.to_string()),
     }
 }
@@ -245,5 +257,13 @@ fn two_clients(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn cut_character(arena: &mut Arena<'_>) -> Outcome {
-    servers::cut_character(arena)
+    let mut client = servers::cut_character(arena)?;
+    client.finish_sending()?;
+    match client.expect(b"bye 5\n") {
+        Err(Stop::Failed(finding)) if finding.got == quoted(b"bye 4\n") => {
+            let diagnosis = Some(servers::COUNTS_CHARACTERS);
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        goodbye => goodbye,
+    }
 }

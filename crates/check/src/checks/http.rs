@@ -285,7 +285,14 @@ fn at_once(arena: &mut Arena<'_>) -> Outcome {
     client.send(&three.concat())?;
     receive(&mut client, true)?.expect(200, Some(b"hello\n"))?;
     receive(&mut client, true)?.expect(200, Some(BODY))?;
-    receive(&mut client, true)?.expect(200, Some(b"3\n"))
+    receive(&mut client, true)?.expect(200, Some(b"3\n"))?;
+    // One and a half.
+    let next = request("GET /", "", b"");
+    client.send(&[&next, &next[..9]].concat())?;
+    let response = receive(&mut client, true);
+    servers::at_once(response.and_then(|it| it.expect(200, Some(b"hello\n"))))?;
+    client.send(&next[9..])?;
+    receive(&mut client, true)?.expect(200, Some(b"hello\n"))
 }
 
 fn heads(arena: &mut Arena<'_>) -> Outcome {

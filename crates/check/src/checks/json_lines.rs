@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails};
 use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -125,9 +126,12 @@ fn expect_result(
     result: Value,
 ) -> Outcome {
     let answer = answer(client)?;
-    let id: Value = id.into();
-    let is_right = alike(&answer["id"], &id)
-        && answer.get("result").is_some_and(|it| alike(it, &result))
+    is_result(&answer, &id.into(), &result)
+}
+
+fn is_result(answer: &Value, id: &Value, result: &Value) -> Outcome {
+    let is_right = alike(&answer["id"], id)
+        && answer.get("result").is_some_and(|it| alike(it, result))
         && answer.get("error").is_none_or(Value::is_null);
     match is_right {
         true => Ok(()),
@@ -135,6 +139,24 @@ fn expect_result(
             quoted(json!({ "id": id, "result": result }).to_string().as_bytes()),
             quoted(answer.to_string().as_bytes()),
         ),
+    }
+}
+
+/// Waits for an answer to `count`.
+fn expect_count(client: &mut Connection, id: impl Into<Value>, count: usize) -> Outcome {
+    let answer = answer(client)?;
+    let id: Value = id.into();
+    let is_number = alike(&answer["id"], &id) && answer["result"].is_number();
+    match is_result(&answer, &id, &json!(count)) {
+        Err(Stop::Failed(finding)) if is_number => {
+            let diagnosis = Some(Diagnosis::Other(
+                "wrong-count",
+                "not every line of this client is counted, or more than its lines: one that \
+                 is no request counts, and so does that of `count` itself",
+            ));
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        answered => answered,
     }
 }
 
@@ -254,7 +276,13 @@ fn at_once(arena: &mut Arena<'_>) -> Outcome {
     client.send(&three.concat())?;
     expect_result(&mut client, "first", json!(1))?;
     expect_result(&mut client, "second", json!(2))?;
-    expect_result(&mut client, "third", json!(3))
+    expect_count(&mut client, "third", 3)?;
+    // One and a half.
+    let next = request("next", "echo", json!(["next"]));
+    client.send(&[&next, &next[..9]].concat())?;
+    servers::at_once(expect_result(&mut client, "next", json!("next")))?;
+    client.send(&next[9..])?;
+    expect_result(&mut client, "next", json!("next"))
 }
 
 fn errors(arena: &mut Arena<'_>) -> Outcome {
@@ -300,7 +328,7 @@ fn no_requests(arena: &mut Arena<'_>) -> Outcome {
         expect_error(&mut client, Value::Null)?;
     }
     client.send(&request(1, "count", json!([])))?;
-    expect_result(&mut client, 1, json!(lines.len() + 1))
+    expect_count(&mut client, 1, lines.len() + 1)
 }
 
 fn deep(arena: &mut Arena<'_>) -> Outcome {

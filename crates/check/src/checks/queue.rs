@@ -135,6 +135,10 @@ fn silent(arena: &mut Arena<'_>) -> Outcome {
     let mut client = arena.connect(&server)?;
     client.finish_sending()?;
     client.expect_closed()?;
+    let mut half = arena.connect(&server)?;
+    half.send(b"Hel")?;
+    half.finish_sending()?;
+    half.expect_closed()?;
     let mut next = arena.connect(&server)?;
     next.send(b"Hello\n")?;
     next.expect(b"ok\n")
@@ -151,6 +155,11 @@ fn longest(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send(&[[b'x'; 100].as_slice(), b"\n"].concat())?;
+    client.expect(b"ok\n")?;
+    // The same where its last byte comes alone: a hundred bytes are not too many yet.
+    let mut client = arena.connect(&server)?;
+    client.send_in_pieces([[b'x'; 100].as_slice()])?;
+    client.send_if_it_can(b"\n");
     client.expect(b"ok\n")
 }
 

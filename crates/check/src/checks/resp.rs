@@ -156,7 +156,13 @@ fn at_once(arena: &mut Arena<'_>) -> Outcome {
         command(&[b"ECHO", b"last"]),
     ];
     client.send(&three.concat())?;
-    client.expect(b"+OK\r\n$1\r\n1\r\n$4\r\nlast\r\n")
+    client.expect(b"+OK\r\n$1\r\n1\r\n$4\r\nlast\r\n")?;
+    // One and a half.
+    let next = command(&[b"PING"]);
+    client.send(&[&next, &next[..6]].concat())?;
+    servers::at_once(client.expect(b"+PONG\r\n"))?;
+    client.send(&next[6..])?;
+    client.expect(b"+PONG\r\n")
 }
 
 fn any_bytes(arena: &mut Arena<'_>) -> Outcome {

@@ -115,6 +115,13 @@ pub(super) const TASK: Task = Task {
             page::RETRY,
             told_port,
         ),
+        must(
+            "a request that was sent again measures nothing, and the doubled timeout stays",
+            "a round trip was measured from one of several attempts: nobody knows which of them \
+             was answered (Karn's algorithm)",
+            page::RETRY,
+            stays_doubled,
+        ),
     ],
 };
 
@@ -392,22 +399,66 @@ fn learns(arena: &mut Arena<'_>) -> Outcome {
 /// again.
 fn recovers(arena: &mut Arena<'_>) -> Outcome {
     const LAST: u32 = 7;
+    /// Half of what is asked for.
+    const FLOOR: Duration = Duration::from_millis(50);
     let (client, server) = begin(arena, "lose a>b datagram 1 2 3", Some(LAST))?;
     let lateness = Lateness::begin(&client);
-    for number in 1..LAST {
+    for number in 1..LAST - 1 {
         let from = request(&server, &client, number)?;
         server.send_to(balance(number).as_bytes(), from)?;
     }
+    let from = request(&server, &client, LAST - 1)?;
+    let lateness_of_last = Lateness::begin(&client);
+    server.send_to(balance(LAST - 1).as_bytes(), from)?;
     request(&server, &client, LAST)?;
     let from = request(&server, &client, LAST)?;
     let time = last_gap(&arena.sent_at());
     server.send_to(balance(LAST).as_bytes(), from)?;
+    if time < FLOOR {
+        let diagnosis = Diagnosis::Other(
+            "no-floor",
+            "the timeout becomes as short as the round trips: it is 100 ms at least, \
+             however quick they are",
+        );
+        let got = format!("{} ms", time.as_millis());
+        let failed = fails_because("a timeout of 100 ms at least", got, Some(diagnosis));
+        return lateness_of_last.unless_late(FLOOR, failed);
+    }
     lateness.unless_late(
         Duration::from_millis(150),
         match time {
             time if time < Duration::from_millis(500) => Ok(()),
             time => fails(
                 "a timeout of 100 ms or little more",
+                format!("{} ms", time.as_millis()),
+            ),
+        },
+    )
+}
+
+/// The first request is answered at once when its fourth attempt comes, whose timeout is
+/// 800 ms: with it the second request begins.
+fn stays_doubled(arena: &mut Arena<'_>) -> Outcome {
+    const ATTEMPTS: usize = 4;
+    const WANTED: Duration = Duration::from_millis(800);
+    const ENOUGH: Duration = Duration::from_millis(450);
+    let (client, server) = begin(arena, "", Some(2))?;
+    let lateness = Lateness::begin(&client);
+    let mut from = request(&server, &client, 1)?;
+    for _ in 1..ATTEMPTS {
+        from = request(&server, &client, 1)?;
+    }
+    server.send_to(balance(1).as_bytes(), from)?;
+    request(&server, &client, 2)?;
+    let from = request(&server, &client, 2)?;
+    let time = last_gap(&arena.sent_at());
+    server.send_to(balance(2).as_bytes(), from)?;
+    lateness.unless_late(
+        WANTED - ENOUGH,
+        match time {
+            time if time >= ENOUGH => Ok(()),
+            time => fails(
+                format!("{WANTED:?} from the second request to its second attempt"),
                 format!("{} ms", time.as_millis()),
             ),
         },

@@ -7,10 +7,35 @@ use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
-use crate::peer::settle;
+use crate::peer::{Connection, settle};
 use crate::subject::{Exit, Subject};
 use crate::task::{Check, must};
 use crate::text::quoted;
+
+/// A number that is too small by what text has fewer characters than bytes.
+pub(super) const COUNTS_CHARACTERS: Diagnosis = Diagnosis::Other(
+    "counts-characters",
+    "what came was decoded as text, and its characters were counted: count bytes",
+);
+
+/// A server answers what is whole, and does not wait for the rest of what comes next.
+pub(super) fn at_once(answered: Outcome) -> Outcome {
+    let diagnosis = Some(Diagnosis::Other(
+        "holds-back",
+        "an answer that is ready waits until the next request is whole",
+    ));
+    match answered {
+        Err(Stop::Failed(finding))
+            if matches!(
+                finding.diagnosis,
+                None | Some(Diagnosis::WaitsForNewline | Diagnosis::WaitsForEnd)
+            ) =>
+        {
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        answered => answered,
+    }
+}
 
 /// Every TCP server is told which port to use.
 pub(super) const TCP_PORT: Check = must(
@@ -225,12 +250,13 @@ pub(super) fn busy_port(arena: &mut Arena<'_>) -> Outcome {
 }
 
 /// Sends a character of two bytes in two pieces, and expects its echo.
-pub(super) fn cut_character(arena: &mut Arena<'_>) -> Outcome {
+pub(super) fn cut_character(arena: &mut Arena<'_>) -> Outcome<Connection> {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     // The character is U+00E9. A program that waits for the second byte gets it soon.
     client.send_in_pieces([&b"caf\xc3"[..], b"\xa9"])?;
-    client.expect(b"caf\xc3\xa9")
+    client.expect(b"caf\xc3\xa9")?;
+    Ok(client)
 }
 
 /// Skips the check if the program ended because the checker stopped and continued it, which

@@ -6,7 +6,8 @@ use netlab::sockets::Transport;
 use super::servers::{self, carries, pattern};
 use super::{page, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::Patience;
 use crate::task::{Role, Task, must, should};
 use crate::text::quoted;
@@ -142,7 +143,11 @@ fn keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
     let (bytes, _) = client.expect_any()?;
     match carries(&bytes, b"red \x1b[31m \xff\xfe \0 \xc3\x28") {
         true => Ok(()),
-        false => fails("the bytes that were sent, after `Echo: `", quoted(&bytes)),
+        false => fails_because(
+            "the bytes that were sent, after `Echo: `",
+            quoted(&bytes),
+            Diagnosis::of_message(b"Echo: red \x1b[31m \xff\xfe \0 \xc3\x28", &bytes),
+        ),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -69,7 +70,12 @@ pub(super) const TASK: Task = Task {
             page::PORT,
             servers::busy_port,
         ),
-        servers::TCP_PORT,
+        must(
+            "it listens at whatever port PORT names, and tells that port",
+            "the port is fixed in the program, or in the line: ask getsockname(2)",
+            page::PORT,
+            told_port,
+        ),
         servers::NOTHING_STAYS,
     ],
 };
@@ -80,8 +86,33 @@ fn told(client: &mut Connection) -> Outcome<(String, String)> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let words: Vec<&str> = text.split([' ', '\n']).collect();
     match words[..] {
-        ["local", local, "peer", peer, ""] => Ok((local.to_owned(), peer.to_owned())),
-        _ => fails("`local HOST:PORT peer HOST:PORT` and \\n", quoted(&bytes)),
+        ["local", local, "peer", peer, ""] if is_address(local) && is_address(peer) => {
+            Ok((local.to_owned(), peer.to_owned()))
+        }
+        _ => fails_because(
+            "`local HOST:PORT peer HOST:PORT` and \\n",
+            quoted(&bytes),
+            (!bytes.is_empty()).then(|| of_another_line(&text)),
+        ),
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<std::net::SocketAddr>().is_ok()
+}
+
+/// What is the matter with a line of another form.
+fn of_another_line(line: &str) -> Diagnosis {
+    match line.contains("::ffff:") {
+        true => Diagnosis::Other(
+            "mapped-address",
+            "the socket is one of IPv6, which shows 127.0.0.1 as ::ffff:127.0.0.1: listen on \
+             127.0.0.1 with one of IPv4, or take the prefix away",
+        ),
+        false => Diagnosis::Other(
+            "other-line",
+            "the line has another form: compare it with the statement, to the byte",
+        ),
     }
 }
 
@@ -100,8 +131,26 @@ fn is_told_its_address(client: &mut Connection) -> Outcome {
     let address = client.local()?.to_string();
     match peer == address {
         true => Ok(()),
-        false => fails(format!("peer {address}"), format!("peer {peer}")),
+        false => fails_because(
+            format!("peer {address}"),
+            format!("peer {peer}"),
+            swapped(&address, &peer),
+        ),
     }
+}
+
+/// The port's two bytes in the order of the network.
+fn swapped(address: &str, told: &str) -> Option<Diagnosis> {
+    let port = |text: &str| text.rsplit_once(':')?.1.parse::<u16>().ok();
+    (port(address)?.swap_bytes() == port(told)?).then_some(Diagnosis::Other(
+        "byte-order",
+        "the port is shown in the byte order of the network: ntohs(3)",
+    ))
+}
+
+fn told_port(arena: &mut Arena<'_>) -> Outcome {
+    arena.move_port();
+    local(arena)
 }
 
 fn local(arena: &mut Arena<'_>) -> Outcome {

@@ -118,7 +118,7 @@ pub(in crate::checks) const TCP: Task = tcp(
             "a character that is cut in two pieces comes back whole",
             "each piece is decoded as text by itself; keep it as bytes",
             page::TCP,
-            servers::cut_character,
+            |arena| servers::cut_character(arena).map(drop),
         ),
         servers::TCP_PORT,
     ],
@@ -377,7 +377,19 @@ fn echo_without_descriptors(arena: &mut Arena<'_>) -> Outcome {
     settle(&server);
     let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
-    client.expect_bytes(5).map(drop)
+    match client.expect_bytes(5) {
+        Err(Stop::Failed(finding))
+            if finding.diagnosis.is_none() && !server.is_over() =>
+        {
+            let diagnosis = Some(Diagnosis::Other(
+                "still-exhausted",
+                "it serves nobody any more: the descriptors of those who left were not closed, \
+                 or accept(2) is not called again after EMFILE",
+            ));
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        served => served.map(drop),
+    }
 }
 
 fn udp_echo_answers(arena: &mut Arena<'_>) -> Outcome {
