@@ -50,7 +50,7 @@ fn no_wire_is_77() {
     let output = under(Filter::docker(), &["retry-client", "--", zoo(), "retry-client"]);
     let (out, err) = (stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(77), "{out}{err}");
-    assert!(out.contains("0 of 14 passed, 14 skipped"), "{out}");
+    assert!(out.contains("0 of 15 passed, 15 skipped"), "{out}");
     assert!(err.contains("seccomp=unconfined"), "{err}");
 }
 
