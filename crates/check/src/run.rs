@@ -124,9 +124,9 @@ pub fn run(
     setting.recipe.shared = Arc::clone(&shared);
     let mut judged: Vec<Judgement> = Vec::new();
     let mut dead = None;
-    let made = workers::in_order(
+    let made = workers::in_turns(
         jobs,
-        numbers.len(),
+        &turns(task, numbers, jobs),
         |place| judge_in_time(task, numbers[place], &setting),
         |_, mut judgement| {
             if judged.iter().any(Judgement::passed) {
@@ -164,6 +164,16 @@ pub fn run(
         judged.push(judgement);
     }
     judged
+}
+
+/// The order in which checks are begun: the first one, which tells whether there is a program at
+/// all, and then those that take long. One at a time, they are better begun as they are told.
+fn turns(task: &Task, numbers: &[usize], jobs: usize) -> Vec<usize> {
+    let mut turns: Vec<usize> = (0..numbers.len()).collect();
+    if jobs > 1 && !turns.is_empty() {
+        turns[1..].sort_by_key(|place| !task.checks[numbers[*place] - 1].takes_long);
+    }
+    turns
 }
 
 /// Withdraws the diagnosis that the program does not start, for a program that has passed an

@@ -35,6 +35,15 @@ pub struct Check {
     pub page: &'static str,
     /// Runs the check.
     pub run: fn(&mut Arena<'_>) -> Outcome,
+    /// Whether it waits for a time that the statement names, and is better begun early.
+    pub takes_long: bool,
+}
+
+impl Check {
+    /// The same check, of a time that the statement names.
+    pub(crate) const fn takes_long(self) -> Check {
+        Check { takes_long: true, ..self }
+    }
 }
 
 /// Creates a check that a program must pass to complete the task.
@@ -44,7 +53,7 @@ pub(crate) const fn must(
     page: &'static str,
     run: fn(&mut Arena<'_>) -> Outcome,
 ) -> Check {
-    Check { level: Level::Must, asks, cause, page, run }
+    Check { level: Level::Must, asks, cause, page, run, takes_long: false }
 }
 
 /// Creates a check that a good program passes, but that the task does not depend on.
@@ -54,7 +63,7 @@ pub(crate) const fn should(
     page: &'static str,
     run: fn(&mut Arena<'_>) -> Outcome,
 ) -> Check {
-    Check { level: Level::Should, asks, cause, page, run }
+    Check { level: Level::Should, asks, cause, page, run, takes_long: false }
 }
 
 /// The kind of program that a task asks for.

@@ -17,8 +17,23 @@ pub fn in_order<T: Send>(
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
+    report: impl FnMut(usize, T) -> bool,
+) -> io::Result<()> {
+    in_turns(workers, &(0..count).collect::<Vec<_>>(), work, report)
+}
+
+/// Does the same, but begins the work in these turns: a permutation of 0 up to its length. What
+/// takes long is better begun early.
+///
+/// # Errors
+/// The same.
+pub fn in_turns<T: Send>(
+    workers: usize,
+    turns: &[usize],
+    work: impl Fn(usize) -> T + Sync,
     mut report: impl FnMut(usize, T) -> bool,
 ) -> io::Result<()> {
+    let count = turns.len();
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
@@ -26,10 +41,8 @@ pub fn in_order<T: Send>(
             let (sender, next, work) = (sender.clone(), &next, &work);
             let worker = move || {
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    if place >= count {
-                        break;
-                    }
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(place) = turns.get(turn).copied() else { break };
                     let Ok(done) = on_a_thread(|| work(place)) else { break };
                     if sender.send((place, done)).is_err() {
                         break;
@@ -75,13 +88,28 @@ fn on_a_thread<T: Send>(work: impl Fn() -> T + Sync) -> thread::Result<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    #[test]
+    fn work_is_begun_in_turns_and_reported_in_order() {
+        let (begun, mut reported) = (Mutex::new(Vec::new()), Vec::new());
+        let work = |place| begun.lock().unwrap().push(place);
+        let report = |place, ()| {
+            reported.push(place);
+            true
+        };
+        assert!(in_turns(1, &[2, 0, 1], work, report).is_ok());
+        assert_eq!(*begun.lock().unwrap(), [2, 0, 1]);
+        assert_eq!(reported, [0, 1, 2]);
+    }
 
     #[test]
     fn results_are_reported_in_order_until_the_report_says_no() {
         // The first waits until the others are done, so that they finish before it.
         let (release, wait) = mpsc::channel();
-        let wait = std::sync::Mutex::new(wait);
+        let wait = Mutex::new(wait);
         let work = |place: usize| {
             match place {
                 0 => (0..3).for_each(|_| drop(wait.lock().map(|it| it.recv()))),

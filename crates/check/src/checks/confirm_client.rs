@@ -43,13 +43,15 @@ pub(super) const TASK: Task = Task {
             "connect(2) and send(2) returning was taken for success; only the kernel had answered",
             page::KERNEL,
             never_accepted,
-        ),
+        )
+        .takes_long(),
         must(
             "when the server takes the line and says nothing, it gives up",
             "there is no timeout for the answer",
             page::KERNEL,
             never_answered,
-        ),
+        )
+        .takes_long(),
         must(
             "when the server closes without an answer, it does not say `stored`",
             "recv(2) returned 0, the end of the stream, and that was ignored",

@@ -41,7 +41,8 @@ pub(super) const TASK: Task = Task {
             "connect(2) has no timeout of its own, and the kernel's is two minutes",
             page::REFUSED,
             first_is_silent,
-        ),
+        )
+        .takes_long(),
         must(
             "when the first address is unreachable, it takes the second",
             "only ECONNREFUSED makes it try the next; ENETUNREACH is an answer too",

@@ -91,7 +91,8 @@ pub(super) const TASK: Task = Task {
             "there is no deadline for the last clients",
             page::GOODBYE,
             term_cuts_off,
-        ),
+        )
+        .takes_long(),
         must(
             "two clients get back their own bytes, and each its own number",
             "what comes, or the count of it, is kept for all clients together",

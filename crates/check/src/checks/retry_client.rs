@@ -89,20 +89,23 @@ pub(super) const TASK: Task = Task {
             "attempts are not counted, or the last one is not waited for",
             page::RETRY,
             gives_up,
-        ),
+        )
+        .takes_long(),
         must(
             "each timeout without a reply is twice as long as the one before",
             "the timeout stays the same: a network that loses packets may have too many already",
             page::RETRY,
             doubles,
-        ),
+        )
+        .takes_long(),
         must(
             "over a wire of 300 ms it learns to wait, and then asks once",
             "the timeout is fixed, or falls back to its first value with each request: take it \
              from the measured round trips",
             page::RETRY,
             learns,
-        ),
+        )
+        .takes_long(),
         must(
             "after quick replies the timeout is short again",
             "a timeout that was doubled stays so: set it anew from each measured round trip",

@@ -40,7 +40,8 @@ pub(super) const TASK: Task = Task {
             "there is no timeout: a datagram that is lost is lost in silence",
             page::UDP,
             no_reply,
-        ),
+        )
+        .takes_long(),
         must(
             "when nobody has the port, it exits with a non-zero status and says why",
             "an error is ignored, or there is no timeout",
@@ -76,13 +77,15 @@ pub(super) const TASK: Task = Task {
             "the timeout is too short: a second was asked for",
             page::UDP,
             slow_reply,
-        ),
+        )
+        .takes_long(),
         must(
             "it does not send its datagram again",
             "what gets no reply is sent again: the server may have done its work already",
             page::UDP,
             sends_once,
-        ),
+        )
+        .takes_long(),
         must(
             "it sends to whatever port PORT names",
             "the port is fixed in the program: read it from the environment",
