@@ -108,7 +108,10 @@ fn programs(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CommandError> {
     let mut programs = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(attempt)? {
         let entry = entry.map_err(attempt)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+        // Two names that are no UTF-8 stay two.
+        let name = entry.file_name().into_string();
+        let name =
+            name.unwrap_or_else(|it| common::Escaped(it.as_encoded_bytes()).to_string());
         if entry.path().is_dir() && !name.starts_with('.') {
             programs.insert(name, entry.path().canonicalize().map_err(attempt)?);
         }

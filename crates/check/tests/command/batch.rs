@@ -99,3 +99,20 @@ fn program_that_is_not_there_is_one_failure_of_the_class() {
     assert_eq!(nothing.status.code(), Some(2));
     assert!(stderr(&nothing).contains("--batch takes a folder of folders"));
 }
+
+#[test]
+fn names_that_are_no_utf8_stay_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let class = tempfile::tempdir().unwrap();
+    for name in [b"\xff", b"\xfe"] {
+        let folder = class.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("flaw"), "newline").unwrap();
+    }
+    let csv = stdout(&batch(class.path(), &["--format", "csv", "--only", "2"]));
+    let rows: Vec<&str> = csv.lines().skip(1).collect();
+    assert!(
+        matches!(rows[..], [one, other] if one.contains("xfe") && other.contains("xff")),
+        "{csv}"
+    );
+}
