@@ -270,7 +270,7 @@ impl<'a> Arena<'a> {
         self.clients += 1;
         let name = format!("client {}", self.clients);
         self.timeline.does(&name, format!("connects to {address}"));
-        match open(address, own) {
+        match open(address, own)? {
             Ok(stream) => {
                 let mut client = Connection::new(stream, &name, program, &self.timeline)?;
                 client.joins(&self.company);
@@ -402,13 +402,14 @@ struct Own {
     hasty: bool,
 }
 
-fn open(address: SocketAddr, own: Own) -> std::io::Result<TcpStream> {
+/// Connects. The inner error is the answer to it; for want of a descriptor or of memory there
+/// was none, and that is no fault of the program's.
+fn open(address: SocketAddr, own: Own) -> Outcome<std::io::Result<TcpStream>> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if own.narrow {
         // This must come before connect(2): the first segment already offers a window.
         socket.set_recv_buffer_size(16 * 1024)?;
     }
     let within = Duration::from_millis(if own.hasty { 500 } else { 5000 });
-    socket.connect_timeout(&address.into(), within)?;
-    Ok(socket.into())
+    Ok(socket.connect_timeout(&address.into(), within).map(|()| socket.into()))
 }

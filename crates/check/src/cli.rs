@@ -417,6 +417,7 @@ impl Sandbox {
             CommandError(77, format!("find this program's own file: {error}"))
         })?;
         proc_is_ours()?;
+        has_room(cli)?;
         let note = |text: String| drop(writeln!(io::stderr(), "note: {text}"));
         let isolation = match cli.network {
             NetworkChoice::Host => Isolation::Host,
@@ -483,6 +484,36 @@ impl Sandbox {
             jobs: cli.jobs.map_or((2 * processors).min(8), usize::from),
         })
     }
+}
+
+/// Refuses limits of the caller's under which the checker could not do its work, or a program
+/// would fail for lack of what it may use. Limits that may be raised are raised.
+fn has_room(cli: &Cli) -> Result<(), CommandError> {
+    use netlab::process::{Limited, raise_limit};
+    /// Of one check, its clients and what it follows of the program; several run at a time.
+    const FILES: u64 = 512;
+    /// Threads of the checker beside the processes of a program.
+    const THREADS: u64 = 100;
+    let bytes = (cli.memory << 20).max(1 << 30);
+    let processes = cli.processes.saturating_add(THREADS);
+    for (what, wanted, least, unit, option, name) in [
+        (Limited::Files, 8 * FILES, FILES, 1, "-n", "open files"),
+        (Limited::Processes, processes, processes, 1, "-u", "processes and threads"),
+        (Limited::Addresses, bytes, bytes, 1 << 10, "-v", "KiB of memory addresses"),
+    ] {
+        let allowed = raise_limit(what, wanted);
+        if allowed < least {
+            let (allowed, least) = (allowed / unit, least / unit);
+            return Err(CommandError(
+                77,
+                format!(
+                    "make room for {least} {name}: {allowed} are allowed; \
+                     `ulimit {option} {least}` raises the limit"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that `/proc` shows this process's own namespace: otherwise what it says about a

@@ -65,6 +65,47 @@ pub fn begin() -> Result<(), String> {
     Ok(())
 }
 
+/// What a limit of this process holds back (`getrlimit(2)`).
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// Open files.
+    Files,
+    /// Processes and threads of this user. Root has no such limit.
+    Processes,
+    /// Bytes of addresses.
+    Addresses,
+}
+
+/// Raises this limit to `wanted` if it is lower and may be raised so far, else as far as it
+/// may, and returns what is allowed now.
+#[cfg(unix)]
+pub fn raise_limit(what: Limited, wanted: u64) -> u64 {
+    let resource = match what {
+        Limited::Files => libc::RLIMIT_NOFILE,
+        Limited::Processes => libc::RLIMIT_NPROC,
+        Limited::Addresses => libc::RLIMIT_AS,
+    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: geteuid takes nothing; both limit calls get a live rlimit of ours.
+    unsafe {
+        if what == Limited::Processes && libc::geteuid() == 0 {
+            return u64::MAX;
+        }
+        if libc::getrlimit(resource, &raw mut limit) != 0 {
+            return u64::MAX;
+        }
+        let before = limit.rlim_cur;
+        if before < wanted {
+            limit.rlim_cur = wanted.min(limit.rlim_max);
+            if libc::setrlimit(resource, &raw const limit) != 0 {
+                return before;
+            }
+        }
+    }
+    limit.rlim_cur
+}
+
 /// Makes `command` start in a process group of its own, with no signal ignored, and die
 /// with the thread that starts it (`PR_SET_PDEATHSIG`, Linux): that thread must outlive
 /// the run.

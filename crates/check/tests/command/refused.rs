@@ -64,3 +64,31 @@ fn no_filters() {
     let output = under(filter, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
 }
+
+/// Runs the checker from a shell with this limit.
+fn limited(limit: &str, arguments: &[&str]) -> Output {
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, CHECK]).args(arguments);
+    shell.env("CHECK_MY", "/nonexistent").output().unwrap()
+}
+
+#[test]
+fn limit_that_is_too_low_is_refused_and_blames_nobody() {
+    for (limit, what) in [("-n 100", "open files"), ("-v 900000", "memory addresses")] {
+        let output = limited(limit, &["first-client", "--", "true"]);
+        let (out, err) = (stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(77), "{limit}: {out}{err}");
+        assert!(err.starts_with("check: make room for ") && err.contains(what), "{err}");
+        assert_eq!((err.lines().count(), out.as_str()), (1, ""), "{limit}: {err}");
+    }
+}
+
+#[test]
+fn limit_that_may_be_raised_is_raised() {
+    // Fifty clients and what belongs to the program do not go into 48 descriptors.
+    let command = ["queue", "--only", "3", "--", zoo(), "queue", "none"];
+    let output = limited("-S -n 48", &command);
+    let (out, err) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+}
