@@ -59,6 +59,9 @@ struct Known {
     resets: bool,
     /// How often the end of the stream has been received.
     ends: u32,
+    /// The process that used it last, other than to close it: those that inherited it have it
+    /// open, too, and mostly do not know of it.
+    user: Option<i32>,
 }
 
 /// A call that sends and has not returned yet.
@@ -88,6 +91,8 @@ pub(super) struct Causes {
     sending: HashMap<u64, Sending>,
     /// The last window that an end has offered.
     windows: HashMap<Pair, u16>,
+    /// The processes of each side that have not ended.
+    alive: HashMap<usize, HashSet<i32>>,
     /// For each side, the connections that it never closed although the peer had.
     leaks: HashMap<usize, HashSet<Pair>>,
     /// Ends that were half-open when a program got a signal.
@@ -132,14 +137,22 @@ impl Causes {
             }
             Event::Process(process) => {
                 self.observe(&process.observed);
+                let alive = self.alive.entry(process.side).or_default();
                 match process.what {
-                    Change::Exited(_) | Change::Killed(_) => self.ended(process.side),
+                    Change::Forked(child) => alive.extend([process.pid, child]),
+                    Change::Executed(_) => {
+                        alive.insert(process.pid);
+                    }
+                    Change::Exited(_) | Change::Killed(_) => {
+                        alive.remove(&process.pid);
+                        let is_last = alive.is_empty();
+                        self.ended(process.side, process.pid, is_last);
+                    }
                     // It may close what is half-open, and from then on nothing shows it.
                     Change::Signal(_) => {
                         let now = self.half_open_now();
                         self.half_open.extend(now);
                     }
-                    _ => {}
                 }
                 None
             }
@@ -229,8 +242,11 @@ impl Causes {
 
     fn call(&mut self, call: &Call) {
         let Some(inode) = call.socket else { return };
+        if call.name == "close" {
+            return self.closing(inode);
+        }
+        self.sockets.entry(inode).or_default().user = Some(call.pid);
         match call.name.as_str() {
-            "close" => self.closing(inode),
             "setsockopt" => {
                 let has = |value: &str| call.args.iter().any(|it| it.value == value);
                 let known = self.sockets.entry(inode).or_default();
@@ -284,13 +300,15 @@ impl Causes {
         }
     }
 
-    /// A process has ended: the kernel closes what it had open.
-    fn ended(&mut self, side: usize) {
+    /// A process has ended: the kernel closes what it alone had open.
+    fn ended(&mut self, side: usize, pid: i32, is_last: bool) {
+        let is_its_own =
+            |known: &Known| known.side == side && (is_last || known.user == Some(pid));
         let of_side: Vec<u64> = self
             .kernel
             .iter()
             .filter_map(|it| it.socket)
-            .filter(|inode| self.sockets.get(inode).is_some_and(|it| it.side == side))
+            .filter(|inode| self.sockets.get(inode).is_some_and(is_its_own))
             .collect();
         for inode in of_side {
             let leaked = self

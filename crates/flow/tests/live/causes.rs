@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_closed_already", python, closed_already),
         // http-kit/http-kit#326
         trial("cause_never_closed", python, never_closed),
+        trial("a_connection_still_in_use", python, still_in_use),
         // varnish/hitch#213
         trial("cause_ports_in_time_wait", python, time_wait),
         // joyent/libuv#690
@@ -144,6 +145,21 @@ fn closed_already() -> Result<(), Failed> {
         try: c.sendall(b'GET 2'); c.recv(9)\n\
         except ConnectionError: pass\n";
     tells(server, client, "↳ this end is closed already")
+}
+
+/// Only the process that uses a connection can leave it open: another one of its program, which
+/// ends, has nothing to do with it.
+fn still_in_use() -> Result<(), Failed> {
+    let server = "c, _ = s.accept()\n\
+        while c.recv(9): pass\n\
+        if os.fork() == 0: os._exit(0)\n\
+        os.wait(); c.close()\n";
+    let Some(drawn) = told(server, "c.sendall(b'bye'); c.close()\n") else {
+        return Ok(());
+    };
+    assert!(drawn.contains("CLOSE-WAIT"), "{drawn}");
+    assert!(!drawn.contains("never closed"), "{drawn}");
+    Ok(())
 }
 
 fn never_closed() -> Result<(), Failed> {
