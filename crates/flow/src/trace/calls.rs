@@ -79,9 +79,10 @@ impl Kind {
         )
     }
 
-    /// Whether such a call may end those of other threads on the same socket.
+    /// Whether such a call may end those of other threads on the same socket. One that closes
+    /// a descriptor does not: who sleeps in a call has the socket until it returns.
     pub(super) fn ends_sockets(self) -> bool {
-        matches!(self, Kind::Shutdown | Kind::Close | Kind::CloseRange | Kind::Duplicate)
+        matches!(self, Kind::Shutdown)
     }
 }
 

@@ -47,9 +47,10 @@ pub(super) struct Thread {
     pub(super) keeps_waiting: bool,
     /// How many stops in a row it has come to without being seen asleep outside of calls.
     restless: u32,
-    /// It was seen asleep since its last stop, in a call that only a packet to this port ends.
+    /// It was seen asleep since its last stop, in a call that only a packet of this connection
+    /// ends, or one to this listener.
     pub(super) asleep: bool,
-    pub(super) awaits_port: Option<u16>,
+    pub(super) awaits: Option<Ports>,
     /// Its `/proc/TID/task/TID/stat`, kept open because it is read again and again.
     stat: Option<File>,
 }
@@ -84,7 +85,7 @@ impl Thread {
             keeps_waiting: false,
             restless: 0,
             asleep: false,
-            awaits_port: None,
+            awaits: None,
             stat: None,
         }
     }
@@ -117,12 +118,12 @@ impl Thread {
         }
         (self.working_since, self.computes) = (None, false);
         (self.falls_asleep, self.keeps_waiting) = (false, false);
-        (self.asleep, self.awaits_port) = (false, None);
+        (self.asleep, self.awaits) = (false, None);
     }
 
     /// Whether it sleeps, as is known without asking the kernel.
     pub(super) fn is_known_to_sleep(&self) -> bool {
-        self.asleep && self.awaits_port.is_some()
+        self.asleep && self.awaits.is_some()
     }
 
     /// Whether it does nothing until something else happens: it is stopped, asleep or
@@ -225,6 +226,20 @@ impl Thread {
                     | Kind::EpollWait
             )
         })
+    }
+}
+
+/// The port of a socket, and that of its peer; none: it listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ports {
+    pub(super) own: u16,
+    pub(super) peer: Option<u16>,
+}
+
+impl Ports {
+    /// Whether a packet between these two ports is one to this socket.
+    pub(super) fn get(self, from: u16, to: u16) -> bool {
+        self.own == to && self.peer.is_none_or(|peer| peer == from)
     }
 }
 

@@ -17,13 +17,13 @@ use super::python::Pythons;
 use super::reasons::Reasons;
 use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Resume, Status, Stop, SyscallStop};
-use super::thread::{Open, Thread};
+use super::thread::{Open, Ports, Thread};
 use super::turns::{MANY, Turns};
 use super::unwind::Unwind;
 use super::{address, decode, names, spawn};
 use crate::event::{
     Call, Change, Event, Fate, Note, Observed, OnWire, Packet, Printed, Process,
-    Protocol, Return, Side, Source,
+    Protocol, Return, Side, Socket, Source,
 };
 use crate::packet;
 
@@ -269,7 +269,7 @@ impl Tracer {
         if let Some(thread) = self.threads.get_mut(&status.tid) {
             thread.stops();
             if thread.call.as_ref().is_some_and(|open| open.kind.ends_sockets()) {
-                self.may_have_woken(None);
+                self.may_have_woken_all();
             }
         }
         let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
@@ -534,11 +534,14 @@ impl Tracer {
         self.drain();
         // When a process ends, so do the sockets that no call has closed.
         self.diag.note_change();
-        self.may_have_woken(None);
         self.descriptors.forget(tid);
         let Some(thread) = self.threads.remove(&tid) else { return };
         if self.turns.current == Some(tid) {
             self.turns.end();
+        }
+        if self.threads.values().all(|it| it.pid != thread.pid) {
+            // What it had open and nobody closed is closed now.
+            self.may_have_woken_all();
         }
         if thread.pid == tid {
             self.sockets.forget_process(tid);
@@ -750,24 +753,32 @@ impl Tracer {
                     || open.sends_little() && it.send_q == 0
             });
         let socket = open.socket.and_then(|inode| self.sockets.get(inode));
-        let local = socket
-            .filter(|it| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM")
-            .and_then(|it| it.local.as_deref());
+        let is_tcp =
+            |it: &&Socket| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM";
+        let ports = socket.filter(is_tcp).and_then(|it| {
+            let own = it.local.as_deref().and_then(port)?;
+            Some(Ports { own, peer: it.peer.as_deref().and_then(port) })
+        });
         if let Some(thread) = self.threads.get_mut(&tid) {
             thread.call = Some(open);
             thread.falls_asleep = waits;
-            thread.awaits_port = local.and_then(port).filter(|_| thread.waits_for_peer());
+            thread.awaits = ports.filter(|_| thread.waits_for_peer());
         }
     }
 
-    /// Threads that sleep in calls may be awake now: those that wait for packets to this
-    /// port, or all.
-    fn may_have_woken(&mut self, port: Option<u16>) {
+    /// Threads that sleep in calls may be awake now: those to whose socket a packet between
+    /// these ports came.
+    fn may_have_woken(&mut self, from: u16, to: u16) {
         for thread in self.threads.values_mut() {
-            if port.is_none() || thread.awaits_port == port {
+            if thread.awaits.is_some_and(|it| it.get(from, to)) {
                 thread.asleep = false;
             }
         }
+    }
+
+    /// Any of them may be.
+    fn may_have_woken_all(&mut self) {
+        self.threads.values_mut().for_each(|thread| thread.asleep = false);
     }
 
     fn forget_pin(&mut self, tid: i32) {
@@ -1083,8 +1094,8 @@ impl Tracer {
             }
             self.progress += 1;
             self.diag.note_change();
-            if let Some(port) = port(&packet.to) {
-                self.may_have_woken(Some(port));
+            if let (Some(from), Some(to)) = (port(&packet.from), port(&packet.to)) {
+                self.may_have_woken(from, to);
             }
             (self.sink)(Event::Packet(packet));
         });
