@@ -73,7 +73,8 @@ pub(super) fn protocol(family: i64, value: i64) -> String {
 pub(super) fn message_flags(value: i64) -> String {
     flags!(value; MSG_OOB, MSG_PEEK, MSG_DONTROUTE, MSG_CTRUNC, MSG_TRUNC, MSG_DONTWAIT,
         MSG_EOR, MSG_WAITALL, MSG_CONFIRM, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_MORE,
-        MSG_WAITFORONE, MSG_FASTOPEN, MSG_CMSG_CLOEXEC)
+        MSG_WAITFORONE, MSG_ZEROCOPY, MSG_FASTOPEN,
+        MSG_CMSG_CLOEXEC)
 }
 
 pub(super) fn shutdown_how(value: i64) -> String {
