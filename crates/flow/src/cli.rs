@@ -49,7 +49,9 @@ pub(crate) struct Cli {
     #[arg(long, value_enum, default_value = "auto", global = true)]
     pub(crate) color: Color,
 
-    /// Width of the text in columns [default: 80].
+    /// Width of the text in columns [default: the terminal's, up to 200, or
+    /// 80 elsewhere].
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "COLUMNS", value_parser = parse_width, global = true)]
     pub(crate) width: Option<usize>,
 

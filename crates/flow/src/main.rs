@@ -122,7 +122,7 @@ fn options(cli: &Cli, recording: bool) -> draw::Options {
         Rows::Part(first, last) => (usize::MAX, Some((first, last))),
     };
     draw::Options {
-        width: cli.width.unwrap_or(80),
+        width: width(cli),
         color: match cli.color {
             Color::Always => true,
             Color::Never => false,
@@ -145,6 +145,19 @@ fn options(cli: &Cli, recording: bool) -> draw::Options {
     }
 }
 
+/// How wide the text is: as wide as the terminal that it goes to, up to what two programs can
+/// make use of, or 80 columns.
+fn width(cli: &Cli) -> usize {
+    const WIDEST: usize = 200;
+    let into_terminal = cli.output.is_none() && io::stdout().is_terminal();
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    let columns =
+        terminal.filter(|_| into_terminal).map(|(width, _)| usize::from(width.0));
+    // A terminal that does not say how wide it is says 0.
+    let columns = columns.filter(|columns| *columns > 0);
+    cli.width.unwrap_or_else(|| columns.map_or(80, |it| it.clamp(40, WIDEST)))
+}
+
 /// Writes the totals of a log in the requested format.
 fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
     let report = summary.report();
@@ -152,7 +165,7 @@ fn write_summary(summary: &Summary, cli: &Cli) -> Result<(), ExitError> {
         let json = serde_json::to_string(&report);
         json.map_err(|it| ExitError::new(format!("write the totals: {it}")))? + "\n"
     } else {
-        report.text(cli.width.unwrap_or(80))
+        report.text(width(cli))
     };
     write_output(text.as_bytes(), cli)
 }
