@@ -7,6 +7,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod ladder;
+pub mod tracing;
 
 use std::env;
 use std::fs;
@@ -41,6 +42,8 @@ pub enum What {
     /// The last rung for half an hour, among clients of all kinds
     #[cfg(target_os = "linux")]
     Soak(ladder::soak::Options),
+    /// `flow` beside strace and beside a tracer that does nothing
+    Flow(tracing::Options),
 }
 
 /// Measures, and prints medians and a ratio.
@@ -53,6 +56,7 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
         Some(What::Ladder(options)) => return ladder::ladder(options),
         #[cfg(target_os = "linux")]
         Some(What::Soak(options)) => return ladder::soak::soak(options),
+        Some(What::Flow(options)) => return tracing::tracing(options),
         _ => {}
     }
     let root = workspace::root();
