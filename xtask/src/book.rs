@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use common::Visible;
+
 use crate::{Error, Status, build, workspace};
 
 /// The options of `book`.
@@ -59,7 +61,7 @@ pub fn book(options: &Options) -> Result<Status, Error> {
         })?;
         return Ok(if status.success() { Status::AsDocumented } else { Status::Failed });
     }
-    writeln!(io::stdout(), "Open {}", start.display())
-        .map_err(Error::io("write to stdout"))?;
+    let start = Visible(start.as_os_str().as_encoded_bytes());
+    writeln!(io::stdout(), "Open {start}").map_err(Error::io("write to stdout"))?;
     Ok(Status::AsDocumented)
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::Visible;
+
 use crate::Error;
 use crate::jobs::did_you_mean;
 use crate::page::{Diagnostic, Page};
@@ -114,10 +116,17 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     let mut lessons = Vec::new();
     for entry in fs::read_dir(root.join("lessons"))? {
         let path = entry?.path();
-        if path.join("README.md").is_file()
-            && let Some(name) = path.file_name().and_then(|name| name.to_str())
-        {
-            lessons.push(Lesson { directory: name.to_owned() });
+        if !path.join("README.md").is_file() {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default();
+        match name.to_str().filter(|name| !name.chars().any(common::is_hidden)) {
+            Some(name) => lessons.push(Lesson { directory: name.to_owned() }),
+            None => {
+                let name = Visible(name.as_encoded_bytes());
+                let message = format!("a letter of `{name}` cannot be seen; rename it");
+                return Err(io::Error::other(message));
+            }
         }
     }
     lessons.sort_by(|a, b| a.directory.cmp(&b.directory));
@@ -154,7 +163,7 @@ pub fn lesson(root: &Path, word: &str) -> Result<Lesson, Error> {
         None => lesson.name().to_owned(),
     });
     let names = names.collect::<Vec<_>>().join(", ");
-    let word = common::Visible(word.as_bytes());
+    let word = Visible(word.as_bytes());
     let message =
         format!("find lesson `{word}`: no such lesson; {hint}there are: {names}");
     Err(Error::usage(message))

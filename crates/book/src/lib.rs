@@ -21,13 +21,17 @@ pub mod whole;
 use std::fmt;
 use std::path::Path;
 
+use common::Visible;
+
 /// Why the book could not be made. Displays as one line: `attempt: reason; what to do`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(pub String);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // It may name what a user typed, or quote a file.
+        let lines = self.0.split('\n').map(|line| Visible(line.as_bytes()).to_string());
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
 

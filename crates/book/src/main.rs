@@ -1,10 +1,11 @@
 //! `book`: writes the course as a web book. `cargo xtask book` builds and runs it.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::Visible;
 
 /// Writes the course as a web book.
 #[derive(Debug, Parser)]
@@ -22,7 +23,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = common::parse_arguments();
     match write(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,11 +45,16 @@ fn write(cli: &Cli) -> Result<(), book::Error> {
         written.pages,
         written.conversations,
         written.bytes / 1000,
-        cli.out.display()
+        shown(&cli.out)
     ))?;
     if let Some(file) = &cli.pdf {
         let bytes = book::pdf::print(&cli.out, file)?;
-        say(format!("the whole book, {} kB in {}", bytes / 1000, file.display()))?;
+        say(format!("the whole book, {} kB in {}", bytes / 1000, shown(file)))?;
     }
     Ok(())
+}
+
+/// A path without what a terminal would obey.
+fn shown(path: &Path) -> String {
+    Visible(path.as_os_str().as_encoded_bytes()).to_string()
 }

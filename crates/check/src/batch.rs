@@ -70,7 +70,7 @@ pub(crate) fn run(
         |place| row(order, &left[place], &programs[&left[place]], command, &setting),
         |place, row| {
             let done = before + place + 1;
-            let (name, outcome) = (shown(&left[place]), row.outcome());
+            let (name, outcome) = (&left[place], row.outcome());
             let _ = writeln!(io::stderr(), "{done} of {count}: {name}: {outcome}");
             if let Some(keeper) = &mut keeper {
                 result = keep(keeper, order, &row);
@@ -108,10 +108,8 @@ fn programs(folder: &Path) -> Result<BTreeMap<String, PathBuf>, CommandError> {
     let mut programs = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(attempt)? {
         let entry = entry.map_err(attempt)?;
-        // Two names that are no UTF-8 stay two.
-        let name = entry.file_name().into_string();
-        let name =
-            name.unwrap_or_else(|it| common::Escaped(it.as_encoded_bytes()).to_string());
+        // In the form in which every report may show it; two names that are not UTF-8 stay two.
+        let name = common::Escaped(entry.file_name().as_encoded_bytes()).to_string();
         if entry.path().is_dir() && !name.starts_with('.') {
             programs.insert(name, entry.path().canonicalize().map_err(attempt)?);
         }

@@ -33,8 +33,7 @@ pub fn write(to: &mut dyn Write, log: &Log) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn write_header(to: &mut dyn Write, header: &Header) -> io::Result<()> {
-    serde_json::to_writer(&mut *to, header)?;
-    to.write_all(b"\n")
+    write_line(to, header)
 }
 
 /// Writes one event as a line.
@@ -42,8 +41,26 @@ pub fn write_header(to: &mut dyn Write, header: &Header) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn write_event(to: &mut dyn Write, event: &Event) -> io::Result<()> {
-    serde_json::to_writer(&mut *to, event)?;
-    to.write_all(b"\n")
+    write_line(to, event)
+}
+
+/// Writes a value as a line of JSON. What a terminal would obey or nobody would see can only
+/// stand in a string, where it is written as `\u202e`: a log is read on terminals too.
+fn write_line(to: &mut dyn Write, value: &impl serde::Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_string(value)?;
+    if !line.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        let mut units = [0; 2];
+        let shown = |letter: char| match common::is_hidden(letter) {
+            false => letter.to_string(),
+            true => {
+                let units = letter.encode_utf16(&mut units).iter();
+                units.map(|unit| format!("\\u{unit:04x}")).collect()
+            }
+        };
+        line = line.chars().map(shown).collect();
+    }
+    line.push('\n');
+    to.write_all(line.as_bytes())
 }
 
 /// Why a log could not be read.

@@ -563,7 +563,18 @@ fn environment(pid: u32) -> Vec<u8> {
 pub fn name(pid: u32) -> Option<String> {
     let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
     let comm = String::from_utf8_lossy(&comm);
-    Some(comm.trim_end().replace(|c: char| c.is_control(), "?"))
+    Some(printable(comm.trim_end()))
+}
+
+/// Replaces by `?` what a terminal would obey or nobody would see: controls, formats, what has
+/// no form of its own.
+fn printable(text: &str) -> String {
+    let is_seen = |letter: &char| match letter {
+        ' '..='~' => true,
+        // One that stands for itself in a Rust literal.
+        _ => letter.escape_debug().len() == 1,
+    };
+    text.chars().map(|letter| if is_seen(&letter) { letter } else { '?' }).collect()
 }
 
 /// Reads a file of `/proc` as text; `None` if it cannot be read. The file may contain the name
