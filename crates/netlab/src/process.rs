@@ -278,22 +278,36 @@ pub fn guard(mark: &str) -> io::Result<Guard> {
 /// are none left.
 #[cfg(target_os = "linux")]
 fn kill_marked(mark: &[u8]) {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let own = std::process::id();
-    let is_marked = |pid: &u32| {
-        let environment = environment(*pid);
-        *pid != own
-            && environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark))
-    };
+    let start = Instant::now();
+    let mut last_kill = start;
     // Whatever is forked while the list is being read is found by the next reading.
-    while Instant::now() < deadline {
-        let marked: Vec<u32> =
-            processes().filter(is_marked).filter(|pid| !has_ended(*pid)).collect();
-        if marked.is_empty() {
+    while start.elapsed() < Duration::from_secs(10) {
+        let (mut marked, mut in_execve) = (Vec::new(), false);
+        for pid in processes().filter(|pid| *pid != std::process::id()) {
+            let environment = environment(pid);
+            let mut entries = environment.split(|byte| *byte == 0);
+            if entries.any(|entry| entry.starts_with(mark)) && !has_ended(pid) {
+                marked.push(pid);
+            }
+            in_execve |= environment.is_empty() && is_in_execve(pid);
+        }
+        if marked.is_empty() && (!in_execve || last_kill.elapsed() > EXEC) {
             return;
+        }
+        if !marked.is_empty() {
+            last_kill = Instant::now();
         }
         marked.into_iter().for_each(kill);
     }
+}
+
+/// Whether `pid` may be in the middle of execve(2): it has neither variables nor arguments
+/// then, and so cannot be recognized.
+#[cfg(target_os = "linux")]
+fn is_in_execve(pid: u32) -> bool {
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline"));
+    arguments.is_ok_and(|arguments| arguments.is_empty())
+        && stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X') && !stat.kernel)
 }
 
 /// Waits until child `pid` has exited, but does not reap it: until it is reaped, its id,
