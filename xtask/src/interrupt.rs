@@ -10,7 +10,10 @@ use std::sync::mpsc;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(unix)]
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use netlab::process::Guard;
 
@@ -59,6 +62,7 @@ pub fn watch() -> std::io::Result<()> {
             let Ok(signal) = asked.recv() else { return };
             let _ = asked.recv_timeout(GRACE);
             run::kill_all();
+            kill_descendants();
             let _ = emulate_default_handler(signal);
         })?;
         thread::Builder::new().name("signals".into()).spawn(move || {
@@ -71,6 +75,23 @@ pub fn watch() -> std::io::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Kills whatever left the group that it was started in: when its parent is dead, it comes to
+/// this process as an orphan. The guard would do this, unless somebody has killed it.
+#[cfg(unix)]
+fn kill_descendants() {
+    let guard = guard_of_this_process().as_ref().map(Guard::pid);
+    let own = std::process::id();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(100) {
+        let left = netlab::process::family(own).into_iter().filter(|pid| {
+            *pid != own && Some(*pid) != guard && !netlab::process::has_ended(*pid)
+        });
+        if left.map(netlab::process::kill).count() == 0 {
+            return;
+        }
+    }
 }
 
 /// Starts the guard, once: a process that kills what this process ran, if this process is

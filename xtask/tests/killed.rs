@@ -107,6 +107,17 @@ fn kill_at_random_moments(first: u64, count: u64, kills: u32) {
     }
 }
 
+/// Returns a `demo` of a course that has only this page.
+fn demo(course: &Path, page: &str) -> Command {
+    fs::create_dir_all(course.join("xtask")).unwrap();
+    fs::create_dir_all(course.join("lessons/01-one")).unwrap();
+    fs::write(course.join("lessons/01-one/README.md"), page).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.env("CARGO_MANIFEST_DIR", course.join("xtask"));
+    command.args(["demo", "--all", "--scenes"]);
+    command
+}
+
 /// Returns a command that runs for long, or `None` if its program is not built.
 fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
@@ -118,15 +129,7 @@ fn command(kind: u64, scratch: &Path) -> Option<(&'static str, Command)> {
         tool.is_file().then(|| Command::new(tool))
     };
     const LASTS: &str = "sleep 1000 & setsid sleep 1000 & sleep 1000";
-    let demo = |page: &str| {
-        fs::create_dir_all(scratch.join("xtask")).unwrap();
-        fs::create_dir_all(scratch.join("lessons/01-one")).unwrap();
-        fs::write(scratch.join("lessons/01-one/README.md"), page).unwrap();
-        let mut command = Command::new(xtask);
-        command.env("CARGO_MANIFEST_DIR", scratch.join("xtask"));
-        command.args(["demo", "--all", "--scenes"]);
-        command
-    };
+    let demo = |page: &str| demo(scratch, page);
     match kind {
         0 => Some(("demo", demo(PAGE))),
         1 => {

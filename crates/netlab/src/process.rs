@@ -210,6 +210,14 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// The guard's process id; 0 outside Linux, where there is none.
+    pub fn pid(&self) -> u32 {
+        #[cfg(target_os = "linux")]
+        return self.pid;
+        #[cfg(not(target_os = "linux"))]
+        0
+    }
+
     /// Ends the guard and reaps it: this process has left nothing behind.
     pub fn dismiss(self) {
         #[cfg(target_os = "linux")]
