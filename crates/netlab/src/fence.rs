@@ -31,6 +31,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -116,10 +117,10 @@ impl Notice {
     }
 }
 
-/// The whole of the fencing program. Its arguments are `namespaces|group LIMITS
-/// now|stopped PROGRAM ARGUMENTS…`, and its standard input is the write end of a pipe.
-/// The program inherits its standard output, standard error and environment, and gets an
-/// empty standard input.
+/// The whole of the fencing program. Its arguments are `namespaces|group WATCHER LIMITS
+/// now|stopped PROGRAM ARGUMENTS…`, where `WATCHER` is the process id of the watching
+/// process, and its standard input is the write end of a pipe. The program inherits its
+/// standard output, standard error and environment, and gets an empty standard input.
 ///
 /// With `group` in place of `namespaces` it takes no namespaces, for a system that
 /// refuses them. The watching process must then end the descendants one by one.
@@ -136,18 +137,20 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if mode == "probe" {
         return if enter().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    let watcher = arguments.next().and_then(|word| word.to_str()?.parse().ok());
     let limits =
         arguments.next().and_then(|word| ProcessLimits::from_word(word.to_str()?));
     let stopped = arguments.next().is_some_and(|word| word == "stopped");
     close_inherited();
     crate::process::heed_signals();
-    die_with_parent();
-    if !is_watched() {
-        return ExitCode::FAILURE;
-    }
-    let (Some(limits), Some(program)) = (limits, arguments.next()) else {
+    let (Some(watcher), Some(limits), Some(program)) =
+        (watcher, limits, arguments.next())
+    else {
         return ExitCode::from(2);
     };
+    if !dies_with(watcher) {
+        return ExitCode::FAILURE;
+    }
     if mode == "namespaces" {
         let own_user = match enter() {
             Ok(own_user) => own_user,
@@ -157,7 +160,16 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             }
         };
         // Once more: the kernel clears the setting when the credentials change.
-        die_with_parent();
+        if !dies_with(watcher) {
+            return ExitCode::FAILURE;
+        }
+        let (parent_lives, held_by_parent) = match io::pipe() {
+            Ok(pipe) => pipe,
+            Err(error) => {
+                Notice::Refused(error.raw_os_error().unwrap_or(libc::EMFILE)).tell();
+                return ExitCode::FAILURE;
+            }
+        };
         // SAFETY: the process has one thread, so the child may use all that it inherits.
         match unsafe { libc::fork() } {
             0 => {}
@@ -173,13 +185,21 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
         }
+        drop(held_by_parent);
         die_with_parent();
         // The parent may have died before this request took effect; then no signal comes,
-        // now or later. It dies only with the watching process, which held the pipe's
-        // other end.
-        if !is_watched() {
+        // now or later. Its number says nothing, because it is outside of this namespace
+        // (getppid(2) returns 0), but nobody holds the pipe's other end any more.
+        let mut parent = libc::pollfd {
+            fd: parent_lives.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one live pollfd; a timeout of 0 does not wait.
+        if unsafe { libc::poll(&raw mut parent, 1, 0) } != 0 {
             return ExitCode::FAILURE;
         }
+        drop(parent_lives);
         // Where /proc is masked, as in a container, the old one stays: the host's
         // processes can be seen there, but neither read nor signalled from this
         // namespace.
@@ -240,13 +260,13 @@ fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
 }
 
-/// Whether anybody reads what the keeper reports. The watching process may have died
-/// before [`die_with_parent`] took effect.
-fn is_watched() -> bool {
-    let mut reports = libc::pollfd { fd: 0, events: 0, revents: 0 };
-    // SAFETY: one live pollfd; a timeout of 0 does not wait.
-    unsafe { libc::poll(&raw mut reports, 1, 0) };
-    reports.revents & libc::POLLERR == 0
+/// Asks to die with the watching process, and returns whether that was in time. If it had
+/// died before, no signal would come. Its own end may take a moment, in which its pipe is
+/// still open: only the parent's number tells.
+fn dies_with(watcher: libc::pid_t) -> bool {
+    die_with_parent();
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::getppid() == watcher }
 }
 
 fn own_proc() -> io::Result<()> {

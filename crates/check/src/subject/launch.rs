@@ -198,6 +198,7 @@ fn fenced(
     command
         .arg("__fence")
         .arg(if recipe.namespaces { "namespaces" } else { "group" })
+        .arg(std::process::id().to_string())
         .arg(allowance.each.to_word())
         .arg(if recipe.flow.is_some() { "stopped" } else { "now" })
         .args(words)
