@@ -45,8 +45,6 @@ mod linux {
     const BUFFER: usize = 256 * 1024;
     /// How many pieces a client may have in a turn.
     const TURN: usize = 4;
-    /// How long it looks for the next event before it sleeps, if the last one came that soon.
-    const SPIN: Duration = Duration::from_micros(50);
 
     pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let address = arguments.address.resolve()?;
@@ -73,6 +71,7 @@ mod linux {
             accepting: false,
             clients: Vec::new(),
             count: 0,
+            spin: Duration::from_micros(arguments.spin_us.into()),
             lively: false,
             unsent: HashMap::new(),
             unfinished: Vec::new(),
@@ -149,6 +148,8 @@ mod linux {
         /// else there is to know about an idle client, the kernel knows.
         clients: Vec<Option<OwnedFd>>,
         count: usize,
+        /// How long to look for the next event before going to sleep.
+        spin: Duration,
         /// Whether the last event came soon after the one before.
         lively: bool,
         /// What did not fit, for the few clients that have any such.
@@ -256,12 +257,12 @@ mod linux {
                 return Ok(count);
             }
             let start = Instant::now();
-            while self.lively && count == 0 && start.elapsed() < SPIN {
+            while self.lively && count == 0 && start.elapsed() < self.spin {
                 count = look(events, now)?;
             }
             if count == 0 {
                 count = look(events, limit)?;
-                self.lively = start.elapsed() < SPIN;
+                self.lively = start.elapsed() < self.spin;
             }
             Ok(count)
         }
@@ -377,6 +378,11 @@ struct Arguments {
     /// Let other servers listen on the same port (SO_REUSEPORT): start one for each core
     #[arg(long)]
     share_port: bool,
+
+    /// How long to look for the next event before going to sleep, in microseconds; 0 to sleep
+    /// at once
+    #[arg(long, default_value_t = 50)]
+    spin_us: u32,
 
     /// How long clients may take to finish after Ctrl-C, in milliseconds
     #[arg(long, default_value_t = 5000)]

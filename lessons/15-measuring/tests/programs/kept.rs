@@ -59,3 +59,26 @@ fn an_idle_connection_costs_what_the_page_says() {
     assert!(bytes("tcp-server-epoll") < 500.0);
     assert!(bytes("tcp-server-fast") <= 64.0);
 }
+
+#[test]
+fn who_looks_before_sleeping_answers_more_and_sooner() {
+    for (case, least) in [("connections_1", 1.5), ("churn", 1.1)] {
+        let ratio = ratio(case, "requests_per_second", "tcp-server-fast", "C, epoll");
+        assert!(ratio > least, "{case}: {ratio}");
+    }
+    let ratio = ratio("rate_60000", "p50_us", "tcp-server-fast", "C, epoll");
+    assert!(ratio < 0.7, "{ratio}");
+}
+
+#[test]
+fn last_rung_is_the_best_or_cannot_be_told_from_the_best() {
+    let cases =
+        ["connections_1", "connections_50", "connections_1000", "bulk_1", "bulk_8"];
+    for case in cases.into_iter().chain(["churn", "rate_60000"]) {
+        let (ratio, control) = (
+            figure(case, "tcp-server-fast", "ratio"),
+            figure(case, "tcp-server-fast", "control"),
+        );
+        assert!(1.0 - ratio <= control, "{case}: {ratio}, control {control}");
+    }
+}

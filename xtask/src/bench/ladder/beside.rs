@@ -68,10 +68,13 @@ struct Shared {
 
 fn share(plan: &Plan, server: &Server, count: usize) -> Result<Shared, String> {
     let mut server = server.clone();
-    server.arguments.push("--share-port".into());
+    // What is compared is processor time, so neither may spend any on looking for events.
+    let options = ["--share-port", "--spin-us", "0"];
+    server.arguments.extend(options.map(Into::into));
     let first = Running::start(&server, &plan.machine, 0, &[])?;
     let port = first.port.to_string();
-    server.arguments = ["--share-port", "--port", &port].map(Into::into).into();
+    server.arguments =
+        ["--port", &port].into_iter().chain(options).map(Into::into).collect();
     let mut running = vec![first];
     for core in 1..count {
         running.push(Running::start(&server, &plan.machine, core, &[])?);
