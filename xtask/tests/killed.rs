@@ -1,8 +1,8 @@
 //! Whatever this project runs leaves nothing behind when it is killed at a random moment:
 //! no process, and so no namespace and no port in use; no mount, no file.
 //!
-//! Thirty kills in a test run; `KILLS=300 cargo test -p xtask --test killed` for more, and
-//! for as many over a wire.
+//! Thirty kills in a test run, and ten over a wire; for more of both,
+//! `KILLS=300 cargo test -p xtask --test killed`.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -62,12 +62,7 @@ fn at_random_moments() {
 
 #[test]
 fn over_a_wire_at_random_moments() {
-    // Among 400 such kills on a machine with a load of 60, one left a `sleep` behind.
-    if std::env::var_os("KILLS").is_none() {
-        skip("kills over a wire: set KILLS=50 to run them");
-        return;
-    }
-    kill_at_random_moments(4, 2, 50);
+    kill_at_random_moments(4, 2, 10);
 }
 
 /// Kills one of the `count` kinds of command from `first` on, as often as the variable `KILLS`
@@ -173,10 +168,9 @@ fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
     child.wait().unwrap();
 }
 
-/// Expects that soon no process has the variable. What is left behind stays, so the deadline
-/// may be long: on a busy machine, even a process that was killed waits for a processor.
+/// Expects that within two seconds no process has the variable.
 fn none_has(variable: &str, context: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(2);
     let has = |path: &Path| {
         let environment = fs::read(path.join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
