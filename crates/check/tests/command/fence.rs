@@ -1,6 +1,7 @@
 //! The fence: a program that tries to do harm does none.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -104,6 +105,29 @@ fn nothing_outlives_a_checker_that_is_killed() {
         check.kill().unwrap();
         check.wait().unwrap();
         wait_until("all are gone", || marked(&variable).is_empty());
+    }
+}
+
+#[test]
+fn fence_whose_watcher_is_gone_starts_nothing() {
+    let limits = "1073741824,10,256,512,67108864";
+    let said = |mode: &str, watcher: u32| {
+        let mut fence = Command::new(CHECK)
+            .args(["__fence", mode, &watcher.to_string(), limits, "now", "echo", "hello"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        fence.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        fence.kill().unwrap();
+        fence.wait().unwrap();
+        said
+    };
+    // Its parent is this process, and not the first of all.
+    assert_eq!(said("group", std::process::id()), "hello\n");
+    for mode in ["namespaces", "group"] {
+        assert_eq!(said(mode, 1), "", "{mode}");
     }
 }
 
