@@ -22,7 +22,7 @@ pub(super) const TASK: Task = Task {
             "it sends the bytes back at once, and ends its stream after the client's",
             "the words differ, or the end of the client's stream is not noticed",
             page::READINESS,
-            echoes,
+            servers::echoes,
         ),
         must(
             "a thousand clients at the same time each get back their own bytes",
@@ -118,17 +118,6 @@ fn crowd(
         }
     }
     Ok(clients)
-}
-
-fn echoes(arena: &mut Arena<'_>) -> Outcome {
-    let server = arena.tcp_server()?;
-    let mut client = arena.connect(&server)?;
-    client.send(b"hello")?;
-    client.expect(b"hello")?;
-    client.send(b"again")?;
-    client.finish_sending()?;
-    client.expect(b"again")?;
-    client.expect_end()
 }
 
 fn thousand(arena: &mut Arena<'_>) -> Outcome {

@@ -162,6 +162,18 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
+/// One client is echoed while it talks and when it has ended its stream.
+pub(super) fn echoes(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(b"hello")?;
+    client.expect(b"hello")?;
+    client.send(b"again")?;
+    client.finish_sending()?;
+    client.expect(b"again")?;
+    client.expect_end()
+}
+
 /// Kills the server while it has a client, so that its end of the connection stays in
 /// TIME-WAIT, and starts it again.
 pub(super) fn starts_again(arena: &mut Arena<'_>) -> Outcome {

@@ -22,7 +22,7 @@ pub(super) const TASK: Task = Task {
             "it sends the bytes back at once, and ends its stream after the client's",
             "the words differ, or the end of the client's stream is not noticed",
             page::THREADS,
-            echoes,
+            servers::echoes,
         ),
         must(
             "a client that does not read does not hold up another",
@@ -66,17 +66,6 @@ pub(super) const TASK: Task = Task {
         servers::TCP_PORT,
     ],
 };
-
-fn echoes(arena: &mut Arena<'_>) -> Outcome {
-    let server = arena.tcp_server()?;
-    let mut client = arena.connect(&server)?;
-    client.send(b"hello")?;
-    client.expect(b"hello")?;
-    client.send(b"again")?;
-    client.finish_sending()?;
-    client.expect(b"again")?;
-    client.expect_end()
-}
 
 /// Expects that a client that connects now is served.
 fn another(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
