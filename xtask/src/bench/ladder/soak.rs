@@ -57,6 +57,7 @@ pub fn soak(options: &Options) -> Result<Status, Error> {
     let only = super::Options {
         quick: true,
         peers: false,
+        rounds: None,
         only: vec![LAST_RUNG.to_owned()],
         keep: false,
     };
