@@ -26,5 +26,10 @@ bound.bind(("127.0.0.1", 0))
 attempt("bind twice", lambda: bound.bind(("127.0.0.1", 0)))
 attempt("connect, nobody there", lambda: new_socket().connect(bound.getsockname()))
 
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+attempt("connect twice", lambda: client.connect(listener.getsockname()))
+attempt("send, UDP, to nobody", lambda: socket.socket(type=socket.SOCK_DGRAM).send(b"Hello"))
+
 bound.close()
 attempt("recv after close", lambda: bound.recv(1024))
