@@ -104,7 +104,10 @@ impl Capture {
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         set_option(&socket, libc::PACKET_VERSION, &1_i32)?; // TPACKET_V2
         // Loopback shows each packet twice, leaving and arriving; the second is enough.
-        set_option(&socket, PACKET_IGNORE_OUTGOING, &1_i32)?;
+        if set_option(&socket, PACKET_IGNORE_OUTGOING, &1_i32).is_err() {
+            // Before Linux 4.20.
+            ignore_outgoing(&socket)?;
+        }
 
         let layout = Layout::new(size);
         let Layout { frame_bytes, frames, block_bytes, ring_bytes } = layout;
@@ -321,12 +324,40 @@ fn bind_to(socket: &OwnedFd, interface: &CStr) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts a filter before the socket that drops what leaves (`SO_ATTACH_FILTER`,
+/// `socket(7)`).
+fn ignore_outgoing(socket: &OwnedFd) -> io::Result<()> {
+    let step = |code: u32, jt, k| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+    // Packets are of one of the types of `packet(7)`.
+    let kind = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
+    let outgoing = u32::from(libc::PACKET_OUTGOING);
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, kind),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, outgoing),
+        step(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0),
+    ];
+    let program =
+        libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    set_option_of(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
 fn set_option<T>(socket: &OwnedFd, name: libc::c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the value lives through the call and has the length given.
+    set_option_of(socket, libc::SOL_PACKET, name, value)
+}
+
+fn set_option_of<T>(
+    socket: &OwnedFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    // SAFETY: the value lives through the call and has the length given. The program of a
+    // filter points to an array that lives through it as well.
     let set = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_PACKET,
+            level,
             name,
             std::ptr::from_ref(value).cast(),
             size_of::<T>() as libc::socklen_t,

@@ -11,7 +11,8 @@ use std::process::Command;
 pub struct Filter(Vec<libc::sock_filter>);
 
 impl Filter {
-    /// Like a kernel of 2018: calls that are newer than Linux 4.19 fail with `ENOSYS`.
+    /// Like a kernel of 2018: calls that are newer than Linux 4.19 fail with `ENOSYS`, and a
+    /// packet socket cannot be told to ignore what leaves.
     pub fn linux_4_19() -> Filter {
         let unknown = [
             libc::SYS_clone3,
@@ -24,7 +25,12 @@ impl Filter {
             libc::SYS_io_uring_setup,
             libc::SYS_epoll_pwait2,
         ];
-        Filter::default().refusing(&unknown, libc::ENOSYS)
+        const PACKET_IGNORE_OUTGOING: u32 = 23;
+        Filter::default().refusing(&unknown, libc::ENOSYS).refusing_where(
+            libc::SYS_setsockopt,
+            2,
+            PACKET_IGNORE_OUTGOING,
+        )
     }
 
     /// Like Docker's default profile for a container without extra capabilities.
