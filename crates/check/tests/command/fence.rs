@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -129,6 +130,74 @@ fn fence_whose_watcher_is_gone_starts_nothing() {
     for mode in ["namespaces", "group"] {
         assert_eq!(said(mode, 1), "", "{mode}");
     }
+}
+
+/// The keeper has just been forked, and its parent dies before the keeper has asked to die with
+/// it. A tracer makes this moment as long as it takes.
+#[test]
+#[allow(unsafe_code, reason = "fork(2) can be caught by ptrace(2) alone")]
+fn keeper_whose_parent_is_gone_starts_nothing() {
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // Returns how the process stopped or ended.
+    let wait = |pid: libc::pid_t| {
+        let mut status = 0;
+        // SAFETY: writes one live number.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }, pid);
+        status
+    };
+    let caught =
+        |status| libc::WIFSTOPPED(status) && status >> 16 == libc::PTRACE_EVENT_FORK;
+    let limits = "1073741824,10,256,512,67108864";
+    let mut fence = Command::new(CHECK);
+    fence.args(["__fence", "namespaces", &std::process::id().to_string(), limits, "now"]);
+    fence.args(["echo", "hello"]).stdin(Stdio::null()).stdout(Stdio::null());
+    // SAFETY: ptrace is async-signal-safe.
+    unsafe {
+        fence.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    let Ok(fence) = fence.spawn() else {
+        return testkit::skip(
+            "keeper_whose_parent_is_gone_starts_nothing",
+            "no ptrace(2)",
+        );
+    };
+    let fence = fence.id().cast_signed();
+    let mut status = wait(fence);
+    // SAFETY: the fence is a stopped child that this thread traces.
+    unsafe {
+        let options = libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_EXITKILL;
+        libc::ptrace(libc::PTRACE_SETOPTIONS, fence, none, options);
+    }
+    while libc::WIFSTOPPED(status) && !caught(status) {
+        // SAFETY: as above.
+        unsafe { libc::ptrace(libc::PTRACE_CONT, fence, none, none) };
+        status = wait(fence);
+    }
+    if !caught(status) {
+        let why = "the kernel refuses namespaces";
+        return testkit::skip("keeper_whose_parent_is_gone_starts_nothing", why);
+    }
+    let mut keeper: libc::c_ulong = 0;
+    // SAFETY: writes one live number; kill takes two.
+    unsafe {
+        libc::ptrace(libc::PTRACE_GETEVENTMSG, fence, none, &raw mut keeper);
+        libc::kill(fence, libc::SIGKILL);
+    }
+    while !libc::WIFSIGNALED(wait(fence)) {}
+    let keeper = libc::pid_t::try_from(keeper).unwrap();
+    assert!(libc::WIFSTOPPED(wait(keeper)));
+    // SAFETY: the keeper is stopped, and traced by this thread since it was forked.
+    unsafe { libc::ptrace(libc::PTRACE_CONT, keeper, none, none) };
+    let status = wait(keeper);
+    if caught(status) {
+        // SAFETY: takes two numbers; the keeper is stopped, and so its number is its own.
+        unsafe { libc::kill(keeper, libc::SIGKILL) };
+        panic!("it started the program");
+    }
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 1, "{status:#x}");
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
