@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::interrupt;
 use crate::page::Page;
@@ -115,6 +115,12 @@ fn build(
 pub(crate) fn status(build: &mut Command) -> io::Result<ExitStatus> {
     let (name, value) = interrupt::guard()?;
     build.env(name, value).status()
+}
+
+/// The same, and returns what it printed.
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    let (name, value) = interrupt::guard()?;
+    command.env(name, value).output()
 }
 
 /// Makes a quiet cargo show its progress, but nothing if there is nothing to build. The

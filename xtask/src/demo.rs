@@ -193,6 +193,9 @@ impl<W: Write + Send> Demo<'_, W> {
                 for (terminal, line) in &lines {
                     screen.line(Shown { terminal: *terminal, line });
                     keys.wait(reading_time(line));
+                    if interrupt::asked() {
+                        return Err(io::ErrorKind::Interrupted.into());
+                    }
                 }
                 verified
             }

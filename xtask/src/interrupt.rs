@@ -4,6 +4,9 @@
 //! The commands of a run are in process groups of their own, so the terminal's signals
 //! reach only this process.
 
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::sync::mpsc;
@@ -48,7 +51,7 @@ pub(crate) fn asked() -> bool {
 ///
 /// # Errors
 /// Fails if the system refuses a signal handler, a thread or a process.
-pub fn watch() -> std::io::Result<()> {
+pub fn watch() -> io::Result<()> {
     netlab::process::adopt_orphans();
     guard()?;
     #[cfg(unix)]
@@ -63,6 +66,7 @@ pub fn watch() -> std::io::Result<()> {
             let _ = asked.recv_timeout(GRACE);
             run::kill_all();
             kill_descendants();
+            let _ = remove_scratch();
             let _ = emulate_default_handler(signal);
         })?;
         thread::Builder::new().name("signals".into()).spawn(move || {
@@ -80,7 +84,7 @@ pub fn watch() -> std::io::Result<()> {
 /// Kills whatever left the group that it was started in: when its parent is dead, it comes to
 /// this process as an orphan. The guard would do this, unless somebody has killed it.
 #[cfg(unix)]
-fn kill_descendants() {
+pub(crate) fn kill_descendants() {
     let guard = guard_of_this_process().as_ref().map(Guard::pid);
     let own = std::process::id();
     let start = Instant::now();
@@ -94,6 +98,39 @@ fn kill_descendants() {
     }
 }
 
+static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// A folder outside of `target`, which is also removed when a signal ends this process, if it
+/// [watches](watch) for signals. There is one at a time.
+#[derive(Debug)]
+pub(crate) struct Scratch;
+
+impl Scratch {
+    /// Creates the folder.
+    ///
+    /// # Errors
+    /// Those of `mkdir(2)`.
+    pub(crate) fn new(folder: PathBuf) -> io::Result<Scratch> {
+        fs::create_dir_all(&folder)?;
+        *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+        Ok(Scratch)
+    }
+
+    /// Removes the folder.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        remove_scratch()
+    }
+}
+
+/// Removes the folder, if there is one. Whoever asks meanwhile waits.
+fn remove_scratch() -> io::Result<()> {
+    let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    scratch.take().map_or(Ok(()), fs::remove_dir_all)
+}
+
 /// Starts the guard, once: a process that kills what this process ran, if this process is
 /// killed itself. The guard recognizes what to kill by an environment variable, whose
 /// name and value this returns; the commands of a run have one of their own.
@@ -102,7 +139,7 @@ fn kill_descendants() {
 ///
 /// # Errors
 /// Fails if the system refuses a process.
-pub(crate) fn guard() -> std::io::Result<(&'static str, String)> {
+pub(crate) fn guard() -> io::Result<(&'static str, String)> {
     let mut guard = guard_of_this_process();
     if guard.is_none() {
         *guard = Some(netlab::process::guard(&run::mark())?);

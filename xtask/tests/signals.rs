@@ -6,10 +6,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::ptr;
 use std::time::{Duration, Instant};
 
 /// A command, its words, and the name of the process that tells that it is at work.
@@ -35,28 +38,94 @@ const CASES: &[Case] = &[
     ("book --open", &["book", "--out", "DIR/book", "--open"], "xdg-open"),
     // So is the cargo that builds.
     ("a build for demo", &["demo", "tcp-echo"], "cargo"),
+    ("a build for update", &["update", "tcp-echo"], "cargo"),
+    ("a build for flow", &["flow", "tcp-echo"], "cargo"),
+    ("a build for wire", &["wire", "10"], "cargo"),
     ("a build for check", &["check", "tcp-echo", "--", "true"], "cargo"),
     ("a build for next", &["next"], "cargo"),
+    ("a build for start", &["start", "tcp-echo"], "cargo"),
+    ("a build for solution", &["solution", "tcp-echo"], "cargo"),
+    ("a build for book", &["book", "--out", "DIR/book"], "cargo"),
     ("a build for ci", &["ci"], "cargo"),
+    ("a build for bench flow", &["bench", "flow"], "cargo"),
+    ("a build for bench ladder", &["bench", "ladder", "--quick"], "cargo"),
+    ("warm runs of bench", &["bench", "--builds", "0"], "cargo"),
+    ("cold builds of bench", &["bench", "--runs", "0"], "git"),
+];
+
+/// The same, in a course of their own: its page runs what never ends, and its `load` is one
+/// that never ends.
+const IN_A_COURSE: &[Case] = &[
+    ("demo", &["demo", "1"], "sleep"),
+    ("update", &["update"], "sleep"),
+    ("bench ladder", &["bench", "ladder", "--quick", "--only", "poll"], "load"),
+    ("bench soak", &["bench", "soak"], "load"),
+];
+
+/// The same, in a course whose page, or table of lessons, is a pipe that nobody writes to.
+const AT_A_PIPE: &[Case] = &[
+    ("tidy", &["tidy"], "xtask"),
+    ("new-lesson", &["new-lesson", "half-close"], "xtask"),
 ];
 
 #[test]
 fn one_signal_ends_all() {
-    // From a terminal; from who ends a service; from a terminal that is gone.
-    let ways = [(libc::SIGINT, true), (libc::SIGTERM, false), (libc::SIGHUP, false)];
     for case in CASES {
-        // A book takes a second or two before it is printed or opened.
-        let ways = if case.0.starts_with("book") { &ways[1..2] } else { &ways[..] };
-        for (signal, group) in ways {
-            if !ends(case, *signal, *group) {
-                return;
-            }
+        if !ends(case, |_| None) {
+            return;
         }
     }
 }
 
-/// Whether it could be tried here.
-fn ends((name, words, at_work): &Case, signal: i32, group: bool) -> bool {
+#[test]
+fn one_signal_ends_all_in_a_course() {
+    for case in IN_A_COURSE {
+        ends(case, |folder| Some(course(folder)));
+    }
+}
+
+#[test]
+fn one_signal_ends_what_waits_for_a_file() {
+    for case in AT_A_PIPE {
+        ends(case, |folder| {
+            let course = course(folder);
+            for page in ["README.md", "lessons/01-one/README.md"] {
+                let page = course.join(page);
+                let _ = fs::remove_file(&page);
+                assert!(Command::new("mkfifo").arg(page).status().unwrap().success());
+            }
+            Some(course)
+        });
+    }
+}
+
+/// Makes a course with one page, and with the programs of `bench` in the folder where a build
+/// would put them.
+fn course(folder: &Path) -> PathBuf {
+    let course = folder.join("course");
+    for name in ["xtask", "lessons/01-one", "target/release"] {
+        fs::create_dir_all(course.join(name)).unwrap();
+    }
+    let page = "```console one\n$ sleep 1000\n```\n";
+    fs::write(course.join("lessons/01-one/README.md"), page).unwrap();
+    for server in ["tcp-server-poll", "tcp-server-fast"] {
+        let script = "#!/bin/sh\necho it listens on port 1...\nexec sleep 1000\n";
+        program(&course.join("target/release").join(server), script);
+    }
+    program(&course.join("target/release/load"), LASTS);
+    course
+}
+
+const LASTS: &str = "#!/bin/sh\nsleep 1000 & sleep 1000\n";
+
+fn program(path: &Path, script: &str) {
+    fs::write(path, script).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Expects that the command ends by one signal, however it is sent, with all that it started.
+/// Returns whether it could be tried here.
+fn ends(case: &Case, course: impl Fn(&Path) -> Option<PathBuf>) -> bool {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     if let Some(missing) = ["flow", "check", "book", "tcp-server", "tcp-client"]
         .into_iter()
@@ -65,29 +134,50 @@ fn ends((name, words, at_work): &Case, signal: i32, group: bool) -> bool {
         skip(&format!("{missing} is not built: cargo build --workspace"));
         return false;
     }
-    let scratch = tempfile::tempdir().unwrap();
-    let folder = scratch.path();
-    for name in ["a", "b", "bin"] {
+    // From a terminal; from who ends a service; from a terminal that is gone.
+    let ways = [(libc::SIGINT, true), (libc::SIGTERM, false), (libc::SIGHUP, false)];
+    // A book takes a second or two before it is printed or opened.
+    let ways = if case.0.starts_with("book") { &ways[1..2] } else { &ways[..] };
+    for (signal, group) in ways {
+        let scratch = tempfile::tempdir().unwrap();
+        ends_by(case, scratch.path(), course(scratch.path()), *signal, *group);
+    }
+    true
+}
+
+fn ends_by(
+    (name, words, at_work): &Case,
+    folder: &Path,
+    course: Option<PathBuf>,
+    signal: i32,
+    group: bool,
+) {
+    for name in ["a", "b", "bin", "tmp"] {
         fs::create_dir(folder.join(name)).unwrap();
     }
-    let lasting = |name: &str| {
-        let path = folder.join("bin").join(name);
-        fs::write(&path, "#!/bin/sh\nsleep 1000 & sleep 1000\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
-    lasting("chromium");
-    lasting("xdg-open");
-    let cargo = if *at_work == "cargo" { lasting("cargo") } else { "true".into() };
     let path = std::env::var("PATH").unwrap();
     let mark = folder.to_str().unwrap();
-    let mut command = Command::new(xtask);
+    let bin = folder.join("bin");
+    for name in ["chromium", "xdg-open", at_work] {
+        if !["sleep", "flow", "xtask", "load"].contains(&name) {
+            program(&bin.join(name), LASTS);
+        }
+    }
+    if *at_work != "cargo" {
+        program(&bin.join("cargo"), "#!/bin/sh\n");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    if let Some(course) = course {
+        command.env("CARGO_MANIFEST_DIR", course.join("xtask"));
+    }
     command
         .args(words.iter().map(|word| word.replace("DIR", mark)))
         .env("PATH", format!("{mark}/bin:{path}"))
-        .env("CARGO", cargo)
+        .env("CARGO", bin.join("cargo"))
         .env("CHECK_MY", "/nonexistent")
+        .env("TMPDIR", folder.join("tmp"))
         .env("MARK", mark)
+        .env_remove("CI")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -104,7 +194,7 @@ fn ends((name, words, at_work): &Case, signal: i32, group: bool) -> bool {
     if let Some(status) = ended {
         // 77: there are no networks here, or no tracing.
         assert_eq!(status.code(), Some(77), "{context}: it ended by itself");
-        return true;
+        return;
     }
     let asked = Instant::now();
     send(&child, signal, group);
@@ -116,7 +206,59 @@ fn ends((name, words, at_work): &Case, signal: i32, group: bool) -> bool {
         child.try_wait().unwrap().is_some() && left.is_empty()
     });
     assert!(!child.wait().unwrap().success(), "{context}");
-    true
+    let files = fs::read_dir(folder.join("tmp")).unwrap();
+    let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    assert!(files.is_empty(), "{context}: left {files:?}");
+}
+
+/// `demo --slow` shows nothing more, although it has all lines of the run.
+#[test]
+fn one_signal_ends_slow() {
+    for (signal, group) in [(libc::SIGINT, true), (libc::SIGTERM, false)] {
+        let scratch = tempfile::tempdir().unwrap();
+        let course = course(scratch.path());
+        let page = "```console one\n$ seq 300\n```\n";
+        fs::write(course.join("lessons/01-one/README.md"), page).unwrap();
+        // The keys are read from a terminal.
+        let (keyboard, terminal) = terminal();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["demo", "1", "--slow"]).process_group(0);
+        command.env("CARGO_MANIFEST_DIR", course.join("xtask"));
+        command.stdin(terminal).stdout(Stdio::piped()).stderr(Stdio::piped());
+        netlab::process::isolate(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let shown = testkit::within("the first lines", move || {
+            let mut line = String::new();
+            // The line of the command, and the first that it printed.
+            while !line.ends_with("│ 1\n") {
+                assert!(output.read_line(&mut line).unwrap() > 0, "{line}");
+            }
+            output
+        });
+        send(&child, signal, group);
+        let (rest, output) = testkit::within("the end", move || {
+            let (mut output, mut rest) = (shown, String::new());
+            output.read_to_string(&mut rest).unwrap();
+            (rest, child.wait_with_output().unwrap())
+        });
+        assert!(!output.status.success(), "{rest}");
+        assert!(!rest.contains("│ 300"), "{rest}");
+        drop(keyboard);
+    }
+}
+
+/// The two sides of a terminal: its keyboard and screen, and what a program gets.
+#[allow(unsafe_code, reason = "openpty(3) has no form in std")]
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut keyboard, mut program) = (-1, -1);
+    let (name, mode, size) = (ptr::null_mut(), ptr::null(), ptr::null());
+    // SAFETY: openpty writes two live numbers; null is allowed for the others.
+    let made =
+        unsafe { libc::openpty(&raw mut keyboard, &raw mut program, name, mode, size) };
+    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: both descriptors are new, and nobody else's.
+    unsafe { (OwnedFd::from_raw_fd(keyboard), OwnedFd::from_raw_fd(program)) }
 }
 
 fn send(child: &Child, signal: i32, group: bool) {
@@ -146,9 +288,8 @@ fn marked(mark: &str) -> Vec<(String, String)> {
     };
     let processes = fs::read_dir("/proc").unwrap().map(|it| it.unwrap().path());
     let name = |path: &Path| fs::read_to_string(path.join("comm")).unwrap_or_default();
-    let told = |path: std::path::PathBuf| {
-        (path.display().to_string(), name(&path).trim().to_owned())
-    };
+    let told =
+        |path: PathBuf| (path.display().to_string(), name(&path).trim().to_owned());
     processes.filter(|path| has(path)).map(told).collect()
 }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Error, Status, interrupt, workspace};
+use crate::{Error, Status, build, interrupt, workspace};
 
 /// The options of `bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -60,6 +60,7 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
         _ => {}
     }
     let root = workspace::root();
+    interrupt::watch().map_err(Error::io("watch for signals"))?;
     if options.builds > 0 {
         cold(&root, options.builds)?;
     }
@@ -71,9 +72,10 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
 
 fn cold(root: &Path, builds: usize) -> Result<(), Error> {
     let folder = env::temp_dir().join(format!("xtask-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(Error::io("make a folder for the builds"))?;
+    let scratch = interrupt::Scratch::new(folder.clone())
+        .map_err(Error::io("make a folder for the builds"))?;
     let result = cold_in(root, &folder, builds);
-    fs::remove_dir_all(&folder).map_err(Error::io("remove the folder of the builds"))?;
+    scratch.remove().map_err(Error::io("remove the folder of the builds"))?;
     result
 }
 
@@ -200,18 +202,15 @@ fn count(folder: &Path, arguments: &[&str]) -> Result<usize, Error> {
 
 fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Error> {
     let attempt = format!("{program} {}", arguments.join(" "));
-    let (name, value) = interrupt::guard().map_err(Error::io(&attempt))?;
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        // These variables, which cargo gave this process, must not affect the other
-        // checkout.
-        .env_remove("CARGO_MANIFEST_DIR")
-        .env_remove("CARGO_TARGET_DIR")
-        .env(name, value)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io(&attempt))?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder);
+    // These variables, which cargo gave this process, must not affect the other checkout.
+    command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_TARGET_DIR");
+    let output = build::output(command.stdin(Stdio::null()));
+    let output = output.map_err(Error::io(&attempt))?;
+    if interrupt::asked() {
+        return Err(Error::new(format!("{attempt}: interrupted by a signal")));
+    }
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().last().unwrap_or_default();

@@ -3,8 +3,7 @@
 
 use std::process::Command;
 
-use crate::workspace;
-use crate::{Error, Status};
+use crate::{Error, Status, build, workspace};
 
 /// What `bench flow` was asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,11 +28,9 @@ pub fn tracing(options: &Options) -> Result<Status, Error> {
 
 fn cargo(root: &std::path::Path, words: &[&str]) -> Result<(), Error> {
     let attempt = format!("cargo {}", words.join(" "));
-    let status = Command::new("cargo")
-        .args(words)
-        .current_dir(root)
-        .status()
-        .map_err(Error::io(&attempt))?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(words).current_dir(root);
+    let status = build::status(&mut cargo).map_err(Error::io(&attempt))?;
     if status.success() {
         Ok(())
     } else {

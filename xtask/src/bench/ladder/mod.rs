@@ -24,8 +24,7 @@ use std::time::{Duration, Instant};
 
 use self::child::{Machine, Running};
 use self::servers::{Readiness, Server};
-use crate::workspace;
-use crate::{Error, Status};
+use crate::{Error, Status, interrupt, workspace};
 
 /// The options of `bench ladder`.
 #[derive(Debug, Clone, clap::Args)]
@@ -123,9 +122,9 @@ struct Plan {
 /// # Errors
 /// Fails if the build fails, or if the folder of the results cannot be written.
 pub fn ladder(options: &Options) -> Result<Status, Error> {
-    let stop = stop_at_signal()?;
     let folder = results_folder()?;
     let plan = plan(options, &folder)?;
+    let stop = stop_at_signal()?;
     let started = Instant::now();
     let results = measure(&plan, &stop);
     let mut text = report::tables(&plan, &results);
@@ -168,15 +167,32 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
     Ok(if failed { Status::Failed } else { Status::AsDocumented })
 }
 
-/// Returns a flag that becomes true at the first Ctrl-C or SIGTERM, so that the results so
-/// far can be kept. A second one ends the process.
+/// Returns a flag that becomes true at the first Ctrl-C, SIGTERM or SIGHUP, so that the
+/// results so far can be kept. What is being measured is killed, so that nobody waits for
+/// it. A second signal ends the process.
 fn stop_at_signal() -> Result<Arc<AtomicBool>, Error> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_default(signal, stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-            .map_err(Error::io("set a handler for Ctrl-C"))?;
+            .map_err(Error::io("watch for signals"))?;
     }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(Error::io("watch for signals"))?;
+    let asked = stop.clone();
+    let end = move || {
+        let _ = signals.forever().next();
+        asked.store(true, Ordering::Relaxed);
+        // Again and again: the next one may just be starting.
+        loop {
+            interrupt::kill_descendants();
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(end)
+        .map_err(Error::io("watch for signals"))?;
     Ok(stop)
 }
 
@@ -335,11 +351,14 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Fails if a signal has asked for the end.
+    fn go_on(&self) -> Result<(), Interrupted> {
+        if self.stop.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+    }
+
     /// Reports what comes next. Fails if a signal has asked for the end.
     fn step(&mut self, what: &str) -> Result<(), Interrupted> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Interrupted);
-        }
+        self.go_on()?;
         self.progress.step(what);
         Ok(())
     }
@@ -359,6 +378,7 @@ impl Bench<'_> {
                 let name = &server_.name;
                 self.step(&format!("round {} · {} · {name}", round + 1, case.title))?;
                 let sample = window(plan, case, server_);
+                self.go_on()?;
                 if let Err(why) = &sample {
                     self.results.failures.push(format!("{name}, {}: {why}", case.title));
                 }
@@ -374,7 +394,9 @@ impl Bench<'_> {
             let name = &server.name;
             if server.has_memory() {
                 self.step(&format!("memory · {name}"))?;
-                match memory(plan, server) {
+                let measured = memory(plan, server);
+                self.go_on()?;
+                match measured {
                     Ok(measured) => drop(self.results.memory.insert(at, measured)),
                     Err(why) => {
                         self.results.failures.push(format!("{name}, memory: {why}"));
@@ -383,7 +405,9 @@ impl Bench<'_> {
             }
             if server.has_calls() {
                 self.step(&format!("system calls · {name}"))?;
-                match calls(plan, server) {
+                let measured = calls(plan, server);
+                self.go_on()?;
+                match measured {
                     Ok(measured) => drop(self.results.calls.insert(at, measured)),
                     Err(why) => {
                         let failure = format!("{name}, system calls: {why}");
@@ -403,7 +427,9 @@ impl Bench<'_> {
         self.step("two servers on one port")?;
         let shared = beside::shared_port(plan, server);
         self.step("load beside wrk")?;
-        for made in [shared, beside::wrk(plan, server)] {
+        let wrk = beside::wrk(plan, server);
+        self.go_on()?;
+        for made in [shared, wrk] {
             match made {
                 Ok(text) => self.results.beside.push(text),
                 Err(why) => self.results.failures.push(why),

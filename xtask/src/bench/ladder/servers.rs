@@ -255,7 +255,7 @@ fn python() -> Result<PathBuf, String> {
 
 fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output();
+    let output = build::output(command.stdin(Stdio::null()));
     let output = output.map_err(|_| format!("{name} is not installed"))?;
     if output.status.success() {
         return Ok(());
