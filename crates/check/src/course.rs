@@ -130,15 +130,25 @@ pub(crate) fn start(options: &Start) -> Result<u8, CommandError> {
         create(&folder.join("Cargo.toml"), &manifest(&task))?;
         workspace(mine)?;
     }
-    let (name, folder) = (task.name, task.folder());
-    let shown = file.strip_prefix(root()).unwrap_or(&file);
     say(&format!(
-        "{}\n\nYour program: {}\nThe statement:  my/{folder}/README.md\n\
-         Check it:       cargo xtask check {name}\n",
+        "{}\n\nYour program:   {}\nThe statement:  {}\n\
+         Check it:       cargo xtask check {}\n",
         task.title(),
-        shown.display()
+        from_here(&file),
+        from_here(&readme),
+        task.name,
     ))?;
     Ok(0)
+}
+
+/// Returns the path of a file as one types it in the current folder: `../../my/` in that of
+/// a lesson.
+fn from_here(file: &Path) -> String {
+    let root = root();
+    let Ok(inside) = file.strip_prefix(&root) else { return file.display().to_string() };
+    let here = std::env::current_dir().unwrap_or_default();
+    let below = here.strip_prefix(&root).map_or(0, |below| below.components().count());
+    format!("{}{}", "../".repeat(below), inside.display())
 }
 
 /// Creates a file. Fails if it exists, since it is then the learner's own.

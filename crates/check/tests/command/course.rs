@@ -61,9 +61,18 @@ fn starter_comes_from_the_checkout_that_is_used_not_from_the_one_built() {
     fs::write(tasks.join("starter.py"), "# Of the moved one.").unwrap();
     let mut command = Command::new(CHECK);
     command.args(["start", "framing", "--lang", "python"]).env_remove("CHECK_MY");
+    let lesson = moved.path().join("lessons/07-framing");
+    fs::create_dir_all(&lesson).unwrap();
+    command.current_dir(&lesson);
     let output =
         command.env("CARGO_MANIFEST_DIR", moved.path().join("xtask")).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
+    // The paths are those of the folder in which the learner is.
+    assert!(
+        stdout(&output).contains(" ../../my/07-framing/main.py\n"),
+        "{}",
+        stdout(&output)
+    );
     assert_eq!(moved.read("my/07-framing/main.py"), "# Of the moved one.");
 }
 
