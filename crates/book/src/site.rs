@@ -300,7 +300,10 @@ fn group(path: &str, parts: &Parts) -> String {
     }
     let name = match path {
         "README.md" | "lessons/README.md" => "The course",
-        "lessons/programs.md" | "lessons/errors.md" | "lessons/sheet.md" => "Appendix",
+        "lessons/programs.md"
+        | "lessons/errors.md"
+        | "lessons/sheet.md"
+        | "lessons/questions.md" => "Appendix",
         _ if path.contains("/tasks/") => "Tasks",
         _ if path.starts_with("crates/") => "Instruments",
         _ => "For contributors",
