@@ -1,4 +1,4 @@
-"""A server that wants a port which a client has got."""
+"""A server that wants a port that a client already has."""
 
 import errno
 import socket

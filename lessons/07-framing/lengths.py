@@ -10,7 +10,7 @@ MOST_BYTES = 65536
 
 
 def exactly(connection, length):
-    """Receives so many bytes, in as many recv as it takes; fewer at the end of the stream."""
+    """Receives that many bytes, with as many recv as it takes; fewer at the end of the stream."""
     held = b""
     while len(held) < length and (piece := connection.recv(min(6, length - len(held)))):
         held += piece

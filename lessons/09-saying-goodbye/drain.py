@@ -1,4 +1,4 @@
-"""A server that is told to end: it takes nobody any more, and lets its client finish."""
+"""A server that is told to end: it accepts nobody new, and lets its client finish."""
 
 import os
 import select
@@ -45,7 +45,7 @@ while True:
     ready, _, _ = select.select([listener, signalled], [], [])
     if listener not in ready:
         break
-    # Who connected before the signal is served.
+    # Whoever connected before the signal is served.
     connection, _ = listener.accept()
     connections.append(connection)
     threads.append(threading.Thread(target=serve, args=[connection], daemon=True))

@@ -18,7 +18,7 @@ def recv(connection):
 
 
 def wait_for_reset(connection):
-    """Asks until the kernel knows no peer any more."""
+    """Asks until the kernel no longer knows a peer."""
     try:
         while connection.getpeername():
             pass

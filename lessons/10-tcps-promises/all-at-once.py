@@ -1,4 +1,4 @@
-"""Says go, and leaves all that comes to its kernel until the stream has ended."""
+"""Says go, and leaves all that arrives in its kernel until the stream has ended."""
 
 import select
 import signal

@@ -1,4 +1,4 @@
-"""tcp-client-keepalive in Python: three numbers, and who asks them is the kernel."""
+"""tcp-client-keepalive in Python: three numbers, and the kernel does the asking."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""Sends so many full segments when the server says go: python3 segments.py 6"""
+"""Sends this many full segments when the server says go: python3 segments.py 6"""
 
 import socket
 import sys

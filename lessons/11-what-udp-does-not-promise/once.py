@@ -1,4 +1,4 @@
-"""udp-server-once in Python, its heart: the last reply to each client, and its number."""
+"""The heart of udp-server-once, in Python: the last reply to each client, and its number."""
 
 import signal
 import socket

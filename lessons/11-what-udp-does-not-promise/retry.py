@@ -1,4 +1,4 @@
-"""udp-client-retry in Python, its heart: a number, a deadline, and patience that doubles."""
+"""The heart of udp-client-retry, in Python: a number, a deadline, and patience that doubles."""
 
 import socket
 

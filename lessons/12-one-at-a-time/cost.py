@@ -1,4 +1,4 @@
-"""A hundred clients: how many threads has the server, and how much memory more?"""
+"""A hundred clients: how many more threads does the server have, and how much more memory?"""
 import os
 import re
 import socket
@@ -8,7 +8,7 @@ import subprocess
 def client():
     connection = socket.create_connection(("127.0.0.1", 12345))
     connection.sendall(b"x")
-    connection.recv(1)  # Now the server has made for this client whatever it makes.
+    connection.recv(1)  # Now the server has made whatever it makes for this client.
     return connection
 
 
@@ -24,7 +24,7 @@ pid = re.search(r"pid=(\d+)", listing)[1]
 first = client()
 threads, before = len(os.listdir(f"/proc/{pid}/task")), kib()
 clients = [client() for _ in range(100)]
-print("threads more:", len(os.listdir(f"/proc/{pid}/task")) - threads)
+print("more threads:", len(os.listdir(f"/proc/{pid}/task")) - threads)
 each = (kib() - before) / 100
 bound = 1
 while bound <= each:

@@ -1,4 +1,4 @@
-# Points 3 to 6: a server that runs, and prints and replies other words than the transcripts.
+# Points 3 to 6: a server that runs, and prints and replies with other words than the transcripts.
 import socket
 
 listener = socket.create_server(("localhost", 12345))

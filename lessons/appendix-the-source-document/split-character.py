@@ -1,4 +1,4 @@
-# Point 10: a stream is cut anywhere, also in the middle of a character.
+# Point 10: a stream may be cut anywhere, even in the middle of a character.
 import socket
 
 listener = socket.create_server(("127.0.0.1", 0))

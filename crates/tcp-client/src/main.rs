@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::{
     Address, During, Escaped, Failure, PythonAddress, exit_code, internet_address,
-    report, say,
+    parse_arguments, report, say,
 };
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -56,6 +56,10 @@ macro_rules! tcp_rung {
                 insta::assert_snapshot!(finished.stdout);
                 finished.expect(0, &finished.stdout, "");
             }
+            #[test]
+            fn word_is_not_for_a_terminal() {
+                testkit::standard::word_is_not_for_a_terminal(PROGRAM);
+            }
         }
     };
     (@tests $serves:expr; $($scenario:ident)*) => {
@@ -99,6 +103,10 @@ macro_rules! udp_rung {
                 let finished = ladder::run(PROGRAM, &["--help"]).finish();
                 insta::assert_snapshot!(finished.stdout);
                 finished.expect(0, &finished.stdout, "");
+            }
+            #[test]
+            fn word_is_not_for_a_terminal() {
+                testkit::standard::word_is_not_for_a_terminal(PROGRAM);
             }
         }
     };

@@ -10,7 +10,8 @@
 //! }
 //! ```
 //!
-//! Each becomes a test of that name; `help` and `version` are tested for every program.
+//! Each becomes a test of that name; `help`, `version` and `word_is_not_for_a_terminal` are
+//! tested for every program.
 //!
 //! A command line is a single string here, split at its spaces. `''` is an empty
 //! argument, and `PORT` is the port that the scenario has prepared. A scenario that makes
@@ -25,7 +26,7 @@ use std::thread;
 use crate::program::port_in;
 use crate::{Program, command, skip};
 
-/// Makes a test of each given case, and of `help` and `version`; see
+/// Makes a test of each given case, and of those that hold for every program; see
 /// [`standard`](crate::standard). The tests can refer to the program's file as `PROGRAM`.
 #[macro_export]
 macro_rules! standard_cases {
@@ -41,6 +42,11 @@ macro_rules! standard_cases {
         fn version() {
             let version = concat!($program, " ", env!("CARGO_PKG_VERSION"), "\n");
             $crate::Program::run(PROGRAM, &["--version"]).finish().expect(0, version, "");
+        }
+
+        #[test]
+        fn word_is_not_for_a_terminal() {
+            $crate::standard::word_is_not_for_a_terminal(PROGRAM);
         }
 
         $(
@@ -152,6 +158,22 @@ pub fn command_line_is_wrong(program: &str, lines: &[&str]) {
         assert_eq!(finished.status.code(), Some(2), "{line:?}: {finished:?}");
         assert_eq!(finished.stdout, "", "{line:?}");
         assert!(finished.stderr.starts_with("error: "), "{line:?}: {finished:?}");
+    }
+}
+
+/// A wrong word in the command line would be obeyed by a terminal if it were shown as it is:
+/// it has a control of each kind, and a character that turns the line around.
+#[track_caller]
+pub fn word_is_not_for_a_terminal(program: &str) {
+    for option in ["--port=", "--no-such-option-"] {
+        let word = format!("{option}\u{1b}[31m\u{9b}31m\u{202e}word");
+        let finished = Program::run(program, &[&word]).finish();
+        assert_eq!(finished.status.code(), Some(2), "{finished:?}");
+        assert_eq!(finished.stdout, "", "{finished:?}");
+        assert!(finished.stderr.starts_with("error: "), "{finished:?}");
+        let is_obeyed =
+            |letter: char| letter.is_control() && letter != '\n' || letter == '\u{202e}';
+        assert!(!finished.stderr.contains(is_obeyed), "{finished:?}");
     }
 }
 

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, report, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, report, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {

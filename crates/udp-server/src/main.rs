@@ -12,11 +12,14 @@ use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, PythonAddress, exit_code, report, say};
+use common::{
+    Address, During, Escaped, Failure, PythonAddress, exit_code, parse_arguments, report,
+    say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -16,7 +16,6 @@ mod filter;
 mod lines;
 mod memory;
 mod names;
-mod options;
 mod processors;
 mod python;
 mod reasons;

@@ -8,10 +8,12 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, PythonAddress, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, PythonAddress, exit_code, parse_arguments, say,
+};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{During, Failure, exit_code, say};
+use common::{During, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 fn main() -> ExitCode {
-    Arguments::parse();
+    parse_arguments::<Arguments>();
     exit_code(run())
 }
 

@@ -9,11 +9,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Failure, PythonAddress, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, PythonAddress, exit_code, internet_address,
+    parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(stay(&Arguments::parse()))
+    exit_code(stay(&parse_arguments()))
 }
 
 fn stay(arguments: &Arguments) -> Result<(), Failure> {

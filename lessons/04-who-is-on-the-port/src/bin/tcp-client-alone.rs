@@ -8,11 +8,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{During, Escaped, Failure, PythonAddress, exit_code, internet_address, say};
+use common::{
+    During, Escaped, Failure, PythonAddress, exit_code, internet_address,
+    parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(talk(&Arguments::parse()))
+    exit_code(talk(&parse_arguments()))
 }
 
 fn talk(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,12 +10,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::{
-    Address, During, Failure, PythonAddress, exit_code, internet_address, report, say,
+    Address, During, Failure, PythonAddress, exit_code, internet_address,
+    parse_arguments, report, say,
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,18 +10,21 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Failure, PythonAddress, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, PythonAddress, exit_code, internet_address,
+    parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(crowd(&Arguments::parse()))
+    exit_code(crowd(&parse_arguments()))
 }
 
 fn crowd(arguments: &Arguments) -> Result<(), Failure> {
     let server = arguments.address.resolve()?;
     let timeout = Duration::from_millis(arguments.timeout_ms);
 
-    // Those who have come stay, until the program ends.
+    // Whoever has connected stays connected until the program ends.
     let mut connected = Vec::new();
     for number in 1..=arguments.clients {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(send(&Arguments::parse()))
+    exit_code(send(&parse_arguments()))
 }
 
 fn send(arguments: &Arguments) -> Result<(), Failure> {
@@ -26,7 +28,7 @@ fn send(arguments: &Arguments) -> Result<(), Failure> {
         .during("socket", "TCP over IPv4")?;
 
     // connect(2) returns when the server's kernel has answered. All that the server's program
-    // has done for it is to call listen.
+    // has had to do is to call listen.
     let start = Instant::now();
     socket.connect(&server.into()).during("connect", server)?;
     say!("connect  returned after {}", milliseconds(start.elapsed()))?;
@@ -64,7 +66,7 @@ struct Arguments {
     #[arg(long, default_value = "Hello TCP Server", allow_hyphen_values = true)]
     message: Message,
 
-    /// Wait for a reply, and show what one recv gives of it
+    /// Wait for a reply, and show what one recv returns
     #[arg(long)]
     reply: bool,
 }

@@ -12,12 +12,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::{
     Address, During, Escaped, Failure, PythonAddress, exit_code, internet_address,
-    report, say,
+    parse_arguments, report, say,
 };
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// The port where one rings by connecting; 0: any free one, which is printed
+    /// The port of the bell: connect to it to ring; 0: any free one, which is printed
     #[arg(long, default_value_t = 12346)]
     bell_port: u16,
 

@@ -8,11 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{During, Failure, exit_code, internet_address, say};
+use common::{During, Failure, exit_code, internet_address, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    Arguments::parse();
+    parse_arguments::<Arguments>();
     exit_code(run())
 }
 

@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{During, Failure, exit_code, say};
+use common::{During, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(connect(&Arguments::parse()))
+    exit_code(connect(&parse_arguments()))
 }
 
 fn connect(arguments: &Arguments) -> Result<(), Failure> {

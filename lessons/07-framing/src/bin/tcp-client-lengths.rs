@@ -7,17 +7,19 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, say,
+};
 use framing::{Lengths, with_length};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {
     // All messages in one send: the frames keep them apart, the calls do not. (We send all of
-    // them before we receive the first reply. That works as long as it is little: lesson 8.)
+    // them before we receive the first reply. That works as long as they are short: lesson 8.)
     let mut framed = Vec::new();
     for message in &arguments.messages {
         let frame = with_length(message).map_err(|fault| {

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::{
-    Address, During, Escaped, Failure, PythonAddress, exit_code, internet_address, say,
+    Address, During, Escaped, Failure, PythonAddress, exit_code, internet_address,
+    parse_arguments, say,
 };
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

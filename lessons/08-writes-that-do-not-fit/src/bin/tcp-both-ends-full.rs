@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 /// The size that each end asks its kernel for. By default Linux lets the buffers grow to some
@@ -21,7 +23,7 @@ const BUFFER_BYTES: usize = 32 * 1024;
 const TIMEOUT: Duration = Duration::from_millis(20);
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,14 +10,16 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 /// The size that each end asks its kernel for: so small that two segments fill it.
 const BUFFER_BYTES: usize = 2304;
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -47,8 +49,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     say!("  recv: {}", if end == 0 { "end of stream" } else { "more than was sent" })
 }
 
-/// One send(2), however often it takes: with a timeout set, a pause (Ctrl-Z, fg) ends the call
-/// with EINTR, see signal(7).
+/// One send(2), tried again after a signal: with a timeout set, a pause (Ctrl-Z, fg) ends the
+/// call with EINTR, see signal(7).
 fn send(socket: &mut Socket, bytes: &[u8], peer: SocketAddr) -> Result<usize, Failure> {
     loop {
         match socket.write(bytes) {

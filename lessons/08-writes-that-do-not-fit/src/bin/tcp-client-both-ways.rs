@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, say};
+use common::{Address, During, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {

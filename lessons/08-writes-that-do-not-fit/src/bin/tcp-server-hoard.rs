@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::{
-    Address, During, Failure, PeakMemory, PythonAddress, exit_code, internet_address, say,
+    Address, During, Failure, PeakMemory, PythonAddress, exit_code, internet_address,
+    parse_arguments, say,
 };
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 /// The kernel's table, see proc(5): one line per socket, with its two addresses and its state.
@@ -23,7 +25,7 @@ const TIME_WAIT: &str = "06";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -10,12 +10,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, say,
+};
 use framing::{Fault, Lines};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {

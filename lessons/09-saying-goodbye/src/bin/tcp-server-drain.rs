@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use common::{
     Address, During, Escaped, Failure, exit_code, internet_address,
-    is_out_of_descriptors, report, say,
+    is_out_of_descriptors, parse_arguments, report, say,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -24,7 +24,7 @@ use socket2::{Domain, Socket, Type};
 static CLOSING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -80,7 +80,7 @@ fn accept_until(
                 reserve = None;
                 continue;
             }
-            // This client has left before we came to it (not on Linux).
+            // This client left before we got to it (not on Linux).
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             accepted => accepted.during("accept", "listener")?,
         };

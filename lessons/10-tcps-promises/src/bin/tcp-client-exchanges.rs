@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, say};
+use common::{Address, During, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -41,7 +41,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Enough that the quick ACKs at the beginning of a connection (tcp(7)) do not matter.
+/// Enough for the quick ACKs at the beginning of a connection (tcp(7)) not to matter.
 const EXCHANGES: usize = 41;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -21,8 +21,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut client_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
     client_socket.connect(&address.into()).during("connect", address)?;
-    // tcp(7): after how long a silence the first question goes out (TCP_KEEPIDLE), how long
-    // until the next (TCP_KEEPINTVL), and how many may stay unanswered (TCP_KEEPCNT).
+    // tcp(7): how long a silence must last before the first question (TCP_KEEPIDLE), how long
+    // until the next (TCP_KEEPINTVL), and how many may go unanswered (TCP_KEEPCNT).
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(arguments.idle_s))
         .with_interval(Duration::from_secs(arguments.interval_s))
@@ -61,7 +61,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=32_767))]
     interval_s: u64,
 
-    /// How many questions may stay unanswered
+    /// How many questions may go unanswered
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=127))]
     count: u32,
 }

@@ -9,11 +9,11 @@ use std::net::Shutdown;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

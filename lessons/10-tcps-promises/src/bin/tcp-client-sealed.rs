@@ -8,11 +8,13 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, Message, exit_code, say};
+use common::{
+    Address, During, Escaped, Failure, Message, exit_code, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -36,7 +38,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Err(Failure::new("send", address, "damaged three times", "is the wire broken?"))
 }
 
-/// FNV-1a: a hash in four lines. It finds damage; against forgery take a keyed one.
+/// FNV-1a: a hash in four lines. It finds damage; against forgery, use a keyed one.
 fn hash(bytes: &[u8]) -> u64 {
     let step =
         |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);

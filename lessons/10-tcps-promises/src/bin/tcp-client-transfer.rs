@@ -1,4 +1,4 @@
-//! Sends many bytes at once, and tells when the peer has confirmed them all.
+//! Sends many bytes at once, and says when the peer has confirmed them all.
 //!
 //! It belongs to lesson 10, `lessons/10-tcps-promises`. Start
 //! `tcp-server-sink` first, then `cargo run -q --bin tcp-client-transfer` in another terminal.
@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// How many bytes
+    /// How many bytes to send
     #[arg(long, default_value_t = 100_000)]
     bytes: usize,
 

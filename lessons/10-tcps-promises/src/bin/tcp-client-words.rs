@@ -1,4 +1,4 @@
-//! Sends one word, waits for its echo, sends the next; and tells how long each took.
+//! Sends one word, waits for its echo, sends the next, and says how long each took.
 //!
 //! It belongs to lesson 10, `lessons/10-tcps-promises`. Start
 //! `tcp-server-words` first, then `cargo run -q --bin tcp-client-words` in another terminal.
@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Sends words to a TCP server, each when the echo of the one before has come
+/// Sends words to a TCP server, each once the echo of the one before has come
 #[derive(Parser)]
 #[command(name = "tcp-client-words", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -1,4 +1,4 @@
-//! Sends back one word, and then forgets the connection, as a machine does that loses its
+//! Sends back one word, and then forgets the connection, as a machine does when it loses
 //! power and comes back.
 //!
 //! It belongs to lesson 10, `lessons/10-tcps-promises`. Run it:
@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Escaped, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -42,7 +44,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     say!("The connection is forgotten")
 }
 
-/// Sends back one word, and then knows nothing of the connection any more
+/// Sends back one word, and then forgets the connection
 #[derive(Parser)]
 #[command(name = "tcp-server-crash", version, after_help = EXAMPLES)]
 struct Arguments {

@@ -7,11 +7,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -31,7 +33,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             server_socket.accept().during("accept", address)?;
         let client = internet_address(&client)?;
         // Only a whole request is answered: half of one gets no answer that an ACK could
-        // go with.
+        // travel with.
         let mut request = [0; 8];
         loop {
             match connection.read_exact(&mut request) {

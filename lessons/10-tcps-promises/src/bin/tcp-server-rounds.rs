@@ -1,4 +1,4 @@
-//! Receives a stream, and shows in which portions it came: how many bytes in each round trip.
+//! Receives a stream, and shows the portions in which it came: how many bytes in each round trip.
 //!
 //! It belongs to lesson 10, `lessons/10-tcps-promises`. Run it:
 //! `cargo run -q --bin tcp-server-rounds`, then `tcp-client-transfer` in another terminal.
@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Receives a message with its hash before it, and asks for it again when they do not fit.
+//! Receives a message with its hash before it, and asks for it again when they do not match.
 //!
 //! It belongs to lesson 10, `lessons/10-tcps-promises`. Run it:
 //! `cargo run -q --bin tcp-server-sealed`, then `tcp-client-sealed` in another terminal.
@@ -7,11 +7,13 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Escaped, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -32,7 +34,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut buffer = [0; 1024];
     loop {
         // One recv is not one message (lesson 7). Here one message is in flight at a time,
-        // and it fits into a segment; a length before it would do for more.
+        // and it fits into a segment; more would need a length before each.
         let length = connection.read(&mut buffer).during("recv", client)?;
         let Some((seal, message)) = buffer[..length].split_first_chunk::<8>() else {
             return say!("End of stream");
@@ -47,7 +49,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// FNV-1a: a hash in four lines. It finds damage; against forgery take a keyed one.
+/// FNV-1a: a hash in four lines. It finds damage; against forgery, use a keyed one.
 fn hash(bytes: &[u8]) -> u64 {
     let step =
         |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);

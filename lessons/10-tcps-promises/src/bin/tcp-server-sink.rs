@@ -7,11 +7,13 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Escaped, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

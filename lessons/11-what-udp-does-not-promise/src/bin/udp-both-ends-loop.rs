@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{During, Failure, exit_code, say};
+use common::{During, Failure, exit_code, parse_arguments, say};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -20,8 +20,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         one.local_addr().during("getsockname", "127.0.0.1:0")?,
         other.local_addr().during("getsockname", "127.0.0.1:0")?,
     );
-    // The forged datagram: it seems to come from the other server. No socket is asked for a
-    // proof of its address; here we simply are that other server.
+    // The forged datagram: it seems to come from the other server. No socket has to prove its
+    // address; here we simply are that other server.
     other.send_to(b"hello", at_one).during("sendto", at_one)?;
     let mut echoes = 0;
     let mut buffer = [0; 64];

@@ -8,19 +8,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {
     let address = arguments.address.resolve()?;
     let mut client_socket =
         Socket::new(Domain::IPV4, Type::DGRAM, None).during("socket", "UDP over IPv4")?;
-    // connect(2) sends nothing. From here on the kernel takes datagrams of this peer alone,
-    // and reports the ICMP errors that it causes: udp(7).
+    // connect(2) sends nothing. From here on the kernel lets in datagrams from this peer only,
+    // and reports the ICMP errors that ours cause: udp(7).
     client_socket.connect(&address.into()).during("connect", address)?;
     for number in 1..=arguments.count {
         let mut datagram = number.to_string().into_bytes();
@@ -29,7 +29,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     }
     say!("Sent {}", arguments.count)?;
 
-    // Nobody tells that no more will come: only a silence that is long enough.
+    // Nobody says that no more will come: only a silence that lasts long enough does.
     let silence = Duration::from_millis(arguments.timeout_ms);
     client_socket.set_read_timeout(Some(silence)).during("setsockopt", "SO_RCVTIMEO")?;
     let mut buffer = vec![0; 65_535];
@@ -59,11 +59,11 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     count: u32,
 
-    /// How many bytes each has, dots behind its number
+    /// How many bytes each has: its number, then dots
     #[arg(long, default_value_t = 1)]
     bytes: usize,
 
-    /// After how long a silence to stop, in milliseconds
+    /// How long a silence must last before it stops, in milliseconds
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout_ms: u64,
 }

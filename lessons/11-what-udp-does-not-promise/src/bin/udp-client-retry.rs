@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(ask(&Arguments::parse()))
+    exit_code(ask(&parse_arguments()))
 }
 
 fn ask(arguments: &Arguments) -> Result<(), Failure> {
@@ -29,7 +29,7 @@ fn ask(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Attempts at most, before we take the peer for gone.
+/// How many attempts are made before the peer is given up.
 const ATTEMPTS: u32 = 5;
 
 /// One request, repeated until its own reply comes.
@@ -57,12 +57,12 @@ fn exchange(
                 received => received.during("recv", server)?,
             };
             let reply = Escaped(&buffer[..length]);
-            // A reply that comes late is that of an earlier request: its number tells.
+            // A late reply belongs to an earlier request, as its number shows.
             if !buffer[..length].starts_with(format!("{number} ").as_bytes()) {
                 say!("Late, ignored: {reply}")?;
                 continue;
             }
-            // Of a request that was repeated nobody knows which one is answered: its time is
+            // If a request was repeated, nobody knows which of them is answered: its time is
             // no measurement (Karn's algorithm, RFC 6298 §3).
             if attempt == 1 {
                 clock.measured(sent.elapsed());
@@ -102,7 +102,7 @@ impl Clock {
         };
         self.smoothed = Some(smoothed);
         let timeout = smoothed + 4 * self.variation;
-        // Not less than this, or a busy machine is taken for a loss.
+        // Never less than this, or a busy machine would look like a loss.
         self.timeout = timeout.max(Duration::from_millis(200));
     }
 

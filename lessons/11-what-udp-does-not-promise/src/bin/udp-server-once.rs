@@ -9,11 +9,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
                 format!("{number} balance {balance}")
             }
         };
-        // Anyone may write a sender's address into a datagram: memory needs a limit.
+        // Anyone may write any sender's address into a datagram: memory needs a limit.
         if remembered.len() >= MOST_CLIENTS {
             remembered.clear();
         }
@@ -56,7 +56,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Clients that are remembered at most.
+/// How many clients are remembered at most.
 const MOST_CLIENTS: usize = 10_000;
 
 /// `7 deposit 100`: the request's number, and the amount.

@@ -8,11 +8,11 @@ use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Escaped, Failure, exit_code, say};
+use common::{Address, During, Escaped, Failure, exit_code, parse_arguments, say};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {

@@ -7,30 +7,32 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use one_at_a_time::knock_on_signal;
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
-    // As in lesson 2, up to the listener. The queue is longer: many clients may come at once,
-    // and who finds it full waits a second for the next try.
+    // As in lesson 2, up to the listener. The queue is longer: many clients may come at
+    // once, and one that finds it full waits a second before it tries again.
     let address = arguments.address.resolve()?;
     let server_socket = Socket::new(Domain::IPV4, Type::STREAM, None)
         .during("socket", "TCP over IPv4")?;
     #[cfg(unix)]
     server_socket.set_reuse_address(true).during("setsockopt", "SO_REUSEADDR")?;
-    // A piece of an answer is not to wait until the client has acknowledged the one before
-    // (Nagle and delayed ACK: 40 ms, lesson 15). A connection has it from its listener.
+    // A piece of an answer must not wait until the client has acknowledged the one before
+    // (Nagle and delayed ACK: 40 ms, lesson 15). Connections inherit this from the listener.
     server_socket.set_tcp_nodelay(true).during("setsockopt", "TCP_NODELAY")?;
     server_socket.bind(&address.into()).during("bind", address)?;
     server_socket.listen(1024).during("listen", address)?;
     let local_address = server_socket.local_addr().during("getsockname", address)?;
     let local_address = internet_address(&local_address)?;
-    // With a known number of clients the end needs no signal.
+    // With a known number of clients, it takes no signal to end.
     let knock = match arguments.clients {
         None => knock_on_signal(local_address, arguments.drain_ms)?,
         Some(_) => None,
@@ -44,8 +46,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         if knock == Some(internet_address(&client)?) {
             return say!("Closing: all who came before have finished");
         }
-        // Until this client ends its stream, nobody else is served. A client that resets its
-        // connection, or is gone, is no failure of the server: the next one is.
+        // Until this client ends its stream, nobody else is served. If it resets its
+        // connection, or is gone, that is no failure of the server: the next one is served.
         let _ = echo(&connection, &mut buffer);
         served += 1;
     }
@@ -74,7 +76,7 @@ struct Arguments {
     #[command(flatten)]
     address: Address,
 
-    /// End when so many clients have been served
+    /// End when this many clients have been served
     #[arg(long)]
     clients: Option<u32>,
 
@@ -85,7 +87,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-one-at-a-time               listen on localhost, port 12345, for this machine alone
+  tcp-server-one-at-a-time               listen on localhost, port 12345, for this machine only
   tcp-server-one-at-a-time --port 0      listen on any free port, and print which
   tcp-server-one-at-a-time --clients 2   end after the second client
 Then, in two terminals: tcp-client-both-ways

@@ -12,12 +12,14 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, say,
+};
 use one_at_a_time::knock_on_signal;
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -155,7 +157,7 @@ impl Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-pool                    listen on localhost, port 12345, for this machine alone
+  tcp-server-pool                    listen on localhost, port 12345, for this machine only
   tcp-server-pool --workers 2        serve two clients at a time
   tcp-server-pool --timeout-ms 500   a client that is silent for half a second loses its place
   tcp-server-pool --port 0           listen on any free port, and print which

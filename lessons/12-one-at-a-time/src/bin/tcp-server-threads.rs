@@ -10,12 +10,14 @@ use std::sync::mpsc;
 use std::thread;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, internet_address, report, say};
+use common::{
+    Address, During, Failure, exit_code, internet_address, parse_arguments, report, say,
+};
 use one_at_a_time::knock_on_signal;
 use socket2::{Domain, Socket, Type};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -119,7 +121,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-threads               listen on localhost, port 12345, for this machine alone
+  tcp-server-threads               listen on localhost, port 12345, for this machine only
   tcp-server-threads --threads 2   serve two clients at a time
   tcp-server-threads --port 0      listen on any free port, and print which
 Then, in two terminals: tcp-client-both-ways

@@ -8,10 +8,10 @@ use std::net::UdpSocket;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, say};
+use common::{Address, During, Failure, exit_code, parse_arguments, say};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
@@ -52,7 +52,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  udp-server-one-at-a-time            listen on localhost, port 12345, for this machine alone
+  udp-server-one-at-a-time            listen on localhost, port 12345, for this machine only
   udp-server-one-at-a-time --port 0   listen on any free port, and print which
 Then, in another terminal: udp-client
 Through cargo: cargo run -q --bin udp-server-one-at-a-time -- --port 0

@@ -6,10 +6,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -37,7 +37,7 @@ mod linux {
 
     use super::Arguments;
 
-    /// What epoll tells us beside an event is a number of our choice. A client's is its file
+    /// What epoll tells us with an event is a number of our choice. A client's is its file
     /// descriptor; these two are not descriptors.
     const LISTENER: u64 = u64::MAX;
     const SIGNAL: u64 = u64::MAX - 1;
@@ -332,7 +332,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-epoll-edge            listen on localhost, port 12345, for this machine alone
+  tcp-server-epoll-edge            listen on localhost, port 12345, for this machine only
   tcp-server-epoll-edge --port 0   listen on any free port, and print which
 Then, in two terminals: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-epoll-edge -- --port 0

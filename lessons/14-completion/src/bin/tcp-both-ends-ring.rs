@@ -1,5 +1,5 @@
 //! Both ends of one TCP connection, and every call on it made by the kernel: io_uring(7) in its
-//! smallest form. Requests go into one ring, what came of them stands in another.
+//! smallest form. Requests go into one ring, and their results come in another.
 //!
 //! It belongs to lesson 14, `lessons/14-completion`. Run it:
 //! `cargo run -q --bin tcp-both-ends-ring`.
@@ -11,10 +11,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(run(&Arguments::parse()))
+    exit_code(run(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -57,7 +57,7 @@ mod linux {
         let mut buffer = [0_u8; 100];
         let message = b"hello";
 
-        // Nothing is there to be received yet: recv(2) would wait here. This does not, and the
+        // There is nothing to receive yet: recv(2) would wait here. This does not, and the
         // socket has no O_NONBLOCK. The kernel knows where the bytes are to go.
         let fd = Fd(server.as_raw_fd());
         let receive = opcode::Recv::new(fd, buffer.as_mut_ptr(), buffer.len() as u32);

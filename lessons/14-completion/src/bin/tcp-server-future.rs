@@ -7,10 +7,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -411,7 +411,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-future            listen on localhost, port 12345, for this machine alone
+  tcp-server-future            listen on localhost, port 12345, for this machine only
   tcp-server-future --port 0   listen on any free port, and print which
 Then, in two terminals: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-future -- --port 0

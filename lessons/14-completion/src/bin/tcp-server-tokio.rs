@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, During, Failure, exit_code, say};
+use common::{Address, During, Failure, exit_code, parse_arguments, say};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::{runtime, select, time};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 /// A runtime of one thread, to stand beside the other rungs. `new_multi_thread` would have one
@@ -164,7 +164,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-tokio            listen on localhost, port 12345, for this machine alone
+  tcp-server-tokio            listen on localhost, port 12345, for this machine only
   tcp-server-tokio --port 0   listen on any free port, and print which
 Then, in two terminals: tcp-client-both-ways
 Through cargo: cargo run -q --bin tcp-server-tokio -- --port 0

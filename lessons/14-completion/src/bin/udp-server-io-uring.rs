@@ -10,10 +10,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -144,7 +144,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  udp-server-io-uring            listen on localhost, port 12345, for this machine alone
+  udp-server-io-uring            listen on localhost, port 12345, for this machine only
   udp-server-io-uring --port 0   listen on any free port, and print which
 Then, in another terminal: udp-client
 Through cargo: cargo run -q --bin udp-server-io-uring -- --port 0

@@ -43,3 +43,8 @@ fn help() {
     insta::assert_snapshot!(finished.stdout);
     finished.expect(0, &finished.stdout, "");
 }
+
+#[test]
+fn word_is_not_for_a_terminal() {
+    testkit::standard::word_is_not_for_a_terminal(PROGRAM);
+}

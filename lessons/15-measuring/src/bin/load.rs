@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(measure(&Arguments::parse()))
+    exit_code(measure(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -218,7 +218,7 @@ mod linux {
                     self.receive(&mut connection)?;
                     if before == (connection.oldest, connection.received) {
                         if !self.arguments.udp {
-                            let advice = "does it still run?";
+                            let advice = "is it still running?";
                             let reason = "no answer within a second";
                             return Err(Failure::new("recv", address, reason, advice));
                         }
@@ -378,7 +378,7 @@ mod linux {
                 result => result.during("recv", address)?,
             };
             if length == 0 && !self.arguments.udp {
-                let advice = "is it an echo server? did it end?";
+                let advice = "is it an echo server? has it ended?";
                 return Err(Failure::new("recv", address, "end of stream", advice));
             }
             // Less than there was room for: that was everything, and a call is saved.

@@ -7,10 +7,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Address, exit_code};
+use common::{Address, exit_code, parse_arguments};
 
 fn main() -> ExitCode {
-    exit_code(serve(&Arguments::parse()))
+    exit_code(serve(&parse_arguments()))
 }
 
 #[cfg(target_os = "linux")]
@@ -391,7 +391,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tcp-server-fast                listen on localhost, port 12345, for this machine alone
+  tcp-server-fast                listen on localhost, port 12345, for this machine only
   tcp-server-fast --port 0       listen on any free port, and print which
   tcp-server-fast --share-port   start one for each core
 Then, in another terminal: load
