@@ -1,6 +1,7 @@
 //! Renders a page of the course: Markdown as HTML, with its code blocks shown according
 //! to what they mean in the lessons.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use flow::draw::html::{escape, steps_js};
@@ -9,7 +10,7 @@ use pulldown_cmark::{
 };
 
 use crate::layout::{self, Place};
-use crate::site::{Site, Source, page_name, resolve};
+use crate::site::{Site, Source, page_name, resolve, scene_id};
 use crate::{Error, code, conversation};
 
 /// A page rendered as HTML.
@@ -72,6 +73,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         done: Rendered::default(),
         ids: Vec::new(),
         terminals: Vec::new(),
+        scenes: BTreeSet::new(),
         python: None,
         flows: Vec::new(),
         depth: 0,
@@ -131,6 +133,8 @@ struct Renderer<'a> {
     ids: Vec<String>,
     /// Consecutive terminals of one scene, which are shown side by side.
     terminals: Vec<(String, String)>,
+    /// The scenes that have been shown.
+    scenes: BTreeSet<String>,
     /// The position of a Python quotation that a Rust one may follow, and the number of
     /// paragraphs since.
     python: Option<(usize, usize)>,
@@ -206,7 +210,14 @@ impl<'a> Renderer<'a> {
             }
             Event::Code(text) => {
                 self.index(&text);
+                let place = self.site.scene(&text).filter(|_| !self.in_link);
+                let place = place.map(|place| format!("<a href=\"{}\">", escape(place)));
+                let is_link = place.is_some();
+                place.into_iter().for_each(|open| self.html(open));
                 self.out.push(Event::Code(text));
+                if is_link {
+                    self.html("</a>".to_owned());
+                }
             }
             Event::SoftBreak => {
                 self.index(" ");
@@ -490,9 +501,18 @@ impl<'a> Renderer<'a> {
         }
         self.python = None;
         let beside = if self.terminals.len() > 1 { " beside" } else { "" };
+        let scene = self.terminals[0].0.clone();
         let terminals: Vec<String> =
             self.terminals.drain(..).map(|(_, html)| html).collect();
-        self.html(format!("<div class=\"terms{beside}\">{}</div>\n", terminals.concat()));
+        let terminals = terminals.concat();
+        // Commands that run the scene lead to where it begins.
+        let id = scene_id(&scene);
+        let id = if self.scenes.insert(scene) {
+            format!(" id=\"{}\"", escape(&id))
+        } else {
+            String::new()
+        };
+        self.html(format!("<div class=\"terms{beside}\"{id}>{terminals}</div>\n"));
     }
 }
 

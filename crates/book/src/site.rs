@@ -42,6 +42,8 @@ pub struct Site {
     names: BTreeMap<String, String>,
     /// The text of the source files that have a page, by path.
     pub(crate) sources: BTreeMap<String, String>,
+    /// Where each scene stands, by what `cargo xtask demo` calls it: `6/families`.
+    scenes: BTreeMap<String, String>,
 }
 
 impl Site {
@@ -96,7 +98,16 @@ impl Site {
             }
         }
         names.extend(sources.keys().map(|path| (path.clone(), source_name(path))));
-        Ok(Site { root: root.to_owned(), pages, names, sources })
+        let scenes = scenes(&pages);
+        Ok(Site { root: root.to_owned(), pages, names, sources, scenes })
+    }
+
+    /// Where the scene stands that a command runs: `cargo xtask demo 6/families`, or in a
+    /// list of commands `6/families` alone.
+    pub fn scene(&self, command: &str) -> Option<&str> {
+        let name = command.strip_prefix("cargo xtask demo ").unwrap_or(command);
+        let known = self.scenes.get(name)?;
+        (name != command || name.contains('/')).then_some(known)
     }
 
     /// The page for a file of the checkout.
@@ -256,6 +267,34 @@ pub fn resolve(page: &str, link: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// The id on a page of a scene; the one without a name is `main`.
+pub fn scene_id(scene: &str) -> String {
+    format!("scene-{}", if scene.is_empty() { "main" } else { scene })
+}
+
+/// Finds the scenes of all lessons. `6` is the one without a name, on the first page.
+fn scenes(pages: &[Source]) -> BTreeMap<String, String> {
+    let mut scenes = BTreeMap::new();
+    for page in pages {
+        let number = lesson(&page.path).and_then(|it| it.split('-').next());
+        let Some(number) = number.and_then(|it| it.parse::<u32>().ok()) else { continue };
+        for line in page.text.lines() {
+            let Some(info) = line.trim_start().strip_prefix("```console ") else {
+                continue;
+            };
+            let terminal = info.split_whitespace().last().unwrap_or_default();
+            let scene = terminal.split_once('/').map_or("", |(scene, _)| scene);
+            let name = match scene {
+                "" => number.to_string(),
+                _ => format!("{number}/{scene}"),
+            };
+            let place = format!("{}#{}", page_name(&page.path), scene_id(scene));
+            scenes.entry(name).or_insert(place);
+        }
+    }
+    scenes
 }
 
 /// The parts of the course, from the table of lessons: each a heading and the folders of

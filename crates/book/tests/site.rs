@@ -170,8 +170,36 @@ fn a_page_has_its_parts() {
     }
     assert!(!lesson.contains("<!--"), "comments are for the tools");
     let pairings = &files["02-tcp-echo-pairings.html"];
-    assert_eq!(pairings.matches("<div class=\"terms beside\">").count(), 4);
+    assert_eq!(pairings.matches("<div class=\"terms beside\" id=\"scene-").count(), 4);
     assert!(files["index.html"].contains("<figure class=s-steps"));
+}
+
+#[test]
+fn a_command_of_the_questions_leads_to_the_scene_that_it_runs() {
+    let files = files();
+    let questions = &files["questions.html"];
+    let families =
+        "<a href=\"06-refused-or-timed-out-addresses.html#scene-families\"><code>";
+    assert!(
+        questions.contains(&format!("{families}cargo xtask demo 6/families</code></a>"))
+    );
+    assert!(
+        questions.contains("#scene-two\"><code>4/two</code></a>"),
+        "without the command"
+    );
+    for page in [questions, &files["errors.html"]] {
+        let demo = "<code>cargo xtask demo ";
+        let mut commands = 0;
+        for (at, _) in page.match_indices(demo) {
+            let name = &page[at + demo.len()..];
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                commands += 1;
+                let shown = name.split('<').next().unwrap_or_default();
+                assert!(page[..at].ends_with("\">"), "{shown}: there is no such scene");
+            }
+        }
+        assert!(commands > 30, "{commands} commands");
+    }
 }
 
 #[test]
