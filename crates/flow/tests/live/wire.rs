@@ -1,5 +1,8 @@
 //! Programs on the two hosts of a wire.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use flow::event::{Event, Fate, Flag, Log, OnWire, Packet, Protocol};
 use libtest_mimic::{Failed, Trial};
 use testkit::Filter;
@@ -139,6 +142,17 @@ fn wrong_rule() -> Result<(), Failed> {
     assert!(
         run.stderr
             .starts_with("rule `loose a>b data 2`: `loose` is not a rule; possible")
+    );
+    assert_eq!(run.stderr.lines().count(), 1);
+    // Bytes that are no text are no rule either.
+    let mut wrong = flow(&[]);
+    wrong.arg("--rule").arg(OsStr::from_bytes(b"lose a>b d\xff 2")).args(["--", "true"]);
+    let run = tool::run(&mut wrong);
+    assert_eq!(run.status, Some(2));
+    assert!(
+        run.stderr.starts_with("rule `lose a>b d? 2`: `d?` is not understood; possible"),
+        "{}",
+        run.stderr
     );
     assert_eq!(run.stderr.lines().count(), 1);
     Ok(())
