@@ -143,19 +143,51 @@ fn timers_on(lines: &[String]) -> usize {
     lines.iter().filter(|line| marks.iter().any(|mark| line.contains(mark))).count()
 }
 
-/// Returns the rows of a drawing, except those of acknowledgments that travel alone.
+/// Returns the rows of a drawing without what depends on whether an acknowledgment travels
+/// alone: its row, the row that says how long the kernel held it back, and the state that
+/// the segment shows which would otherwise have carried it.
 fn without_acknowledgments(lines: &[String]) -> Vec<String> {
-    let is_alone = |line: &&String| {
-        // Leave out states, `[FIN-WAIT-2]`, the marks of connections, `#2`, and the
-        // characters that arrows are drawn with.
-        let mut words = line
-            .split(|c: char| " │┊╵├┤◀▶─".contains(c))
-            .filter(|word| !word.is_empty() && !word.starts_with(['[', '#']));
-        line.contains('─')
-            && words.next() == Some("ACK")
-            && words.all(|word| matches!(word, "delayed" | "again" | "probe"))
-    };
-    lines.iter().filter(|line| !is_alone(line)).cloned().collect()
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines {
+        let words = arrow_words(line);
+        if !is_acknowledgment_alone(line, &words) {
+            kept.push(without_its_state(line));
+        } else if words.contains(&"delayed")
+            && kept.last().is_some_and(|above| says_only_a_time(above))
+        {
+            kept.pop();
+        }
+    }
+    kept
+}
+
+/// Returns an arrow without the state that an acknowledgment of a FIN leads to, and without
+/// the padding that makes up for it.
+fn without_its_state(line: &str) -> String {
+    let mut shaft = line.replace("[FIN-WAIT-2]", "");
+    while shaft.contains("──") {
+        shaft = shaft.replace("──", "─");
+    }
+    shaft
+}
+
+/// Returns the words of an arrow, without states, `[FIN-WAIT-2]`, the marks of connections,
+/// `#2`, and the characters that arrows and lifelines are drawn with.
+fn arrow_words(line: &str) -> Vec<&str> {
+    line.split(|c: char| " │┊╵├┤◀▶─".contains(c))
+        .filter(|word| !word.is_empty() && !word.starts_with(['[', '#']))
+        .collect()
+}
+
+fn is_acknowledgment_alone(line: &str, words: &[&str]) -> bool {
+    line.contains('─')
+        && words.first() == Some(&"ACK")
+        && words[1..].iter().all(|word| matches!(*word, "delayed" | "again" | "probe"))
+}
+
+/// Returns whether a row says how much time has passed, and no reason: `·  41 ms ·`.
+fn says_only_a_time(line: &str) -> bool {
+    matches!(arrow_words(line)[..], ["·", _, "ms" | "s", "·"])
 }
 
 fn stopped(page: &Page, flow: &Flow, message: String) -> Verdict {
@@ -319,6 +351,8 @@ mod tests {
             "├──────────────────── ACK ───────────────────▶│ [CLOSED]",
             "│◀────────────── ACK delayed ─────────────────┤",
             "│◀[FIN-WAIT-2]───── #2 ACK ───────────────────┤",
+            "        ·  47 ms ·                            ┊",
+            " ◀[FIN-WAIT-2]─── ACK delayed ────────────────┤",
         ];
         let kept = [
             "┊◀[ESTABLISHED]──── SYN ACK ──────────────────┤",
@@ -326,10 +360,25 @@ mod tests {
             "│◀[TIME-WAIT]──────── FIN ────────────────────┤ [LAST-ACK]",
             "│ send(3, \"ACK\") = 3",
             "│◀─────────────── RST ACK ────────────────────┤",
+            "┊       · 204 ms: tail loss probe ·           ┊",
+            "┊       · 250 ms ·                            ┊",
+            "├──────────── 4 bytes \"two \" late ───────────▶┊",
         ];
         let lines =
             |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>();
         assert!(without_acknowledgments(&lines(&rows)).is_empty());
-        assert_eq!(without_acknowledgments(&lines(&kept)), lines(&kept));
+        let shafts: Vec<String> = kept.iter().map(|row| without_its_state(row)).collect();
+        assert_eq!(without_acknowledgments(&lines(&kept)), shafts);
+        // The same reply, with the acknowledgment of a FIN and behind it.
+        let with = ["│◀[FIN-WAIT-2]── 2 bytes \"13\" ────────────────┤"];
+        let behind = [
+            "│       ·  44 ms ·                            │",
+            "│◀[FIN-WAIT-2]─── ACK delayed ────────────────┤",
+            "│◀───────────── 2 bytes \"13\" ────────────────┤",
+        ];
+        assert_eq!(
+            without_acknowledgments(&lines(&with)),
+            without_acknowledgments(&lines(&behind))
+        );
     }
 }
