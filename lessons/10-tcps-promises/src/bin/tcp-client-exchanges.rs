@@ -32,10 +32,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             exchange(&mut socket, address, way)?;
             times.push(start.elapsed());
         }
-        times.sort();
-        let median = times[EXCHANGES / 2];
-        let slow = if median > Duration::from_millis(30) { "slow" } else { "fast" };
-        let milliseconds = median.as_secs_f64() * 1000.0;
+        // The fastest of the second half: a program that waits for a processor is slower,
+        // and nothing but the kernel's clock makes all of them slow.
+        let fastest = times.split_off(EXCHANGES / 2).into_iter().min();
+        let fastest = fastest.unwrap_or_default();
+        let slow = if fastest > Duration::from_millis(30) { "slow" } else { "fast" };
+        let milliseconds = fastest.as_secs_f64() * 1000.0;
         say!("{:<40} {slow}: {milliseconds:.2} ms", way.name())?;
     }
     Ok(())
