@@ -93,8 +93,9 @@ pub(super) struct Causes {
     windows: HashMap<Pair, u16>,
     /// The processes of each side that have not ended.
     alive: HashMap<usize, HashSet<i32>>,
-    /// For each side, the connections that it never closed although the peer had.
-    leaks: HashMap<usize, HashSet<Pair>>,
+    /// For each side, the connections that it never closed although the peer had, and whether
+    /// it was another process of it that used them.
+    leaks: HashMap<usize, HashMap<Pair, bool>>,
     /// Ends that were half-open when a program got a signal.
     half_open: BTreeSet<Pair>,
 }
@@ -136,7 +137,11 @@ impl Causes {
                 self.returned(call, returned)
             }
             Event::Process(process) => {
-                self.observe(&process.observed);
+                // SIGKILL is seen when the kernel has closed everything already.
+                let is_late = process.what == Change::Killed("SIGKILL".to_owned());
+                if !is_late {
+                    self.observe(&process.observed);
+                }
                 let alive = self.alive.entry(process.side).or_default();
                 match process.what {
                     Change::Forked(child) => alive.extend([process.pid, child]),
@@ -154,6 +159,7 @@ impl Causes {
                         self.half_open.extend(now);
                     }
                 }
+                self.observe(&process.observed);
                 None
             }
             Event::Packet(packet) => self.packet(packet, answered),
@@ -183,16 +189,30 @@ impl Causes {
 
     /// For each side, the connections that it never closed although the peer had.
     fn never_closed(&self, name: &impl Fn(usize) -> String) -> Vec<(Topic, String)> {
-        let mut leaks: Vec<(&usize, &HashSet<Pair>)> = self.leaks.iter().collect();
+        let mut notes = Vec::new();
+        let mut leaks: Vec<(&usize, &HashMap<Pair, bool>)> = self.leaks.iter().collect();
         leaks.sort_by_key(|(side, _)| **side);
-        let text = |(side, pairs): (&usize, &HashSet<Pair>)| {
-            let what = match pairs.len() {
-                1 => "a connection".to_owned(),
-                many => format!("{many} connections"),
-            };
-            format!("{} never closed {what} after the peer had (CLOSE-WAIT)", name(*side))
-        };
-        leaks.into_iter().map(text).map(|text| (Topic::CloseWait, text)).collect()
+        for (side, pairs) in leaks {
+            let copies = pairs.values().filter(|is_copy| **is_copy).count();
+            for (count, is_copy) in [(pairs.len() - copies, false), (copies, true)] {
+                let what = match count {
+                    0 => continue,
+                    1 => "a connection".to_owned(),
+                    many => format!("{many} connections"),
+                };
+                let name = name(*side);
+                let mut text =
+                    format!("{name} never closed {what} after the peer had (CLOSE-WAIT)");
+                if is_copy {
+                    text.push_str(match count {
+                        1 => ": its process has ended, but another still had it open",
+                        _ => ": their processes have ended, but another still had them open",
+                    });
+                }
+                notes.push((Topic::CloseWait, text));
+            }
+        }
+        notes
     }
 
     /// The ends whose peers are gone without their knowing.
@@ -300,7 +320,9 @@ impl Causes {
         }
     }
 
-    /// A process has ended: the kernel closes what it alone had open.
+    /// A process has ended: the kernel closes what it alone had open. Only what is open when
+    /// the last process of a program ends was never closed: that a process which serves one
+    /// connection ends is as good as a close.
     fn ended(&mut self, side: usize, pid: i32, is_last: bool) {
         let is_its_own =
             |known: &Known| known.side == side && (is_last || known.user == Some(pid));
@@ -314,8 +336,14 @@ impl Causes {
             let leaked = self
                 .held(inode)
                 .is_some_and(|it| it.state.as_deref() == Some("CLOSE-WAIT"));
-            if leaked && let Some(pair) = self.sockets.get(&inode).and_then(Known::pair) {
-                self.leaks.entry(side).or_default().insert(pair);
+            let known = self.sockets.get(&inode);
+            if is_last
+                && leaked
+                && let Some((user, pair)) =
+                    known.and_then(|it| Some((it.user, it.pair()?)))
+            {
+                let is_copy = user.is_some_and(|user| user != pid);
+                self.leaks.entry(side).or_default().insert(pair, is_copy);
             }
             self.closing(inode);
         }

@@ -6,7 +6,7 @@
 //! together with the moment do say: it is whoever last used the socket with these
 //! addresses before then, or first used it afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::event::{Call, Event, Flag, Log, Packet, Protocol, Return, Socket};
@@ -16,6 +16,7 @@ use crate::event::{Call, Event, Flag, Log, Packet, Protocol, Return, Socket};
 struct Use {
     at: usize,
     side: usize,
+    inode: u64,
 }
 
 /// Both addresses of a socket, its own first.
@@ -33,6 +34,19 @@ pub(super) struct Owners {
     received: HashMap<String, Vec<Use>>,
     /// Sockets that send and receive ICMP.
     icmp: Vec<Use>,
+    /// For each multicast group, where in the log which socket joins it, or leaves it.
+    joined: HashMap<IpAddr, Vec<Member>>,
+    /// Sockets that get only what is for the groups that they have joined, from where on:
+    /// IP_MULTICAST_ALL in ip(7).
+    only_own: HashMap<u64, usize>,
+}
+
+/// A socket joins a multicast group, or leaves it.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    at: usize,
+    inode: u64,
+    joins: bool,
 }
 
 /// What is known about an inode while the log is being read.
@@ -62,7 +76,7 @@ impl Owners {
         owners
     }
 
-    fn add(&mut self, pair: &Pair, at: usize, side: usize) {
+    fn add(&mut self, pair: &Pair, at: usize, side: usize, inode: u64) {
         if pair.1.is_none()
             && let Some(port) = port(&pair.0)
         {
@@ -71,28 +85,68 @@ impl Owners {
                 bound.push(pair.0.clone());
             }
         }
-        self.uses.entry(pair.clone()).or_default().push(Use { at, side });
+        self.uses.entry(pair.clone()).or_default().push(Use { at, side, inode });
     }
 
     fn socket(&mut self, at: usize, socket: &Socket, known: &mut HashMap<u64, Known>) {
         let Some(local) = &socket.local else { return };
         let pair = (unmapped(local), socket.peer.as_deref().map(unmapped));
-        self.add(&pair, at, socket.side);
+        self.add(&pair, at, socket.side, socket.inode);
         known.insert(socket.inode, Known { pair, side: socket.side });
     }
 
     fn call(&mut self, at: usize, call: &Call, known: &mut HashMap<u64, Known>) {
         if call.name == "socket" && call.args.iter().any(|it| it.value.contains("ICMP")) {
-            self.icmp.push(Use { at, side: call.side });
+            self.icmp.push(Use { at, side: call.side, inode: 0 });
         }
-        let Some(known) = call.socket.and_then(|inode| known.get_mut(&inode)) else {
-            return;
-        };
+        let Some(inode) = call.socket else { return };
+        if call.name == "setsockopt" {
+            self.membership(at, inode, call);
+        }
+        let Some(known) = known.get_mut(&inode) else { return };
         // It was passed on, or the descriptor was inherited.
         if known.side != call.side {
             known.side = call.side;
             let pair = known.pair.clone();
-            self.add(&pair, at, call.side);
+            self.add(&pair, at, call.side, inode);
+        }
+    }
+
+    /// Follows the options by which a socket joins multicast groups and leaves them.
+    fn membership(&mut self, at: usize, inode: u64, call: &Call) {
+        let value = |name: &str| {
+            let arg = call.args.iter().find(|it| it.name == name);
+            arg.map_or("", |it| it.value.as_str())
+        };
+        let (option, value) = (value("optname"), value("optval"));
+        let joins = match option {
+            "IP_MULTICAST_ALL" | "IPV6_MULTICAST_ALL" if value == "0" => {
+                self.only_own.insert(inode, at);
+                return;
+            }
+            "IP_ADD_MEMBERSHIP"
+            | "IPV6_ADD_MEMBERSHIP"
+            | "IP_ADD_SOURCE_MEMBERSHIP"
+            | "MCAST_JOIN_GROUP"
+            | "MCAST_JOIN_SOURCE_GROUP" => true,
+            "IP_DROP_MEMBERSHIP"
+            | "IPV6_DROP_MEMBERSHIP"
+            | "IP_DROP_SOURCE_MEMBERSHIP"
+            | "MCAST_LEAVE_GROUP"
+            | "MCAST_LEAVE_SOURCE_GROUP" => false,
+            _ => return,
+        };
+        // The group is the first multicast address; those of the newer options have a port.
+        let address = |text: &str| -> Option<IpAddr> {
+            let with_port = || text.parse::<SocketAddr>().ok().map(|it| it.ip());
+            text.parse().ok().or_else(with_port)
+        };
+        let parts = value.trim_matches(['{', '}']).split(", ");
+        if let Some(group) = parts.filter_map(address).find(IpAddr::is_multicast) {
+            let all = self.joined.entry(group).or_default();
+            if all.len() < MEMBERS {
+                all.push(Member { at, inode, joins });
+            }
         }
     }
 
@@ -101,7 +155,7 @@ impl Owners {
         let from = returned.args.iter().filter(|it| it.name == "src_addr");
         for from in from {
             let received = self.received.entry(unmapped(&from.value)).or_default();
-            received.push(Use { at, side });
+            received.push(Use { at, side, inode: 0 });
         }
     }
 
@@ -171,11 +225,38 @@ impl Owners {
             })
             .filter_map(|bound| self.uses.get(&(bound.clone(), None)))
             .flat_map(|uses| uses[..before(uses, at)].iter().rev().take(SHARERS))
+            .filter(|it| self.gets(at, address.ip(), it.inode))
             .map(|it| it.side)
             .collect();
         sides.sort_unstable();
         sides.dedup();
         Some(sides)
+    }
+
+    /// Whether a socket that is bound to the right port gets what is sent to this address:
+    /// for a multicast group, if some socket of the host is a member. That it is one itself
+    /// matters only if it has said so.
+    fn gets(&self, at: usize, to: IpAddr, inode: u64) -> bool {
+        if !to.is_multicast() {
+            return true;
+        }
+        let members: HashSet<u64> =
+            self.joined.get(&to).map_or_else(HashSet::new, |all| {
+                let mut members = HashSet::new();
+                for it in all.iter().take_while(|it| it.at < at) {
+                    if it.joins {
+                        members.insert(it.inode);
+                    } else {
+                        members.remove(&it.inode);
+                    }
+                }
+                members
+            });
+        if self.only_own.get(&inode).is_some_and(|since| *since < at) {
+            members.contains(&inode)
+        } else {
+            !members.is_empty()
+        }
     }
 
     /// The side that sends ICMP echo requests itself, as ping(8) does.
@@ -226,6 +307,8 @@ impl Owners {
 /// claim any number.
 const SHARERS: usize = 64;
 const ADDRESSES: usize = 64;
+/// The most changes in the membership of one group.
+const MEMBERS: usize = 1024;
 
 /// How many of the uses are before this place.
 fn before(uses: &[Use], at: usize) -> usize {

@@ -254,7 +254,9 @@ impl Summary {
         // up.
         let several = matches!(call.name.as_str(), "sendmmsg" | "recvmmsg");
         let bytes = returned.value.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        if call.sends && !several {
+        // sendfile(2) gives no bytes of the program's own.
+        let sends = call.sends || call.name == "sendfile";
+        if sends && !several {
             sums.sent_bytes += bytes;
         } else if let Some(data) = &returned.data {
             sums.received_bytes += data.length;

@@ -262,6 +262,10 @@ fn wait_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
             for (name, set) in [("readfds", args[1]), ("writefds", args[2])] {
                 it.add(name, memory.fd_set(set, args[0]));
             }
+            // For what is urgent: seldom given.
+            if args[3] != 0 {
+                it.add("exceptfds", memory.fd_set(args[3], args[0]));
+            }
         }
         Kind::EpollWait => {
             it.add("epfd", fd).add("maxevents", int(args[2]));
@@ -308,7 +312,8 @@ pub(super) fn exit(memory: Memory, kind: Kind, args: &[u64; 6], value: i64) -> D
             }
         }
         Kind::Receive => {
-            it.data = Some(memory.data(args[1], length));
+            // With MSG_TRUNC, the result may be more than the buffer holds.
+            it.data = Some(memory.data(args[1], length.min(args[2])));
             if args[4] != 0
                 && let Some(address) = memory.address_with_length(args[4], args[5])
             {
@@ -344,7 +349,9 @@ pub(super) fn exit(memory: Memory, kind: Kind, args: &[u64; 6], value: i64) -> D
             it.add("revents", memory.poll_list(args[0], args[1], true));
         }
         Kind::Select => {
-            for (name, set) in [("readfds", args[1]), ("writefds", args[2])] {
+            for (name, set) in
+                [("readfds", args[1]), ("writefds", args[2]), ("exceptfds", args[3])]
+            {
                 if set != 0 {
                     it.add(name, memory.fd_set(set, args[0]));
                 }

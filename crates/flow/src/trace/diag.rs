@@ -4,7 +4,6 @@
 //! found as well: a connection that nobody has accepted yet, or an end in TIME-WAIT. The
 //! program is not touched, and a single question takes a few microseconds (a dump of all
 //! sockets takes milliseconds where the kernel's tables are large).
-//! sockets takes milliseconds where the kernel's tables are large).
 #![allow(unsafe_code)] // A netlink socket, which `std` has no type for.
 
 use std::io;

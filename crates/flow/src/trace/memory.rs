@@ -1,6 +1,6 @@
 //! Structures of the kernel's interface, read from a stopped program's memory.
 
-use super::{address, names, sys};
+use super::{address, names, options, sys};
 use crate::event::Data;
 
 /// The size of `struct msghdr`; in `struct mmsghdr`, the length follows it.
@@ -150,39 +150,15 @@ impl Memory {
         at: u64,
         length: u64,
     ) -> String {
-        let at_level = |it: i32| level == i64::from(it);
-        let is = |it: i32| name == i64::from(it);
-        let bytes = self.bytes(at, length.min(64) as usize);
-        let ints: Vec<i32> = bytes
-            .chunks_exact(4)
-            .map(|word| word.try_into().map_or(0, i32::from_ne_bytes))
-            .collect();
-        if at_level(libc::SOL_SOCKET) && is(libc::SO_LINGER) && ints.len() == 2 {
-            return format!("{{l_onoff={}, l_linger={}}}", ints[0], ints[1]);
+        if at == 0 {
+            return "NULL".to_owned();
         }
-        let is_time = is(libc::SO_RCVTIMEO) || is(libc::SO_SNDTIMEO);
-        if at_level(libc::SOL_SOCKET) && is_time && bytes.len() == 16 {
+        let is = |it: i32| level == i64::from(libc::SOL_SOCKET) && name == i64::from(it);
+        if (is(libc::SO_RCVTIMEO) || is(libc::SO_SNDTIMEO)) && length == 16 {
             return self.seconds(at, 1_000_000);
         }
-        if at_level(libc::SOL_SOCKET)
-            && is(libc::SO_ERROR)
-            && ints.len() == 1
-            && ints[0] != 0
-        {
-            return names::error(i64::from(ints[0]));
-        }
-        let membership = is(libc::IP_ADD_MEMBERSHIP) || is(libc::IP_DROP_MEMBERSHIP);
-        if at_level(libc::IPPROTO_IP) && membership && bytes.len() >= 8 {
-            let v4 = |at: usize| bytes[at..at + 4].iter().map(u8::to_string);
-            let dotted = |at| v4(at).collect::<Vec<_>>().join(".");
-            return format!("{{{}, {}}}", dotted(0), dotted(4));
-        }
-        match (ints.as_slice(), bytes.as_slice()) {
-            (_, []) => if at == 0 { "NULL" } else { "…" }.to_owned(),
-            ([int], [_, _, _, _]) => int.to_string(),
-            (_, bytes) if length <= 64 => format!("\"{}\"", crate::bytes::escape(bytes)),
-            _ => format!("… {length} bytes"),
-        }
+        let bytes = self.bytes(at, length.min(options::MOST_BYTES) as usize);
+        options::value(level, name, &bytes, length)
     }
 
     /// A `struct timespec` or `timeval` in seconds; `per_second` says which of the two.

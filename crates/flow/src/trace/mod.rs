@@ -16,6 +16,7 @@ mod filter;
 mod lines;
 mod memory;
 mod names;
+mod options;
 mod processors;
 mod python;
 mod reasons;

@@ -99,6 +99,8 @@ pub(super) struct Tracer {
     reasons: Reasons,
     /// Sockets on which a thread was seen asleep, waiting for bytes: they are blocking.
     blocking: std::collections::HashSet<u64>,
+    /// The processes whose end is written down, though not all of their threads are gone.
+    ended: std::collections::HashSet<i32>,
 }
 
 impl Tracer {
@@ -131,6 +133,7 @@ impl Tracer {
             epolls: std::collections::HashSet::new(),
             reasons: Reasons::default(),
             blocking: std::collections::HashSet::new(),
+            ended: std::collections::HashSet::new(),
         }
     }
 
@@ -365,8 +368,10 @@ impl Tracer {
     pub(super) fn work(&mut self, status: Status) {
         let tid = status.tid;
         match status.stop() {
-            Stop::Exited(status) => self.on_end(tid, status),
-            Stop::Killed(signal) => self.on_end(tid, 128 + signal),
+            Stop::Exited(status) => self.on_end(tid, status, Change::Exited(status)),
+            Stop::Killed(signal) => {
+                self.on_end(tid, 128 + signal, Change::Killed(names::signal(signal)));
+            }
             Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 self.on_filtered(tid);
                 self.go_on(tid, 0);
@@ -488,9 +493,12 @@ impl Tracer {
             libc::PTRACE_EVENT_EXIT => {
                 let status = sys::event_message(tid).unwrap_or(0) as i32;
                 thread.ends = true;
-                // The process ends with its last thread, whichever that is: the first one
-                // may have ended alone, or be in the way of another one's execve(2).
-                if self.threads.values().all(|it| it.pid != pid || it.ends) {
+                // A signal, and exit_group(2), end all threads. Otherwise the process ends
+                // with its last thread, whichever that is: the first one may have ended
+                // alone, or be in the way of another one's execve(2).
+                let of_all = libc::WIFSIGNALED(status)
+                    || arch::entry(tid).is_ok_and(|it| it.number == libc::SYS_exit_group);
+                if of_all || self.threads.values().all(|it| it.pid != pid || it.ends) {
                     self.on_process_end(side, pid, status);
                 }
             }
@@ -498,7 +506,11 @@ impl Tracer {
         }
     }
 
+    /// A process is about to end, and the kernel to close what it has open.
     fn on_process_end(&mut self, side: usize, pid: i32, status: i32) {
+        if !self.ended.insert(pid) {
+            return;
+        }
         self.drain();
         let what = if libc::WIFSIGNALED(status) {
             Change::Killed(names::signal(libc::WTERMSIG(status)))
@@ -530,16 +542,28 @@ impl Tracer {
         }
     }
 
-    fn on_end(&mut self, tid: i32, status: i32) {
+    /// A thread has ended. `change` is how, if it was the last one of its process.
+    fn on_end(&mut self, tid: i32, status: i32, change: Change) {
+        let thread = self.threads.remove(&tid);
+        let is_last =
+            |it: &Thread| self.threads.values().all(|other| other.pid != it.pid);
+        let last = thread.as_ref().filter(|it| is_last(it)).map(|it| (it.side, it.pid));
+        // SIGKILL ends a process without the stop in which others say that they are about to
+        // end. What the kernel then sends comes below.
+        if let Some((side, pid)) = last
+            && !self.ended.remove(&pid)
+        {
+            self.process(side, pid, change);
+        }
         self.drain();
         // When a process ends, so do the sockets that no call has closed.
         self.diag.note_change();
         self.descriptors.forget(tid);
-        let Some(thread) = self.threads.remove(&tid) else { return };
+        let Some(thread) = thread else { return };
         if self.turns.current == Some(tid) {
             self.turns.end();
         }
-        if self.threads.values().all(|it| it.pid != thread.pid) {
+        if last.is_some() {
             // What it had open and nobody closed is closed now.
             self.may_have_woken_all();
         }
@@ -575,6 +599,11 @@ impl Tracer {
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
+        // It has three arguments: what is in the register of the fourth means nothing, and
+        // may differ when the call goes on after a signal.
+        if traced.name == "accept" {
+            args[3] = 0;
+        }
         if let Some(open) = thread.suspended.take() {
             let is_same = traced.kind == Kind::Restart
                 || (open.number, open.args) == (number, args);
@@ -583,9 +612,6 @@ impl Tracer {
                 return;
             }
             self.emit_interrupted(open.id);
-        }
-        if traced.name == "accept" {
-            args[3] = 0;
         }
         match traced.kind {
             Kind::IoUring => {

@@ -24,6 +24,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         // http-kit/http-kit#326
         trial("cause_never_closed", python, never_closed),
         trial("a_connection_still_in_use", python, still_in_use),
+        trial("a_process_for_each_connection", python, process_each),
+        trial("cause_a_copy_is_never_closed", python, copy_never_closed),
         // varnish/hitch#213
         trial("cause_ports_in_time_wait", python, time_wait),
         // joyent/libuv#690
@@ -169,6 +171,34 @@ fn never_closed() -> Result<(), Failed> {
     let client =
         "d = socket.create_connection(('127.0.0.1', 12345)); c.close(); d.close()\n";
     tells(server, client, "never closed 2 connections after the peer had (CLOSE-WAIT)")
+}
+
+/// A process that serves one connection and ends has closed it.
+fn process_each() -> Result<(), Failed> {
+    let server = "c, _ = s.accept()\n\
+        if os.fork() == 0:\n\
+        \x20   while c.recv(9): pass\n\
+        \x20   os._exit(0)\n\
+        c.close(); os.wait()\n";
+    let Some(drawn) = told(server, "c.sendall(b'bye'); c.close()\n") else {
+        return Ok(());
+    };
+    assert!(drawn.contains("CLOSE-WAIT"), "{drawn}");
+    assert!(!drawn.contains("never closed"), "{drawn}");
+    Ok(())
+}
+
+/// The parent keeps what its child serves open, and the connection stays in CLOSE-WAIT when the
+/// child is long gone.
+fn copy_never_closed() -> Result<(), Failed> {
+    let server = "c, _ = s.accept()\n\
+        if os.fork() == 0:\n\
+        \x20   while c.recv(9): pass\n\
+        \x20   os._exit(0)\n\
+        os.wait(); os._exit(0)\n";
+    let cause = "never closed a connection after the peer had (CLOSE-WAIT): its process has \
+        ended, but another still had it open";
+    tells(server, "c.sendall(b'bye'); c.close()\n", cause)
 }
 
 /// A client that may use only one port: ip(7), IP_LOCAL_PORT_RANGE, since Linux 6.3. On a

@@ -17,6 +17,8 @@ mod lines;
 #[cfg(target_os = "linux")]
 mod owners;
 #[cfg(target_os = "linux")]
+mod seldom;
+#[cfg(target_os = "linux")]
 mod strace;
 #[cfg(target_os = "linux")]
 mod strangers;
@@ -73,6 +75,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(conversations::trials());
         trials.extend(lines::trials());
         trials.extend(owners::trials());
+        trials.extend(seldom::trials());
         trials.extend(strace::trials());
         trials.extend(wire::trials());
         trials.extend(strangers::trials());

@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_port_used_again_by_a_later_program", &["python3"], port_used_again),
         trial("a_connection_is_handed_over", &["python3"], handed_over),
         trial("a_broadcast_has_many_receivers", &["python3"], broadcast),
+        trial("a_multicast_is_for_members", &["python3"], multicast),
         trial(
             "datagrams_of_two_programs_at_one_port",
             &["python3"],
@@ -66,10 +67,10 @@ fn one_port() -> Result<(), Failed> {
         format!(
             "import socket, sys\n\
              s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n\
-             s.bind(('127.0.0.1', 12345)); s.listen(); s.settimeout(2)\n\
+             s.bind(('127.0.0.1', 12345)); s.listen()\n\
              try:\n\
              \x20 while True: c, _ = s.accept(); c.sendall(b'{letter}'); c.close()\n\
-             except (TimeoutError, KeyboardInterrupt): pass\n"
+             except KeyboardInterrupt: pass\n"
         )
     };
     let client = "import socket\n\
@@ -160,7 +161,7 @@ fn handed_over() -> Result<(), Failed> {
 const RECEIVER: &str = "import socket\n\
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
-    s.bind(('', 12345)); s.settimeout(2); print(s.recvfrom(99))\n";
+    s.bind(('', 12345)); print(s.recvfrom(99))\n";
 
 fn broadcast() -> Result<(), Failed> {
     let sender = "import socket\n\
@@ -177,10 +178,39 @@ fn broadcast() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Of two programs at the port only one has joined the group, and the other says that it wants
+/// nothing but its own groups. The second group has no member.
+fn multicast() -> Result<(), Failed> {
+    let join = "s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, \
+        socket.inet_aton('239.1.2.3') + socket.inet_aton('127.0.0.1'))\n";
+    // Python has no name for IP_MULTICAST_ALL.
+    let only_own = "s.setsockopt(socket.IPPROTO_IP, 49, 0)\n";
+    let receiver = |option: &str| {
+        let end = "try: print(s.recvfrom(99))\nexcept KeyboardInterrupt: pass\n";
+        RECEIVER.replace("print(s.recvfrom(99))\n", &format!("{option}{end}"))
+    };
+    let sender = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('127.0.0.1'))\n\
+        s.sendto(b'for nobody', ('239.9.9.9', 12345))\n\
+        s.sendto(b'for members', ('239.1.2.3', 12345))\n";
+    let (member, other) = (receiver(join), receiver(only_own));
+    let log = run(&[("a.py", &member), ("b.py", &other), ("sender.py", sender)]);
+    if has_network(&log) {
+        let text = drawn(&log);
+        let to = |name: &str| ("sender.py".to_owned(), name.to_owned());
+        let diagram = diagram(&log);
+        assert_eq!(arrows(&diagram, "for members"), [to("a.py")], "{text}");
+        assert_eq!(arrows(&diagram, "for nobody"), [to("(no program)")], "{text}");
+        assert_eq!(arrows(&diagram, "the same"), [], "{text}");
+    }
+    Ok(())
+}
+
 fn datagrams_at_one_port() -> Result<(), Failed> {
     let receiver = RECEIVER.replace("SO_REUSEADDR", "SO_REUSEPORT").replace(
         "print(s.recvfrom(99))",
-        "\ntry:\n while True: print(s.recvfrom(99))\nexcept (TimeoutError, KeyboardInterrupt): pass",
+        "\ntry:\n while True: print(s.recvfrom(99))\nexcept KeyboardInterrupt: pass",
     );
     let sender = "import socket\n\
         for _ in range(12):\n\

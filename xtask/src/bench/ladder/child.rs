@@ -59,6 +59,15 @@ impl Machine {
         self.pinned && self.cores.len() > 1
     }
 
+    /// Returns why something cannot be measured that needs this many open files.
+    pub(super) fn too_few(&self, what: &str, needed: usize) -> String {
+        let most = self.descriptors;
+        format!(
+            "{what}: needs {needed} open files, and a process may have {most} here \
+             (`ulimit -Hn`)"
+        )
+    }
+
     /// Returns a command that runs on that core, with as many descriptors as are allowed.
     pub(super) fn command(&self, core: Option<&usize>) -> Command {
         let mut command = Command::new("sh");
@@ -118,9 +127,12 @@ impl Running {
             Readiness::Line => {
                 let line = first_line(&mut running.child, PATIENCE)?;
                 let word = line.trim_end().trim_end_matches('.').rsplit(' ').next();
-                running.port = word
-                    .and_then(|word| word.parse().ok())
-                    .ok_or_else(|| format!("it did not start: {line:?}"))?;
+                running.port = word.and_then(|word| word.parse().ok()).ok_or_else(
+                    || match line {
+                        line if line.is_empty() => "it ended before it listened".into(),
+                        line => format!("it did not start: {line:?}"),
+                    },
+                )?;
             }
             Readiness::Connects => {
                 let start = Instant::now();
@@ -245,7 +257,7 @@ pub(super) fn load(
     if let Some(stderr) = &mut stderr {
         let _ = stderr.read_to_string(&mut said);
     }
-    Err(format!("load: {}", said.trim_end()))
+    Err(format!("load: {}", said.lines().next().unwrap_or("it failed")))
 }
 
 /// Open connections, which are held until this is dropped.
@@ -273,7 +285,22 @@ pub(super) fn hold(machine: &Machine, port: u16, count: usize) -> Result<Held, S
     if let Some(mut stderr) = held.0.stderr.take() {
         let _ = stderr.read_to_string(&mut said);
     }
-    Err(format!("load: {}", said.trim_end()))
+    Err(format!("load: {}", said.lines().next().unwrap_or("it failed")))
+}
+
+/// Finds out whether strace(1) is here and may trace a program.
+///
+/// # Errors
+/// Fails with the reason why it cannot.
+pub(super) fn can_count_calls() -> Result<(), String> {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-o", "/dev/null", "true"]);
+    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match strace.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("system calls: strace(1) may not trace a program here".into()),
+        Err(_) => Err("system calls: strace(1) is not installed".into()),
+    }
 }
 
 /// Waits until the file contains the word, and returns its text.

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::builder::NonEmptyStringValueParser;
+
 use self::child::{Machine, Running};
 use self::servers::{Readiness, Server};
 use crate::{Error, Status, interrupt, workspace};
@@ -36,7 +38,7 @@ pub struct Options {
     #[arg(long)]
     pub peers: bool,
     /// Only measure servers whose name contains one of these words
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
     pub only: Vec<String>,
     /// How many times each server has its turn in a case: more give steadier medians, and
     /// take longer; 3 without this, 2 with --quick
@@ -44,7 +46,7 @@ pub struct Options {
     pub rounds: Option<u8>,
     /// Save the figures and the plots beside lesson 15's page, and update the tables that
     /// it quotes; without this they are only in target/bench
-    #[arg(long)]
+    #[arg(long, requires = "peers", conflicts_with_all = ["quick", "only"])]
     pub keep: bool,
 }
 
@@ -113,7 +115,11 @@ struct Plan {
     connections_held: usize,
     /// Whether servers that share a port, and wrk(1), are measured too.
     beside: bool,
+    /// Whether system calls are counted.
+    calls: bool,
     absent: Vec<String>,
+    /// What is left out on this machine, and why.
+    left_out: Vec<String>,
     machine: Machine,
 }
 
@@ -136,15 +142,20 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
         started.elapsed().as_secs()
     );
     write!(io::stdout(), "{text}").map_err(Error::io("write to stdout"))?;
+    let ours = |failure: &String| {
+        plan.servers.iter().any(|one| !one.peer && failure.contains(&one.name))
+    };
+    let failed = results.interrupted || results.failures.iter().any(ours);
+    let keep = options.keep && !failed;
     let mut folders = vec![folder];
-    if options.keep {
+    if keep {
         folders.push(workspace::root().join("lessons/15-measuring/kept"));
     }
     for folder in &folders {
         write_files(folder, &plan, &results, &text)
             .map_err(Error::io("write the figures and the plots"))?;
     }
-    if options.keep {
+    if keep {
         page::quote(&workspace::root().join("lessons/15-measuring/README.md"), &text)
             .map_err(Error::io("put the tables into lesson 15's page"))?;
     }
@@ -160,10 +171,10 @@ pub fn ladder(options: &Options) -> Result<Status, Error> {
         let message = "Ctrl-C: the figures are those of the rounds that were done\n";
         let _ = io::stderr().write_all(message.as_bytes());
     }
-    let ours = |failure: &String| {
-        plan.servers.iter().any(|one| !one.peer && failure.contains(&one.name))
-    };
-    let failed = results.interrupted || results.failures.iter().any(ours);
+    if options.keep && !keep {
+        let message = "not kept: the run is not whole; lesson 15's page is as it was\n";
+        let _ = io::stderr().write_all(message.as_bytes());
+    }
     Ok(if failed { Status::Failed } else { Status::AsDocumented })
 }
 
@@ -231,6 +242,11 @@ fn point(key: &'static str, title: &'static str, clients: usize, load: &[&str]) 
     Case { point: true, ..case(key, title, clients, load) }
 }
 
+/// How many files a program opens besides its connections, at most.
+const OTHER_FILES: usize = 32;
+/// With fewer idle connections than these, a page of memory more or less would decide.
+const FEWEST_HELD: usize = 200;
+
 fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
     let mut cases = vec![
         case("connections_1", "1 connection, 64 B", 1, &[]),
@@ -262,8 +278,23 @@ fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
             case("udp_50", "UDP, 50 sockets, 64 B", 50, &["--udp"]),
         ]);
     }
-    let (servers, absent) = servers::prepare(options, folder)?;
     let machine = Machine::look();
+    let mut left_out = Vec::new();
+    cases.retain(|case| {
+        let enough = machine.descriptors >= case.clients + OTHER_FILES;
+        if !enough {
+            left_out.push(machine.too_few(case.title, case.clients + OTHER_FILES));
+        }
+        enough
+    });
+    let (servers, absent) = servers::prepare(options, folder)?;
+    let counted = if machine.descriptors < 50 + OTHER_FILES {
+        Err(machine.too_few("system calls", 50 + OTHER_FILES))
+    } else {
+        child::can_count_calls()
+    };
+    let calls = counted.is_ok();
+    left_out.extend(counted.err());
     let connections_held = if options.quick { 1000 } else { 10_000 };
     let usual = if options.quick { 2 } else { 3 };
     let rounds = options.rounds.map_or(usual, usize::from);
@@ -277,11 +308,18 @@ fn plan(options: &Options, folder: &Path) -> Result<Plan, Error> {
         window: Duration::ZERO,
         warm_up: Duration::from_millis(if options.quick { 40 } else { 80 }),
         limit: Duration::from_secs_f64(limit * more),
-        connections_held: connections_held.min(machine.descriptors.saturating_sub(100)),
+        connections_held: connections_held
+            .min(machine.descriptors.saturating_sub(OTHER_FILES)),
         beside: !options.quick,
+        calls,
         absent,
+        left_out,
         machine,
     };
+    if plan.connections_held < FEWEST_HELD {
+        let what = "memory of an idle connection";
+        plan.left_out.push(plan.machine.too_few(what, FEWEST_HELD + OTHER_FILES));
+    }
     // The whole must end in time, so divide up what starting and stopping leave of it.
     let budget = if options.quick { 16.0 } else { 200.0 } * more;
     let each = budget / plan.windows().max(1) as f64 - plan.warm_up.as_secs_f64() - 0.05;
@@ -294,6 +332,15 @@ impl Plan {
     fn windows(&self) -> usize {
         let rounds = |case: usize| if self.cases[case].point { 1 } else { self.rounds };
         self.pairs().map(|(case, _)| rounds(case)).sum()
+    }
+
+    /// Returns whether the memory of an idle connection is measured.
+    fn has_memory(&self, server: &Server) -> bool {
+        server.has_memory() && self.connections_held >= FEWEST_HELD
+    }
+
+    fn has_calls(&self, server: &Server) -> bool {
+        server.has_calls() && self.calls
     }
 
     /// Returns every case with every server that can serve it.
@@ -392,7 +439,7 @@ impl Bench<'_> {
         let plan = self.plan;
         for (at, server) in plan.servers.iter().enumerate() {
             let name = &server.name;
-            if server.has_memory() {
+            if plan.has_memory(server) {
                 self.step(&format!("memory · {name}"))?;
                 let measured = memory(plan, server);
                 self.go_on()?;
@@ -403,7 +450,7 @@ impl Bench<'_> {
                     }
                 }
             }
-            if server.has_calls() {
+            if plan.has_calls(server) {
                 self.step(&format!("system calls · {name}"))?;
                 let measured = calls(plan, server);
                 self.go_on()?;
@@ -520,10 +567,9 @@ struct Progress {
 
 impl Progress {
     fn new(plan: &Plan) -> Self {
-        let once = plan
-            .servers
-            .iter()
-            .map(|one| usize::from(one.has_memory()) + usize::from(one.has_calls()));
+        let once = plan.servers.iter().map(|one| {
+            usize::from(plan.has_memory(one)) + usize::from(plan.has_calls(one))
+        });
         let beside = if plan.beside { 2 } else { 0 };
         let all = plan.windows() + once.sum::<usize>() + beside;
         let terminal = io::stderr().is_terminal();

@@ -139,7 +139,8 @@ pub(super) fn tables(plan: &Plan, results: &Results) -> String {
     let mut text = String::new();
     let machine = &plan.machine;
     let cores = machine.cores.len();
-    let _ = writeln!(text, "{}, {cores} cores", machine.model);
+    let plural = if cores == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{}, {cores} core{plural}", machine.model);
     let _ = writeln!(
         text,
         "{}",
@@ -235,6 +236,12 @@ fn sections(plan: &Plan, results: &Results) -> String {
     if !plan.absent.is_empty() {
         text.push_str("\nPeers that are not available here\n");
         for line in &plan.absent {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if !plan.left_out.is_empty() {
+        text.push_str("\nNot measured here\n");
+        for line in &plan.left_out {
             let _ = writeln!(text, "  {line}");
         }
     }
