@@ -1,6 +1,8 @@
-//! Comparisons outside the tables: two servers on one port, and `load` beside wrk(1).
+//! Comparisons outside the tables: two servers on one port, `load` beside wrk(1), and the
+//! floor below all servers.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -94,6 +96,62 @@ fn share(plan: &Plan, server: &Server, count: usize) -> Result<Shared, String> {
         rate: field("requests_per_second")?,
         cpu_us: all * 1e6 / field("answered_in_all")?,
         part: most / all,
+    })
+}
+
+/// The servers that are compared with the floor, if they are measured at all.
+const ABOVE_THE_FLOOR: [&str; 4] =
+    ["tcp-server-epoll", "tcp-server-io-uring", super::servers::LAST_RUNG, "C, epoll"];
+
+/// Measures the processor time of recv(2) and send(2) alone, `peers/floor.c`, and that of
+/// a request to some servers, in turns.
+pub(super) fn floor(plan: &Plan) -> Result<String, String> {
+    let case = plan.cases.iter().find(|case| case.key == "connections_1000");
+    let case = case.ok_or("the floor: too few open files (`ulimit -Hn`)")?;
+    let needed = 2 * case.clients + super::OTHER_FILES;
+    if plan.machine.descriptors < needed {
+        return Err(plan.machine.too_few("the floor", needed));
+    }
+    if !plan.machine.apart() {
+        return Err("the floor: needs two cores and taskset(1)".into());
+    }
+    let program = super::servers::floor()?;
+    let known = |server: &&Server| ABOVE_THE_FLOOR.contains(&server.name.as_str());
+    let servers: Vec<&Server> = plan.servers.iter().filter(known).collect();
+    let mut floors = Vec::new();
+    let mut times = vec![Vec::new(); servers.len()];
+    for _ in 0..TURNS {
+        floors.push(floor_once(plan, &program, case.clients)?);
+        for (server, times) in servers.iter().zip(&mut times) {
+            times.push(super::window(plan, case, server)?.cpu_us);
+        }
+    }
+    let floor = median(floors);
+    let mut text = format!(
+        "The floor: {}, and no server\n  {:26} µs of CPU   to the floor\n  {:26} {floor:9.2} {:14.2}\n",
+        case.title, "", "recv(2) and send(2) alone", 1.0,
+    );
+    for (server, times) in servers.iter().zip(times) {
+        let time = median(times);
+        let ratio = time / floor;
+        let _ = writeln!(text, "  {:26} {time:9.2} {ratio:14.2}", server.name);
+    }
+    Ok(text)
+}
+
+fn floor_once(plan: &Plan, program: &Path, clients: usize) -> Result<f64, String> {
+    // It pins each of its two threads by itself.
+    let mut command = plan.machine.command(None);
+    command.arg(program);
+    for number in [plan.machine.cores.first(), plan.machine.cores.last(), Some(&clients)]
+    {
+        command.arg(number.copied().unwrap_or(0).to_string());
+    }
+    let output = command.output().map_err(|error| format!("the floor: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("the floor: {}", said.lines().next().unwrap_or("it failed"))
     })
 }
 

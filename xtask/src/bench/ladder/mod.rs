@@ -334,6 +334,11 @@ impl Plan {
         self.pairs().map(|(case, _)| rounds(case)).sum()
     }
 
+    /// Returns whether the floor is measured: it is a program in C, as some peers are.
+    fn has_floor(&self) -> bool {
+        self.beside && self.servers.iter().any(|server| server.peer)
+    }
+
     /// Returns whether the memory of an idle connection is measured.
     fn has_memory(&self, server: &Server) -> bool {
         server.has_memory() && self.connections_held >= FEWEST_HELD
@@ -466,23 +471,28 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Measures the last rung twice on one port, and `load` beside wrk(1).
+    /// Measures the last rung twice on one port, `load` beside wrk(1), and what would be
+    /// left of a request without any server.
     fn beside(&mut self) -> Result<(), Interrupted> {
         let plan = self.plan;
         let last = plan.servers.iter().find(|one| one.name == servers::LAST_RUNG);
         let Some(server) = last.filter(|_| plan.beside) else { return Ok(()) };
         self.step("two servers on one port")?;
-        let shared = beside::shared_port(plan, server);
+        self.keep(beside::shared_port(plan, server));
         self.step("load beside wrk")?;
-        let wrk = beside::wrk(plan, server);
-        self.go_on()?;
-        for made in [shared, wrk] {
-            match made {
-                Ok(text) => self.results.beside.push(text),
-                Err(why) => self.results.failures.push(why),
-            }
+        self.keep(beside::wrk(plan, server));
+        if plan.has_floor() {
+            self.step("the floor")?;
+            self.keep(beside::floor(plan));
         }
         Ok(())
+    }
+
+    fn keep(&mut self, section: Result<String, String>) {
+        match section {
+            Ok(text) => self.results.beside.push(text),
+            Err(why) => self.results.failures.push(why),
+        }
     }
 }
 
@@ -570,7 +580,7 @@ impl Progress {
         let once = plan.servers.iter().map(|one| {
             usize::from(plan.has_memory(one)) + usize::from(plan.has_calls(one))
         });
-        let beside = if plan.beside { 2 } else { 0 };
+        let beside = if plan.beside { 2 + usize::from(plan.has_floor()) } else { 0 };
         let all = plan.windows() + once.sum::<usize>() + beside;
         let terminal = io::stderr().is_terminal();
         Self { done: 0, all, started: Instant::now(), terminal }

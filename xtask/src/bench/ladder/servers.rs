@@ -263,12 +263,23 @@ fn here(program: &str) -> Result<(), String> {
 }
 
 fn c(folder: &Path, name: &str, peer: &str, extra: &[&str]) -> Made {
+    Ok(Server::peer(peer, compiled(folder, name, extra)?, &["PORT"]))
+}
+
+/// Compiles a program in C, and returns its path.
+fn compiled(folder: &Path, name: &str, extra: &[&str]) -> Result<PathBuf, String> {
     let mut compiler = Command::new("cc");
     compiler.arg("-O2").arg(source(&format!("{name}.c")));
     let program = folder.join(format!("peer-{name}"));
     compiler.arg("-o").arg(&program).args(extra);
     run(&mut compiler)?;
-    Ok(Server::peer(peer, program, &["PORT"]))
+    Ok(program)
+}
+
+/// Builds the program that does without a server, and returns its path.
+pub(super) fn floor() -> Result<PathBuf, String> {
+    compiled(&workspace::root().join("target/bench"), "floor", &["-pthread"])
+        .map_err(|why| format!("the floor: {why}"))
 }
 
 fn asio(folder: &Path) -> Made {
