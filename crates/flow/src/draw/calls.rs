@@ -157,7 +157,9 @@ pub(super) fn result(call: &Call, returned: &Return, datagrams: bool) -> String 
 /// were asked for.
 pub(super) fn is_stream_end(call: &Call) -> bool {
     let asked = arg(&call.args, "len").or_else(|| arg(&call.args, "count"));
-    asked != Some("0") && arg(&call.args, "src_addr").is_none()
+    let of_errors =
+        arg(&call.args, "flags").is_some_and(|it| it.contains("MSG_ERRQUEUE"));
+    asked != Some("0") && !of_errors && arg(&call.args, "src_addr").is_none()
 }
 
 /// The first bytes of a packet in quotes, without their length.

@@ -274,7 +274,10 @@ fn wait_entry(it: &mut Decoded, memory: Memory, kind: Kind, args: &[u64; 6]) {
             it.add("epfd", fd)
                 .add("op", names::epoll_operation(int(args[1])))
                 .add("fd", int(args[2]));
-            if let Some(events) = memory.word(args[3]) {
+            // What is given for one that is removed means nothing, and may be anything.
+            if int(args[1]) != i64::from(libc::EPOLL_CTL_DEL)
+                && let Some(events) = memory.word(args[3])
+            {
                 it.add("events", names::epoll_events(i64::from(events)));
             }
         }

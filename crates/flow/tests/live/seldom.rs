@@ -15,6 +15,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("accept_goes_on_after_a_signal", python, accept_goes_on),
         trial("a_result_beyond_the_buffer", python, beyond_the_buffer),
         trial("what_is_urgent_is_waited_for", python, urgent),
+        trial("an_event_that_is_removed", python, removed_event),
+        trial("the_queue_of_errors_has_no_end", python, queue_of_errors),
         trial("sendfile_is_in_the_sums", python, sendfile_sums),
     ]
 }
@@ -113,6 +115,42 @@ fn urgent() -> Result<(), Failed> {
     );
     let text = drawn(&log);
     assert!(text.contains("NULL, NULL, [5]) = 1 [5]"), "{text}");
+    Ok(())
+}
+
+/// Python gives the kernel a structure for this that it has not filled.
+fn removed_event() -> Result<(), Failed> {
+    let log = script(
+        "import select, socket\n\
+         a, b = socket.socketpair(); epoll = select.epoll(); epoll.register(a, select.EPOLLIN)\n\
+         epoll.unregister(a)\n",
+    );
+    let text = drawn(&log);
+    assert!(text.contains("EPOLL_CTL_ADD, 3, EPOLLIN) = 0"), "{text}");
+    assert!(text.contains("EPOLL_CTL_DEL, 3) = 0"), "{text}");
+    Ok(())
+}
+
+/// What comes from there are control messages, with no bytes of the stream.
+fn queue_of_errors() -> Result<(), Failed> {
+    // SO_ZEROCOPY and MSG_ZEROCOPY; the kernel reports on the queue when it needs the bytes no
+    // more.
+    let log = script(
+        "import ctypes, select, socket\n\
+         s = socket.create_server(('127.0.0.1', 0))\n\
+         a = socket.create_connection(s.getsockname()); b, _ = s.accept()\n\
+         a.setsockopt(socket.SOL_SOCKET, 60, 1); a.send(b'bytes', 0x4000000); b.recv(9)\n\
+         poll = select.poll(); poll.register(a, select.POLLERR); poll.poll()\n\
+         message = (ctypes.c_uint64 * 7)(0, 0, 0, 0, 0, 0, 0)\n\
+         room = ctypes.create_string_buffer(9); control = ctypes.create_string_buffer(99)\n\
+         vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), 9)\n\
+         message[2] = ctypes.addressof(vector); message[3] = 1\n\
+         message[4] = ctypes.addressof(control); message[5] = 99\n\
+         ctypes.CDLL(None).recvmsg(a.fileno(), message, socket.MSG_ERRQUEUE)\n",
+    );
+    let text = drawn(&log);
+    assert!(text.contains("MSG_ERRQUEUE) = 0 IP_RECVERR"), "{text}");
+    assert!(!text.contains("end of stream"), "{text}");
     Ok(())
 }
 
