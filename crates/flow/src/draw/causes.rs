@@ -55,6 +55,8 @@ struct Known {
     local: Option<String>,
     peer: Option<String>,
     datagrams: bool,
+    /// Whether its stream may begin again after its end, because another writer opens it.
+    fifo: bool,
     no_delay: bool,
     resets: bool,
     /// How often the end of the stream has been received.
@@ -121,6 +123,7 @@ impl Causes {
                 known.local = socket.local.as_deref().map(unmapped);
                 known.peer = socket.peer.as_deref().map(unmapped);
                 known.datagrams = socket.kind.starts_with("SOCK_DGRAM");
+                known.fifo = socket.family == "FIFO";
                 if let Some(pair) = known.pair() {
                     self.closed.remove(&pair);
                 }
@@ -413,7 +416,11 @@ impl Causes {
     /// The end of the stream has been received before, and the program asks again.
     fn end_again(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
         let known = self.sockets.get_mut(&call.socket?)?;
-        if known.datagrams || returned.value != Some(0) || !is_stream_end(call) {
+        if known.datagrams
+            || known.fifo
+            || returned.value != Some(0)
+            || !is_stream_end(call)
+        {
             return None;
         }
         known.ends = known.ends.saturating_add(1);

@@ -1,8 +1,8 @@
-//! AF_UNIX sockets between the drawn programs. No packet shows what goes from one to the
-//! other, but the calls do: what a program sends is drawn as an arrow to the program that
+//! AF_UNIX sockets and FIFOs between the drawn programs. No packet shows what goes from one to
+//! the other, but the calls do: what a program sends is drawn as an arrow to the program that
 //! has the other end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::event::{Arg, Call, Event, Return};
 
@@ -20,6 +20,8 @@ pub(super) struct Locals {
     bound: HashMap<String, u64>,
     /// The other end of each.
     peer: HashMap<u64, u64>,
+    /// The FIFOs, and the sides that read from each.
+    readers: HashMap<u64, BTreeSet<usize>>,
 }
 
 impl Locals {
@@ -35,6 +37,9 @@ impl Locals {
                     locals.known.insert(socket.inode, datagrams);
                     locals.side.insert(socket.inode, socket.side);
                 }
+                Event::Socket(socket) if socket.family == "FIFO" => {
+                    locals.readers.entry(socket.inode).or_default();
+                }
                 // The inode number of a socket that is gone may be reused.
                 Event::Socket(socket) => {
                     locals.known.remove(&socket.inode);
@@ -43,6 +48,7 @@ impl Locals {
                     calls.insert(call.id, call);
                     if let Some(inode) = call.socket {
                         locals.side.insert(inode, call.side);
+                        locals.reads(inode, call);
                     }
                 }
                 Event::Return(returned) => {
@@ -53,6 +59,15 @@ impl Locals {
             }
         }
         locals
+    }
+
+    /// Notes that a side reads from a FIFO.
+    fn reads(&mut self, inode: u64, call: &Call) {
+        if matches!(call.name.as_str(), "read" | "readv")
+            && let Some(readers) = self.readers.get_mut(&inode)
+        {
+            readers.insert(call.side);
+        }
     }
 
     fn returned(
@@ -117,6 +132,12 @@ impl Locals {
 
     /// The side that receives what a call sends, if it is not the caller's own.
     pub(super) fn receiver(&self, call: &Call) -> Option<usize> {
+        if let Some(readers) = call.socket.and_then(|inode| self.readers.get(&inode)) {
+            // Which of several readers takes it, no call shows.
+            let mut others = readers.iter().filter(|side| **side != call.side);
+            let only = others.next().copied();
+            return only.filter(|_| call.data.is_some() && others.next().is_none());
+        }
         let inode = call.socket.filter(|inode| self.known.contains_key(inode))?;
         let to = match (call.name.as_str(), destination(&call.args)) {
             ("connect", _) => self.bound.get(address(&call.args)?),

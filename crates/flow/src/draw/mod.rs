@@ -45,7 +45,7 @@
 //! `window 0` marks a segment whose sender has no room for even one more byte (RFC 9293
 //! §3.8.6): its program does not receive, and the peer has to wait.
 //!
-//! What goes over AF_UNIX sockets is not a packet: there, an arrow is what a call sends
+//! What goes over AF_UNIX sockets and FIFOs is not a packet: there, an arrow is what a call sends
 //! to the program that has the other end.
 //!
 //! If there are several connections, each packet of the second one is marked `#2`, and so

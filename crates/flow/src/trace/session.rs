@@ -293,7 +293,8 @@ impl Session {
     }
 
     /// Whether the next side may start: the one before listens, or has bound a datagram
-    /// socket, and is now waiting; or all its processes have ended.
+    /// socket, and is now waiting; or it waits for the other end of a FIFO; or all its
+    /// processes have ended.
     fn is_ready(&mut self, side: usize) -> bool {
         let Some(state) = self.tracer.sides.get(side) else { return false };
         let (listens, binds) = (state.listens, state.binds);
@@ -320,7 +321,12 @@ impl Session {
         if listens {
             return in_call || self.last_news.elapsed() >= AT_REST;
         }
-        binds && in_call || self.looks_up() && self.listens_unseen(side)
+        binds && in_call
+            || self.looks_up() && (self.waits_at_fifo(side) || self.listens_unseen(side))
+    }
+
+    fn waits_at_fifo(&self, side: usize) -> bool {
+        self.tracer.threads.values().any(|it| it.side == side && it.waits_at_fifo())
     }
 
     /// Whether it is time to ask the kernel's tables.

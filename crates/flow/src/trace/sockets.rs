@@ -1,4 +1,4 @@
-//! Which descriptors are sockets, and what is known about each socket.
+//! Which descriptors are sockets or FIFOs, and what is known about each socket.
 //!
 //! `/proc/PID/fd/N` says whether a descriptor is a socket, so duplicates and inheritance need
 //! no bookkeeping; that one is a socket is remembered until a call that may close it. The
@@ -26,11 +26,30 @@ pub(super) struct Descriptors {
     known: HashMap<(i32, i32), u64>,
     /// Descriptors may be closed in ways that are not seen.
     closed_unseen: bool,
+    /// FIFOs that are this program's own input and output: what goes through them is not
+    /// between the programs that it runs.
+    own: Vec<u64>,
+}
+
+/// Set in the number of a FIFO, which it shares with no socket: inode numbers are counted
+/// up from zero, in 32 bits for sockets.
+const FIFO: u64 = 1 << 52;
+
+/// Whether this is the number of a FIFO.
+pub(super) fn is_fifo(inode: u64) -> bool {
+    inode & FIFO != 0
 }
 
 impl Descriptors {
+    pub(super) fn new() -> Descriptors {
+        let mut descriptors = Descriptors::default();
+        let me = std::process::id() as i32;
+        descriptors.own = (0..3).filter_map(|fd| descriptors.look(me, fd)).collect();
+        descriptors
+    }
+
     /// The inode number of the socket that descriptor `fd` of a thread refers to, if it
-    /// is one.
+    /// is one; of a FIFO with a name, a number that no socket has.
     pub(super) fn socket(&mut self, pid: i32, tid: i32, fd: i32) -> Option<u64> {
         if let Some(inode) = self.known.get(&(pid, fd)) {
             return Some(*inode);
@@ -51,7 +70,14 @@ impl Descriptors {
             self.folders.insert(tid, folder.into());
         }
         let mut link = [0; 64];
-        let link = sys::read_link_at(self.folders.get(&tid)?, fd, &mut link).ok()?;
+        let folder = self.folders.get(&tid)?;
+        let link = sys::read_link_at(folder, fd, &mut link).ok()?;
+        // That of a pipe without a name is `pipe:[…]`.
+        if link.starts_with(b"/") {
+            let (device, inode) = sys::fifo_at(folder, fd)?;
+            let fifo = FIFO | (device << 36 ^ inode) & (FIFO - 1);
+            return (!self.own.contains(&fifo)).then_some(fifo);
+        }
         let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
         std::str::from_utf8(inode).ok()?.parse().ok()
     }
@@ -113,6 +139,22 @@ impl Sockets {
         inode: u64,
         side: usize,
     ) -> Option<event::Socket> {
+        if is_fifo(inode) {
+            let name = std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok();
+            let name = name.map(|it| it.to_string_lossy().into_owned());
+            let (family, kind) = ("FIFO".to_owned(), "FIFO".to_owned());
+            let seen = event::Socket {
+                time_ns: 0,
+                side,
+                inode,
+                family,
+                kind,
+                local: name,
+                peer: None,
+            };
+            return (self.known.insert(inode, seen.clone()).as_ref() != Some(&seen))
+                .then_some(seen);
+        }
         let handle =
             self.processes.entry(pid).or_insert_with(|| sys::pidfd(pid).ok()).as_ref();
         let copy = handle.and_then(|handle| sys::borrow_fd(handle, fd).ok());

@@ -326,6 +326,31 @@ pub(super) fn read_link_at<'a>(
     Ok(&to[..read as usize])
 }
 
+/// The device and the inode of what a folder's entry with this number leads to, if that is
+/// a FIFO or a pipe (`statx(2)`). What the kernel knows already is enough: whoever serves the
+/// file may be a stopped program.
+pub(super) fn fifo_at(folder: &OwnedFd, name: i32) -> Option<(u64, u64)> {
+    let mut text = [0_u8; 12];
+    io::Write::write_fmt(&mut &mut text[..11], format_args!("{name}")).ok()?;
+    let wanted = libc::STATX_TYPE | libc::STATX_INO;
+    // SAFETY: the name is NUL-terminated; all zeroes is a valid value of the plain structure,
+    // which the kernel fills.
+    let (result, found) = unsafe {
+        let mut found: libc::statx = std::mem::zeroed();
+        let result = libc::statx(
+            folder.as_raw_fd(),
+            text.as_ptr().cast(),
+            libc::AT_STATX_DONT_SYNC,
+            wanted,
+            &raw mut found,
+        );
+        (result, found)
+    };
+    let is_fifo = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFIFO;
+    let device = u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor);
+    (result == 0 && is_fifo).then_some((device, found.stx_ino))
+}
+
 /// The numbers of a thread's open descriptors.
 pub(super) fn descriptors(tid: i32) -> Vec<i32> {
     let entries = std::fs::read_dir(format!("/proc/{tid}/fd"));

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
 use super::calls::{Kind, Traced};
+use super::sockets::is_fifo;
 use super::sys::Status;
 
 /// A thread that is being traced.
@@ -210,6 +211,21 @@ impl Thread {
         self.computes || self.call.is_none() && sleeps_by_the_clock(self.tid)
     }
 
+    /// Whether it waits, in open(2) or in a call, for whoever has the other end of a FIFO.
+    pub(super) fn waits_at_fifo(&self) -> bool {
+        match &self.call {
+            Some(open) => open.socket.is_some_and(is_fifo),
+            // Nothing else that is opened makes its opener wait for somebody.
+            None => call_of(self.tid).is_some_and(|(number, _)| {
+                #[cfg(target_arch = "x86_64")]
+                if number == libc::SYS_open {
+                    return true;
+                }
+                matches!(number, libc::SYS_openat | libc::SYS_openat2)
+            }),
+        }
+    }
+
     /// Whether it is in a call that waits for a socket, with or without a timeout.
     pub(super) fn waits_in_call(&self) -> bool {
         self.call.as_ref().is_some_and(|open| {
@@ -340,18 +356,9 @@ impl Stat {
 }
 
 /// Whether a thread is in a call of its own choice that ends by the clock:
-/// `nanosleep(2)`, or a call that waits for descriptors but has none. `/proc/TID/syscall`
-/// has the number of the call and its arguments.
+/// `nanosleep(2)`, or a call that waits for descriptors but has none.
 fn sleeps_by_the_clock(tid: i32) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/syscall"));
-    let text = text.unwrap_or_default();
-    let mut words = text.split_whitespace();
-    let Some(number) = words.next().and_then(|it| it.parse::<i64>().ok()) else {
-        return false;
-    };
-    let args: Vec<u64> = words
-        .filter_map(|it| u64::from_str_radix(it.trim_start_matches("0x"), 16).ok())
-        .collect();
+    let Some((number, args)) = call_of(tid) else { return false };
     let arg = |at: usize| args.get(at).copied().unwrap_or(0);
     let timed = |at| (arg(at) as i32) >= 0;
     match number {
@@ -370,4 +377,14 @@ fn sleeps_by_the_clock(tid: i32) -> bool {
         libc::SYS_epoll_wait => timed(3),
         _ => false,
     }
+}
+
+/// The number of the call that a thread sleeps in, and its arguments: `/proc/TID/syscall`.
+fn call_of(tid: i32) -> Option<(i64, Vec<u64>)> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+    let mut words = text.split_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let args =
+        words.filter_map(|it| u64::from_str_radix(it.trim_start_matches("0x"), 16).ok());
+    Some((number, args.collect()))
 }

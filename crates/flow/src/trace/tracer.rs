@@ -117,7 +117,7 @@ impl Tracer {
             began_ns: sys::now_ns(),
             sink,
             processors: None,
-            descriptors: Descriptors::default(),
+            descriptors: Descriptors::new(),
             sockets: Sockets::default(),
             unwind: Unwind::default(),
             pythons: Pythons::default(),

@@ -2,12 +2,13 @@
 //! packets.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
+use flow::event::Event;
 use libtest_mimic::{Failed, Trial};
 
 use crate::conversations::{drawn, has_network};
-use crate::tool::{self, flow, log, run, trial};
+use crate::tool::{self, finish, flow, log, run, says, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let python: &[&str] = &["python3"];
@@ -17,6 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("rows_come_while_the_program_runs", python, rows_come),
         trial("unix_sockets_are_arrows", python, unix_sockets),
         trial("unix_datagrams_are_arrows", python, unix_datagrams),
+        trial("fifos_are_arrows", &["python3", "mkfifo"], fifos),
+        trial("a_fifo_of_flow_itself", &["python3", "mkfifo"], fifo_of_its_own),
         trial("nothing_to_draw_and_a_program_that_failed", python, nothing_to_draw),
         trial("arguments_are_bytes", python, arguments_are_bytes),
         trial("a_daemon_lives_on", python, daemon_lives_on),
@@ -98,7 +101,7 @@ fn rows_come() -> Result<(), Failed> {
     assert!(!text.contains("listen("), "{text}");
     child.stdin.take().ok_or("its input")?.write_all(b"\n")?;
     out.read_to_string(&mut text)?;
-    assert!(tool::finish(child).status == Some(0), "{text}");
+    assert!(finish(child).status == Some(0), "{text}");
     assert!(
         text.contains("listen(3, 7) = 0 [LISTEN]") && text.contains("exits 0"),
         "{text}"
@@ -143,6 +146,49 @@ fn unix_datagrams() -> Result<(), Failed> {
     assert!(text.contains("─ 5 bytes \"first\" ─"), "{text}");
     assert!(text.contains("─ 6 bytes \"second\" ─"), "{text}");
     assert!(!text.contains("7 bytes"), "{text}");
+    Ok(())
+}
+
+/// One program opens a FIFO and waits for the other, which writes into it twice and closes it.
+fn fifos() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let made = Command::new("mkfifo").arg(folder.path().join("name")).status()?;
+    assert!(made.success(), "mkfifo: {made}");
+    let reader = "f = os.open('name', os.O_RDONLY)\n\
+        while os.read(f, 99): pass\n";
+    let writer = "f = os.open('name', os.O_WRONLY)\n\
+        os.writev(f, [b'hel', b'lo']); os.close(f)\n";
+    let (reader, writer) = (in_folder(reader, &folder), in_folder(writer, &folder));
+    let python = tool::python();
+    let log = log(&[], &[&[&python, "-c", &reader], &[&python, "-c", &writer]]);
+    let waited_in_vain = |it: &Event| matches!(it, Event::Note(note) if note.text.contains("starts anyway"));
+    assert!(!log.events.iter().any(waited_in_vain));
+    let text = drawn(&log);
+    let line = |what: &str| {
+        let found = text.lines().position(|it| it.contains(what));
+        found.unwrap_or_else(|| panic!("{what} in\n{text}"))
+    };
+    let sent = line("─ 5 bytes \"hello\" ─");
+    assert!(sent < line("= 5 \"hello\""), "{text}");
+    assert!(sent < line("= 0 end of stream"), "{text}");
+    Ok(())
+}
+
+/// What the programs read and write besides is not between them: a FIFO that they have got
+/// from `flow`.
+fn fifo_of_its_own() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let fifo = folder.path().join("name");
+    let made = Command::new("mkfifo").arg(&fifo).status()?;
+    assert!(made.success(), "mkfifo: {made}");
+    // Open for both, so that nobody waits.
+    let both = std::fs::File::options().read(true).write(true).open(&fifo)?;
+    let script = "import os, socket; os.write(2, b'printed'); socket.socketpair()";
+    let mut command = flow(&["--", &tool::python(), "-c", script]);
+    let child = command.stdout(Stdio::piped()).stderr(both).spawn()?;
+    let run = finish(child);
+    says(&run, "socketpair")?;
+    assert!(!run.stdout.contains("write("), "{}", run.stdout);
     Ok(())
 }
 
