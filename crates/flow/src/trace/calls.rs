@@ -60,6 +60,25 @@ impl Kind {
         )
     }
 
+    /// Whether such a call sends or receives, and does nothing else to a socket.
+    pub(super) fn moves_bytes(self) -> bool {
+        matches!(
+            self,
+            Kind::Send
+                | Kind::SendMessage
+                | Kind::SendMessages
+                | Kind::Write
+                | Kind::WriteVector
+                | Kind::Receive
+                | Kind::ReceiveMessage
+                | Kind::ReceiveMessages
+                | Kind::Read
+                | Kind::ReadVector
+                | Kind::SendFile
+                | Kind::Splice
+        )
+    }
+
     /// Whether such a call returns without a wait for anybody.
     pub(super) fn never_sleeps(self) -> bool {
         matches!(

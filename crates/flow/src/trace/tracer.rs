@@ -944,9 +944,7 @@ impl Tracer {
             decode::exit(self.memory(tid), open.kind, &open.args, value)
         };
         self.drain();
-        if open.kind.changes_sockets() {
-            self.diag.note_change();
-        }
+        self.note_change(&open);
         self.learn_blocking(&open);
         let mut made = None;
         match open.kind {
@@ -999,6 +997,23 @@ impl Tracer {
         self.emit(Event::Return(returned));
     }
 
+    /// Notes what a call that returns may have changed of what the kernel holds.
+    fn note_change(&mut self, open: &Open) {
+        let ports = || {
+            let socket =
+                self.sockets.get(open.socket?).filter(|_| open.kind.moves_bytes())?;
+            let own = socket.local.as_deref().and_then(port)?;
+            Some((own, socket.peer.as_deref().and_then(port)))
+        };
+        if open.kind.changes_sockets() {
+            // Over a wire, the packets that a call caused may arrive later, unseen.
+            match ports().filter(|_| self.wire.is_none()) {
+                Some((own, peer)) => self.diag.note_ports(own, peer),
+                None => self.diag.note_change(),
+            }
+        }
+    }
+
     /// Notes whether a socket is seen to be one whose reader sleeps until there is something.
     fn learn_blocking(&mut self, open: &Open) {
         let Some(inode) = open.socket else { return };
@@ -1036,21 +1051,7 @@ impl Tracer {
             _ => (state.listens, state.binds),
         };
         (self.sides[side].listens, self.sides[side].binds) = (listens, binds);
-        let moved = matches!(
-            open.kind,
-            Kind::Send
-                | Kind::SendMessage
-                | Kind::SendMessages
-                | Kind::Write
-                | Kind::WriteVector
-                | Kind::Receive
-                | Kind::ReceiveMessage
-                | Kind::ReceiveMessages
-                | Kind::Read
-                | Kind::ReadVector
-                | Kind::SendFile
-                | Kind::Splice
-        ) && value > 0;
+        let moved = open.kind.moves_bytes() && value > 0;
         let changed = matches!(
             open.kind,
             Kind::Accept
@@ -1119,9 +1120,11 @@ impl Tracer {
                 self.diag.follow_syn(&packet.from, &packet.to);
             }
             self.progress += 1;
-            self.diag.note_change();
             if let (Some(from), Some(to)) = (port(&packet.from), port(&packet.to)) {
+                self.diag.note_ports(from, Some(to));
                 self.may_have_woken(from, to);
+            } else {
+                self.diag.note_change();
             }
             (self.sink)(Event::Packet(packet));
         });
