@@ -45,13 +45,7 @@ impl Error {
     /// Returns a function that turns the system's error into one that begins with this
     /// attempt.
     pub(crate) fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
-        move |error| {
-            let advice = match netlab::remedy(&error) {
-                Some(remedy) => format!("; {remedy}"),
-                None => String::new(),
-            };
-            Error::new(format!("{attempt}: {error}{advice}"))
-        }
+        move |error| Error::new(format!("{attempt}: {}", netlab::with_remedy(&error)))
     }
 }
 

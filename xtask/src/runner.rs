@@ -144,6 +144,7 @@ impl Runner {
         let outcome = match run::run(scene, setting, show) {
             Ok(outcome) => outcome,
             Err(error) => {
+                let error = netlab::with_remedy(&error);
                 return stopped(first_line, format!("run the scene: {error}"), None);
             }
         };

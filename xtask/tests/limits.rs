@@ -1,4 +1,4 @@
-//! Running out of processes and threads.
+//! Running out of processes, threads, descriptors, memory and room.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -56,22 +56,39 @@ fn few_processes() {
     assert!(refused > 0, "the limit was never felt");
 }
 
+/// The commands that are tried.
+const ALL: &[&str] = &[
+    "demo",
+    "flow",
+    "wire",
+    "check",
+    "show",
+    "tidy",
+    "update",
+    "new-lesson",
+    "start",
+    "next",
+    "book",
+];
+
 /// What a shell does before it becomes the command, the commands that then fail, and words
 /// that their one-line message must contain. Any of the others may fail or not.
-const PLACES: &[(&str, &[&str], &str)] = &[
+type Place = (&'static str, &'static [&'static str], &'static str);
+
+const PLACES: &[Place] = &[
     (":", &[], ""),
     ("ulimit -n 8", &["flow", "wire"], "ulimit -n 1024"),
-    ("ulimit -n 4", &["flow", "wire"], "ulimit -n 1024"),
-    ("ulimit -s 64", &["demo", "flow", "wire", "check", "show"], "ulimit -s 8192"),
-    ("ulimit -f 0", &[], ""),
-    ("ulimit -v 40000", &[], ""),
+    ("ulimit -n 4", &["flow", "wire", "book"], "ulimit -n 1024"),
+    ("ulimit -s 64", ALL, "ulimit -s 8192"),
+    ("ulimit -f 0", &["start", "book"], "ulimit -f unlimited"),
+    ("ulimit -v 40000", ALL, "ulimit -v unlimited"),
     ("exec <&-", &[], ""),
     ("exec >&-", &[], ""),
     ("exec 2>&-", &[], ""),
     ("exec <&- >&- 2>&-", &[], ""),
     (
         "exec >/dev/full",
-        &["demo", "flow", "wire", "check", "show"],
+        &["demo", "flow", "wire", "check", "show", "start", "next", "new-lesson", "book"],
         "No space left on device",
     ),
     ("exec 2>/dev/full", &[], ""),
@@ -87,7 +104,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
 #[test]
 fn absurd_environments() {
     for (place, fail, words) in PLACES {
-        for name in ["demo", "flow", "wire", "check", "show"] {
+        for name in ALL {
             let checkout = checkout();
             let Some(output) = in_place(place, name, checkout.path()) else { return };
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -98,7 +115,7 @@ fn absurd_environments() {
             }
             let status = output.status.code();
             assert!(status.is_some_and(|it| it < 101), "{context}");
-            if fail.contains(&name) {
+            if fail.contains(name) {
                 assert!(matches!(status, Some(1 | 77)), "{context}");
                 assert_eq!(err.lines().count(), 1, "{context}");
                 assert!(err.contains(words), "{context}");
@@ -113,9 +130,10 @@ fn absurd_environments() {
 fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let program = xtask.with_file_name(match name {
-        "demo" => "xtask",
-        "check" => "check",
-        _ => "flow",
+        "flow" | "wire" | "show" => "flow",
+        "check" | "start" | "next" => "check",
+        "book" => "book",
+        _ => "xtask",
     });
     if !program.is_file() {
         skip(&format!("{} is not built: cargo build --workspace", program.display()));
@@ -125,17 +143,21 @@ fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
         .join("../lessons/02-tcp-echo/snapshots/flow.json");
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("{place}\nexec \"$0\" \"$@\"")]).arg(program);
+    command.env("CI", "true").env("CHECK_MY", checkout.join("my"));
     match name {
         "demo" => command.args(["demo", "1"]),
         "flow" => command.args(["--", "/bin/true"]),
         "wire" => command.args(["--rule", "lose a>b data 1", "--", "/bin/true"]),
         "check" => command.args(["tcp-echo", "--only", "1", "--", "/bin/false"]),
-        _ => command.arg("show").arg(log),
+        "show" => command.arg("show").arg(log),
+        "tidy" | "next" => command.arg(name),
+        "update" => command.arg(name).env("CI", "false"),
+        "new-lesson" => command.args([name, "half-close"]),
+        "start" => command.args([name, "tcp-echo"]),
+        _ => command.arg("--root").arg(checkout).arg("--out").arg(checkout.join("book")),
     };
     command
         .env("CARGO_MANIFEST_DIR", checkout.join("xtask"))
-        .env("CHECK_MY", "/nonexistent")
-        .env("CI", "true")
         .env("GONE", checkout.join("gone"));
     Some(command.output().unwrap())
 }
@@ -146,6 +168,12 @@ fn checkout() -> tempfile::TempDir {
     fs::create_dir_all(checkout.path().join("xtask")).unwrap();
     fs::create_dir_all(checkout.path().join("lessons/01-one")).unwrap();
     fs::write(checkout.path().join("lessons/01-one/README.md"), PAGE).unwrap();
+    let table = "| # | lesson |\n|---|---|\n| 1 | [one](01-one/README.md) |\n";
+    fs::write(checkout.path().join("lessons/README.md"), table).unwrap();
+    let table = table.replace("(01", "(lessons/01");
+    fs::write(checkout.path().join("README.md"), table).unwrap();
+    let members = "[workspace]\nmembers = [\n    \"lessons/01-one\",\n]\n";
+    fs::write(checkout.path().join("Cargo.toml"), members).unwrap();
     checkout
 }
 

@@ -38,7 +38,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
-    fn file(attempt: &str, path: &Path, error: &dyn fmt::Display) -> Error {
+    fn file(attempt: &str, path: &Path, error: &std::io::Error) -> Error {
+        let error = netlab::with_remedy(error);
         Error(format!("{attempt} {}: {error}", path.display()))
     }
 }

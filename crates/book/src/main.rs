@@ -23,6 +23,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    if let Err(message) = netlab::process::begin() {
+        let _ = writeln!(std::io::stderr(), "book: {message}");
+        return ExitCode::FAILURE;
+    }
     let cli: Cli = common::parse_arguments();
     match write(&cli) {
         Ok(()) => ExitCode::SUCCESS,

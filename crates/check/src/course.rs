@@ -104,7 +104,9 @@ fn attempt<T>(
     what: impl std::fmt::Display,
     result: io::Result<T>,
 ) -> Result<T, CommandError> {
-    result.map_err(|error| CommandError(1, format!("{what}: {error}")))
+    result.map_err(|error| {
+        CommandError(1, format!("{what}: {}", netlab::with_remedy(&error)))
+    })
 }
 
 fn say(text: &str) -> Result<(), CommandError> {

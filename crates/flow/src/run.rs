@@ -433,9 +433,9 @@ fn is_call(event: &Event) -> bool {
 
 fn nowhere() -> Result<Option<OwnedFd>, ExitError> {
     let opened = File::options().write(true).open("/dev/null");
-    opened
-        .map(|file| Some(file.into()))
-        .map_err(|error| ExitError::new(format!("open /dev/null: {error}")))
+    opened.map(|file| Some(file.into())).map_err(|error| {
+        ExitError::new(format!("open /dev/null: {}", netlab::with_remedy(&error)))
+    })
 }
 
 fn failure(error: TraceError) -> ExitError {

@@ -32,7 +32,7 @@ mod network;
 pub use network::Network;
 
 mod refusal;
-pub use refusal::{Refusal, remedy};
+pub use refusal::{Refusal, remedy, with_remedy};
 
 #[cfg(target_os = "linux")]
 mod queue;

@@ -32,15 +32,18 @@ pub enum Signal {
 
 /// Prepares a command of ours for low limits; to be called first. A file that grows beyond
 /// `ulimit -f` becomes an error that can be reported, instead of a SIGXFSZ that ends the
-/// command without a word, and a stack that is too small is reported before the first call
-/// that would overflow it.
+/// command without a word, and a stack or a memory that is too small is reported before the
+/// first call that would need more.
 ///
 /// # Errors
-/// The stack is too small: the message.
+/// The stack or the memory is too small: the message.
 #[cfg(unix)]
 pub fn begin() -> Result<(), String> {
     /// In a debug build, clap needs nearly half of this.
     const STACK_BYTES: libc::rlim_t = 1 << 20;
+    /// Each thread takes some MiB of addresses, and what cannot be had ends a program of
+    /// Rust without a message.
+    const ADDRESS_BYTES: libc::rlim_t = 256 << 20;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: signal takes two numbers; getrlimit fills an rlimit of ours.
     let asked = unsafe {
@@ -51,6 +54,14 @@ pub fn begin() -> Result<(), String> {
         return Err(format!(
             "start: the stack may have only {} KiB; raise its limit: ulimit -s 8192",
             limit.rlim_cur >> 10
+        ));
+    }
+    let addresses = raise_limit(Limited::Addresses, ADDRESS_BYTES);
+    if addresses < ADDRESS_BYTES {
+        return Err(format!(
+            "start: {} KiB of memory addresses are too few; raise the limit: \
+             ulimit -v unlimited",
+            addresses >> 10
         ));
     }
     Ok(())

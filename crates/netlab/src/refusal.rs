@@ -63,6 +63,14 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
     })
 }
 
+/// The error, with its [`remedy`] if it has one.
+pub fn with_remedy(error: &io::Error) -> String {
+    match remedy(error) {
+        Some(remedy) => format!("{error}; {remedy}"),
+        None => error.to_string(),
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

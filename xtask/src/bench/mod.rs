@@ -75,8 +75,8 @@ fn cold(root: &Path, builds: usize) -> Result<(), Error> {
     let scratch = interrupt::Scratch::new(folder.clone())
         .map_err(Error::io("make a folder for the builds"))?;
     let result = cold_in(root, &folder, builds);
-    scratch.remove().map_err(Error::io("remove the folder of the builds"))?;
-    result
+    let removed = scratch.remove().map_err(Error::io("remove the folder of the builds"));
+    result.and(removed)
 }
 
 fn cold_in(root: &Path, folder: &Path, builds: usize) -> Result<(), Error> {

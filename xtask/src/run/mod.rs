@@ -427,6 +427,7 @@ impl Run<'_> {
             move |news| Event::News { terminal, step: number, news },
         )
         .map_err(|error| {
+            let error = netlab::with_remedy(&error);
             self.failure(terminal, format!("start {}: {error}", program.display()))
         })?;
         let live = &mut self.live[terminal];
