@@ -200,7 +200,7 @@ pub(crate) struct Cli {
 
     /// One rule of the wire: `lose a>b data 2`.
     #[arg(long, value_name = "RULE")]
-    pub(crate) rule: Vec<String>,
+    pub(crate) rule: Vec<OsString>,
 
     /// Runs on the host's network: only the calls are drawn, without
     /// packets.

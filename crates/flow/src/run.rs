@@ -388,7 +388,10 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
         return Err(wrong(message.to_owned()));
     }
     let in_file = text.lines().count();
-    let lines = text.lines().chain(cli.rule.iter().map(String::as_str));
+    // What is not UTF-8 is no rule either, and is told like any other word that is none.
+    let own: Vec<String> =
+        cli.rule.iter().map(|rule| rule.to_string_lossy().into_owned()).collect();
+    let lines = text.lines().chain(own.iter().map(String::as_str));
     Rules::parse(lines).map(Some).map_err(|error| match &cli.wire {
         Some(path) if error.line < in_file => {
             wrong(format!("{}:{}: {error}", shown(path), error.line + 1))

@@ -178,6 +178,8 @@ struct Builder<'a> {
     last_sent: HashMap<(String, String, u32), u64>,
     /// When each address last sent something.
     last_from: HashMap<String, u64>,
+    /// The addresses of the SYNs that arrived again and have not been answered since.
+    asked_again: HashSet<(String, String)>,
     owners: Owners,
     places: Places,
     locals: Locals,
@@ -220,6 +222,7 @@ impl<'a> Builder<'a> {
             hosts: HashMap::new(),
             last_sent: HashMap::new(),
             last_from: HashMap::new(),
+            asked_again: HashSet::new(),
             owners: Owners::new(log),
             places: Places::new(&log.events),
             locals: Locals::new(&log.events),
@@ -777,6 +780,8 @@ impl<'a> Builder<'a> {
         let key = (packet.from.clone(), packet.to.clone(), end);
         let since = if late || wire.doubled {
             late.then_some(wire.left_ns)
+        } else if self.answers_again(packet, wire) {
+            None
         } else if wire.again {
             self.last_sent.get(&key).copied()
         } else if wire.probe {
@@ -799,6 +804,23 @@ impl<'a> Builder<'a> {
             self.diagram.rows.push(Row::Time { left, text });
         }
         label
+    }
+
+    /// Whether this is a SYN ACK that is sent again because the SYN has come again: no timer
+    /// of its sender went off.
+    fn answers_again(&mut self, packet: &Packet, wire: &OnWire) -> bool {
+        let Protocol::Tcp { flags, .. } = &packet.protocol else { return false };
+        let (from, to) = (packet.from.clone(), packet.to.clone());
+        if !flags.has(Flag::Syn) || !wire.again {
+            return false;
+        }
+        if flags.has(Flag::Ack) {
+            return self.asked_again.remove(&(to, from));
+        }
+        if wire.fate == Fate::Arrived {
+            self.asked_again.insert((from, to));
+        }
+        false
     }
 
     /// Follows the TCP states through a segment.
