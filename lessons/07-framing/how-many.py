@@ -15,4 +15,5 @@ print("MSG_PEEK:", connection.recv(10, socket.MSG_PEEK | socket.MSG_WAITALL))
 # FIONREAD, tcp(7).
 count = fcntl.ioctl(connection, termios.FIONREAD, bytes(4))
 print("FIONREAD:", struct.unpack("i", count)[0], "bytes")
-print("recv:", connection.recv(1024))
+print("recv(0):", connection.recv(0))
+print("recv(1024):", connection.recv(1024))
