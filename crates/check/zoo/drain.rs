@@ -78,7 +78,7 @@ mod unix {
                 if !flaw.is("keeps-listening") {
                     listener = None;
                 }
-                clients.retain_mut(|client| client.finish(flaw, &mut served));
+                clients.retain_mut(|client| client.finish(flaw, grace, &mut served));
             }
         }
         match flaw.is("says-nothing") {
@@ -131,7 +131,7 @@ mod unix {
         }
 
         /// Handles the signal. Returns false if nothing more is to be done for this client.
-        fn finish(&mut self, flaw: &Flaw, served: &mut usize) -> bool {
+        fn finish(&mut self, flaw: &Flaw, grace: Duration, served: &mut usize) -> bool {
             loop {
                 match self.turn(flaw, served) {
                     Ok(true) if flaw.is("one-read") => break,
@@ -143,6 +143,13 @@ mod unix {
             }
             self.finished = true;
             let _ = self.stream.shutdown(Shutdown::Write);
+            if flaw.is("handler-waits") {
+                // Until this client has ended its stream, nobody else is finished.
+                let _ = self.stream.set_nonblocking(false);
+                let _ = self.stream.set_read_timeout(Some(grace));
+                while self.stream.read(&mut [0; 256]).is_ok_and(|length| length > 0) {}
+                return false;
+            }
             !flaw.is("closes-at-once")
         }
     }
