@@ -569,3 +569,67 @@ fn repeats_are_folded_when_asked() {
     assert_eq!(folded.matches("close(3) = 0").count(), 2, "{folded}");
     assert!(folded.contains("this row × 31"), "{folded}");
 }
+
+/// A packet between the two hosts of a wire. `from_a` says which of them sends it.
+fn on_a_wire(time_ms: u64, from_a: bool, tcp: &str, data: &[u8], wire: &str) -> String {
+    let (a, b) = ("10.77.0.1:40000", "10.77.0.2:12345");
+    let (from, to) = if from_a { (a, b) } else { (b, a) };
+    let (bytes, length) = (bytes::escape(data).replace('\\', "\\\\"), data.len());
+    format!(
+        "{{\"event\":\"packet\",\"time_ns\":{time_ms}000000,\"from\":\"{from}\",\"to\":\"{to}\",\
+         \"protocol\":{{\"tcp\":{{{tcp},\"window\":64}}}},\
+         \"data\":{{\"bytes\":\"{bytes}\",\"length\":{length}}},\
+         \"wire\":{{\"left_ns\":{time_ms}000000,{wire}}}}}\n"
+    )
+}
+
+/// A stream of one piece over a wire that loses it, so that its FIN arrives first.
+fn a_fin_before_its_data() -> Log {
+    let mut text = String::from("{\"flow\":2,\"system\":\"Linux 6.18 x86_64\"}\n");
+    for (side, host) in ["b", "a"].iter().enumerate() {
+        text.push_str(&format!(
+            "{{\"event\":\"side\",\"time_ns\":0,\"side\":{side},\"name\":\"program\",\
+             \"command\":[],\"host\":\"{host}\"}}\n"
+        ));
+    }
+    let arrived = "\"fate\":\"arrived\"";
+    let lost = "\"fate\":\"lost\",\"rule\":\"lose a>b data 1\"";
+    let again = "\"fate\":\"arrived\",\"again\":true,\"cause\":\"TCPFastRetrans\"";
+    let flags = |flags: &str, seq: u32, ack: u32| {
+        format!("\"flags\":\"{flags}\",\"seq\":{seq},\"ack\":{ack}")
+    };
+    let (data, count) = ([0xff; 24], 24);
+    for (time_ms, from_a, tcp, data, wire) in [
+        (1, true, flags("SYN", 100, 0), &b""[..], arrived),
+        (2, false, flags("SYN ACK", 200, 101), b"", arrived),
+        (3, true, flags("ACK", 101, 201), b"", arrived),
+        (4, true, flags("PSH ACK", 101, 201), &data, lost),
+        (5, true, flags("FIN ACK", 101 + count, 201), b"", arrived),
+        (6, false, flags("ACK", 201, 101), b"", arrived),
+        (600, true, flags("PSH ACK", 101, 201), &data, again),
+        (601, false, flags("ACK", 201, 102 + count), b"", arrived),
+    ] {
+        text.push_str(&on_a_wire(time_ms, from_a, &tcp, data, wire));
+    }
+    json::read(&mut text.as_bytes()).expect("a log")
+}
+
+#[test]
+fn a_fin_counts_when_everything_before_it_has_arrived() {
+    let wide = Options { width: 120, ..Options::default() };
+    let drawn = draw::text(&a_fin_before_its_data(), &wide);
+    let row = |words: &str| drawn.lines().find(|it| it.contains(words)).expect("a row");
+    assert!(!row(" FIN ─").contains("[CLOSE-WAIT]"), "{drawn}");
+    assert!(row("again").contains("[CLOSE-WAIT]"), "{drawn}");
+    // It could not be acknowledged before, so nothing was held back.
+    assert!(row("[FIN-WAIT-2]").contains(" ACK ─"), "{drawn}");
+    assert!(!drawn.contains("delayed"), "{drawn}");
+}
+
+#[test]
+fn what_happened_to_a_packet_is_said_where_its_data_has_no_room() {
+    let narrow = Options { width: 80, ..Options::default() };
+    let drawn = draw::text(&a_fin_before_its_data(), &narrow);
+    let row = drawn.lines().find(|it| it.contains("again")).expect("a row");
+    assert!(row.contains(" 24 bytes \"\\xff") && row.contains("… again ─"), "{drawn}");
+}

@@ -840,7 +840,7 @@ impl<'a> Builder<'a> {
             length: packet.data.length,
             left_ns: wire.map_or(packet.time_ns, |wire| wire.left_ns),
             again: wire.map(|wire| wire.again),
-            lost: fate != Fate::Arrived,
+            lost: fate != Fate::Arrived || wire.is_some_and(is_dropped),
             late: wire.is_some_and(|wire| wire.held) && fate == Fate::Arrived,
         };
         self.states.follow(segment, self.answered.contains(&at))
@@ -948,6 +948,12 @@ impl<'a> Builder<'a> {
         self.diagram.rows.splice(rows.clone(), [Row::Cut(rows.len())]);
         self.diagram.origins.splice(rows, [at]);
     }
+}
+
+/// Whether the receiver's kernel drops a packet that arrives, because its checksum does not
+/// fit what the wire made of it.
+fn is_dropped(wire: &OnWire) -> bool {
+    wire.damaged && wire.rule.as_deref().is_some_and(|rule| rule.starts_with("flip "))
 }
 
 /// A duration, always of the same width: `204 ms`, ` 1.0 s`.

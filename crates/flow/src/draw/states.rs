@@ -81,7 +81,7 @@ pub(super) struct Segment<'a> {
     pub(super) left_ns: u64,
     /// Whether it had been sent before, if the wire knows.
     pub(super) again: Option<bool>,
-    /// Whether it never reaches its receiver.
+    /// Whether it never reaches its receiver, or is dropped there as damaged.
     pub(super) lost: bool,
     /// Whether it was sent earlier and only arrives now.
     pub(super) late: bool,
@@ -99,7 +99,23 @@ pub(super) struct States {
     ends: HashMap<(String, String), End>,
     /// How far each end has sent, and when, so that retransmissions are recognized.
     sent: HashMap<(String, String), Sent>,
+    /// What of each end's stream has arrived, on a wire.
+    arrived: HashMap<(String, String), Arrived>,
 }
+
+/// What of a stream has arrived.
+#[derive(Debug)]
+struct Arrived {
+    /// Everything before this sequence number has.
+    next: u32,
+    /// What has arrived behind a gap: where each piece begins and ends.
+    behind: Vec<(u32, u32)>,
+    /// The sequence number after the FIN, if it has arrived and has not been reached.
+    fin: Option<u32>,
+}
+
+/// The most pieces behind a gap that are kept: a log may claim any number.
+const MOST_PIECES: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
@@ -120,6 +136,7 @@ impl States {
         let receiver_key = (segment.to.to_owned(), segment.from.to_owned());
         let again = self.is_again(&sender_key, &segment);
         let again = segment.again.unwrap_or(again);
+        let reaches_fin = self.arrives(&sender_key, &segment);
         let delayed = self.is_delayed(&receiver_key, &segment);
         let probe = self.is_probe(&sender_key, &segment);
         let mut sender = self.ends.get(&sender_key).copied().unwrap_or_default();
@@ -149,6 +166,8 @@ impl States {
                     State::CloseWait => State::LastAck,
                     other => other,
                 });
+            }
+            if reaches_fin {
                 receiver.state = receiver.state.map(|state| match state {
                     State::Established | State::SynReceived => State::CloseWait,
                     State::FinWait1 => State::Closing,
@@ -202,6 +221,42 @@ impl States {
         again
     }
 
+    /// Returns whether the receiver has now got everything up to the FIN. On a wire a FIN may
+    /// arrive while something before it is missing; then the kernel keeps it, and goes on as
+    /// if it had not come.
+    fn arrives(&mut self, key: &(String, String), segment: &Segment<'_>) -> bool {
+        let is_fin = segment.has(Flag::Fin);
+        if segment.again.is_none() {
+            return is_fin;
+        }
+        let length = segment.length as u32;
+        let (begin, end) = (segment.seq, segment.seq.wrapping_add(length));
+        let end = end.wrapping_add(u32::from(is_fin));
+        if segment.has(Flag::Syn) {
+            let next = end.wrapping_add(1);
+            let arrived = Arrived { next, behind: Vec::new(), fin: None };
+            self.arrived.insert(key.clone(), arrived);
+            return false;
+        }
+        let Some(arrived) = self.arrived.get_mut(key) else { return is_fin };
+        if segment.lost || begin == end {
+            return false;
+        }
+        if is_fin {
+            arrived.fin = Some(end);
+        }
+        arrived.add(begin, end);
+        // What is behind a gap can be acknowledged only when that is filled.
+        if let Some(sent) = self.sent.get_mut(key)
+            && sent.end == arrived.next
+        {
+            sent.time_ns = segment.time_ns;
+        }
+        let is_reached =
+            |fin: &mut u32| arrived.next.wrapping_sub(*fin).cast_signed() >= 0;
+        arrived.fin.take_if(is_reached).is_some()
+    }
+
     /// Whether the segment only acknowledges, and comes long after what it acknowledges,
     /// which is everything that the peer has sent so far.
     fn is_delayed(&mut self, peer: &(String, String), segment: &Segment<'_>) -> bool {
@@ -223,6 +278,25 @@ impl States {
             && self.sent.get(key).is_some_and(|sent| {
                 sent.is_acknowledged && sent.end.wrapping_sub(segment.seq) == 1
             })
+    }
+}
+
+impl Arrived {
+    /// Adds a piece of the stream. Sequence numbers wrap: the sign of the difference says
+    /// which is later.
+    fn add(&mut self, begin: u32, end: u32) {
+        let is_later = |one: u32, other: u32| one.wrapping_sub(other).cast_signed() > 0;
+        self.behind.push((begin, end));
+        while let Some((_, end)) = self.behind.iter().find(|(begin, end)| {
+            !is_later(*begin, self.next) && is_later(*end, self.next)
+        }) {
+            self.next = *end;
+        }
+        let next = self.next;
+        self.behind.retain(|(_, end)| is_later(*end, next));
+        if self.behind.len() > MOST_PIECES {
+            self.behind.remove(0);
+        }
     }
 }
 

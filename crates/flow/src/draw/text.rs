@@ -52,9 +52,23 @@ fn stamp(out: &mut String, now_ns: u64, before_ns: u64) {
 pub(super) fn with_ports(label: &str, ports: Option<&str>, room: usize) -> String {
     match ports {
         Some(ports) if width(label) + width(ports) <= room => format!("{label}{ports}"),
-        _ => cut(label, room),
+        _ => cut_data(label, room),
     }
 }
+
+/// Cuts a label to its room, and of that what it quotes: what is said behind the quotation,
+/// such as ` again` or ` FIN`, matters more.
+fn cut_data(label: &str, room: usize) -> String {
+    let (data, said) = label.split_at(label.rfind('"').map_or(0, |at| at + 1));
+    let said = said.trim_start_matches('…');
+    if width(label) <= room || said.is_empty() || width(said) + LEAST_DATA > room {
+        return cut(label, room);
+    }
+    format!("{}{said}", cut(data, room - width(said)))
+}
+
+/// What is left at least of what a label quotes and its length: `1,448 bytes "xx…`.
+const LEAST_DATA: usize = 8;
 
 /// The narrowest that a column can be.
 const NARROWEST: usize = 12;
