@@ -153,7 +153,15 @@ fn stale_snapshots(root: &Path) -> Result<bool, Error> {
     let file = match env::var_os(REFERENCES).map(PathBuf::from) {
         Some(file) if file.is_file() => file,
         _ => {
-            let file = env::temp_dir().join(format!("references-{}", std::process::id()));
+            let file = root.join("target/snapshots-used");
+            // insta adds to it.
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let attempt = format!("remove {}", file.display());
+                    return Err(Error::io(&attempt)(error));
+                }
+                _ => {}
+            }
             let name = file.to_string_lossy().into_owned();
             cargo(root, &["test", "--quiet", "--workspace"], &[(REFERENCES, &name)])?;
             file

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::sync::mpsc;
@@ -100,20 +100,30 @@ pub(crate) fn kill_descendants() {
 
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// A folder outside of `target`, which is also removed when a signal ends this process, if it
-/// [watches](watch) for signals. There is one at a time.
+/// A folder in the place for temporary files, outside of this workspace. It is also removed when
+/// a signal ends this process, if it [watches](watch) for signals. There is one at a time.
+///
+/// The crate `tempfile` would not remove it then, and a first `cargo xtask demo` would have to
+/// build it.
 #[derive(Debug)]
-pub(crate) struct Scratch;
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Creates the folder.
+    /// Creates the folder. Its name begins with `name`.
     ///
     /// # Errors
     /// Those of `mkdir(2)`.
-    pub(crate) fn new(folder: PathBuf) -> io::Result<Scratch> {
-        fs::create_dir_all(&folder)?;
-        *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
-        Ok(Scratch)
+    pub(crate) fn new(name: &str) -> io::Result<Scratch> {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        // If there is such a folder, it is not ours.
+        fs::create_dir(&folder)?;
+        *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.clone());
+        Ok(Scratch(folder))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Removes the folder.

@@ -37,12 +37,9 @@ fn main() -> ExitCode {
 
 fn measure() -> Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = std::env::temp_dir().join(format!("first-paint-{}", std::process::id()));
-    let say = |error: std::io::Error| error.to_string();
-    std::fs::create_dir_all(&folder).map_err(say)?;
-    let measured = in_folder(&root, &folder);
-    std::fs::remove_dir_all(&folder).map_err(say)?;
-    measured
+    let folder =
+        tempfile::tempdir().map_err(|error| format!("make a folder: {error}"))?;
+    in_folder(&root, folder.path())
 }
 
 fn in_folder(root: &Path, folder: &Path) -> Result<String> {

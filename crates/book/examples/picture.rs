@@ -45,7 +45,9 @@ fn picture(words: &[String]) -> Result<()> {
     let book = book.canonicalize().map_err(|error| {
         format!("find the book: {error}; make it with cargo xtask book")
     })?;
-    let Some(browser) = Browser::start(&std::env::temp_dir())? else {
+    let folder =
+        tempfile::tempdir().map_err(|error| format!("make a folder: {error}"))?;
+    let Some(browser) = Browser::start(folder.path())? else {
         return Err("start chromedriver: it is not installed".to_owned());
     };
     browser.size(number(0, "1440")?, number(1, "860")?)?;

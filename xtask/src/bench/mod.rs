@@ -9,7 +9,6 @@
 pub mod ladder;
 pub mod tracing;
 
-use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -71,10 +70,9 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
 }
 
 fn cold(root: &Path, builds: usize) -> Result<(), Error> {
-    let folder = env::temp_dir().join(format!("xtask-bench-{}", std::process::id()));
-    let scratch = interrupt::Scratch::new(folder.clone())
+    let scratch = interrupt::Scratch::new("xtask-bench")
         .map_err(Error::io("make a folder for the builds"))?;
-    let result = cold_in(root, &folder, builds);
+    let result = cold_in(root, scratch.path(), builds);
     let removed = scratch.remove().map_err(Error::io("remove the folder of the builds"));
     result.and(removed)
 }
