@@ -126,10 +126,19 @@ impl Subject {
         self.shared.lock().ended
     }
 
-    /// Returns whether it has ended, by itself or because it was stopped.
+    /// Returns whether it has ended, by itself or because it was stopped. A program that has
+    /// begun its task in the background, as a daemon does, has not: its first process ends
+    /// with status 0, and others go on.
     pub fn is_over(&self) -> bool {
         let state = self.shared.lock();
-        state.ended.is_some() || state.stopped.is_some()
+        let (ended, stopped) = (state.ended, state.stopped.is_some());
+        drop(state);
+        match ended {
+            Some(Exit::Status(0)) if !stopped && self.has_begun() => {
+                self.family().into_iter().all(process::has_ended)
+            }
+            ended => stopped || ended.is_some(),
+        }
     }
 
     /// Returns the limit that it was stopped for exceeding, if any.
@@ -312,10 +321,11 @@ impl Subject {
         if let Some(why) = &state.stopped {
             return format!("the checker stopped the program: {why}");
         }
-        if let Some(ended) = state.ended {
+        let ended = state.ended;
+        drop(state);
+        if let Some(ended) = ended.filter(|_| self.is_over()) {
             return format!("the program has ended: {ended}{words}");
         }
-        drop(state);
         let doing = if self.rests() { "waiting" } else { "busy" };
         format!("the program is still running, and {doing}{words}")
     }

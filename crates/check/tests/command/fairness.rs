@@ -32,6 +32,14 @@ fn helper_in_a_session_of_its_own_is_stopped_and_ended_with_the_rest() {
     }
 }
 
+/// A daemon: its first process ends, and the one that serves stays.
+#[test]
+fn program_that_goes_into_the_background_has_not_ended() {
+    let daemon = ["sh", "-c", "\"$0\" rfc862 none &", zoo()];
+    let only = ["rfc862", "--strict", "--only", "2", "--only", "13", "--"];
+    passes(&[&only[..], &daemon].concat());
+}
+
 #[test]
 fn program_may_take_its_time_to_start() {
     let command = "sleep 1.5; exec \"$0\" tcp-echo";
