@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::outcome::{Outcome, Stop};
-use crate::subject::Subject;
+use crate::outcome::{Outcome, Stop, fails};
+use crate::subject::{Subject, thread_waited_for_processor};
 
 /// Measures how long the program and the wires have waited for a processor since this was
 /// created. The checker's own lateness does not matter: it compares times at which the wire
@@ -16,6 +17,8 @@ use crate::subject::Subject;
 pub(crate) struct Lateness {
     program: Arc<Subject>,
     at_first: Waited,
+    /// How long this thread had waited for a processor at first.
+    own: Duration,
 }
 
 #[derive(Debug)]
@@ -28,7 +31,23 @@ impl Lateness {
     pub(crate) fn begin(program: &Arc<Subject>) -> Lateness {
         let program = Arc::clone(program);
         let at_first = Waited::now(&program);
-        Lateness { program, at_first }
+        let own = thread_waited_for_processor(Path::new("/proc/thread-self"));
+        Lateness { program, at_first, own }
+    }
+
+    /// Fails if more than `most` has passed since `began`, a moment at which this existed,
+    /// although the program and this thread were given the processor. `what` has come by now.
+    pub(crate) fn at_most(&self, most: Duration, began: Instant, what: &str) -> Outcome {
+        let took = began.elapsed();
+        let waited = thread_waited_for_processor(Path::new("/proc/thread-self"));
+        let late = self.so_far() + waited.saturating_sub(self.own);
+        match took.saturating_sub(most) {
+            Duration::ZERO => Ok(()),
+            over if over <= late => Err(Stop::Late(format!(
+                "the machine is too busy: {late:.1?} of {took:.1?} went by without a processor"
+            ))),
+            _ => fails(what, format!("that took {:.1} s", took.as_secs_f64())),
+        }
     }
 
     fn so_far(&self) -> Duration {
@@ -68,7 +87,7 @@ impl Waited {
 
 /// Returns how long a thread has waited for a processor: the second number in its `schedstat`
 /// (the kernel's `sched-stats.rst`).
-fn waited(thread: &std::path::Path) -> Option<Duration> {
+fn waited(thread: &Path) -> Option<Duration> {
     let text = fs::read_to_string(thread.join("schedstat")).ok()?;
     text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }

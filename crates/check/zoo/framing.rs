@@ -99,6 +99,9 @@ fn answer(flaw: &Flaw, message: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn end(flaw: &Flaw, client: &mut TcpStream, held: &[u8]) -> io::Result<()> {
+    if flaw.is("last-words") {
+        client.write_all(&[0; 4])?;
+    }
     if flaw.is("never-ends") {
         for_ever();
     }

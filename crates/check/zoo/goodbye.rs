@@ -80,7 +80,12 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
                     () if flaw.is("status-143") => std::process::exit(143),
                     () => {}
                 }
-                until = Some(Instant::now() + Duration::from_secs(1));
+                let grace_ms = match () {
+                    () if flaw.is("short-grace") => 200,
+                    () if flaw.is("long-grace") => 4800,
+                    () => 1000,
+                };
+                until = Some(Instant::now() + Duration::from_millis(grace_ms));
                 if !flaw.is("keeps-listening")
                     && let Some(listener) = listener.take()
                 {

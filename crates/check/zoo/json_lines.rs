@@ -32,6 +32,14 @@ impl Lines {
         }
         if flaw.is("no-limit") {
             self.reader.read_until(b'\n', &mut line)?;
+        } else if flaw.is("limits-parts") {
+            // Looks at the limit once for each buffer, and only while no newline has come.
+            while !line.ends_with(b"\n") && line.len() as u64 <= MOST {
+                let most = 1024;
+                if (&mut self.reader).take(most).read_until(b'\n', &mut line)? == 0 {
+                    break;
+                }
+            }
         } else {
             let most = if flaw.is("low-limit") { 4096 } else { MOST };
             (&mut self.reader).take(most + 1).read_until(b'\n', &mut line)?;
@@ -101,7 +109,11 @@ fn answer(flaw: &Flaw, line: &[u8], count: u64) -> Value {
         Err(_) if flaw.is("bad-ends") => std::process::exit(1),
         Err(error) => return json!({ "id": null, "error": error.to_string() }),
     };
-    let is_whole = |value: &Value| value.is_i64() || value.is_u64();
+    let is_whole = |value: &Value| match () {
+        () if flaw.is("true-is-one") && value.is_boolean() => true,
+        () if flaw.is("any-number") => value.is_number(),
+        () => value.is_i64() || value.is_u64(),
+    };
     let (id, method) = (&request["id"], &request["method"]);
     let id_is_right = is_whole(id) || id.is_string() || flaw.is("any-id");
     let (true, Some(method), Some(params)) =
@@ -118,6 +130,15 @@ fn answer(flaw: &Flaw, line: &[u8], count: u64) -> Value {
             sum(&[one.clone(), other.clone()])
         }
         ("sum", _) if flaw.is("sums-two") => None,
+        ("sum", numbers) if flaw.is("true-is-one") => {
+            let one =
+                |it: &Value| it.as_bool().map_or(it.clone(), |it| Value::from(it as u8));
+            sum(&numbers.iter().map(one).collect::<Vec<_>>())
+        }
+        ("sum", numbers) if flaw.is("any-number") => {
+            let all: Option<Vec<f64>> = numbers.iter().map(Value::as_f64).collect();
+            all.map(|all| Value::from(all.iter().sum::<f64>()))
+        }
         ("sum", numbers) => sum(numbers),
         ("count", []) => Some(Value::from(count)),
         _ => None,

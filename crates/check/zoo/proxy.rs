@@ -33,7 +33,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
 
 fn serve(flaw: &Flaw, client: &TcpStream, server: &TcpStream) {
     if flaw.is("one-way") {
-        copy(flaw, client, server);
+        copy(flaw, client, server, true);
         return;
     }
     if flaw.is("client-first") {
@@ -43,12 +43,14 @@ fn serve(flaw: &Flaw, client: &TcpStream, server: &TcpStream) {
         }
     }
     thread::scope(|scope| {
-        scope.spawn(|| copy(flaw, client, server));
-        copy(flaw, server, client);
+        scope.spawn(|| copy(flaw, client, server, true));
+        copy(flaw, server, client, false);
     });
 }
 
-fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream) {
+/// Copies one direction: what the client sends, or what comes back.
+fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream, there: bool) {
+    let short = flaw.is(if there { "short-writes" } else { "short-back" });
     let mut buffer = vec![0; 16 * 1024];
     loop {
         match from.read(&mut buffer) {
@@ -58,7 +60,7 @@ fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream) {
                 if flaw.is("lossy") {
                     piece = String::from_utf8_lossy(&piece).into_owned().into_bytes();
                 }
-                let written = match flaw.is("short-writes") {
+                let written = match short {
                     true => {
                         // Calls send(2) once, without blocking, and drops what it did not
                         // take.

@@ -45,7 +45,11 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         if flaw.is("low-in-pieces") && line.len() > 99 && !line.contains(&b'\n') {
             return Ok(());
         }
-        if line.len() > most && !flaw.is("no-limit") {
+        let is_limited = match flaw.is("limits-parts") {
+            true => !line.contains(&b'\n'),
+            false => !flaw.is("no-limit"),
+        };
+        if line.len() > most && is_limited {
             return Ok(());
         }
     }

@@ -62,7 +62,8 @@ fn parse(flaw: &Flaw, bytes: &[u8]) -> io::Result<Option<(Command, usize)>> {
     };
     let mut command = Vec::new();
     for _ in 0..count {
-        let Some((length, begin)) = number(flaw, bytes, at, b'$', 1_000_000)? else {
+        let most = if flaw.is("low-limit") { 65_536 } else { 1_000_000 };
+        let Some((length, begin)) = number(flaw, bytes, at, b'$', most)? else {
             return Ok(None);
         };
         let length = match flaw.is("up-to-newline") {

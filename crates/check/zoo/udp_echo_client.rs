@@ -20,7 +20,11 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     for _ in 0..again {
         socket.send_to(message, server)?;
     }
-    let wait_ms = if flaw.is("hasty") { 300 } else { 1000 };
+    let wait_ms = match () {
+        () if flaw.is("hasty") => 300,
+        () if flaw.is("patient") => 2500,
+        () => 1000,
+    };
     let until = Instant::now() + Duration::from_millis(wait_ms);
     if flaw.is("sends-again") {
         socket.set_read_timeout(Some(Duration::from_millis(300)))?;
@@ -28,9 +32,17 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             socket.send_to(message, server)?;
         }
     }
-    let mut buffer = vec![0; if flaw.is("buffer-1024") { 1024 } else { 65_536 }];
+    let size = match () {
+        () if flaw.is("buffer-1024") => 1024,
+        () if flaw.is("buffer-16k") => 16 * 1024,
+        () => 65_536,
+    };
+    let mut buffer = vec![0; size];
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = match flaw.is("begins-anew") {
+            true => Duration::from_secs(1),
+            false => until.saturating_duration_since(Instant::now()),
+        };
         if !flaw.is("no-timeout") {
             socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         }
@@ -44,7 +56,12 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             Err(_) if flaw.is("silence-is-fine") => return Ok(()),
             received => received?,
         };
-        if sender != server && !flaw.is("takes-any") {
+        let is_server = match () {
+            () if flaw.is("takes-any") => true,
+            () if flaw.is("same-port") => sender.port() == server.port(),
+            () => sender == server,
+        };
+        if !is_server {
             continue;
         }
         let reply = &buffer[..length];

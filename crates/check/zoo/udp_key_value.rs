@@ -11,7 +11,14 @@ type Values = HashMap<(Option<SocketAddr>, Vec<u8>), Vec<u8>>;
 pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     let socket = udp_socket(flaw)?;
     let mut values = Values::new();
-    let mut buffer = vec![0; if flaw.is("buffer-512") { 512 } else { 65_536 }];
+    let size = match () {
+        () if flaw.is("buffer-512") => 512,
+        () if flaw.is("buffer-1024") => 1024,
+        // As long as the longest request, so a longer datagram is cut to a good one.
+        () if flaw.is("buffer-1037") => 1037,
+        () => 65_536,
+    };
+    let mut buffer = vec![0; size];
     loop {
         let (length, client) = socket.recv_from(&mut buffer)?;
         if length == 0 && flaw.is("empty-is-the-end") {

@@ -137,7 +137,13 @@ fn whole(arena: &mut Arena<'_>, message: &[u8]) -> Outcome {
 }
 
 fn one(arena: &mut Arena<'_>) -> Outcome {
-    whole(arena, b"one")
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(&framed(b"one"))?;
+    client.finish_sending()?;
+    let answer = answer(b"one");
+    client.expect(&answer)?;
+    client.expect_no_more(&answer)
 }
 
 fn two_at_once(arena: &mut Arena<'_>) -> Outcome {

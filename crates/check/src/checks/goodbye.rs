@@ -8,6 +8,7 @@ use netlab::process::Signal;
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
+use crate::lateness::Lateness;
 use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::{Connection, settle};
@@ -85,7 +86,8 @@ pub(super) const TASK: Task = Task {
             "the signal also ended the connections, or the program did not wait for them",
             page::GOODBYE,
             term_serves,
-        ),
+        )
+        .takes_long(),
         must(
             "after SIGTERM, a client that never finishes is cut off after a second; status 0",
             "there is no deadline for the last clients",
@@ -114,6 +116,13 @@ pub(super) const TASK: Task = Task {
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait for the signal to take effect, out of the second that follows it.
 const SOON: Duration = Duration::from_millis(200);
+/// How much of that second a client is still there without having finished.
+const MOST_OF_IT: Duration = Duration::from_millis(600);
+/// Three seconds for the end, and one more to observe it.
+const AT_MOST: Duration = Duration::from_secs(4);
+/// If the program has waited for a processor for so long, it may have come too late to say
+/// goodbye.
+const BUSY_MACHINE: Duration = Duration::from_millis(100);
 /// The time after which that second may be over.
 const OVER: Duration = Duration::from_millis(900);
 
@@ -214,8 +223,16 @@ fn term_serves(arena: &mut Arena<'_>) -> Outcome {
     client.send(b"again")?;
     in_time(asked)?;
     client.expect(b"again")?;
+    has_its_second(&mut client, asked)?;
+    let lateness = Lateness::begin(&server);
     client.finish_sending()?;
-    client.expect(b"bye 10\n")?;
+    in_time(asked)?;
+    let goodbye = client.expect(b"bye 10\n");
+    if asked.elapsed() > OVER {
+        lateness.unless_late(BUSY_MACHINE, goodbye)?;
+    } else {
+        goodbye?;
+    }
     client.close();
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
         Exit::Status(0) => Ok(()),
@@ -223,10 +240,31 @@ fn term_serves(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
+/// Expects that the client is not cut off long before its second is over.
+fn has_its_second(client: &mut Connection, asked: Instant) -> Outcome {
+    const TOO_SHORT: Diagnosis = Diagnosis::Other(
+        "short-grace",
+        "the clients that are left are cut off before their second is over",
+    );
+    match client.expect_open_until(asked + MOST_OF_IT) {
+        Err(Stop::Failed(finding)) => {
+            in_time(asked)?;
+            let diagnosis = finding.diagnosis.or(Some(TOO_SHORT));
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        open => open,
+    }
+}
+
 fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
-    let (server, _client, _) = asked_to_end(arena)?;
+    let (server, _client, asked) = asked_to_end(arena)?;
+    let lateness = Lateness::begin(&server);
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
-        Exit::Status(0) => Ok(()),
+        Exit::Status(0) => lateness.at_most(
+            AT_MOST,
+            asked,
+            "the end three seconds after SIGTERM, at most",
+        ),
         other @ Exit::Status(_) => fails_because(
             "exit status 0",
             other.to_string(),

@@ -293,6 +293,8 @@ fn errors(arena: &mut Arena<'_>) -> Outcome {
         (json!("two"), "echo", json!([])),
         (json!(3), "echo", json!([1, 2])),
         (json!(4), "sum", json!([1, "2"])),
+        (json!(4), "sum", json!([1, true])),
+        (json!(4), "sum", json!([1, 1.5])),
         (json!("five"), "count", json!([1])),
         (json!(6), "Echo", json!([1])),
         (json!(7), "", json!([])),
@@ -318,6 +320,8 @@ fn no_requests(arena: &mut Arena<'_>) -> Outcome {
         b"{}",
         b"{\"method\": \"sum\", \"params\": [2, 3]}",
         b"{\"id\": [], \"method\": \"sum\", \"params\": [2, 3]}",
+        b"{\"id\": true, \"method\": \"sum\", \"params\": [2, 3]}",
+        b"{\"id\": 1.5, \"method\": \"sum\", \"params\": [2, 3]}",
         b"{\"id\": 1, \"params\": [2, 3]}",
         b"{\"id\": 1, \"method\": 5, \"params\": [2, 3]}",
         b"{\"id\": 1, \"method\": \"sum\"}",
@@ -359,7 +363,21 @@ fn long_lines(arena: &mut Arena<'_>) -> Outcome {
     client.read_to_any_end(MOST)?;
     let mut client = arena.connect(&server)?;
     client.send(&request(2, "echo", json!(["alive"])))?;
-    expect_result(&mut client, 2, json!("alive"))
+    expect_result(&mut client, 2, json!("alive"))?;
+    // One byte too many, and the newline.
+    client.send_if_it_can(&request(1, "echo", json!([format!("{text}x")])));
+    servers::limits_whole_lines(is_cut_off(&mut client))
+}
+
+/// Expects the connection closed, perhaps after an error.
+fn is_cut_off(client: &mut Connection) -> Outcome {
+    let got = client.read_to_any_end(65_536)?;
+    match serde_json::from_slice::<Value>(&got) {
+        Ok(answer) if answer.get("result").is_some() => {
+            fails("the connection closed, perhaps after an error", quoted(&got))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn ends(arena: &mut Arena<'_>) -> Outcome {

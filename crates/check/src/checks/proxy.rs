@@ -55,7 +55,7 @@ pub(super) const TASK: Task = Task {
             two_clients,
         ),
         must(
-            "eight megabytes come through to a server that starts reading late",
+            "megabytes come through to a server, and to a client, that starts reading late",
             "one send(2) took only part of the data, and the rest was dropped",
             page::WRITES,
             late,
@@ -174,7 +174,12 @@ fn late(arena: &mut Arena<'_>) -> Outcome {
     let (proxy, mut upstream) = proxy(arena)?;
     let (mut client, mut server) = pair(arena, &proxy, &mut upstream)?;
     let bytes = servers::pattern(8_000_000);
-    client.send_to(&bytes, &mut server)
+    client.send_to(&bytes, &mut server)?;
+    client.close();
+    server.close();
+    let mut client = arena.connect_narrow(&proxy)?;
+    let mut server = upstream.accept(&proxy)?;
+    server.send_to(&bytes[..2_000_000], &mut client)
 }
 
 fn client_resets(arena: &mut Arena<'_>) -> Outcome {

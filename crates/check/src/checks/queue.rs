@@ -148,7 +148,16 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send(&[b'x'; 1000])?;
-    client.expect_closed()
+    client.expect_closed()?;
+    settle(&server);
+    if server.is_over() {
+        // That it goes on is another check's concern.
+        return Ok(());
+    }
+    // A line that is whole, and too long by one byte.
+    let mut client = arena.connect(&server)?;
+    client.send(&[[b'x'; 101].as_slice(), b"\n"].concat())?;
+    servers::limits_whole_lines(client.expect_closed())
 }
 
 fn longest(arena: &mut Arena<'_>) -> Outcome {

@@ -91,6 +91,12 @@ pub(super) const TASK: Task = Task {
         servers::AGAIN,
         servers::TCP_PORT,
         servers::NOTHING_STAYS,
+        must(
+            "a value of 1,000,000 bytes, the longest allowed, is stored and comes back",
+            "the limit is too low, or a command must fit into one buffer",
+            page::FRAMING,
+            longest,
+        ),
     ],
 };
 
@@ -174,6 +180,15 @@ fn any_bytes(arena: &mut Arena<'_>) -> Outcome {
         asks(&mut client, &[b"GET", b"v"], &reply)?;
     }
     Ok(())
+}
+
+fn longest(arena: &mut Arena<'_>) -> Outcome {
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    let value = servers::pattern(1_000_000);
+    asks(&mut client, &[b"SET", b"v", &value], b"+OK\r\n")?;
+    let reply = [b"$1000000\r\n", value.as_slice(), b"\r\n"].concat();
+    asks(&mut client, &[b"GET", b"v"], &reply)
 }
 
 fn lower_case(arena: &mut Arena<'_>) -> Outcome {

@@ -37,6 +37,21 @@ pub(super) fn at_once(answered: Outcome) -> Outcome {
     }
 }
 
+/// A line that is too long is not accepted because its newline came with it.
+pub(super) fn limits_whole_lines(closed: Outcome) -> Outcome {
+    let diagnosis = Some(Diagnosis::Other(
+        "limits-parts-only",
+        "the limit is only compared with a line that is not whole yet: one that comes with \
+         its newline may be longer",
+    ));
+    match closed {
+        Err(Stop::Failed(finding)) if finding.diagnosis.is_none() => {
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        closed => closed,
+    }
+}
+
 /// Every TCP server is told which port to use.
 pub(super) const TCP_PORT: Check = must(
     "it listens at whatever port PORT names",

@@ -47,8 +47,8 @@ pub(super) const TASK: Task = Task {
             any_bytes,
         ),
         must(
-            "a value of 1,000 bytes is stored",
-            "the buffer for recvfrom(2) is too small, or the limit is off by one",
+            "a value of 1,000 bytes is stored, under a name of 32 letters",
+            "the buffer for recvfrom(2) is too small, or a limit is off by one",
             page::UDP,
             longest,
         ),
@@ -123,22 +123,26 @@ fn put_again(arena: &mut Arena<'_>) -> Outcome {
 }
 
 /// Puts a value and expects to get it back.
-fn comes_back(arena: &mut Arena<'_>, value: &[u8]) -> Outcome {
+fn comes_back(arena: &mut Arena<'_>, name: &[u8], value: &[u8]) -> Outcome {
     let server = arena.udp_server()?;
     let client = arena.datagrams(&server)?;
-    client.send(&[b"put v\n", value].concat())?;
+    client.send(&[b"put ", name, b"\n", value].concat())?;
     client.expect_any()?;
-    asks(&client, b"get v", &[b"is v\n", value].concat())
+    let reply = [b"is ", name, b"\n", value].concat();
+    asks(&client, &[b"get ", name].concat(), &reply)
 }
 
 fn any_bytes(arena: &mut Arena<'_>) -> Outcome {
-    comes_back(arena, b"one\ntwo \0\xff\xfe\n")?;
+    comes_back(arena, b"v", b"one\ntwo \0\xff\xfe\n")?;
     arena.clear();
-    comes_back(arena, b"")
+    comes_back(arena, b"v", b"")
 }
 
+/// The longest name that is allowed.
+const LONGEST: &[u8] = &[b'n'; 32];
+
 fn longest(arena: &mut Arena<'_>) -> Outcome {
-    comes_back(arena, &servers::pattern(1000))
+    comes_back(arena, LONGEST, &servers::pattern(1000))
 }
 
 fn bad(arena: &mut Arena<'_>) -> Outcome {
@@ -156,6 +160,7 @@ fn bad(arena: &mut Arena<'_>) -> Outcome {
         b"put \nblue",
         &[b"get ".as_slice(), &[b'a'; 33]].concat(),
         &long,
+        &[b"put ", LONGEST, b"\n", &servers::pattern(1001)].concat(),
     ] {
         asks(&client, request, b"bad")?;
     }

@@ -38,6 +38,11 @@ impl Company {
         any
     }
 
+    /// Returns whether there is no client but this one.
+    pub(super) fn is_only(&self, own: &Arc<TcpStream>) -> bool {
+        self.lock().iter().filter_map(Weak::upgrade).all(|it| Arc::ptr_eq(&it, own))
+    }
+
     /// Returns what may have killed a program that ended while it should have been serving
     /// its clients.
     pub(crate) fn of_an_end(&self, program: &Subject) -> Option<Diagnosis> {

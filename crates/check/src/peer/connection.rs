@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Company, LOOK, nothing, settle};
 use crate::diagnosis::Diagnosis;
@@ -296,7 +296,7 @@ impl Connection {
             (bytes, end) if bytes.is_empty() => fails_because(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
-                end.and_then(|end| self.restlessness(end)),
+                end.and_then(|end| self.of_no_end(end)),
             ),
             (bytes, _) => {
                 fails("the end of the stream", format!("more bytes: {}", quoted(&bytes)))
@@ -315,7 +315,7 @@ impl Connection {
                     Some(end) if bytes.is_empty() => self.words(end),
                     _ => format!("bytes: {}", quoted(&bytes)),
                 },
-                end.and_then(|end| self.restlessness(end)),
+                end.and_then(|end| self.of_no_end(end)),
             ),
         }
     }
@@ -328,7 +328,7 @@ impl Connection {
                 let diagnosis = end.and_then(|end| match bytes.is_empty() {
                     // A program that waits for more bytes before it answers has sent none.
                     true => self.diagnosis(&bytes, 1, b"", end),
-                    false => self.restlessness(end),
+                    false => self.of_no_end(end),
                 });
                 self.goes_on(&bytes, end, diagnosis)
             }
@@ -347,7 +347,7 @@ impl Connection {
             (bytes, Some(Received::End)) => Ok((bytes, false)),
             (bytes, Some(Received::Reset)) => Ok((bytes, true)),
             (bytes, end) => {
-                let diagnosis = end.and_then(|end| self.restlessness(end));
+                let diagnosis = end.and_then(|end| self.of_no_end(end));
                 self.goes_on(&bytes, end, diagnosis)
             }
         }
@@ -396,6 +396,19 @@ impl Connection {
         }
     }
 
+    /// Checks that the program neither sends anything nor closes the connection before `until`.
+    pub fn expect_open_until(&mut self, until: Instant) -> Outcome {
+        while Instant::now() < until {
+            match self.stream.peek(&mut [0]) {
+                Ok(0) => return fails("an open connection", "the end of the stream"),
+                Ok(_) => return fails("a silent connection", "bytes"),
+                Err(error) if is_nothing_yet(&error) => {}
+                Err(error) => return fails("an open connection", error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
     /// Receives and discards everything until the program has closed the connection, in
     /// whatever way, or is idle.
     pub fn drain(&mut self) -> Outcome {
@@ -409,7 +422,7 @@ impl Connection {
             (_, end) => fails_because(
                 "the end of the stream",
                 end.map_or(String::new(), |end| self.words(end)),
-                end.and_then(|end| self.restlessness(end)),
+                end.and_then(|end| self.of_no_end(end)),
             ),
         }
     }
@@ -615,6 +628,14 @@ impl Connection {
             .then_some(Diagnosis::NeverRests { at_the_end: self.finished })
     }
 
+    /// Returns what may explain that the connection was not closed. If there are other clients,
+    /// the program may be waiting for one of them.
+    fn of_no_end(&self, end: Received) -> Option<Diagnosis> {
+        let alone = self.company.as_ref().is_none_or(|it| it.is_only(&self.stream));
+        let stays = self.finished && alone && end == Received::Nothing(GaveUp::Rests);
+        if stays { Some(KEEPS_OPEN) } else { self.restlessness(end) }
+    }
+
     /// Returns what the program died of, if it has ended.
     fn of_an_end(&self) -> Option<Diagnosis> {
         // The end of the stream may be the first sign that the program is ending.
@@ -694,6 +715,13 @@ impl Connection {
         }
     }
 }
+
+/// The program does not close the connection, although our stream has ended.
+const KEEPS_OPEN: Diagnosis = Diagnosis::Other(
+    "keeps-open",
+    "the other side has ended its stream, and the connection stays open: close the socket \
+     once recv(2) has returned 0, and every copy of it, in every process that has one",
+);
 
 /// Returns whether a receive that does not wait, or not for long, is to be made again.
 fn is_nothing_yet(error: &std::io::Error) -> bool {
