@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use netlab::workers;
@@ -158,15 +158,29 @@ fn own_command(
     }
 }
 
+/// Many times the results of a class. A device like `/dev/zero` has no end.
+const LONGEST_FILE_BYTES: u64 = 16 << 20;
+
 /// Returns the results that a file already holds for this task and these checks. A last
 /// line that was cut off does not count.
 fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, CommandError> {
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        text => text.map_err(|error| {
-            CommandError(2, format!("read {}: {error}", shown(&file.to_string_lossy())))
-        })?,
+    let wrong = |why: &dyn std::fmt::Display| {
+        CommandError(2, format!("read {}: {why}", shown(&file.to_string_lossy())))
     };
+    let mut text = String::new();
+    match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(wrong(&error)),
+        Ok(file) => {
+            let read = file.take(LONGEST_FILE_BYTES).read_to_string(&mut text);
+            if read.map_err(|error| wrong(&error))? as u64 == LONGEST_FILE_BYTES {
+                let most = LONGEST_FILE_BYTES >> 20;
+                return Err(wrong(&format!(
+                    "it has more than {most} MiB; name a file that --resume has written"
+                )));
+            }
+        }
+    }
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Kept>(line).ok());
     let same = lines.filter(|kept| {
         kept.task == order.task.name

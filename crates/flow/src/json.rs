@@ -14,7 +14,7 @@
 //! whose `flow` is greater than the version that it was written for.
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use crate::bytes::printable;
 use crate::event::{Event, Header, Log, Note, VERSION};
@@ -92,6 +92,9 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
+/// The longest line that is read: a device like `/dev/zero` has no end.
+const LONGEST_LINE_BYTES: u64 = 64 << 20;
+
 /// Reads a whole log. It may come from a stranger: no input makes this panic.
 ///
 /// # Errors
@@ -102,10 +105,16 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
     let mut number = 0;
     loop {
         line.clear();
-        if from.read_until(b'\n', &mut line).map_err(ReadError::Io)? == 0 {
+        let mut most = (&mut *from).take(LONGEST_LINE_BYTES);
+        let read = most.read_until(b'\n', &mut line).map_err(ReadError::Io)?;
+        if read == 0 {
             break;
         }
         number += 1;
+        if read as u64 == LONGEST_LINE_BYTES && line.last() != Some(&b'\n') {
+            let why = format!("it has more than {} MiB", LONGEST_LINE_BYTES >> 20);
+            return Err(ReadError::Line(number, why));
+        }
         let is_cut = line.last() != Some(&b'\n');
         let wrong = |error: serde_json::Error| {
             ReadError::Line(number, format!("not an event of this log ({error})"))

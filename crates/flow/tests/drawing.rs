@@ -183,6 +183,13 @@ fn the_documented_example_is_a_log() {
 }
 
 #[test]
+fn a_line_without_an_end_is_refused() {
+    let mut endless = std::io::BufReader::new(std::io::repeat(b' '));
+    let error = json::read(&mut endless).expect_err("no end");
+    assert_eq!(error.to_string(), "line 1: it has more than 64 MiB");
+}
+
+#[test]
 fn a_later_version_is_refused() {
     let error = json::read(&mut &b"{\"flow\":3}\n"[..]).expect_err("version 3");
     assert!(error.to_string().contains("version 3"), "{error}");

@@ -91,6 +91,15 @@ fn what_is_known_is_not_checked_again() {
 }
 
 #[test]
+fn file_of_results_without_an_end_is_refused() {
+    let class = class(&[("anna", "none")]);
+    let output = batch(class.path(), &["--resume", "/dev/zero"]);
+    let said = "check: read /dev/zero: it has more than 16 MiB; name a file that --resume \
+                has written\n";
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(2), said));
+}
+
+#[test]
 fn program_that_is_not_there_is_one_failure_of_the_class() {
     let class = class(&[("anna", "none")]);
     let output = check(&["tcp-echo", "--batch", class.path().to_str().unwrap()]);
