@@ -5,6 +5,7 @@
 //! lesson program has, `socket2` and `clap`. The two are built in turns, in fresh
 //! folders, from crates that have been downloaded already.
 
+pub mod checker;
 #[cfg(target_os = "linux")]
 pub mod ladder;
 pub mod tracing;
@@ -43,6 +44,8 @@ pub enum What {
     Soak(ladder::soak::Options),
     /// `flow` beside strace and beside a tracer that does nothing
     Flow(tracing::Options),
+    /// `check` on the solutions of lessons 2 to 9, one task after the other
+    Check,
 }
 
 /// Measures, and prints medians and a ratio.
@@ -56,6 +59,7 @@ pub fn bench(options: &Options) -> Result<Status, Error> {
         #[cfg(target_os = "linux")]
         Some(What::Soak(options)) => return ladder::soak::soak(options),
         Some(What::Flow(options)) => return tracing::tracing(options),
+        Some(What::Check) => return checker::checker(),
         _ => {}
     }
     let root = workspace::root();

@@ -26,7 +26,7 @@ pub fn tracing(options: &Options) -> Result<Status, Error> {
     Ok(Status::AsDocumented)
 }
 
-fn cargo(root: &std::path::Path, words: &[&str]) -> Result<(), Error> {
+pub(super) fn cargo(root: &std::path::Path, words: &[&str]) -> Result<(), Error> {
     let attempt = format!("cargo {}", words.join(" "));
     let mut cargo = Command::new("cargo");
     cargo.args(words).current_dir(root);
