@@ -69,15 +69,15 @@ struct Cli {
     all: bool,
 
     /// Give a hint for the first MUST that fails; the next time, a bigger one
-    #[arg(long)]
+    #[arg(long, conflicts_with = "batch")]
     hint: bool,
 
     /// Check again whenever a file of the program changes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "batch")]
     watch: bool,
 
     /// Which of your programs in my/ to check, if you have one in each language
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with_all = ["batch", "command"])]
     lang: Option<Language>,
 
     /// Explain every failure and show every conversation
@@ -86,7 +86,7 @@ struct Cli {
 
     /// Draw the conversation of the first check that failed, or of the one that
     /// --only names
-    #[arg(long)]
+    #[arg(long, conflicts_with = "batch")]
     flow: bool,
 
     /// Count a SHOULD that fails like a MUST

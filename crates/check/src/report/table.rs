@@ -13,7 +13,7 @@ use crate::task::Task;
 /// The result of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// The name of its folder.
+    /// The name of its folder, escaped: any report may show it.
     pub name: String,
     /// `pass`, `fail`, or `error` if the checker itself failed.
     pub status: String,
@@ -70,7 +70,14 @@ impl Row {
             ("fail", Some(first)) => {
                 format!("failed at {first}, passed {passed} of {checks}")
             }
-            ("fail", None) => "could not be started".to_owned(),
+            ("fail", None) => match &self.message {
+                Some(why) => {
+                    // What to do about it stands in the other forms.
+                    let why = why.split("; ").next().unwrap_or_default();
+                    format!("could not be started: {}", shown(why))
+                }
+                None => "could not be started".to_owned(),
+            },
             _ => "could not be judged".to_owned(),
         }
     }
@@ -106,7 +113,7 @@ fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[Row]) -> io::Result<()>
     /// The maximum number of columns, of a line's 80, for the name.
     const MOST: usize = 30;
     let names: Vec<String> =
-        rows.iter().map(|row| shown(&row.name).chars().take(MOST).collect()).collect();
+        rows.iter().map(|row| row.name.chars().take(MOST).collect()).collect();
     let width = names.iter().map(|it| it.chars().count()).max().unwrap_or(0);
     for (name, row) in names.iter().zip(rows) {
         let mark = if row.status == "pass" { "✓" } else { "✗" };

@@ -125,3 +125,26 @@ fn names_that_are_no_utf8_stay_apart() {
         "{csv}"
     );
 }
+
+/// A name that a terminal would obey is shown once escaped, beside the reason.
+#[test]
+fn folder_without_a_program_says_so_beside_its_name() {
+    let class = class(&[("red\x1b[31m", "none")]);
+    let output = check(&["tcp-echo", "--batch", class.path().to_str().unwrap()]);
+    let line = "✗ red\\x1b[31m  could not be started: it contains neither main.py nor Cargo.toml\n";
+    assert!(stdout(&output).contains(line), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// What is for one program, and for its author, is refused for a class.
+#[test]
+fn options_of_one_program_are_refused() {
+    let class = class(&[("anna", "none")]);
+    for option in [&["--watch"][..], &["--hint"], &["--flow"], &["--lang", "rust"]] {
+        let output = batch(class.path(), option);
+        assert_eq!(output.status.code(), Some(2), "{option:?}: {}", stdout(&output));
+        assert!(stderr(&output).contains("cannot be used with"), "{}", stderr(&output));
+    }
+    let command = ["tcp-echo", "--lang", "python", "--", "python3", "main.py"];
+    assert_eq!(check(&command).status.code(), Some(2));
+}
