@@ -100,7 +100,22 @@ const LONGEST_LINE_BYTES: u64 = 64 << 20;
 /// # Errors
 /// Says which line is wrong, and how.
 pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
-    let mut log = Log::default();
+    let mut events = Vec::new();
+    let header = read_each(from, |event| events.push(event))?;
+    Ok(Log { header, events })
+}
+
+/// Reads a log like [`read`], and gives each event away, so that a long log takes no more memory
+/// than a short one.
+///
+/// # Errors
+/// Says which line is wrong, and how.
+pub fn read_each(
+    from: &mut dyn BufRead,
+    mut each: impl FnMut(Event),
+) -> Result<Header, ReadError> {
+    let mut header = Header::default();
+    let mut time_ns = 0;
     let mut line = Vec::new();
     let mut number = 0;
     loop {
@@ -120,22 +135,24 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
             ReadError::Line(number, format!("not an event of this log ({error})"))
         };
         if number == 1 {
-            log.header = serde_json::from_slice(&line).map_err(|error| {
+            header = serde_json::from_slice(&line).map_err(|error| {
                 ReadError::Line(1, format!("not the first line of a flow log ({error})"))
             })?;
-            if log.header.flow > VERSION {
-                return Err(ReadError::Version(log.header.flow));
+            if header.flow > VERSION {
+                return Err(ReadError::Version(header.flow));
             }
         } else if !line.trim_ascii().is_empty() {
-            match serde_json::from_slice(&line) {
-                Ok(event) => log.events.push(event),
+            match serde_json::from_slice::<Event>(&line) {
+                Ok(event) => {
+                    time_ns = event.time_ns();
+                    each(event);
+                }
                 // Its writer was killed in the middle; what it wrote before that is
                 // complete.
                 Err(_) if is_cut => {
-                    let time_ns = log.events.last().map_or(0, Event::time_ns);
                     let text =
                         format!("The log breaks off in the middle of line {number}");
-                    log.events.push(Event::Note(Note { time_ns, text }));
+                    each(Event::Note(Note { time_ns, text }));
                 }
                 Err(error) => return Err(wrong(error)),
             }
@@ -144,5 +161,5 @@ pub fn read(from: &mut dyn BufRead) -> Result<Log, ReadError> {
     if number == 0 {
         return Err(ReadError::Line(1, "the log is empty".to_owned()));
     }
-    Ok(log)
+    Ok(header)
 }

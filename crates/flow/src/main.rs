@@ -97,8 +97,15 @@ fn show(path: &Path, sources: Option<&Path>, cli: &Cli) -> Result<(), ExitError>
         ))
     };
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    let log =
-        flow::json::read(&mut io::BufReader::new(file)).map_err(|it| failed(&it))?;
+    let mut file = io::BufReader::new(file);
+    if cli.summary && sources.is_none() {
+        // The totals need no event for longer than a moment.
+        let mut summary = Summary::default();
+        let read = flow::json::read_each(&mut file, |event| summary.push(&event));
+        read.map_err(|it| failed(&it))?;
+        return write_summary(&summary, cli);
+    }
+    let log = flow::json::read(&mut file).map_err(|it| failed(&it))?;
     if let Some(folder) = sources {
         for (file, text) in flow::sources::read(&log, folder) {
             if let Err(why) = text {

@@ -4,11 +4,11 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use flow::event::Event;
+use flow::event::{Event, Log};
 use libtest_mimic::{Failed, Trial};
 
 use crate::conversations::{drawn, has_network};
-use crate::tool::{self, finish, flow, log, run, says, trial};
+use crate::tool::{self, finish, flow, log, run, says, trial, watchdog};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let python: &[&str] = &["python3"];
@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("unix_datagrams_are_arrows", python, unix_datagrams),
         trial("fifos_are_arrows", &["python3", "mkfifo"], fifos),
         trial("a_fifo_of_flow_itself", &["python3", "mkfifo"], fifo_of_its_own),
+        trial("the_memory_for_a_long_log", &[], memory_of_a_long_log),
         trial("nothing_to_draw_and_a_program_that_failed", python, nothing_to_draw),
         trial("arguments_are_bytes", python, arguments_are_bytes),
         trial("a_daemon_lives_on", python, daemon_lives_on),
@@ -190,6 +191,97 @@ fn fifo_of_its_own() -> Result<(), Failed> {
     says(&run, "socketpair")?;
     assert!(!run.stdout.contains("write("), "{}", run.stdout);
     Ok(())
+}
+
+/// The most memory, in KiB, that `flow show` has used when it has read this log, or, if the
+/// log ends, when it has drawn it.
+fn most_memory(options: &[&str], log: &[u8], ends: bool) -> u64 {
+    let mut command = flow(options);
+    command.args(["show", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("start flow");
+    let _watchdog = watchdog(&child);
+    let mut input = child.stdin.take().expect("a pipe");
+    // What it has not read yet fits into the pipe.
+    input.write_all(log).expect("write the log");
+    let mut output = child.stdout.take().expect("a pipe");
+    // If it ends, it is closed here.
+    let input = (!ends).then_some(input);
+    if ends {
+        // The drawing is longer than what fits into the pipe: nobody reads, and it waits.
+        output.read_exact(&mut [0]).expect("the first byte");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    drop(input);
+    output.read_to_end(&mut Vec::new()).expect("read the rest");
+    assert!(child.wait().expect("wait for flow").success());
+    let status = status.expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok()).expect("VmHWM")
+}
+
+/// A drawing takes memory in proportion to its log, and the totals take the same for any log.
+fn memory_of_a_long_log() -> Result<(), Failed> {
+    const SHORT: u32 = 5_000;
+    let (short, long) = (log_of(SHORT), log_of(4 * SHORT));
+    for options in [&[][..], &["--format", "svg"]] {
+        let (one, four) =
+            (most_memory(options, &short, true), most_memory(options, &long, true));
+        let each = four.saturating_sub(one) * 1024 / u64::from(3 * SHORT);
+        assert!(
+            each < 2048,
+            "{options:?}: {each} bytes for each packet: {one} and {four} KiB"
+        );
+    }
+    let options = ["--summary"];
+    let (one, four) =
+        (most_memory(&options, &short, false), most_memory(&options, &long, false));
+    assert!(four < one + 1024, "the totals: {one} KiB and {four} KiB");
+    Ok(())
+}
+
+/// A log of so many segments between two programs.
+fn log_of(packets: u32) -> Vec<u8> {
+    use flow::event::{Data, Flags, Header, Packet, Protocol, Side, Socket};
+    let side = |side, name: &str| Side {
+        time_ns: 0,
+        side,
+        name: name.to_owned(),
+        command: vec![name.to_owned()],
+        host: None,
+    };
+    let (server, client) = ("127.0.0.1:12345".to_owned(), "127.0.0.1:40000".to_owned());
+    let socket = |side, local: &String, peer: &String| Socket {
+        time_ns: 0,
+        side,
+        inode: 1 + side as u64,
+        family: "AF_INET".to_owned(),
+        kind: "SOCK_STREAM".to_owned(),
+        local: Some(local.clone()),
+        peer: Some(peer.clone()),
+    };
+    let packet = |number: u32| Packet {
+        time_ns: u64::from(number),
+        from: client.clone(),
+        to: server.clone(),
+        protocol: Protocol::Tcp {
+            flags: Flags::from("ACK".to_owned()),
+            seq: number,
+            ack: 1,
+            window: 512,
+            scale: None,
+            sack: Vec::new(),
+        },
+        data: Data { bytes: vec![b'x'; 64], length: 64 },
+        wire: None,
+    };
+    let mut events = vec![Event::Side(side(0, "server")), Event::Side(side(1, "client"))];
+    events.push(Event::Socket(socket(0, &server, &client)));
+    events.push(Event::Socket(socket(1, &client, &server)));
+    events.extend((0..packets).map(|number| Event::Packet(packet(number))));
+    let log = Log { header: Header::default(), events };
+    let mut written = Vec::new();
+    flow::json::write(&mut written, &log).expect("write into memory");
+    written
 }
 
 fn nothing_to_draw() -> Result<(), Failed> {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use flow::event::{Event, Log};
@@ -85,6 +86,17 @@ pub(crate) fn run(command: &mut Command) -> Run {
     finish(child.expect("start a program"))
 }
 
+/// Kills a child at the deadline, if what this returns is not dropped before.
+pub(crate) fn watchdog(child: &Child) -> Sender<()> {
+    let (watched, (alive, ends)) = (child.id().to_string(), mpsc::channel::<()>());
+    std::thread::spawn(move || {
+        if ends.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-9", &watched]).status();
+        }
+    });
+    alive
+}
+
 /// Reads a child's output and waits for it, within the deadline.
 pub(crate) fn finish(mut child: Child) -> Run {
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
@@ -95,20 +107,13 @@ pub(crate) fn finish(mut child: Child) -> Run {
         }
         text
     });
-    let watched = child.id();
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        if is_done.recv_timeout(DEADLINE).is_err() {
-            let _ = Command::new("kill").args(["-9", &watched.to_string()]).status();
-        }
-    });
+    let watchdog = watchdog(&child);
     let mut stdout = Vec::new();
     if let Some(pipe) = &mut out {
         pipe.read_to_end(&mut stdout).expect("read stdout");
     }
     let status = child.wait().expect("wait for the program").code();
-    let _ = done.send(());
-    watchdog.join().expect("watchdog");
+    drop(watchdog);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Run { status, stdout: text(stdout), stderr: text(reader.join().expect("reader")) }
 }
