@@ -223,5 +223,8 @@ fn write_output(bytes: &[u8], cli: &Cli) -> Result<(), ExitError> {
         None => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
     };
     let to = cli.output.as_deref().map_or("standard output".to_owned(), shown);
-    result.map_err(|error| ExitError::new(format!("write the drawing to {to}: {error}")))
+    result.map_err(|error| {
+        let error = netlab::with_remedy(&error);
+        ExitError::new(format!("write the drawing to {to}: {error}"))
+    })
 }

@@ -138,9 +138,10 @@ impl Sink {
     /// Finishes the log's file, and returns what was kept for the end.
     fn finish(self) -> Result<Kept, ExitError> {
         if let Some(LogFile { mut to, result }) = self.log {
-            result
-                .and_then(|()| to.flush())
-                .map_err(|error| ExitError::new(format!("write the log: {error}")))?;
+            result.and_then(|()| to.flush()).map_err(|error| {
+                let error = netlab::with_remedy(&error);
+                ExitError::new(format!("write the log: {error}"))
+            })?;
         }
         let log = self.keep.map(Keep::into_log);
         Ok(Kept { log, summary: self.summary, draft: self.draft, failure: self.failure })
@@ -157,7 +158,10 @@ struct PacketFile {
 
 impl PacketFile {
     fn new(path: &Path, interfaces: &[&str]) -> Result<PacketFile, ExitError> {
-        let failed = |error| ExitError::new(format!("create {}: {error}", shown(path)));
+        let failed = |error| {
+            let error = netlab::with_remedy(&error);
+            ExitError::new(format!("create {}: {error}", shown(path)))
+        };
         let mut to = BufWriter::new(File::create(path).map_err(failed)?);
         let result = pcapng::begin(&mut to, interfaces);
         Ok(PacketFile { to, path: path.to_owned(), result })
@@ -174,6 +178,7 @@ impl PacketFile {
     fn finish(mut self) -> Result<(), ExitError> {
         let written = self.result.and_then(|()| self.to.flush());
         written.map_err(|error| {
+            let error = netlab::with_remedy(&error);
             ExitError::new(format!("write {}: {error}", shown(&self.path)))
         })
     }
@@ -452,7 +457,10 @@ fn failure(error: TraceError) -> ExitError {
 fn create(path: &Path) -> Result<Box<dyn Write + Send>, ExitError> {
     match File::create(path) {
         Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(ExitError::new(format!("create {}: {error}", shown(path)))),
+        Err(error) => {
+            let error = netlab::with_remedy(&error);
+            Err(ExitError::new(format!("create {}: {error}", shown(path))))
+        }
     }
 }
 
