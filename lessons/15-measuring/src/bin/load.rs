@@ -46,7 +46,8 @@ mod linux {
             return load.hold();
         }
         load.start();
-        if arguments.connections == 1 && load.interval.is_none() && !arguments.churn {
+        let alone = arguments.connections == 1 && load.interval.is_none();
+        if alone && !arguments.churn && arguments.bytes <= SHORT {
             load.ask_one()?;
         } else {
             load.ask_all()?;
@@ -93,6 +94,9 @@ mod linux {
         sent: usize,
         lost: bool,
     }
+
+    /// So many bytes always fit into the kernel's buffers, whether anybody receives or not.
+    const SHORT: usize = 65536;
 
     /// Offsets in the pattern at which a request may begin.
     const PLACES: usize = 4096;
@@ -190,15 +194,16 @@ mod linux {
         }
 
         /// One connection, closed loop: two calls per request. The kernel is asked to wait in
-        /// recv(2), so that no epoll_wait(2) is needed.
+        /// recv(2), so that no epoll_wait(2) is needed. Requests are `SHORT`: while send(2)
+        /// waits for room nobody receives, and the server cannot go on (lesson 8).
         fn ask_one(&mut self) -> Result<(), Failure> {
             let address = self.address;
             let mut connection = self.connections.remove(0);
             connection.socket.set_nonblocking(false).during("fcntl", "O_NONBLOCK")?;
-            let limit = Some(Duration::from_secs(1));
+            let limit = Duration::from_secs(if self.arguments.udp { 1 } else { 10 });
             connection
                 .socket
-                .set_read_timeout(limit)
+                .set_read_timeout(Some(limit))
                 .during("setsockopt", "SO_RCVTIMEO")?;
             let mut counting = None;
             loop {
@@ -219,7 +224,7 @@ mod linux {
                     if before == (connection.oldest, connection.received) {
                         if !self.arguments.udp {
                             let advice = "is it still running?";
-                            let reason = "no answer within a second";
+                            let reason = "no answer within ten seconds";
                             return Err(Failure::new("recv", address, reason, advice));
                         }
                         connection.give_up();
@@ -585,8 +590,9 @@ fn bytes(text: &str) -> Result<usize, String> {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.0..=1e7).contains(rate));
-    rate.ok_or_else(|| "from 0 to 10000000".into())
+    let possible = |rate: &f64| *rate == 0.0 || (0.001..=1e7).contains(rate);
+    let rate = text.parse().ok().filter(possible);
+    rate.ok_or_else(|| "0, or from 0.001 to 10000000".into())
 }
 
 const EXAMPLES: &str = "\

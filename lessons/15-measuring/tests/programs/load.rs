@@ -44,10 +44,19 @@ fn every_kind_of_load_is_answered() {
     ] {
         let finished = run(&port, &[arguments, &["--json"]].concat());
         assert_eq!(finished.status.code(), Some(0), "{arguments:?}: {finished:?}");
-        assert!(field(&finished, "answered") > 0.0, "{arguments:?}: {finished:?}");
+        // On a busy machine a window of a tenth of a second may have no answer in it.
+        assert!(field(&finished, "answered_in_all") > 0.0, "{arguments:?}: {finished:?}");
         assert_eq!(field(&finished, "unanswered"), 0.0, "{arguments:?}: {finished:?}");
-        assert!(field(&finished, "p50_us") > 0.0, "{arguments:?}: {finished:?}");
     }
+}
+
+/// 16 MiB fit into no buffer of the kernel: the answer has to be received while the request
+/// is still being sent.
+#[test]
+fn request_of_one_connection_is_longer_than_all_buffers() {
+    let (_server, port) = server();
+    let finished = run(&port, &["--connections", "1", "--bytes", "16777216", "--json"]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
 }
 
 #[test]
@@ -137,6 +146,7 @@ fn command_line_is_wrong() {
         &["--connections", "0"][..],
         &["--bytes", "0"],
         &["--rate", "-1"],
+        &["--rate", "1e-320"],
         &["--seconds", "0"],
         &["--churn", "--udp"],
     ] {
