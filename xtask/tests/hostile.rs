@@ -98,7 +98,7 @@ impl Stage {
             .current_dir(self.place())
             .env("HOSTILE", HOSTILE)
             .env(HOSTILE.replace('=', ""), HOSTILE)
-            .env("CHECK_MY", "/nonexistent")
+            .env("CHECK_MY", "/dev/null/my")
             .env("CI", "true")
             .stdin(Stdio::null());
         Some(command)

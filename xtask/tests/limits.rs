@@ -93,7 +93,7 @@ const PLACES: &[Place] = &[
     ),
     ("exec 2>/dev/full", &[], ""),
     ("unset HOME PATH TMPDIR LANG TERM", &[], ""),
-    ("export HOME=/nonexistent TMPDIR=/nonexistent PATH=/nonexistent", &[], ""),
+    ("export HOME=/dev/null/none TMPDIR=/dev/null/none PATH=/dev/null/none", &[], ""),
     ("export LANG=C LC_ALL=C TERM=dumb COLUMNS=1 LINES=1", &[], ""),
     ("export COLUMNS=99999999999999999999 LINES=-1", &[], ""),
     (r#"mkdir "$GONE" && cd "$GONE" && rmdir "$GONE""#, &["check"], "working folder"),

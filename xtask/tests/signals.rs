@@ -174,7 +174,7 @@ fn ends_by(
         .args(words.iter().map(|word| word.replace("DIR", mark)))
         .env("PATH", format!("{mark}/bin:{path}"))
         .env("CARGO", bin.join("cargo"))
-        .env("CHECK_MY", "/nonexistent")
+        .env("CHECK_MY", "/dev/null/my")
         .env("TMPDIR", folder.join("tmp"))
         .env("MARK", mark)
         .env_remove("CI")

@@ -18,7 +18,7 @@ fn harm(what: &str, arguments: &[&str], reason: &str) -> String {
         format!("{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
     let began = Instant::now();
     let output = Command::new(CHECK)
-        .env("CHECK_MY", "/nonexistent")
+        .env("CHECK_MY", "/dev/null/my")
         .args(["tcp-echo", "--only", "1", "--env", "ZOO_MARK"])
         .args(arguments)
         .args(["--", zoo(), "nasty", what])
@@ -91,7 +91,7 @@ fn nothing_outlives_a_checker_that_is_killed() {
         let mark = format!("{}-killed-{network}", std::process::id());
         let variable = format!("ZOO_MARK={mark}");
         let mut check = Command::new(CHECK)
-            .env("CHECK_MY", "/nonexistent")
+            .env("CHECK_MY", "/dev/null/my")
             .args(["tcp-echo", "--only", "1", "--network", network, "--env", "ZOO_MARK"])
             .args(["--", "sleep", "60"])
             .env("ZOO_MARK", &mark)
@@ -285,7 +285,7 @@ fn prepared(test: &str, unshare: &str, preparation: &str) {
         let command = format!("{preparation} && exec {then}");
         outer.args([unshare, "sh", "-c", &command, CHECK]);
         outer.args(["whoami", "--network", "private", "--", zoo(), "whoami", "none"]);
-        outer.env("CI", "true").env("CHECK_MY", "/nonexistent").output()
+        outer.env("CI", "true").env("CHECK_MY", "/dev/null/my").output()
     };
     match prepare("true") {
         Ok(output) if output.status.success() => {}

@@ -38,7 +38,7 @@ fn check(arguments: &[&str]) -> Output {
     check
         .args(arguments)
         .env("CI", "true")
-        .env("CHECK_MY", "/nonexistent")
+        .env("CHECK_MY", "/dev/null/my")
         .output()
         .unwrap()
 }

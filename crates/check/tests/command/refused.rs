@@ -9,7 +9,7 @@ use crate::{CHECK, check, stderr, stdout, zoo};
 /// Runs the checker under a filter of the kernel's calls.
 fn under(filter: Filter, arguments: &[&str]) -> Output {
     let mut check = Command::new(CHECK);
-    check.args(arguments).env("CI", "true").env("CHECK_MY", "/nonexistent");
+    check.args(arguments).env("CI", "true").env("CHECK_MY", "/dev/null/my");
     filter.around(&mut check);
     check.output().unwrap()
 }
@@ -70,7 +70,7 @@ fn limited(limit: &str, arguments: &[&str]) -> Output {
     let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
     let mut shell = Command::new("sh");
     shell.args(["-c", &script, CHECK]).args(arguments);
-    shell.env("CHECK_MY", "/nonexistent").output().unwrap()
+    shell.env("CHECK_MY", "/dev/null/my").output().unwrap()
 }
 
 #[test]
