@@ -35,18 +35,16 @@ impl Lateness {
         Lateness { program, at_first, own }
     }
 
-    /// Fails if more than `most` has passed since `began`, a moment at which this existed,
-    /// although the program and this thread were given the processor. `what` has come by now.
+    /// Fails if more than `most` has passed since `began`, a moment at which this existed, not
+    /// counting the time that the program and this thread have waited for a processor. `what`
+    /// has come by now. On a busy machine the program gets the benefit of the doubt.
     pub(crate) fn at_most(&self, most: Duration, began: Instant, what: &str) -> Outcome {
         let took = began.elapsed();
         let waited = thread_waited_for_processor(Path::new("/proc/thread-self"));
         let late = self.so_far() + waited.saturating_sub(self.own);
-        match took.saturating_sub(most) {
-            Duration::ZERO => Ok(()),
-            over if over <= late => Err(Stop::Late(format!(
-                "the machine is too busy: {late:.1?} of {took:.1?} went by without a processor"
-            ))),
-            _ => fails(what, format!("that took {:.1} s", took.as_secs_f64())),
+        match took <= most + late {
+            true => Ok(()),
+            false => fails(what, format!("that took {:.1} s", took.as_secs_f64())),
         }
     }
 

@@ -116,8 +116,9 @@ pub(super) const TASK: Task = Task {
 const BUSY: Duration = Duration::from_secs(5);
 /// How long to wait for the signal to take effect, out of the second that follows it.
 const SOON: Duration = Duration::from_millis(200);
-/// How much of that second a client is still there without having finished.
-const MOST_OF_IT: Duration = Duration::from_millis(600);
+/// How much of that second a client is still there without having finished. The rest is for a
+/// busy machine.
+const PART_OF_IT: Duration = Duration::from_millis(400);
 /// Three seconds for the end, and one more to observe it.
 const AT_MOST: Duration = Duration::from_secs(4);
 /// If the program has waited for a processor for so long, it may have come too late to say
@@ -246,7 +247,7 @@ fn has_its_second(client: &mut Connection, asked: Instant) -> Outcome {
         "short-grace",
         "the clients that are left are cut off before their second is over",
     );
-    match client.expect_open_until(asked + MOST_OF_IT) {
+    match client.expect_open_until(asked + PART_OF_IT) {
         Err(Stop::Failed(finding)) => {
             in_time(asked)?;
             let diagnosis = finding.diagnosis.or(Some(TOO_SHORT));
