@@ -7,8 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::outcome::{Outcome, Stop, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, Stop, fails_because};
 use crate::subject::{Subject, thread_waited_for_processor};
+
+const TOO_LATE: Diagnosis = Diagnosis::Other(
+    "too-late",
+    "it does so in the end, but later than the statement says: the time that it waits is too \
+     long",
+);
 
 /// Measures how long the program and the wires have waited for a processor since this was
 /// created. The checker's own lateness does not matter: it compares times at which the wire
@@ -44,7 +51,10 @@ impl Lateness {
         let late = self.so_far() + waited.saturating_sub(self.own);
         match took <= most + late {
             true => Ok(()),
-            false => fails(what, format!("that took {:.1} s", took.as_secs_f64())),
+            false => {
+                let got = format!("that took {:.1} s", took.as_secs_f64());
+                fails_because(what, got, Some(TOO_LATE))
+            }
         }
     }
 
