@@ -43,6 +43,10 @@ impl Lines {
             if let Some(at) = self.held.iter().position(|byte| *byte == b'\n') {
                 let mut line: Vec<u8> = self.held.drain(..=at).collect();
                 line.pop();
+                let limits_parts = flaw.is("limits-parts") || flaw.is("no-limit");
+                if line.len() > 1000 && !limits_parts {
+                    return Ok(None);
+                }
                 if flaw.is("drops-rest") {
                     self.held.clear();
                 }

@@ -230,14 +230,19 @@ fn nameless(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn too_long(arena: &mut Arena<'_>) -> Outcome {
-    let (_server, mut anna, mut bert) = pair(arena)?;
+    let (server, mut anna, mut bert) = pair(arena)?;
     let longest = [&[b'x'; 1000][..], b"\n"].concat();
     bert.send(&longest)?;
     anna.expect(&[b"[bert] ".as_slice(), &longest].concat())?;
     bert.expect_silence()?;
     bert.send_if_it_can(&[b'y'; 5000]);
     anna.expect(b"* bert left\n")?;
-    bert.expect_closed()
+    bert.expect_closed()?;
+    // A line that is whole, and too long by one byte.
+    let mut carl = member(arena, &server, "carl", " anna")?;
+    anna.expect(b"* carl came\n")?;
+    carl.send_if_it_can(&[[b'z'; 1001].as_slice(), b"\n"].concat());
+    servers::limits_whole_lines(anna.expect(b"* carl left\n"))
 }
 
 fn resets(arena: &mut Arena<'_>) -> Outcome {
