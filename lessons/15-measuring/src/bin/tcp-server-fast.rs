@@ -41,10 +41,11 @@ mod linux {
 
     const LISTENER: u64 = u64::MAX;
     const SIGNAL: u64 = u64::MAX - 1;
-    /// One buffer, for all clients. Large reads win where much is sent.
-    const BUFFER: usize = 256 * 1024;
+    /// One buffer, for all clients. Large reads win where much is sent, but a piece that is too
+    /// large is back in memory before it is sent, and its sender waits for the first byte.
+    const BUFFER: usize = 96 * 1024;
     /// How many pieces a client may have in a turn.
-    const TURN: usize = 4;
+    const TURN: usize = 10;
 
     pub(super) fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let address = arguments.address.resolve()?;
