@@ -640,3 +640,30 @@ fn what_happened_to_a_packet_is_said_where_its_data_has_no_room() {
     let row = drawn.lines().find(|it| it.contains("again")).expect("a row");
     assert!(row.contains(" 24 bytes \"\\xff") && row.contains("… again ─"), "{drawn}");
 }
+
+/// A tracer that gets no processor may not see that a program slept until its timeout.
+#[test]
+fn what_a_timeout_ended_has_waited() {
+    let mut text = String::from("{\"flow\":2,\"system\":\"Linux 6.18 x86_64\"}\n");
+    for (side, host) in ["b", "a"].iter().enumerate() {
+        text.push_str(&format!(
+            "{{\"event\":\"side\",\"time_ns\":0,\"side\":{side},\"name\":\"program\",\
+             \"command\":[],\"host\":\"{host}\"}}\n"
+        ));
+    }
+    // The first waits for 200 ms; the second does not wait.
+    for (id, begin_ms, end_ms) in [(1, 10, 210), (2, 300, 301)] {
+        text.push_str(&format!(
+            "{{\"event\":\"call\",\"time_ns\":{begin_ms}000000,\"id\":{id},\"side\":1,\
+             \"pid\":7,\"tid\":7,\"name\":\"recvfrom\",\
+             \"args\":[{{\"name\":\"sockfd\",\"value\":\"3\"}}],\"socket\":5}}\n\
+             {{\"event\":\"return\",\"time_ns\":{end_ms}000000,\"id\":{id},\
+             \"error\":\"EAGAIN\"}}\n"
+        ));
+    }
+    let log = json::read(&mut text.as_bytes()).expect("a log");
+    let drawn = draw::text(&log, &Options { width: 100, ..Options::default() });
+    assert_eq!(drawn.matches("· 200 ms ·").count(), 1, "{drawn}");
+    assert_eq!(drawn.matches(" ms ·").count(), 1, "{drawn}");
+    assert_eq!(drawn.matches("= -1 EAGAIN").count(), 2, "{drawn}");
+}

@@ -164,6 +164,9 @@ impl Diagram {
 /// The most sides that are drawn: a log may claim any number.
 const SIDES: usize = 16;
 
+/// What takes less than this was probably not waiting for a timeout.
+const SHORTEST_TIMEOUT_NS: u64 = 100_000_000;
+
 struct Builder<'a> {
     log: &'a Log,
     options: &'a Options,
@@ -484,7 +487,18 @@ impl<'a> Builder<'a> {
         // between.
         let may_wait =
             place == Place::Both || place == Place::Return && !self.hosts.is_empty();
-        returned.waited || may_wait && self.around_packets.contains(&call.id)
+        returned.waited
+            || may_wait && self.around_packets.contains(&call.id)
+            || self.is_ended_by_a_timer(call, returned)
+    }
+
+    /// Whether the program's own timeout ended a call, over a wire. A tracer without a
+    /// processor may not have seen that it slept; the clock tells.
+    fn is_ended_by_a_timer(&self, call: &Call, returned: &Return) -> bool {
+        let took = returned.time_ns.saturating_sub(call.time_ns);
+        !self.hosts.is_empty()
+            && matches!(returned.error.as_deref(), Some("ETIMEDOUT" | "EAGAIN"))
+            && took >= SHORTEST_TIMEOUT_NS
     }
 
     /// Whether the socket of a call takes datagrams.
