@@ -388,6 +388,16 @@ mod tests {
         }
     }
 
+    /// Opens it, or says that the test is skipped.
+    fn opened() -> Option<Diag> {
+        let diag = Diag::open();
+        if !diag.is_open() {
+            let why = "the kernel refuses a netlink socket of sock_diag(7)";
+            testkit::skip("what the kernel holds", why);
+        }
+        diag.is_open().then_some(diag)
+    }
+
     /// The measurement of the end with this local address and, if given, this peer.
     fn of(held: &[Held], local: SocketAddr, peer: Option<SocketAddr>) -> Option<Held> {
         let peer = peer.map(|it| it.to_string());
@@ -396,11 +406,7 @@ mod tests {
 
     #[test]
     fn what_nobody_has_accepted_is_seen_with_its_bytes() {
-        let mut diag = Diag::open();
-        if !diag.is_open() {
-            println!("skipped: the kernel refuses a netlink socket of sock_diag(7)");
-            return;
-        }
+        let Some(mut diag) = opened() else { return };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap();
         let mut stream = TcpStream::connect(server).unwrap();
@@ -433,11 +439,7 @@ mod tests {
 
     #[test]
     fn a_datagram_socket_is_found_by_its_port() {
-        let mut diag = Diag::open();
-        if !diag.is_open() {
-            println!("skipped: the kernel refuses a netlink socket of sock_diag(7)");
-            return;
-        }
+        let Some(mut diag) = opened() else { return };
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = receiver.local_addr().unwrap();
         diag.follow(&socket("SOCK_DGRAM", local, None));
@@ -452,11 +454,7 @@ mod tests {
 
     #[test]
     fn only_what_may_have_changed_is_asked_about() {
-        let mut diag = Diag::open();
-        if !diag.is_open() {
-            println!("skipped: the kernel refuses a netlink socket of sock_diag(7)");
-            return;
-        }
+        let Some(mut diag) = opened() else { return };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap();
         let mut streams = [(); 2].map(|()| TcpStream::connect(server).unwrap());
@@ -518,11 +516,7 @@ mod tests {
 
     #[test]
     fn each_of_many_ends_gets_its_own_answer() {
-        let mut diag = Diag::open();
-        if !diag.is_open() {
-            println!("skipped: the kernel refuses a netlink socket of sock_diag(7)");
-            return;
-        }
+        let Some(mut diag) = opened() else { return };
         // Every second one is gone by the time the kernel is asked.
         let all: Vec<TcpListener> =
             (0..PAIRS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();

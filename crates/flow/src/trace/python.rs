@@ -178,7 +178,7 @@ mod tests {
             .arg(path.to_string_lossy().split(':').next().unwrap())
             .output();
         let Ok(ran) = ran else {
-            println!("skipped: python3 is not installed");
+            testkit::skip("lines of Python", "python3 is not installed");
             return;
         };
         let said = String::from_utf8(ran.stdout).unwrap();
