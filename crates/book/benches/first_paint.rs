@@ -20,7 +20,10 @@ use driver::{Browser, Result};
 use serde_json::json;
 
 /// Pairs of measurements.
-const PAIRS: usize = 15;
+const PAIRS: usize = 45;
+
+/// The page that the browser shows before each measurement.
+const BEFORE: &str = "/before.html";
 
 fn main() -> ExitCode {
     match measure() {
@@ -60,11 +63,11 @@ fn in_folder(root: &Path, folder: &Path) -> Result<String> {
     let mut loads = [(0, 0), (0, 0)];
     for _ in 0..PAIRS {
         for (at, (_, address)) in addresses.iter().enumerate() {
-            // An empty page of the same server first. Otherwise the time would include
+            // A small page of the same server first. Otherwise the time would include
             // starting a process, which the browser does for each server that it has not
-            // seen before.
+            // seen before, and after a page of its own, which it shows for an empty 404.
             let server = address.split('/').take(3).collect::<Vec<_>>().join("/");
-            browser.open(&format!("{server}/nothing"))?;
+            browser.open(&format!("{server}{BEFORE}"))?;
             browser.open(address)?;
             browser.until(
                 "first contentful paint",
@@ -171,7 +174,11 @@ fn answer(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
         }
         let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let content = std::fs::read(folder.join(path)).ok();
+        let content = if path == BEFORE.trim_start_matches('/') {
+            Some(b"<!doctype html><title>Before</title><p>Before".to_vec())
+        } else {
+            std::fs::read(folder.join(path)).ok()
+        };
         let kind = match path.rsplit('.').next() {
             Some("html") => "text/html; charset=utf-8",
             Some("css") => "text/css",
@@ -182,11 +189,14 @@ fn answer(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
         };
         let status = if content.is_some() { "200 OK" } else { "404 Not Found" };
         let content = content.unwrap_or_default();
-        write!(
-            to,
+        // In one write: several small ones would wait for each other's acknowledgement
+        // (lesson 10), and the time of both books would include that.
+        let mut answer = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             content.len()
-        )?;
-        to.write_all(&content)?;
+        )
+        .into_bytes();
+        answer.extend_from_slice(&content);
+        to.write_all(&answer)?;
     }
 }
