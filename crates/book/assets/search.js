@@ -6,22 +6,31 @@ const plain = (text) => text.toLowerCase().replace(/[-_]/g, " ");
 const index = window.bookIndex.map(([href, title, text]) => {
   const [page, ...sections] = plain(title).split(" › ");
   const isSource = /\.(rs|py|lua)\.html$/.test(href);
-  return { href, title, text, page, section: sections.join(" "), plainText: plain(text), isSource };
+  const isLesson = /^(\d|questions|errors|sheet)/.test(href);
+  return { href, title, text, page, section: sections.join(" "), plainText: plain(text), isSource, isLesson };
 });
 let known = null;
-// The heading counts most, then the title of its page, then the text; a text before a program.
-const score = (entry, words) => {
+const has = (entry, word) => entry.section.includes(word) || entry.page.includes(word) || entry.plainText.includes(word);
+// The heading counts most, then the title of its page, then the text; a text before a program,
+// and a lesson before what is written for teachers and maintainers.
+// A word that few sections have says more than one that most have. Who asks in a sentence uses
+// words that the answer does not have, so a part of them may be missing.
+const score = (entry, words, phrase) => {
   const begins = (text, word) => ` ${text}`.includes(` ${word}`);
-  const all = words.join(" ");
-  let sum = begins(entry.section, all) || begins(entry.page, all) ? 20 : begins(entry.plainText, all) ? 5 : 0;
-  for (const word of words) {
+  let sum = begins(entry.section, phrase) || begins(entry.page, phrase) ? 60 : begins(entry.plainText, phrase) ? 15 : 0;
+  let all = 0, had = 0;
+  for (const [word, rarity] of words) {
+    all += rarity;
+    if (!has(entry, word)) continue;
+    had += rarity;
     const inTitle = entry.section.includes(word) || entry.page.includes(word);
     const inText = entry.plainText.split(word).length - 1;
-    if (!inTitle && !inText) return 0;
-    sum += begins(entry.section, word) ? 20 : begins(entry.page, word) ? 10 : inTitle ? 3 : 0;
-    sum += Math.min(inText, 5);
+    sum += rarity * (begins(entry.section, word) ? 20 : begins(entry.page, word) ? 10 : inTitle ? 3 : 0);
+    sum += rarity * Math.min(inText, 5);
   }
-  return entry.isSource ? sum / 10 : sum;
+  if (had < all * 0.4) return 0;
+  sum *= (had / all) ** 2;
+  return entry.isSource ? sum / 10 : entry.isLesson ? sum : sum / 2;
 };
 // How many letters have to be changed, added or left out to make one word of another.
 const distance = (a, b) => {
@@ -48,18 +57,28 @@ const nearest = (word) => {
   }
   return best;
 };
-const small = new Set("a an and are do does for how i in is it my of on the to what when why".split(" "));
+const small = new Set(`a after an and are at be between but by can could difference do does for from get have how i if in is
+it its me my no not of on one or out should so that the there to up use versus vs was we what when where which who why
+will with would you`.split(/\s+/));
+// Sockets, closed and receiving are found as socket, close and receive are.
+const stem = (word) => word.length > 6 ? word.replace(/(ing|ed|es|s)$/, "") : word.length > 3 ? word.replace(/s$/, "") : word;
 // The twenty sections that say it best, and where the text of each has the first word.
 window.bookFind = (asked) => {
-  const typed = plain(asked).split(/\s+/).filter(Boolean);
+  const typed = plain(asked).split(/\s+/).filter(Boolean)
+    .map((word) => word.replace(/^["'(]+|["'),.:;!?]+$/g, "") || word);
   if (!typed.length) return [];
   const telling = typed.filter((word) => !small.has(word));
-  const words = (telling.length ? telling : typed).map(nearest);
-  const found = index.map((entry) => [score(entry, words), entry]).filter(([sum]) => sum);
+  const words = [...new Set((telling.length ? telling : typed).map(nearest).map(stem))];
+  const weighed = words.map((word) => [word, index.filter((it) => has(it, word)).length])
+    .filter(([, count]) => count)
+    .map(([word, count]) => [word, Math.log(1 + index.length / count)]);
+  if (!weighed.length) return [];
+  const found = index.map((entry) => [score(entry, weighed, typed.join(" ")), entry]).filter(([sum]) => sum);
   found.sort(([a], [b]) => b - a);
   return found.slice(0, 20).map(([, { href, title, text, plainText }]) => {
-    const at = Math.max(0, plainText.indexOf(words[0]));
-    return { href, title, text, at, end: plainText.includes(words[0]) ? at + words[0].length : at };
+    const shown = words.find((word) => plainText.includes(word)) ?? "";
+    const at = Math.max(0, plainText.indexOf(shown));
+    return { href, title, text, at, end: at + shown.length };
   });
 };
 }

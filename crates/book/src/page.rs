@@ -80,6 +80,8 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
         in_comment: false,
         in_link: false,
         in_section: false,
+        section: 0,
+        item: Item::None,
     };
     it.done.sections.push(Section { title: page.title.clone(), ..Section::default() });
     let mut events = parser(&page.text);
@@ -125,6 +127,15 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     Ok(it.done)
 }
 
+/// How far an item of a list has come; `around` is the section that the list belongs to.
+#[derive(Clone, Copy)]
+enum Item {
+    None,
+    Begins,
+    Bold { around: usize },
+    Question { around: usize },
+}
+
 struct Renderer<'a> {
     site: &'a Site,
     page: &'a Source,
@@ -144,6 +155,10 @@ struct Renderer<'a> {
     in_comment: bool,
     in_link: bool,
     in_section: bool,
+    /// The section to which text belongs, by its number.
+    section: usize,
+    /// The item of a list in which the text is, as far as the search is concerned.
+    item: Item,
 }
 
 impl<'a> Renderer<'a> {
@@ -155,6 +170,7 @@ impl<'a> Renderer<'a> {
         if !matches!(event, Event::Start(Tag::CodeBlock(_))) {
             self.end_terminals();
         }
+        self.item(&event);
         match event {
             Event::Start(Tag::CodeBlock(kind)) => self.block(&kind, rest)?,
             Event::Start(Tag::Heading { level, .. }) => self.heading(level, rest)?,
@@ -268,6 +284,8 @@ impl<'a> Renderer<'a> {
             && self.done.sections[0].id.is_empty()
             && title.replace('`', "") == self.page.title;
         if !first {
+            self.section = self.done.sections.len();
+            self.item = Item::None;
             self.done.sections.push(Section { id, title, text: String::new() });
         } else if self.page.path == "README.md" {
             self.start_page()?;
@@ -368,9 +386,46 @@ impl<'a> Renderer<'a> {
     }
 
     fn index(&mut self, text: &str) {
-        if let Some(section) = self.done.sections.last_mut() {
+        if let Some(section) = self.done.sections.get_mut(self.section) {
             section.text.push_str(text);
         }
+    }
+
+    /// An item of a list that begins with a sentence in bold type, as a question does, is
+    /// a section of its own to the search: its text would be lost in that of a long list.
+    fn item(&mut self, event: &Event<'_>) {
+        self.item = match (self.item, event) {
+            (_, Event::Start(Tag::Item)) => Item::Begins,
+            (Item::Begins, Event::Start(Tag::Paragraph)) => Item::Begins,
+            (Item::Begins, Event::Start(Tag::Strong)) => {
+                let around =
+                    std::mem::replace(&mut self.section, self.done.sections.len());
+                self.done.sections.push(Section::default());
+                Item::Bold { around }
+            }
+            (Item::Bold { around }, Event::End(TagEnd::Strong)) => self.bold_ends(around),
+            (Item::Question { around }, Event::End(TagEnd::Item)) => {
+                self.section = around;
+                Item::None
+            }
+            (Item::Begins, _) => Item::None,
+            (item, _) => item,
+        }
+    }
+
+    fn bold_ends(&mut self, around: usize) -> Item {
+        let bold = std::mem::take(&mut self.done.sections[self.section].text);
+        if bold.ends_with(['?', '.']) {
+            let id = self.id(&bold);
+            self.html(format!("<a id=\"{}\"></a>", escape(&id)));
+            self.done.sections[self.section] =
+                Section { id, title: bold, text: String::new() };
+            return Item::Question { around };
+        }
+        self.done.sections.pop();
+        self.section = around;
+        self.index(&bold);
+        Item::None
     }
 
     /// An id for a heading, made as code-hosting sites do, that is not yet on the page.

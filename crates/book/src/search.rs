@@ -7,7 +7,7 @@ use crate::page::Rendered;
 use crate::site::Source;
 
 /// How many characters of a section are searched and shown.
-const LETTERS: usize = 1500;
+const LETTERS: usize = 2500;
 
 /// The sections, each with its address, title and text.
 #[derive(Debug, Default)]

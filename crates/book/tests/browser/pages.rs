@@ -187,12 +187,18 @@ fn first_hits(browser: &Browser) -> Result<()> {
         ("conection refused", "ECONNREFUSED"),
         ("broken pipe", "EPIPE"),
         ("EAGAIN", "EAGAIN"),
-        ("TIME_WAIT", "Who waits in TIME-WAIT"),
+        ("TIME_WAIT", "TIME-WAIT"),
         ("how to close", "How to close"),
         ("checksum", "Damage that the checksum does not see"),
         ("socket.create_connection", "6 · "),
         ("recvfrom", "1 · What is a socket"),
         ("epoll", "13 · Readiness"),
+        // Whole questions, in words that the page does not have all of.
+        ("bind: address already in use after restart", "EADDRINUSE"),
+        ("difference between close and shutdown", "close or shutdown?"),
+        ("how many connections can a server handle", "How many connections"),
+        ("IPv6 dual stack IPV6_V6ONLY", "Does one socket serve IPv4 and IPv6?"),
+        ("unplug network cable", "the cable is cut"),
     ] {
         browser.run(&format!(
             "const input = document.querySelector('input[type=search]'); \
