@@ -112,13 +112,19 @@ fn build(
 /// the program and all that it started end as well.
 ///
 /// Call it while this process has a single thread.
-pub(crate) fn status(build: &mut Command) -> io::Result<ExitStatus> {
+///
+/// # Errors
+/// Fails if the system refuses the process, or the one that guards it.
+pub fn status(build: &mut Command) -> io::Result<ExitStatus> {
     let (name, value) = interrupt::guard()?;
     build.env(name, value).status()
 }
 
 /// The same, and returns what it printed.
-pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+///
+/// # Errors
+/// The same as [`status`].
+pub fn output(command: &mut Command) -> io::Result<Output> {
     let (name, value) = interrupt::guard()?;
     command.env(name, value).output()
 }

@@ -44,7 +44,7 @@ impl Error {
 
     /// Returns a function that turns the system's error into one that begins with this
     /// attempt.
-    pub(crate) fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
+    pub fn io(attempt: &str) -> impl FnOnce(io::Error) -> Error {
         move |error| Error::new(format!("{attempt}: {}", netlab::with_remedy(&error)))
     }
 }

@@ -39,7 +39,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 const GRACE: Duration = Duration::from_millis(350);
 
 /// Returns whether a signal has asked for the end, so that nothing new is started.
-pub(crate) fn asked() -> bool {
+pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
@@ -84,7 +84,7 @@ pub fn watch() -> io::Result<()> {
 /// Kills whatever left the group that it was started in: when its parent is dead, it comes to
 /// this process as an orphan. The guard would do this, unless somebody has killed it.
 #[cfg(unix)]
-pub(crate) fn kill_descendants() {
+pub fn kill_descendants() {
     let guard = guard_of_this_process().as_ref().map(Guard::pid);
     let own = std::process::id();
     let start = Instant::now();
@@ -106,14 +106,14 @@ static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// The crate `tempfile` would not remove it then, and a first `cargo xtask demo` would have to
 /// build it.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
     /// Creates the folder. Its name begins with `name`.
     ///
     /// # Errors
     /// Those of `mkdir(2)`.
-    pub(crate) fn new(name: &str) -> io::Result<Scratch> {
+    pub fn new(name: &str) -> io::Result<Scratch> {
         let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         // If there is such a folder, it is not ours.
         fs::create_dir(&folder)?;
@@ -122,7 +122,7 @@ impl Scratch {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
@@ -130,7 +130,7 @@ impl Scratch {
     ///
     /// # Errors
     /// It cannot be removed.
-    pub(crate) fn remove(self) -> io::Result<()> {
+    pub fn remove(self) -> io::Result<()> {
         remove_scratch()
     }
 }

@@ -1,10 +1,10 @@
 //! Runs the commands on the lessons' pages, and verifies the output that the pages show.
 //!
-//! One module per task (`demo`, `flow`, `check`, `update`, `tidy`, `new_lesson`, `ci`,
-//! `bench`), on top of what they share: [`page`] reads a page, [`build`] builds the programs
-//! that it runs, [`runner`] runs its scenes (with [`run`]) and compares their output with the page
-//! (with [`transcript`]), and [`verdict`] holds and explains the result. The tests of `lessons/`
-//! use the same modules.
+//! One module per task (`demo`, `flow`, `update`, `tidy`, `new_lesson`, `ci`), on top of what
+//! they share: [`page`] reads a page, [`build`] builds the programs that it runs, [`runner`] runs
+//! its scenes (with [`run`]) and compares their output with the page (with [`transcript`]), and
+//! [`verdict`] holds and explains the result. The tests of `lessons/` use the same modules. Other
+//! tasks are programs of their own, which [`hand_over`] builds and starts.
 //!
 //! Is this the right tool? To keep one program's terminal transcripts true, use
 //! [`trycmd`](https://docs.rs/trycmd). This one is for pages in which *several* programs
@@ -26,13 +26,12 @@ pub mod transcript;
 pub mod verdict;
 pub mod workspace;
 
-pub mod bench;
 pub mod book;
-pub mod check;
 pub mod ci;
 pub mod copy;
 pub mod demo;
 pub mod flow;
+pub mod hand_over;
 pub mod new_lesson;
 mod screen;
 mod slow;

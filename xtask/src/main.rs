@@ -1,16 +1,13 @@
 //! `cargo xtask`: runs the lessons, and helps their maintainers. `cargo xtask help` lists the
 //! tasks.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use xtask::arguments::PassedOn;
-use xtask::{
-    Status, bench, book, check, ci, copy, demo, flow, interrupt, new_lesson, tidy,
-    update, wire,
-};
+use xtask::hand_over::{hand_over, main_of};
+use xtask::{Error, book, ci, copy, demo, flow, new_lesson, tidy, update, wire};
 
 /// Runs what the lessons say, and verifies what they show
 #[derive(Debug, Parser)]
@@ -52,55 +49,36 @@ enum Task {
     /// Create the folder and the page of a new lesson
     NewLesson(new_lesson::Options),
     /// Measure the first build, a run, and the servers side by side
-    Bench(bench::Options),
+    Bench(PassedOn),
     /// Run what CI runs after the tests: lints, docs, the lessons again
     Ci,
 }
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    if let Err(message) = netlab::process::begin() {
-        let _ = writeln!(std::io::stderr(), "{message}");
-        return ExitCode::FAILURE;
-    }
-    let ended = match common::parse_arguments::<Arguments>().task {
+    main_of(|arguments: Arguments| run(arguments.task, started))
+}
+
+fn run(task: Task, started: Instant) -> Result<ExitCode, Error> {
+    let ended = match task {
         Task::Demo(options) => demo::demo(&options, started),
         Task::Flow(arguments) => flow::flow(&arguments),
         Task::Wire(arguments) => wire::wire(&arguments),
-        Task::Check(arguments) => return handed_over(check::check(None, &arguments)),
+        Task::Check(arguments) => return hand_over("check", None, &arguments),
         Task::Start(arguments) => match copy::start(&arguments) {
             Some(ended) => ended,
-            None => return handed_over(check::check(Some("start"), &arguments)),
+            None => return hand_over("check", Some("start"), &arguments),
         },
-        Task::Next(arguments) => {
-            return handed_over(check::check(Some("next"), &arguments));
-        }
+        Task::Next(arguments) => return hand_over("check", Some("next"), &arguments),
         Task::Solution(arguments) => {
-            return handed_over(check::check(Some("solution"), &arguments));
+            return hand_over("check", Some("solution"), &arguments);
         }
         Task::Book(options) => book::book(&options),
         Task::Update(options) => update::update(&options),
         Task::Tidy(options) => tidy::tidy(&options),
         Task::NewLesson(options) => new_lesson::new_lesson(&options),
-        Task::Bench(options) => bench::bench(&options),
+        Task::Bench(arguments) => return hand_over("bench", None, &arguments),
         Task::Ci => ci::ci(),
     };
-    interrupt::dismiss_guard();
-    match ended {
-        Ok(Status::AsDocumented) => ExitCode::SUCCESS,
-        Ok(Status::Failed) => ExitCode::FAILURE,
-        Ok(Status::Skipped) => ExitCode::from(77),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
-            ExitCode::from(error.status())
-        }
-    }
-}
-
-/// Returns the exit status of the program that did the work, or reports why it could not.
-fn handed_over(status: Result<ExitCode, xtask::Error>) -> ExitCode {
-    status.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "{error}");
-        ExitCode::FAILURE
-    })
+    ended.map(ExitCode::from)
 }

@@ -209,6 +209,7 @@ fn what_is_asked_for() {
         ("xtask", &["new-lesson", HOSTILE]),
         ("xtask", &["book", "--out", "/dev/null/\u{1b}[2J\u{202e}"]),
         ("xtask", &["bench", HOSTILE]),
+        ("bench", &[HOSTILE]),
         ("flow", &["--", HOSTILE]),
         ("flow", &["--attach", HOSTILE]),
         ("flow", &["-o", HOSTILE, "--", "/nonexistent/\u{202e}"]),

@@ -14,40 +14,59 @@ use std::process::{Child, Command, Stdio};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-/// A command, its words, and the name of the process that tells that it is at work.
+/// A command, its program and words, and the name of the process that tells that it is at work.
 type Case = (&'static str, &'static [&'static str], &'static str);
 
 const CASES: &[Case] = &[
-    ("check", &["check", "tcp-echo", "--env", "MARK", "--", "sleep", "1000"], "sleep"),
+    (
+        "check",
+        &["xtask", "check", "tcp-echo", "--env", "MARK", "--", "sleep", "1000"],
+        "sleep",
+    ),
     (
         "check --watch",
-        &["check", "tcp-echo", "--env", "MARK", "--watch", "--", "sleep", "1000"],
+        &[
+            "xtask", "check", "tcp-echo", "--env", "MARK", "--watch", "--", "sleep",
+            "1000",
+        ],
         "sleep",
     ),
     (
         "check --batch",
-        &["check", "tcp-echo", "--env", "MARK", "--batch", "DIR", "--", "sleep", "1000"],
+        &[
+            "xtask", "check", "tcp-echo", "--env", "MARK", "--batch", "DIR", "--",
+            "sleep", "1000",
+        ],
         "sleep",
     ),
-    ("flow", &["flow", "--", "sleep", "1000"], "sleep"),
-    ("wire", &["wire", "--rule", "lose a>b data 1", "--", "sleep", "1000"], "sleep"),
-    ("wire of a lesson", &["wire", "10"], "flow"),
+    ("flow", &["xtask", "flow", "--", "sleep", "1000"], "sleep"),
+    (
+        "wire",
+        &["xtask", "wire", "--rule", "lose a>b data 1", "--", "sleep", "1000"],
+        "sleep",
+    ),
+    ("wire of a lesson", &["xtask", "wire", "10"], "flow"),
     // The browser is one that never ends.
-    ("book --pdf", &["book", "--out", "DIR/book", "--pdf", "DIR/book.pdf"], "chromium"),
-    ("book --open", &["book", "--out", "DIR/book", "--open"], "xdg-open"),
+    (
+        "book --pdf",
+        &["xtask", "book", "--out", "DIR/book", "--pdf", "DIR/book.pdf"],
+        "chromium",
+    ),
+    ("book --open", &["xtask", "book", "--out", "DIR/book", "--open"], "xdg-open"),
     // So is the cargo that builds.
-    ("a build for demo", &["demo", "tcp-echo"], "cargo"),
-    ("a build for update", &["update", "tcp-echo"], "cargo"),
-    ("a build for flow", &["flow", "tcp-echo"], "cargo"),
-    ("a build for wire", &["wire", "10"], "cargo"),
-    ("a build for check", &["check", "tcp-echo", "--", "true"], "cargo"),
-    ("a build for next", &["next"], "cargo"),
-    ("a build for start", &["start", "tcp-echo"], "cargo"),
-    ("a build for solution", &["solution", "tcp-echo"], "cargo"),
-    ("a build for book", &["book", "--out", "DIR/book"], "cargo"),
-    ("a build for ci", &["ci"], "cargo"),
-    ("a build for bench flow", &["bench", "flow"], "cargo"),
-    ("a build for bench ladder", &["bench", "ladder", "--quick"], "cargo"),
+    ("a build for demo", &["xtask", "demo", "tcp-echo"], "cargo"),
+    ("a build for update", &["xtask", "update", "tcp-echo"], "cargo"),
+    ("a build for flow", &["xtask", "flow", "tcp-echo"], "cargo"),
+    ("a build for wire", &["xtask", "wire", "10"], "cargo"),
+    ("a build for check", &["xtask", "check", "tcp-echo", "--", "true"], "cargo"),
+    ("a build for next", &["xtask", "next"], "cargo"),
+    ("a build for start", &["xtask", "start", "tcp-echo"], "cargo"),
+    ("a build for solution", &["xtask", "solution", "tcp-echo"], "cargo"),
+    ("a build for book", &["xtask", "book", "--out", "DIR/book"], "cargo"),
+    ("a build for ci", &["xtask", "ci"], "cargo"),
+    ("a build for bench", &["xtask", "bench", "flow"], "cargo"),
+    ("a build of bench flow", &["bench", "flow"], "cargo"),
+    ("a build of bench ladder", &["bench", "ladder", "--quick"], "cargo"),
     ("warm runs of bench", &["bench", "--builds", "0"], "cargo"),
     ("cold builds of bench", &["bench", "--runs", "0"], "git"),
 ];
@@ -55,16 +74,16 @@ const CASES: &[Case] = &[
 /// The same, in a course of their own: its page runs what never ends, and its `load` is one
 /// that never ends.
 const IN_A_COURSE: &[Case] = &[
-    ("demo", &["demo", "1"], "sleep"),
-    ("update", &["update"], "sleep"),
+    ("demo", &["xtask", "demo", "1"], "sleep"),
+    ("update", &["xtask", "update"], "sleep"),
     ("bench ladder", &["bench", "ladder", "--quick", "--only", "poll"], "load"),
     ("bench soak", &["bench", "soak"], "load"),
 ];
 
 /// The same, in a course whose page, or table of lessons, is a pipe that nobody writes to.
 const AT_A_PIPE: &[Case] = &[
-    ("tidy", &["tidy"], "xtask"),
-    ("new-lesson", &["new-lesson", "half-close"], "xtask"),
+    ("tidy", &["xtask", "tidy"], "xtask"),
+    ("new-lesson", &["xtask", "new-lesson", "half-close"], "xtask"),
 ];
 
 #[test]
@@ -129,7 +148,7 @@ fn program(path: &Path, script: &str) {
 /// Returns whether it could be tried here.
 fn ends(case: &Case, course: impl Fn(&Path) -> Option<PathBuf>) -> bool {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
-    if let Some(missing) = ["flow", "check", "book", "tcp-server", "tcp-client"]
+    if let Some(missing) = ["flow", "check", "book", "bench", "tcp-server", "tcp-client"]
         .into_iter()
         .find(|name| !xtask.with_file_name(name).is_file())
     {
@@ -168,12 +187,13 @@ fn ends_by(
     if *at_work != "cargo" {
         program(&bin.join("cargo"), "#!/bin/sh\n");
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(xtask.with_file_name(words[0]));
     if let Some(course) = course {
         command.env("CARGO_MANIFEST_DIR", course.join("xtask"));
     }
     command
-        .args(words.iter().map(|word| word.replace("DIR", mark)))
+        .args(words[1..].iter().map(|word| word.replace("DIR", mark)))
         .env("PATH", format!("{mark}/bin:{path}"))
         .env("CARGO", bin.join("cargo"))
         .env("CHECK_MY", "/dev/null/my")
@@ -210,7 +230,7 @@ fn ends_by(
     let status = child.wait().unwrap();
     assert!(!status.success(), "{context}");
     // `check` gives up by itself, too, but does not end by a signal then.
-    if at_work == &"sleep" && words[0] == "check" {
+    if at_work == &"sleep" && words[1] == "check" {
         assert_eq!(status.signal(), Some(signal), "{context}: {status}");
     }
     let files = fs::read_dir(folder.join("tmp")).unwrap();

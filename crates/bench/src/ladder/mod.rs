@@ -13,7 +13,7 @@ mod page;
 mod plot;
 mod report;
 mod servers;
-pub mod soak;
+pub(crate) mod soak;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -26,28 +26,28 @@ use clap::builder::NonEmptyStringValueParser;
 
 use self::child::{Machine, Running};
 use self::servers::{Readiness, Server};
-use crate::{Error, Status, interrupt, workspace};
+use xtask::{Error, Status, interrupt, workspace};
 
 /// The options of `bench ladder`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Take less than 30 s, once built: fewer cases, fewer servers, two rounds
     #[arg(long)]
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// Also measure servers by others, if they are installed or can be built
     #[arg(long)]
-    pub peers: bool,
+    pub(crate) peers: bool,
     /// Only measure servers whose name contains one of these words
     #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
-    pub only: Vec<String>,
+    pub(crate) only: Vec<String>,
     /// How many times each server has its turn in a case: more give steadier medians, and
     /// take longer; 3 without this, 2 with --quick
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=50))]
-    pub rounds: Option<u8>,
+    pub(crate) rounds: Option<u8>,
     /// Save the figures and the plots beside lesson 15's page, and update the tables that
     /// it quotes; without this they are only in target/bench
     #[arg(long, requires = "peers", conflicts_with_all = ["quick", "only"])]
-    pub keep: bool,
+    pub(crate) keep: bool,
 }
 
 /// One thing that is measured for every server.
@@ -127,7 +127,7 @@ struct Plan {
 ///
 /// # Errors
 /// Fails if the build fails, or if the folder of the results cannot be written.
-pub fn ladder(options: &Options) -> Result<Status, Error> {
+pub(crate) fn ladder(options: &Options) -> Result<Status, Error> {
     let folder = results_folder()?;
     let plan = plan(options, &folder)?;
     let stop = stop_at_signal()?;

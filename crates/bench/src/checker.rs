@@ -2,13 +2,13 @@
 //! itself is an example of the package `check`, which it starts.
 
 use super::tracing::cargo;
-use crate::{Error, Status, workspace};
+use xtask::{Error, Status, workspace};
 
 /// Builds the checker and the solutions, and measures.
 ///
 /// # Errors
 /// cargo that cannot be started, or a solution that does not pass.
-pub fn checker() -> Result<Status, Error> {
+pub(crate) fn checker() -> Result<Status, Error> {
     let root = workspace::root();
     let package = ["--quiet", "--package", "check"];
     let build = [&["build"], &package[..], &["--bin", "check", "--examples"]];

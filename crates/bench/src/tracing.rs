@@ -3,21 +3,21 @@
 
 use std::process::Command;
 
-use crate::{Error, Status, build, workspace};
+use xtask::{Error, Status, build, workspace};
 
 /// What `bench flow` was asked.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Runs of each way
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
-    pub runs: u32,
+    pub(crate) runs: u32,
 }
 
 /// Builds `flow` for a release, and measures it.
 ///
 /// # Errors
 /// cargo that cannot be started, or a measurement that fails, which has said why.
-pub fn tracing(options: &Options) -> Result<Status, Error> {
+pub(crate) fn tracing(options: &Options) -> Result<Status, Error> {
     let root = workspace::root();
     cargo(&root, &["build", "--release", "--quiet", "--package", "flow"])?;
     let runs = options.runs.to_string();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Case, Options};
-use crate::{Error, build, workspace};
+use xtask::{Error, build, workspace};
 
 /// How to tell that a server is listening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,7 +250,7 @@ fn peers(folder: &Path) -> Vec<(&'static str, Make<'_>)> {
 }
 
 fn source(name: &str) -> PathBuf {
-    workspace::root().join("xtask/src/bench/peers").join(name)
+    workspace::root().join("crates/bench/peers").join(name)
 }
 
 fn source_text(name: &str) -> String {

@@ -1,41 +1,41 @@
-//! `bench`: measures how long a first `cargo xtask demo` takes, compared with a yardstick, and how
-//! long a warm one takes.
+//! `cargo xtask bench`: measures how long a first `cargo xtask demo` takes, compared with a
+//! yardstick, and how long a warm one takes. Its subcommands measure other things.
 //!
 //! The yardstick is the cold build of an empty program with the two libraries that every
 //! lesson program has, `socket2` and `clap`. The two are built in turns, in fresh
 //! folders, from crates that have been downloaded already.
 
-pub mod checker;
+mod checker;
 #[cfg(target_os = "linux")]
-pub mod ladder;
-pub mod tracing;
+mod ladder;
+mod tracing;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Error, Status, build, interrupt, workspace};
+use xtask::{Error, Status, build, hand_over, interrupt, workspace};
 
-/// The options of `bench`.
-#[derive(Debug, Clone, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Options {
+/// Measure the first build, a run, and the servers side by side
+#[derive(Debug, Clone, clap::Parser)]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct Options {
     /// Something else to measure
     #[command(subcommand)]
-    pub what: Option<What>,
+    what: Option<What>,
     /// Cold builds of each; 0 leaves them out
     #[arg(long, default_value_t = 3)]
-    pub builds: usize,
+    builds: usize,
     /// Warm runs of `demo` and of `flow`
     #[arg(long, default_value_t = 20)]
-    pub runs: usize,
+    runs: usize,
 }
 
 /// The other things to measure.
 #[derive(Debug, Clone, clap::Subcommand)]
-pub enum What {
+enum What {
     /// The servers of lessons 12 to 15 side by side, with plots
     #[cfg(target_os = "linux")]
     Ladder(ladder::Options),
@@ -48,11 +48,15 @@ pub enum What {
     Check,
 }
 
+fn main() -> ExitCode {
+    hand_over::main_of(|options: Options| bench(&options))
+}
+
 /// Measures, and prints medians and a ratio.
 ///
 /// # Errors
 /// Fails if a command fails or a folder cannot be written.
-pub fn bench(options: &Options) -> Result<Status, Error> {
+fn bench(options: &Options) -> Result<Status, Error> {
     match &options.what {
         #[cfg(target_os = "linux")]
         Some(What::Ladder(options)) => return ladder::ladder(options),

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use super::child::{self, Machine, Running};
 use super::servers::{self, LAST_RUNG};
-use crate::{Error, Status};
+use xtask::{Error, Status};
 
 /// The options of `bench soak`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// How long, in minutes
     #[arg(long, default_value = "30", value_parser = minutes)]
-    pub minutes: Duration,
+    pub(crate) minutes: Duration,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -51,7 +51,7 @@ struct Visitors {
 ///
 /// # Errors
 /// Fails if the build fails, or if the server or `load` does not start.
-pub fn soak(options: &Options) -> Result<Status, Error> {
+pub(crate) fn soak(options: &Options) -> Result<Status, Error> {
     let folder = super::results_folder()?;
     let only = super::Options {
         quick: true,

@@ -182,7 +182,7 @@ pub(super) fn wrk(plan: &Plan, server: &Server) -> Result<String, String> {
 }
 
 fn wrk_once(plan: &Plan, port: &str) -> Result<f64, String> {
-    let script = workspace::root().join("xtask/src/bench/peers/echo.lua");
+    let script = workspace::root().join("crates/bench/peers/echo.lua");
     let mut command: Command = plan.machine.command(plan.machine.cores.last());
     command.args(["wrk", "-t1", "-c50", "-d1s", "-s"]).arg(script);
     command.arg(format!("http://127.0.0.1:{port}/"));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use netlab::process::{self, Signal};
 
 use super::{Readiness, Server};
-use crate::workspace;
+use xtask::workspace;
 
 /// How long a program may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
