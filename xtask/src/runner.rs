@@ -12,7 +12,7 @@ use netlab::Network;
 use crate::Error;
 use crate::interrupt;
 use crate::page::{Diagnostic, Page, Scene, Terminal};
-use crate::run::{self, Programs, RunLimits, Setting, Shown};
+use crate::run::{self, Programs, RunLimits, Shown, Surroundings};
 use crate::transcript::{self, Difference};
 use crate::verdict::{Mismatch, Verdict, Verified, shortened};
 
@@ -135,13 +135,13 @@ impl Runner {
                 return stopped(line, in_use(port), None);
             }
         }
-        let setting = Setting {
+        let surroundings = Surroundings {
             folder: &folder,
             programs: &self.programs,
             network: self.network,
             limits: self.limits,
         };
-        let outcome = match run::run(scene, setting, show) {
+        let outcome = match run::run(scene, surroundings, show) {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = netlab::with_remedy(&error);

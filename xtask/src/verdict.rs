@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::page::Diagnostic;
-use crate::run::Outcome;
+use crate::run::RunOutcome;
 
 /// The verdict on a scene.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Verified {
     /// The verdict.
     pub verdict: Verdict,
     /// Its output, if it ran.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RunOutcome>,
 }
 
 impl Verified {

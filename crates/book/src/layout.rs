@@ -10,7 +10,7 @@ use crate::site::{Site, Source, page_name};
 
 /// Where a page is in the book.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct Navigation<'a> {
     /// Its file name.
     pub name: &'a str,
     /// Its title.
@@ -135,8 +135,8 @@ pub fn whole(main: &str) -> String {
 }
 
 /// A whole page around its main content.
-pub fn page(place: &Place<'_>, main: &str) -> String {
-    let title = escape(place.title);
+pub fn page(navigation: &Navigation<'_>, main: &str) -> String {
+    let title = escape(navigation.title);
     let turn = |page: Option<&Source>, rel: &str, word: &str| match page {
         Some(page) => format!(
             "<a rel={rel} href=\"{}\"><small>{word}</small> {}</a>",
@@ -145,7 +145,7 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
         ),
         None => "<span></span>".to_owned(),
     };
-    let name = match place.name {
+    let name = match navigation.name {
         "index.html" => title.clone(),
         _ => format!("{title} · Sockets in Rust"),
     };
@@ -170,8 +170,8 @@ pub fn page(place: &Place<'_>, main: &str) -> String {
             ""
         },
         head = head(&name),
-        contents = place.contents,
-        before = turn(place.before, "prev", "←"),
-        after = turn(place.after, "next", "next →"),
+        contents = navigation.contents,
+        before = turn(navigation.before, "prev", "←"),
+        after = turn(navigation.after, "next", "next →"),
     )
 }

@@ -9,7 +9,7 @@ use pulldown_cmark::{
     CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd,
 };
 
-use crate::layout::{self, Place};
+use crate::layout::{self, Navigation};
 use crate::site::{Site, Source, page_name, resolve, scene_id};
 use crate::{Error, code, conversation};
 
@@ -95,7 +95,7 @@ pub fn render(site: &Site, page: &Source) -> Result<Rendered, Error> {
     // A column without a name gets no header cell.
     let html = html.replace("<th></th>", "<td></td>");
     let around = layout::page(
-        &Place {
+        &Navigation {
             name: "",
             title: &page.title,
             contents: layout::contents(site, &page_name(&page.path)),

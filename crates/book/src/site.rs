@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use flow::draw::html::{self, escape};
 
-use crate::layout::{self, Place};
+use crate::layout::{self, Navigation};
 use crate::page::{self, Rendered};
 use crate::{Error, code, search, whole};
 
@@ -157,18 +157,18 @@ impl Site {
         for (at, (page, rendered)) in self.pages.iter().zip(&rendered).enumerate() {
             let name = page_name(&page.path);
             index.add_page(&name, page, rendered);
-            let place = Place {
+            let navigation = Navigation {
                 name: &name,
                 title: &page.title,
                 contents: layout::contents(self, &name),
                 before: at.checked_sub(1).map(|at| &self.pages[at]),
                 after: self.pages.get(at + 1),
             };
-            let content = layout::page(&place, &rendered.html);
+            let content = layout::page(&navigation, &rendered.html);
             files.push(File { name, content: content.into_bytes() });
             pictures.extend(rendered.pictures.iter().cloned());
             for [name, title, drawn] in &rendered.runs {
-                let place = Place {
+                let navigation = Navigation {
                     name,
                     title,
                     contents: layout::contents(self, &page_name(&page.path)),
@@ -176,7 +176,7 @@ impl Site {
                     after: None,
                 };
                 let main = format!("<h1>{}</h1>\n{drawn}", escape(title));
-                let content = layout::page(&place, &main).into_bytes();
+                let content = layout::page(&navigation, &main).into_bytes();
                 files.push(File { name: name.clone(), content });
             }
         }
@@ -185,14 +185,14 @@ impl Site {
         for (path, text) in &self.sources {
             let name = source_name(path);
             index.add_source(&name, path, text);
-            let place = Place {
+            let navigation = Navigation {
                 name: &name,
                 title: path,
                 contents: layout::contents(self, &name),
                 before: None,
                 after: None,
             };
-            let content = layout::page(&place, &code::file(path, text));
+            let content = layout::page(&navigation, &code::file(path, text));
             files.push(File { name, content: content.into_bytes() });
         }
         for path in pictures {

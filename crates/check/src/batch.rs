@@ -11,7 +11,7 @@ use netlab::workers;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::CommandError;
-use crate::report::{self, Format, Row};
+use crate::report::{self, Format, TableRow};
 use crate::run::{self, Judgement, Setting, Until};
 use crate::task::Task;
 
@@ -36,7 +36,7 @@ struct Kept {
     numbers: Vec<usize>,
     strict: bool,
     #[serde(flatten)]
-    row: Row,
+    row: TableRow,
 }
 
 /// Checks all programs and returns the exit status. `setting` returns the settings for one
@@ -82,7 +82,7 @@ pub(crate) fn run(
     made.map_err(|error| CommandError(70, format!("run the checks: {error}")))?;
     result.map_err(|error| CommandError(1, format!("write the results: {error}")))?;
     // Leave out results whose folders no longer exist.
-    let rows: Vec<Row> =
+    let rows: Vec<TableRow> =
         programs.keys().filter_map(|name| rows.get(name)).cloned().collect();
     let mut out = anstream::stdout();
     match report::table(&mut out, order.format, &order.task, &rows) {
@@ -127,15 +127,15 @@ fn row(
     folder: &Path,
     command: &[OsString],
     setting: &impl Fn(&[OsString], &Path) -> Result<Setting, CommandError>,
-) -> Row {
+) -> TableRow {
     let judged = own_command(command, folder)
         .and_then(|command| setting(&command, folder))
         .map(|setting| {
             run::run(&order.task, &order.numbers, &setting, Until::TheEnd, |_| {})
         });
     match judged {
-        Ok(judged) => Row::of(name, &judged, order),
-        Err(CommandError(_, why)) => Row::not_run(name, order.numbers.len(), &why),
+        Ok(judged) => TableRow::of(name, &judged, order),
+        Err(CommandError(_, why)) => TableRow::not_run(name, order.numbers.len(), &why),
     }
 }
 
@@ -163,7 +163,10 @@ const LONGEST_FILE_BYTES: u64 = 16 << 20;
 
 /// Returns the results that a file already holds for this task and these checks. A last
 /// line that was cut off does not count.
-fn kept(file: &Path, order: &Order<'_>) -> Result<BTreeMap<String, Row>, CommandError> {
+fn kept(
+    file: &Path,
+    order: &Order<'_>,
+) -> Result<BTreeMap<String, TableRow>, CommandError> {
     let wrong = |why: &dyn std::fmt::Display| {
         CommandError(2, format!("read {}: {why}", shown(&file.to_string_lossy())))
     };
@@ -199,7 +202,7 @@ fn open_to_append(file: &Path) -> Result<File, CommandError> {
 }
 
 /// Appends one line, with one call, so that a run that is killed leaves whole lines.
-fn keep(keeper: &mut File, order: &Order<'_>, row: &Row) -> io::Result<()> {
+fn keep(keeper: &mut File, order: &Order<'_>, row: &TableRow) -> io::Result<()> {
     let kept = Kept {
         task: order.task.name.to_owned(),
         numbers: order.numbers.clone(),
@@ -214,8 +217,8 @@ fn shown(name: &str) -> String {
 }
 
 /// Makes the result of one program from those of its checks.
-impl Row {
-    fn of(name: &str, judged: &[Judgement], order: &Order<'_>) -> Row {
+impl TableRow {
+    fn of(name: &str, judged: &[Judgement], order: &Order<'_>) -> TableRow {
         let strict = order.strict;
         let first = judged.iter().find(|it| it.is_broken() || it.failed(strict));
         let status = match first {
@@ -226,7 +229,7 @@ impl Row {
             Some(_) => "fail",
             None => "pass",
         };
-        Row {
+        TableRow {
             name: name.to_owned(),
             status: status.to_owned(),
             passed: judged.iter().filter(|it| it.passed()).count(),
@@ -238,8 +241,8 @@ impl Row {
         }
     }
 
-    fn not_run(name: &str, checks: usize, why: &str) -> Row {
-        Row {
+    fn not_run(name: &str, checks: usize, why: &str) -> TableRow {
+        TableRow {
             name: name.to_owned(),
             status: "fail".to_owned(),
             passed: 0,

@@ -28,7 +28,7 @@ pub(super) enum News {
     Output(Vec<u8>),
     /// It printed more than it may: more than this limit. Nothing that follows is kept.
     Flood(String),
-    /// All that it printed before [`Running::mark`] was called has been reported.
+    /// All that it printed before [`RunningCommand::mark`] was called has been reported.
     Marked,
     /// It exited, and all that it printed has been reported.
     Exited,
@@ -46,14 +46,14 @@ pub(crate) fn lay_environment(command: &mut Command) {
 
 /// A running command. Dropping it kills its process group and reaps it.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct RunningCommand {
     pid: u32,
     child: Arc<Mutex<Child>>,
     marker: Marker,
     reaped: bool,
 }
 
-impl Running {
+impl RunningCommand {
     /// Starts `program` in `folder`, with one additional variable, on the network where
     /// `place` puts it. `reading` reads its output, and `tell` turns its news into the
     /// events that are sent.
@@ -67,7 +67,7 @@ impl Running {
         (reading, sender): (&Reading, &Sender<T>),
         place: impl FnOnce(&mut Command),
         tell: impl Fn(News) -> T + Send + 'static,
-    ) -> io::Result<Running> {
+    ) -> io::Result<RunningCommand> {
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(program);
         command
@@ -92,7 +92,7 @@ impl Running {
         token[0] = 0;
         let marker = Marker { writer, token };
         // From here on, a failure ends and reaps the command.
-        let running = Running { pid, child, marker, reaped: false };
+        let running = RunningCommand { pid, child, marker, reaped: false };
         lock_live().push(pid);
 
         let sender = sender.clone();
@@ -140,7 +140,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCommand {
     fn drop(&mut self) {
         if !self.reaped {
             self.signal(Signal::Kill);

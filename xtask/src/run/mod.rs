@@ -9,9 +9,9 @@
 //! wait has a deadline and a message.
 
 mod command;
-mod patience;
 pub(crate) mod places;
 mod reading;
+mod runnable;
 
 use std::fmt;
 use std::io;
@@ -29,9 +29,9 @@ use netlab::wire::Host;
 use netlab::wire::{Rules, Wire};
 use netlab::{Network, PrivateNetwork};
 
-use self::command::{Most, News, Running};
-use self::patience::Patience;
+use self::command::{Most, News, RunningCommand};
 use self::reading::Reading;
+use self::runnable::RunnableTime;
 use crate::page::{Scene, Step, Terminal};
 use crate::{interrupt, transcript};
 
@@ -44,11 +44,11 @@ pub use places::{Missing, Programs};
 const TICK: Duration = Duration::from_micros(500);
 
 /// After this time a process that listens, but is never idle, counts as ready. (As a
-/// [`Patience`] measures time: the time in which the program could do something.)
+/// [`RunnableTime`] measures time: the time in which the program could do something.)
 const RESTLESS: Duration = Duration::from_millis(200);
 
 /// If nobody prints or exits for this time, `^C` no longer waits for the lines that the
-/// page has before it. (Also as a [`Patience`] measures it.)
+/// page has before it. (Also as a [`RunnableTime`] measures it.)
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The grace period of a process that was asked to end, if the user has asked for the end
@@ -108,7 +108,7 @@ pub struct Shown<'a> {
 
 /// The result of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// What each terminal showed, line by line, in the form of a page's block.
     pub terminals: Vec<Vec<String>>,
     /// Why the run was stopped early, if it was.
@@ -137,7 +137,7 @@ impl fmt::Display for StopReason {
 
 /// The surroundings of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting<'a> {
+pub struct Surroundings<'a> {
     /// The folder in which commands run, which is the page's.
     pub folder: &'a Path,
     /// Where commands are found.
@@ -158,15 +158,15 @@ pub struct Setting<'a> {
 /// a [`StopReason`] in the outcome.
 pub fn run(
     scene: &Scene,
-    setting: Setting<'_>,
+    surroundings: Surroundings<'_>,
     show: &mut (dyn FnMut(Shown<'_>) + Send),
-) -> io::Result<Outcome> {
+) -> io::Result<RunOutcome> {
     let body = || {
         let wire = match &scene.wire {
             Some(rules) => Some(wire(rules).map_err(io::Error::other)?),
             None => None,
         };
-        let network = match setting.network {
+        let network = match surroundings.network {
             _ if wire.is_some() => None,
             Network::Private => Some(PrivateNetwork::enter().map_err(io::Error::other)?),
             Network::Host => None,
@@ -176,7 +176,7 @@ pub fn run(
         let _interest = interrupt::tell(&sender, || Event::Interrupted);
         let _current = Current::new();
         let mut run = Run {
-            setting,
+            surroundings,
             network,
             wire,
             live: scene.terminals.iter().map(Live::new).collect(),
@@ -184,15 +184,15 @@ pub fn run(
             sender,
             receiver,
             show,
-            deadline: start + setting.limits.run,
-            silence: Patience::default(),
+            deadline: start + surroundings.limits.run,
+            silence: RunnableTime::default(),
             id: RUNS.fetch_add(1, Ordering::Relaxed),
             leaders: Vec::new(),
         };
         let failure = run.follow().and_then(|()| run.rules_matched()).err();
         let leftovers = run.stop();
         let terminals = run.live.into_iter().map(|live| live.lines).collect();
-        Ok(Outcome { terminals, failure, elapsed: start.elapsed(), leftovers })
+        Ok(RunOutcome { terminals, failure, elapsed: start.elapsed(), leftovers })
     };
     std::thread::scope(|scope| {
         let thread =
@@ -231,7 +231,7 @@ enum Event {
 }
 
 struct Run<'a> {
-    setting: Setting<'a>,
+    surroundings: Surroundings<'a>,
     network: Option<PrivateNetwork>,
     wire: Option<Wire>,
     live: Vec<Live<'a>>,
@@ -241,7 +241,7 @@ struct Run<'a> {
     show: &'a mut (dyn FnMut(Shown<'_>) + Send),
     deadline: Instant,
     /// The time since the last news from any terminal.
-    silence: Patience,
+    silence: RunnableTime,
     /// The number of this run among those of this process.
     id: u32,
     /// The process ids of the commands that were started: each leads a process group.
@@ -256,11 +256,11 @@ struct Live<'a> {
     partial: Vec<u8>,
     /// The index of the step that is running, or will run next.
     step: usize,
-    running: Option<Running>,
+    running: Option<RunningCommand>,
     /// The progress of the step that is running.
     progress: Progress,
     /// The time since the step was started.
-    patience: Patience,
+    idle: RunnableTime,
     /// The first line that the step is expected to print, with placeholders.
     first: Option<String>,
 }
@@ -274,7 +274,7 @@ struct Progress {
     /// Whether the first expected line has come.
     spoke: bool,
     /// The time since the first look at whether it is idle.
-    restless: Option<Patience>,
+    restless: Option<RunnableTime>,
     mark_asked: bool,
     marked: bool,
     interrupted: bool,
@@ -290,7 +290,7 @@ impl<'a> Live<'a> {
             step: 0,
             running: None,
             progress: Progress::default(),
-            patience: Patience::default(),
+            idle: RunnableTime::default(),
             first: None,
         }
     }
@@ -409,18 +409,18 @@ impl Run<'_> {
         let first = step.expected.first().map(|line| transcript::renamed(line));
         self.print(terminal, &format!("$ {}", step.command));
         let (program, arguments) = self
-            .setting
+            .surroundings
             .programs
-            .resolve(&step.words, self.setting.folder)
+            .resolve(&step.words, self.surroundings.folder)
             .map_err(|missing| self.failure(terminal, missing.to_string()))?;
-        let running = Running::start(
+        let running = RunningCommand::start(
             &program,
             arguments,
-            self.setting.folder,
+            self.surroundings.folder,
             (RUN, &format!("{}-{}", std::process::id(), self.id)),
             Most {
-                bytes: self.setting.limits.output_bytes,
-                lines: self.setting.limits.output_lines,
+                bytes: self.surroundings.limits.output_bytes,
+                lines: self.surroundings.limits.output_lines,
             },
             (&self.reading, &self.sender),
             |command| self.place(command, terminal),
@@ -434,7 +434,7 @@ impl Run<'_> {
         self.leaders.push(running.pid());
         live.running = Some(running);
         live.progress = Progress::default();
-        live.patience = Patience::default();
+        live.idle = RunnableTime::default();
         live.first = first;
         Ok(())
     }
@@ -476,7 +476,9 @@ impl Run<'_> {
     /// Checks whether the command of `terminal` has become ready.
     fn observe(&mut self, terminal: usize) -> Result<(), StopReason> {
         let live = &self.live[terminal];
-        let Some(pid) = live.running.as_ref().map(Running::pid) else { return Ok(()) };
+        let Some(pid) = live.running.as_ref().map(RunningCommand::pid) else {
+            return Ok(());
+        };
         let progress = &live.progress;
         let may_rest = progress.spoke
             || progress.mark_asked
@@ -490,12 +492,12 @@ impl Run<'_> {
         }
         let live = &mut self.live[terminal];
         if !live.progress.ready
-            && live.patience.look(process::family(pid)) >= self.setting.limits.ready
+            && live.idle.look(process::family(pid)) >= self.surroundings.limits.ready
         {
             let first = live.current().and_then(|step| step.expected.first());
             let printed =
                 first.map_or(String::new(), |line| format!(", nor printed `{line}`"));
-            let seconds = self.setting.limits.ready.as_secs_f32();
+            let seconds = self.surroundings.limits.ready.as_secs_f32();
             return Err(self.failure(
                 terminal,
                 format!(
@@ -577,7 +579,7 @@ impl Run<'_> {
         step: usize,
         news: News,
     ) -> Result<(), StopReason> {
-        self.silence = Patience::default();
+        self.silence = RunnableTime::default();
         match news {
             News::Output(bytes) => return self.output(terminal, &bytes),
             News::Flood(most) => {
@@ -666,7 +668,7 @@ impl Run<'_> {
                 running.signal(Signal::Terminate);
             }
         }
-        let farewell = self.setting.limits.farewell;
+        let farewell = self.surroundings.limits.farewell;
         let farewell = if interrupt::asked() {
             farewell.min(INTERRUPTED_FAREWELL)
         } else {
@@ -760,7 +762,7 @@ impl Run<'_> {
     /// waited for.
     fn overtime(&self) -> StopReason {
         let terminal = self.live.iter().position(|live| !live.done()).unwrap_or(0);
-        let seconds = self.setting.limits.run.as_secs_f32();
+        let seconds = self.surroundings.limits.run.as_secs_f32();
         let live = &self.live[terminal];
         let interrupt = live.current().is_some_and(|step| step.interrupt_after.is_some());
         let advice = if interrupt { "" } else { "; does its block need a `^C`?" };

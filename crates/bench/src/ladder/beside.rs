@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::{self, Running};
+use super::child::{self, RunningServer};
 use super::report::median;
 use super::servers::Server;
 use super::{Plan, workspace};
@@ -73,15 +73,15 @@ fn share(plan: &Plan, server: &Server, count: usize) -> Result<Shared, String> {
     // What is compared is processor time, so neither may spend any on looking for events.
     let options = ["--share-port", "--spin-us", "0"];
     server.arguments.extend(options.map(Into::into));
-    let first = Running::start(&server, &plan.machine, 0, &[])?;
+    let first = RunningServer::start(&server, &plan.machine, 0, &[])?;
     let port = first.port.to_string();
     server.arguments =
         ["--port", &port].into_iter().chain(options).map(Into::into).collect();
     let mut running = vec![first];
     for core in 1..count {
-        running.push(Running::start(&server, &plan.machine, core, &[])?);
+        running.push(RunningServer::start(&server, &plan.machine, core, &[])?);
     }
-    let before: Vec<_> = running.iter().map(Running::processor_time).collect();
+    let before: Vec<_> = running.iter().map(RunningServer::processor_time).collect();
     let words = ["--port", &port, "--json", "--seconds", SECONDS];
     let said = child::load(&plan.machine, &words, PATIENCE)?;
     let spent: Vec<f64> = running
@@ -157,7 +157,7 @@ fn floor_once(plan: &Plan, program: &Path, clients: usize) -> Result<f64, String
 
 /// Measures the same server with `load` and wrk(1) in turns, both on the same core.
 pub(super) fn wrk(plan: &Plan, server: &Server) -> Result<String, String> {
-    let running = Running::start(server, &plan.machine, 0, &[])?;
+    let running = RunningServer::start(server, &plan.machine, 0, &[])?;
     let port = running.port.to_string();
     let words = ["--port", &port, "--json", "--seconds", "1"];
     let (mut of_load, mut of_wrk) = (Vec::new(), Vec::new());

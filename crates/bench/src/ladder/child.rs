@@ -92,12 +92,12 @@ fn cores(list: &str) -> Vec<usize> {
 }
 
 /// A listening server. Dropping it ends it and everything that it started.
-pub(super) struct Running {
+pub(super) struct RunningServer {
     child: Child,
     pub(super) port: u16,
 }
 
-impl Running {
+impl RunningServer {
     /// Starts a server on the core with this index among those available, under `tracer` if
     /// that is not empty, and waits until it listens.
     pub(super) fn start(
@@ -200,7 +200,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         process::signal_group(self.child.id(), Signal::Kill);
         let _ = self.child.wait();

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::NonEmptyStringValueParser;
 
-use self::child::{Machine, Running};
+use self::child::{Machine, RunningServer};
 use self::servers::{Readiness, Server};
 use xtask::{Error, Status, interrupt, workspace};
 
@@ -498,7 +498,7 @@ impl Bench<'_> {
 
 /// Starts the server, puts load on it for one window, and ends it.
 fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
-    let running = Running::start(server, &plan.machine, 0, &[])?;
+    let running = RunningServer::start(server, &plan.machine, 0, &[])?;
     let port = running.port.to_string();
     let seconds = plan.window.as_secs_f64().to_string();
     let warm_up = plan.warm_up.as_millis().to_string();
@@ -535,7 +535,7 @@ fn window(plan: &Plan, case: &Case, server: &Server) -> Result<Sample, String> {
 /// Measures how much the server's memory grows per idle connection, in bytes. Also
 /// returns the number of connections.
 fn memory(plan: &Plan, server: &Server) -> Result<(f64, usize), String> {
-    let running = Running::start(server, &plan.machine, 0, &[])?;
+    let running = RunningServer::start(server, &plan.machine, 0, &[])?;
     let count = plan.connections_held.min(server.clients);
     // Open a few first: what the server allocates only once does not count.
     let first = child::hold(&plan.machine, running.port, 10)?;
@@ -552,7 +552,7 @@ fn calls(plan: &Plan, server: &Server) -> Result<f64, String> {
     let _ = std::fs::remove_file(&file);
     let file_name = file.to_string_lossy().into_owned();
     let tracer = ["strace", "-D", "-f", "-c", "-o", &file_name];
-    let running = Running::start(server, &plan.machine, 0, &tracer)?;
+    let running = RunningServer::start(server, &plan.machine, 0, &tracer)?;
     let port = running.port.to_string();
     let words = ["--port", &port, "--json", "--seconds", "0.3", "--warm-up-ms", "0"];
     let said = child::load(&plan.machine, &words, Duration::from_secs(30))?;

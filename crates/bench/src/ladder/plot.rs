@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{self, Row};
+use super::report::{self, Figures};
 use super::{Plan, Results};
 
 /// A line of a plot: its name, and its points.
@@ -11,7 +11,7 @@ type Series = (String, Vec<(f64, f64)>);
 /// Returns the plots: the name and the content of each file.
 pub(super) fn plots(plan: &Plan, results: &Results) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let over_connections = |value: fn(&Row) -> f64| {
+    let over_connections = |value: fn(&Figures) -> f64| {
         series(
             plan,
             results,
@@ -31,16 +31,18 @@ pub(super) fn plots(plan: &Plan, results: &Results) -> Vec<(String, String)> {
         (
             "p50.svg",
             "Half of the requests take less than (µs)",
-            (|row: &Row| row.p50_us) as fn(&Row) -> f64,
+            (|row: &Figures| row.p50_us) as fn(&Figures) -> f64,
         ),
-        ("p99.svg", "99 of 100 requests take less than (µs)", |row: &Row| row.p99_us),
-        ("p999.svg", "999 of 1,000 requests take less than (µs)", |row: &Row| {
+        ("p99.svg", "99 of 100 requests take less than (µs)", |row: &Figures| {
+            row.p99_us
+        }),
+        ("p999.svg", "999 of 1,000 requests take less than (µs)", |row: &Figures| {
             row.p999_us
         }),
         (
             "processor.svg",
             "Processor time of the server for each request (µs)",
-            |row: &Row| row.cpu_us,
+            |row: &Figures| row.cpu_us,
         ),
     ] {
         add(name, lines(title, x, &over_connections(value)));
@@ -73,7 +75,7 @@ fn series(
     plan: &Plan,
     results: &Results,
     wanted: impl Fn(&super::Case) -> bool,
-    point: impl Fn(usize, &Row) -> (f64, f64),
+    point: impl Fn(usize, &Figures) -> (f64, f64),
 ) -> Vec<Series> {
     let mut all: Vec<Series> =
         plan.servers.iter().map(|server| (server.name.clone(), Vec::new())).collect();

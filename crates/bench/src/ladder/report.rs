@@ -6,7 +6,7 @@ use super::{Case, Plan, Results, Sample};
 
 /// The figures of one server in one case, over all rounds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct Figures {
     pub(super) rate: f64,
     pub(super) cpu_us: f64,
     pub(super) p50_us: f64,
@@ -40,7 +40,7 @@ fn thrift(sample: &Sample) -> f64 {
 }
 
 /// Returns the rows of a case: each server's index, in the plan's order, and its figures.
-pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row)> {
+pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Figures)> {
     let case = &plan.cases[at];
     let of = |server: usize| results.samples.get(&(at, server));
     let relative = |value: &dyn Fn(&Sample) -> f64| {
@@ -60,7 +60,7 @@ pub(super) fn rows(plan: &Plan, results: &Results, at: usize) -> Vec<(usize, Row
         let done: Vec<&Sample> = samples.iter().flatten().collect();
         let middle =
             |value: fn(&Sample) -> f64| median(done.iter().map(|one| value(one)));
-        (!done.is_empty()).then(|| Row {
+        (!done.is_empty()).then(|| Figures {
             rate: middle(|one| one.rate),
             cpu_us: middle(|one| one.cpu_us),
             p50_us: middle(|one| one.p50_us),

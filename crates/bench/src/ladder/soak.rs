@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::child::{self, Machine, Running};
+use super::child::{self, Machine, RunningServer};
 use super::servers::{self, LAST_RUNG};
 use xtask::{Error, Status};
 
@@ -64,7 +64,7 @@ pub(crate) fn soak(options: &Options) -> Result<Status, Error> {
     let stop = super::stop_at_signal()?;
     let server = servers.first().ok_or(Error::new("there is no last rung".to_owned()))?;
     let machine = Machine::look();
-    let running = Running::start(server, &machine, 0, &[]).map_err(Error::new)?;
+    let running = RunningServer::start(server, &machine, 0, &[]).map_err(Error::new)?;
     let capacity = ask(&machine, &running, Duration::from_secs(2), None);
     if stop.load(Ordering::Relaxed) {
         return Err(Error::new("bench soak: interrupted by a signal"));
@@ -139,7 +139,7 @@ struct Asked {
 /// fail.
 fn ask(
     machine: &Machine,
-    running: &Running,
+    running: &RunningServer,
     time: Duration,
     rate: Option<f64>,
 ) -> Result<Asked, Error> {

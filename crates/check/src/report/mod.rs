@@ -18,7 +18,7 @@ use crate::timeline::{Entry, What};
 
 pub use human::{Human, list};
 pub(crate) use table::table;
-pub use table::{Row, RowTest};
+pub use table::{RowTest, TableRow};
 
 /// The form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

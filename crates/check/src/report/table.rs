@@ -12,7 +12,7 @@ use crate::task::Task;
 
 /// The result of one program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct TableRow {
     /// The name of its folder, escaped: any report may show it.
     pub name: String,
     /// `pass`, `fail`, or `error` if the checker itself failed.
@@ -61,10 +61,10 @@ impl RowTest {
     }
 }
 
-impl Row {
+impl TableRow {
     /// Returns the result in a few words.
     pub(crate) fn outcome(&self) -> String {
-        let Row { passed, checks, .. } = self;
+        let TableRow { passed, checks, .. } = self;
         match (self.status.as_str(), &self.first) {
             ("pass", _) => format!("passed {passed} of {checks}"),
             ("fail", Some(first)) => {
@@ -91,7 +91,7 @@ pub(crate) fn table(
     to: &mut dyn Write,
     format: Format,
     task: &Task,
-    rows: &[Row],
+    rows: &[TableRow],
 ) -> io::Result<()> {
     match format {
         Format::Human => for_a_person(to, task, rows),
@@ -109,7 +109,7 @@ fn shown(text: &str) -> String {
     common::Escaped(text.as_bytes()).to_string()
 }
 
-fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[Row]) -> io::Result<()> {
+fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[TableRow]) -> io::Result<()> {
     /// The maximum number of columns, of a line's 80, for the name.
     const MOST: usize = 30;
     let names: Vec<String> =
@@ -123,7 +123,7 @@ fn for_a_person(to: &mut dyn Write, task: &Task, rows: &[Row]) -> io::Result<()>
     writeln!(to, "{}: {passed} of {} programs passed", task.name, rows.len())
 }
 
-fn csv(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+fn csv(to: &mut dyn Write, rows: &[TableRow]) -> io::Result<()> {
     writeln!(to, "name,status,passed,checks,first,message,cause")?;
     for row in rows {
         let of = |text: &Option<String>| field(text.as_deref().unwrap_or_default());
@@ -144,7 +144,7 @@ fn field(text: &str) -> String {
     format!("\"{}{text}\"", if formula { "'" } else { "" })
 }
 
-fn junit(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+fn junit(to: &mut dyn Write, rows: &[TableRow]) -> io::Result<()> {
     let mut report = Report::new("check");
     for row in rows {
         let mut suite = TestSuite::new(shown(&row.name));
@@ -175,7 +175,7 @@ fn case(test: &RowTest) -> TestCase {
     TestCase::new(test.id.clone(), status)
 }
 
-fn tap(to: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+fn tap(to: &mut dyn Write, rows: &[TableRow]) -> io::Result<()> {
     writeln!(to, "TAP version 13\n1..{}", rows.len())?;
     for (number, row) in rows.iter().enumerate() {
         let word = if row.status == "pass" { "ok" } else { "not ok" };

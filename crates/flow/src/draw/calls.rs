@@ -5,7 +5,7 @@ use crate::event::{Arg, Call, Data, Return};
 
 /// Where the line of a call is placed; see the rules in [`super`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Anchor {
     /// It gives something to the kernel: its line is at its entry.
     Entry,
     /// It takes something from the kernel: its line is at its return.
@@ -14,14 +14,14 @@ pub(super) enum Place {
     Both,
 }
 
-pub(super) fn place(name: &str) -> Place {
+pub(super) fn place(name: &str) -> Anchor {
     match name {
-        "connect" => Place::Both,
+        "connect" => Anchor::Both,
         "accept" | "accept4" | "recvfrom" | "recvmsg" | "recvmmsg" | "read" | "readv"
         | "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait"
         | "epoll_pwait2" | "getsockopt" | "getsockname" | "getpeername" | "splice"
-        | "preadv2" => Place::Return,
-        _ => Place::Entry,
+        | "preadv2" => Anchor::Return,
+        _ => Anchor::Entry,
     }
 }
 

@@ -46,11 +46,11 @@ impl Cause {
 }
 
 /// Both addresses of an end, its own first.
-type Pair = (String, String);
+type Addresses = (String, String);
 
 /// What is known about a socket.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownSocket {
     side: usize,
     local: Option<String>,
     peer: Option<String>,
@@ -71,7 +71,7 @@ struct Known {
 struct Sending {
     side: usize,
     name: String,
-    pair: Pair,
+    pair: Addresses,
     /// Whether it has sent a packet with data meanwhile.
     sent: bool,
 }
@@ -80,26 +80,26 @@ struct Sending {
 #[derive(Debug, Default)]
 pub(super) struct Causes {
     kernel: Vec<Held>,
-    sockets: HashMap<u64, Known>,
+    sockets: HashMap<u64, KnownSocket>,
     /// The addresses at which a socket listens.
     listeners: HashMap<u64, String>,
     /// Ends that are closed, and why a reset would follow.
-    closed: HashMap<Pair, Option<String>>,
+    closed: HashMap<Addresses, Option<String>>,
     /// SYNs on their way.
-    asked: HashSet<Pair>,
+    asked: HashSet<Addresses>,
     /// Datagrams that arrived and have not been received: from whom, and how long they
     /// are.
     arrived: HashMap<String, VecDeque<(String, u64)>>,
     sending: HashMap<u64, Sending>,
     /// The last window that an end has offered.
-    windows: HashMap<Pair, u16>,
+    windows: HashMap<Addresses, u16>,
     /// The processes of each side that have not ended.
     alive: HashMap<usize, HashSet<i32>>,
     /// For each side, the connections that it never closed although the peer had, and whether
     /// it was another process of it that used them.
-    leaks: HashMap<usize, HashMap<Pair, bool>>,
+    leaks: HashMap<usize, HashMap<Addresses, bool>>,
     /// Ends that were half-open when a program got a signal.
-    half_open: BTreeSet<Pair>,
+    half_open: BTreeSet<Addresses>,
 }
 
 /// The most datagrams remembered for one receiver: a log may claim any number.
@@ -193,7 +193,8 @@ impl Causes {
     /// For each side, the connections that it never closed although the peer had.
     fn never_closed(&self, name: &impl Fn(usize) -> String) -> Vec<(Topic, String)> {
         let mut notes = Vec::new();
-        let mut leaks: Vec<(&usize, &HashMap<Pair, bool>)> = self.leaks.iter().collect();
+        let mut leaks: Vec<(&usize, &HashMap<Addresses, bool>)> =
+            self.leaks.iter().collect();
         leaks.sort_by_key(|(side, _)| **side);
         for (side, pairs) in leaks {
             let copies = pairs.values().filter(|is_copy| **is_copy).count();
@@ -222,7 +223,7 @@ impl Causes {
     fn half_open(&self) -> Vec<String> {
         let mut pairs = self.half_open.clone();
         pairs.extend(self.half_open_now());
-        let text = |(local, peer): &Pair| {
+        let text = |(local, peer): &Addresses| {
             format!(
                 "{} was still ESTABLISHED when its peer {} was closed: the FIN never came \
                  (half-open)",
@@ -234,11 +235,11 @@ impl Causes {
     }
 
     /// The ends that are half-open at this moment, according to the kernel.
-    fn half_open_now(&self) -> Vec<Pair> {
+    fn half_open_now(&self) -> Vec<Addresses> {
         let unheard = self.kernel.iter().filter(|it| {
             it.socket.is_none() && it.state.as_deref() == Some("FIN-WAIT-1")
         });
-        let peers: HashSet<Pair> =
+        let peers: HashSet<Addresses> =
             unheard.filter_map(|it| Some((it.peer.clone()?, it.local.clone()))).collect();
         let open = self
             .kernel
@@ -249,7 +250,7 @@ impl Causes {
     }
 
     /// Whether the last that the peer of an end has said is that it has no room.
-    fn is_window_closed(&self, (local, peer): &Pair) -> bool {
+    fn is_window_closed(&self, (local, peer): &Addresses) -> bool {
         self.windows.get(&(peer.clone(), local.clone())) == Some(&0)
     }
 
@@ -277,7 +278,7 @@ impl Causes {
                 known.resets |= has("SO_LINGER") && has("{l_onoff=1, l_linger=0}");
             }
             _ if call.data.is_some() => {
-                let pair = self.sockets.get(&inode).and_then(Known::pair);
+                let pair = self.sockets.get(&inode).and_then(KnownSocket::pair);
                 if let Some(pair) = pair
                     && self.sending.len() < SENDING
                 {
@@ -308,7 +309,7 @@ impl Causes {
         // Closing a listener closes all connections that nobody has accepted.
         if let Some(local) = self.listeners.remove(&inode) {
             let waits = |it: &&Held| it.socket.is_none() && it.local == local;
-            let waiting: Vec<Pair> = self
+            let waiting: Vec<Addresses> = self
                 .kernel
                 .iter()
                 .filter(waits)
@@ -327,8 +328,9 @@ impl Causes {
     /// the last process of a program ends was never closed: that a process which serves one
     /// connection ends is as good as a close.
     fn ended(&mut self, side: usize, pid: i32, is_last: bool) {
-        let is_its_own =
-            |known: &Known| known.side == side && (is_last || known.user == Some(pid));
+        let is_its_own = |known: &KnownSocket| {
+            known.side == side && (is_last || known.user == Some(pid))
+        };
         let of_side: Vec<u64> = self
             .kernel
             .iter()
@@ -517,7 +519,7 @@ impl Causes {
     }
 
     /// Marks the sending calls during which a segment with data was sent.
-    fn sent(&mut self, packet: &Packet, pair: &Pair) {
+    fn sent(&mut self, packet: &Packet, pair: &Addresses) {
         if packet.data.length > 0 {
             let all = self.sending.values_mut();
             all.filter(|it| it.pair == *pair).for_each(|it| it.sent = true);
@@ -568,7 +570,7 @@ impl Causes {
     }
 
     /// Why a SYN goes unanswered: the queue of its listener is full.
-    fn dropped(&self, pair: &Pair) -> Option<Cause> {
+    fn dropped(&self, pair: &Addresses) -> Option<Cause> {
         let port = port(&pair.1)?;
         let listener = self.kernel.iter().find(|it| {
             it.state.as_deref() == Some("LISTEN") && self::port(&it.local) == Some(port)
@@ -600,12 +602,12 @@ impl Causes {
     }
 }
 
-impl Known {
-    fn is(&self, pair: &Pair) -> bool {
+impl KnownSocket {
+    fn is(&self, pair: &Addresses) -> bool {
         self.local.as_ref() == Some(&pair.0) && self.peer.as_ref() == Some(&pair.1)
     }
 
-    fn pair(&self) -> Option<Pair> {
+    fn pair(&self) -> Option<Addresses> {
         Some((self.local.clone()?, self.peer.clone()?))
     }
 }

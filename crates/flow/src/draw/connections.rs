@@ -12,7 +12,7 @@ const CONNECTIONS: usize = 100_000;
 /// Both ends of a conversation: a TCP connection, or two addresses that exchange UDP
 /// datagrams.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Connection {
+pub(crate) struct Endpoints {
     /// `TCP` or `UDP`.
     pub(crate) protocol: &'static str,
     /// The end that sent first.
@@ -25,7 +25,7 @@ pub(crate) struct Connection {
 /// where they are shown.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    pub(crate) all: Vec<Connection>,
+    pub(crate) all: Vec<Endpoints>,
     /// The latest connection between two addresses.
     latest: HashMap<(&'static str, String, String), Latest>,
 }
@@ -90,7 +90,7 @@ impl Connections {
         }
         let number = self.all.len();
         self.latest.insert(key, Latest { number, syn });
-        self.all.push(Connection {
+        self.all.push(Endpoints {
             protocol,
             opener: from.to_owned(),
             other: to.to_owned(),

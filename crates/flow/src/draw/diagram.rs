@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Options;
-use super::calls::{self, Place};
+use super::calls::{self, Anchor};
 use super::causes::{At, Cause, Causes};
 use super::connections::Places;
 use super::detail::Details;
@@ -486,7 +486,7 @@ impl<'a> Builder<'a> {
         // Over a wire, whatever a call waits for takes its time, and may be drawn in
         // between.
         let may_wait =
-            place == Place::Both || place == Place::Return && !self.hosts.is_empty();
+            place == Anchor::Both || place == Anchor::Return && !self.hosts.is_empty();
         returned.waited
             || may_wait && self.around_packets.contains(&call.id)
             || self.is_ended_by_a_timer(call, returned)
@@ -507,10 +507,10 @@ impl<'a> Builder<'a> {
     }
 
     /// Where the line of a call is placed.
-    fn place(&self, call: &Call) -> Place {
+    fn place(&self, call: &Call) -> Anchor {
         // It moves data from a socket or to one; what it sends shows which.
         if call.name == "splice" && self.around_packets.contains(&call.id) {
-            return Place::Entry;
+            return Anchor::Entry;
         }
         calls::place(&call.name)
     }
@@ -520,7 +520,7 @@ impl<'a> Builder<'a> {
         if self.is_split(call) {
             self.split.insert(call.id);
             self.call_row(column, call, None);
-        } else if self.place(call) != Place::Return {
+        } else if self.place(call) != Anchor::Return {
             let returned = self.returns.get(&call.id).copied();
             self.call_row(column, call, returned);
         }
@@ -611,7 +611,7 @@ impl<'a> Builder<'a> {
                 self.diagram.rows.push(Row::Time { left: 0, text });
             }
             self.diagram.rows.push(Row::Return { column, text, failed });
-        } else if self.place(call) == Place::Return {
+        } else if self.place(call) == Anchor::Return {
             self.call_row(column, call, Some(returned));
         }
     }

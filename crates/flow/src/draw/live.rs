@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use super::calls::{Place, place};
-use super::text::Lines;
+use super::calls::{Anchor, place};
+use super::text::TextDrawing;
 use super::{Diagram, Options};
 use crate::event::{Event, Flag, Header, Log, Protocol, Side, Socket};
 
@@ -119,7 +119,7 @@ impl Live {
             return self.end_of_draft();
         }
         let diagram = Diagram::new(&self.log, &self.options);
-        let (head, rows) = Lines::of(&diagram, &self.options, &self.log).rows();
+        let (head, rows) = TextDrawing::of(&diagram, &self.options, &self.log).rows();
         let mut new = String::new();
         for (origin, lines) in rows {
             if origin >= self.drawn_to && origin < end {
@@ -152,7 +152,7 @@ impl Live {
         let events = &self.log.events;
         let now_ns = events.last().map_or(0, Event::time_ns);
         let is_open = |at: usize| match &events[at] {
-            Event::Call(call) if place(&call.name) != Place::Entry => {
+            Event::Call(call) if place(&call.name) != Anchor::Entry => {
                 now_ns.saturating_sub(call.time_ns) < WAITS_NS
             }
             _ => true,

@@ -20,12 +20,12 @@ struct Use {
 }
 
 /// Both addresses of a socket, its own first.
-type Pair = (String, Option<String>);
+type SocketAddresses = (String, Option<String>);
 
 /// Who uses which address, and when.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    uses: HashMap<Pair, Vec<Use>>,
+    uses: HashMap<SocketAddresses, Vec<Use>>,
     /// For each port, the addresses to which sockets without a peer are bound.
     bound: HashMap<u16, Vec<String>>,
     /// Where each connection between two addresses begins: the positions of its SYNs.
@@ -50,15 +50,15 @@ struct Member {
 }
 
 /// What is known about an inode while the log is being read.
-struct Known {
-    pair: Pair,
+struct KnownInode {
+    pair: SocketAddresses,
     side: usize,
 }
 
 impl Owners {
     pub(super) fn new(log: &Log) -> Owners {
         let mut owners = Owners::default();
-        let mut known: HashMap<u64, Known> = HashMap::new();
+        let mut known: HashMap<u64, KnownInode> = HashMap::new();
         let mut sides: HashMap<u64, usize> = HashMap::new();
         let mut syns: HashMap<(String, String), u32> = HashMap::new();
         for (at, event) in log.events.iter().enumerate() {
@@ -76,7 +76,7 @@ impl Owners {
         owners
     }
 
-    fn add(&mut self, pair: &Pair, at: usize, side: usize, inode: u64) {
+    fn add(&mut self, pair: &SocketAddresses, at: usize, side: usize, inode: u64) {
         if pair.1.is_none()
             && let Some(port) = port(&pair.0)
         {
@@ -88,14 +88,19 @@ impl Owners {
         self.uses.entry(pair.clone()).or_default().push(Use { at, side, inode });
     }
 
-    fn socket(&mut self, at: usize, socket: &Socket, known: &mut HashMap<u64, Known>) {
+    fn socket(
+        &mut self,
+        at: usize,
+        socket: &Socket,
+        known: &mut HashMap<u64, KnownInode>,
+    ) {
         let Some(local) = &socket.local else { return };
         let pair = (unmapped(local), socket.peer.as_deref().map(unmapped));
         self.add(&pair, at, socket.side, socket.inode);
-        known.insert(socket.inode, Known { pair, side: socket.side });
+        known.insert(socket.inode, KnownInode { pair, side: socket.side });
     }
 
-    fn call(&mut self, at: usize, call: &Call, known: &mut HashMap<u64, Known>) {
+    fn call(&mut self, at: usize, call: &Call, known: &mut HashMap<u64, KnownInode>) {
         if call.name == "socket" && call.args.iter().any(|it| it.value.contains("ICMP")) {
             self.icmp.push(Use { at, side: call.side, inode: 0 });
         }

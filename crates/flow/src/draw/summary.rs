@@ -21,7 +21,7 @@ const NAMES: usize = 200;
 /// Computes the totals of a log.
 #[derive(Debug, Default)]
 pub struct Summary {
-    sides: BTreeMap<usize, Side>,
+    sides: BTreeMap<usize, ProgramTally>,
     /// Calls that have not returned.
     pending: HashMap<u64, Pending>,
     connections: Connections,
@@ -30,12 +30,12 @@ pub struct Summary {
     sockets: HashMap<u64, usize>,
     kernel: Vec<Held>,
     measured: bool,
-    open: Vec<Open>,
+    open: Vec<OpenSocket>,
     last_ns: u64,
 }
 
 #[derive(Debug, Default)]
-struct Side {
+struct ProgramTally {
     name: String,
     calls: BTreeMap<String, Calls>,
     /// Its processes that have not ended.
@@ -89,20 +89,20 @@ pub struct Report {
     /// How long the log is, in nanoseconds.
     pub duration_ns: u64,
     /// The programs, in order of start.
-    pub programs: Vec<Program>,
+    pub programs: Vec<ProgramSummary>,
     /// The connections, in the order in which they began.
-    pub connections: Vec<Connection>,
+    pub connections: Vec<ConnectionSummary>,
     /// The number of connections that are not listed, because there are too many.
     pub connections_left_out: usize,
     /// Whether the system allowed what was never closed to be measured.
     pub measured: bool,
     /// The sockets that a program had open when it ended, or still has open.
-    pub never_closed: Vec<Open>,
+    pub never_closed: Vec<OpenSocket>,
 }
 
 /// What a program did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Program {
+pub struct ProgramSummary {
     /// Its name in the drawing.
     pub name: String,
     /// Its calls, by the names that a C program uses.
@@ -112,7 +112,7 @@ pub struct Program {
 /// What went over a connection. In each pair of numbers, the first is for what was sent
 /// by the end that sent first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Connection {
+pub struct ConnectionSummary {
     /// Its number in the drawing; 1 is the first.
     pub number: usize,
     /// `TCP` or `UDP`.
@@ -142,7 +142,7 @@ pub struct Connection {
 
 /// A socket that was never closed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Open {
+pub struct OpenSocket {
     /// The program that had it.
     pub program: String,
     /// Its local address.
@@ -203,13 +203,13 @@ impl Summary {
     }
 
     /// What a side has open at this moment.
-    fn open_of(&self, side: usize) -> Vec<Open> {
+    fn open_of(&self, side: usize) -> Vec<OpenSocket> {
         let program =
             self.sides.get(&side).map_or_else(String::new, |it| it.name.clone());
         let of_side = |held: &&Held| {
             held.socket.is_some_and(|inode| self.sockets.get(&inode) == Some(&side))
         };
-        let open = |held: &Held| Open {
+        let open = |held: &Held| OpenSocket {
             program: program.clone(),
             local: printable(&held.local),
             peer: held.peer.as_deref().map(printable),
@@ -310,11 +310,11 @@ impl Summary {
             }
         }
         never_closed.sort();
-        let programs = self
-            .sides
-            .values()
-            .map(|side| Program { name: side.name.clone(), calls: side.calls.clone() });
-        let drawn: Vec<Connection> = self.listed().collect();
+        let programs = self.sides.values().map(|side| ProgramSummary {
+            name: side.name.clone(),
+            calls: side.calls.clone(),
+        });
+        let drawn: Vec<ConnectionSummary> = self.listed().collect();
         let all = self.sums.iter().filter(|sums| sums.packets != [0, 0]).count();
         Report {
             summary: 1,
@@ -327,7 +327,7 @@ impl Summary {
         }
     }
 
-    fn listed(&self) -> impl Iterator<Item = Connection> {
+    fn listed(&self) -> impl Iterator<Item = ConnectionSummary> {
         let numbered = self.connections.all.iter().zip(&self.sums).enumerate();
         let with_packets = numbered.filter(|(_, (_, sums))| sums.packets != [0, 0]);
         with_packets.take(LISTED).map(|(number, (connection, sums))| {
@@ -337,7 +337,7 @@ impl Summary {
                 [false, false] => "open",
                 _ => "half-closed",
             };
-            Connection {
+            ConnectionSummary {
                 number: number + 1,
                 protocol: connection.protocol.to_owned(),
                 from: printable(&connection.opener),

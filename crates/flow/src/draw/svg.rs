@@ -53,26 +53,26 @@ pub fn svg(log: &Log, options: &Options) -> String {
 
 /// The place of a column, in pixels.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct ColumnPlace {
     /// The position of its lifeline.
     at: f64,
     /// How many characters fit into a line of its text.
     letters: usize,
     /// Where its text ends.
     end: f64,
-    life: Life,
+    life: Lifeline,
 }
 
 /// A lifeline: from where on it has been drawn as it is now.
 #[derive(Debug, Clone, Copy)]
-struct Life {
+struct Lifeline {
     since: Option<f64>,
     waiting: usize,
 }
 
 struct Picture<'a> {
     diagram: &'a Diagram,
-    places: Vec<Place>,
+    places: Vec<ColumnPlace>,
     y: f64,
     lives: String,
     body: String,
@@ -95,8 +95,8 @@ impl<'a> Picture<'a> {
             let letters = longest.max().unwrap_or(0).clamp(34, 58);
             let end = at + 14.0 + letters as f64 * LETTER;
             let since = head.is_nobody.then_some(HEAD);
-            let life = Life { since, waiting: 0 };
-            places.push(Place { at, letters, end, life });
+            let life = Lifeline { since, waiting: 0 };
+            places.push(ColumnPlace { at, letters, end, life });
             at = end + 26.0;
         }
         Picture { diagram, places, y: HEAD, lives: String::new(), body: String::new() }

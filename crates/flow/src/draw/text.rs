@@ -23,7 +23,7 @@ pub fn text(log: &Log, options: &Options) -> String {
         }
     };
     if !diagram.columns.is_empty() {
-        let (head, rows) = Lines::of(&diagram, options, log).rows();
+        let (head, rows) = TextDrawing::of(&diagram, options, log).rows();
         out.push_str(&head);
         rows.iter().for_each(|(_, lines)| out.push_str(lines));
     }
@@ -73,7 +73,7 @@ const LEAST_DATA: usize = 8;
 /// The narrowest that a column can be.
 const NARROWEST: usize = 12;
 
-pub(super) struct Lines<'a> {
+pub(super) struct TextDrawing<'a> {
     diagram: &'a Diagram,
     options: &'a Options,
     /// The time of each event.
@@ -82,12 +82,12 @@ pub(super) struct Lines<'a> {
     at: Vec<usize>,
     /// Where the text of each column ends.
     end: Vec<usize>,
-    life: Vec<Life>,
+    life: Vec<LifelineState>,
 }
 
 /// The state of a lifeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum LifelineState {
     NotYet,
     Running,
     /// This many calls are waiting.
@@ -95,8 +95,12 @@ enum Life {
     Over,
 }
 
-impl<'a> Lines<'a> {
-    pub(super) fn of(diagram: &'a Diagram, options: &'a Options, log: &Log) -> Lines<'a> {
+impl<'a> TextDrawing<'a> {
+    pub(super) fn of(
+        diagram: &'a Diagram,
+        options: &'a Options,
+        log: &Log,
+    ) -> TextDrawing<'a> {
         let times = log.events.iter().map(Event::time_ns).collect();
         let count = diagram.columns.len();
         let gutter = if options.time { GUTTER } else { 0 };
@@ -109,9 +113,15 @@ impl<'a> Lines<'a> {
         let life = diagram
             .columns
             .iter()
-            .map(|column| if column.is_nobody { Life::Running } else { Life::NotYet })
+            .map(|column| {
+                if column.is_nobody {
+                    LifelineState::Running
+                } else {
+                    LifelineState::NotYet
+                }
+            })
             .collect();
-        Lines { diagram, options, times, at, end, life }
+        TextDrawing { diagram, options, times, at, end, life }
     }
 
     /// The head, and the lines of each row with the position in the log that it comes
@@ -147,9 +157,9 @@ impl<'a> Lines<'a> {
         let mut canvas = Canvas::default();
         for (at, life) in self.at.iter().zip(&self.life) {
             match life {
-                Life::Running => canvas.put(*at, "│", Ink::Line),
-                Life::Waiting(_) => canvas.put(*at, "┊", Ink::Wait),
-                Life::NotYet | Life::Over => {}
+                LifelineState::Running => canvas.put(*at, "│", Ink::Line),
+                LifelineState::Waiting(_) => canvas.put(*at, "┊", Ink::Wait),
+                LifelineState::NotYet | LifelineState::Over => {}
             }
         }
         canvas
@@ -157,9 +167,9 @@ impl<'a> Lines<'a> {
 
     fn begin(&mut self, column: usize) {
         if let Some(life) = self.life.get_mut(column)
-            && *life == Life::NotYet
+            && *life == LifelineState::NotYet
         {
-            *life = Life::Running;
+            *life = LifelineState::Running;
         }
     }
 
@@ -193,7 +203,7 @@ impl<'a> Lines<'a> {
                 if !text.is_empty() {
                     let ends = *line == Some(false);
                     if ends {
-                        self.life[*column] = Life::Over;
+                        self.life[*column] = LifelineState::Over;
                     }
                     let mut canvas = self.blank();
                     let (at, mark) = (self.at[*column], if ends { "╵" } else { "│" });
@@ -235,13 +245,13 @@ impl<'a> Lines<'a> {
     fn wait(&mut self, column: usize, more: isize) {
         let life = &mut self.life[column];
         let waiting = match *life {
-            Life::Waiting(waiting) => waiting,
-            Life::Over => return,
+            LifelineState::Waiting(waiting) => waiting,
+            LifelineState::Over => return,
             _ => 0,
         };
         *life = match waiting.saturating_add_signed(more) {
-            0 => Life::Running,
-            waiting => Life::Waiting(waiting),
+            0 => LifelineState::Running,
+            waiting => LifelineState::Waiting(waiting),
         };
     }
 
@@ -306,7 +316,8 @@ impl<'a> Lines<'a> {
         let shaft: String = std::iter::repeat_n('─', length).collect();
         canvas.put(shaft_from, &shaft, ink);
         for crossed in left + 1..right {
-            if !matches!(self.life[crossed], Life::NotYet | Life::Over) {
+            if !matches!(self.life[crossed], LifelineState::NotYet | LifelineState::Over)
+            {
                 canvas.put(self.at[crossed], "┼", ink);
             }
         }

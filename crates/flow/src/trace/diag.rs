@@ -27,7 +27,7 @@ const ANSWER: usize = 72;
 
 /// One end of a conversation, as the kernel looks it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pair {
+struct Endpoint {
     protocol: i32,
     local: SocketAddr,
     /// `None` if it listens, or takes datagrams from anyone.
@@ -39,7 +39,7 @@ struct Pair {
 pub(super) struct Diag {
     /// A netlink socket on each network that is asked; empty if the kernel refuses.
     sockets: Vec<OwnedFd>,
-    pairs: Vec<Pair>,
+    pairs: Vec<Endpoint>,
     /// The questions for all pairs, one after the other: one call asks them all.
     questions: Vec<u8>,
     /// The last answers, and what they said.
@@ -111,7 +111,7 @@ impl Diag {
         let mirror = peer.filter(|_| protocol == libc::IPPROTO_TCP);
         let both = [Some((local, peer)), mirror.map(|peer| (peer, Some(local)))];
         for (local, peer) in both.into_iter().flatten() {
-            let pair = Pair { protocol, local, peer };
+            let pair = Endpoint { protocol, local, peer };
             if self.pairs.len() < PAIRS && !self.pairs.contains(&pair) {
                 self.questions.extend(question(pair, self.pairs.len()));
                 self.stale |= 1 << self.pairs.len();
@@ -285,8 +285,8 @@ fn answered(bytes: &[u8]) -> Option<(usize, Answer)> {
 }
 
 /// Question number `number`: a `struct nlmsghdr` and a `struct inet_diag_req_v2`.
-fn question(pair: Pair, number: usize) -> Vec<u8> {
-    let Pair { protocol, local, peer } = pair;
+fn question(pair: Endpoint, number: usize) -> Vec<u8> {
+    let Endpoint { protocol, local, peer } = pair;
     let any = SocketAddr::new(
         if local.is_ipv4() {
             Ipv4Addr::UNSPECIFIED.into()
@@ -326,7 +326,7 @@ fn question(pair: Pair, number: usize) -> Vec<u8> {
 }
 
 /// Parses an answer; `None` if there is no such socket.
-fn read(pair: Pair, body: &Answer) -> Option<Held> {
+fn read(pair: Endpoint, body: &Answer) -> Option<Held> {
     if *body == [0; ANSWER] {
         return None;
     }
@@ -494,7 +494,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_cut_or_an_error_is_none() {
-        let pair = Pair {
+        let pair = Endpoint {
             protocol: libc::IPPROTO_TCP,
             local: "127.0.0.1:1".parse().unwrap(),
             peer: None,

@@ -54,17 +54,17 @@ const GO_FOLDERS: &[&str] = &[
 ];
 
 /// A program's debug information, and which parts of it are not about the program itself.
-pub(super) struct Lines {
+pub(super) struct DebugInfo {
     loader: Loader,
     /// If it is written in Go, the prefix of the path of each file in Go's library; empty
     /// if the paths were trimmed.
     go: Option<String>,
 }
 
-impl Lines {
+impl DebugInfo {
     /// The lines of the program at this path; `None` if it has no debug information, or
     /// none about the program that it runs.
-    pub(super) fn of(path: &Path) -> Option<Lines> {
+    pub(super) fn of(path: &Path) -> Option<DebugInfo> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // Python is called `python3.11`.
         let name = name.trim_end_matches(|it: char| it == '.' || it.is_ascii_digit());
@@ -74,7 +74,7 @@ impl Lines {
         let loader = Loader::new(path).ok()?;
         loader.get_section_range(b".debug_line")?;
         let go = go_library(path, &loader);
-        Some(Lines { loader, go })
+        Some(DebugInfo { loader, go })
     }
 
     /// The line of the program's own source at an address: the innermost one, seen
@@ -94,7 +94,7 @@ impl Lines {
     }
 }
 
-/// Whether a source file is the program's own; `go` is as in [`Lines`].
+/// Whether a source file is the program's own; `go` is as in [`DebugInfo`].
 fn is_own(file: &str, go: Option<&str>) -> bool {
     let file = without_dot(file);
     let is_go_library = match go {
@@ -171,7 +171,7 @@ mod tests {
         let has_lines = |name: &str| {
             let path = folder.path().join(name);
             std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &path).unwrap();
-            Lines::of(&path).is_some()
+            DebugInfo::of(&path).is_some()
         };
         assert!(has_lines("server"));
         for name in ["node", "python3", "python3.11", "java", "ruby3.1"] {

@@ -29,7 +29,7 @@ mod tracer;
 mod turns;
 mod unwind;
 
-pub use python::Lines as PythonLines;
+pub use python::PythonLines;
 pub use session::{Condition, Options, Session, TraceError};
 pub use spawn::{Program, SpawnError};
 pub use sys::{stop_watching_signals, watch_signals};

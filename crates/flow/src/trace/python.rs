@@ -31,16 +31,16 @@ const THREADS: usize = 256;
 
 /// The archive with the module. It must live as long as the programs.
 #[derive(Debug)]
-pub struct Lines {
+pub struct PythonLines {
     archive: File,
 }
 
-impl Lines {
+impl PythonLines {
     /// Creates the archive.
     ///
     /// # Errors
     /// Those of `memfd_create(2)` and `write(2)`.
-    pub fn new() -> io::Result<Lines> {
+    pub fn new() -> io::Result<PythonLines> {
         // SAFETY: the name is NUL-terminated.
         let fd = check(libc::c_long::from(unsafe {
             libc::memfd_create(c"flow-python".as_ptr(), libc::MFD_CLOEXEC)
@@ -48,7 +48,7 @@ impl Lines {
         // SAFETY: the descriptor is new and ours.
         let mut archive = unsafe { File::from_raw_fd(fd as i32) };
         archive.write_all(&zip(NAME, MODULE))?;
-        Ok(Lines { archive })
+        Ok(PythonLines { archive })
     }
 
     /// The variable by which Python finds the module, put in front of its current value.
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn python_reads_the_archive() {
-        let lines = Lines::new().unwrap();
+        let lines = PythonLines::new().unwrap();
         let (_, path) = lines.variable();
         let script = "import sys, zipimport; \
                       print(zipimport.zipimporter(sys.argv[1]).get_source('sitecustomize'))";

@@ -697,7 +697,7 @@ impl Session {
             match sys::wait(false) {
                 Ok(Some(status)) => {
                     let signal = match status.stop() {
-                        sys::Stop::Signal(signal) => signal,
+                        sys::WaitStatus::Signal(signal) => signal,
                         _ => 0,
                     };
                     sys::resume(status.tid, sys::Resume::Detach, signal);

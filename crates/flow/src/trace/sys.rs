@@ -20,7 +20,7 @@ pub(super) struct Status {
 
 /// The meaning of a status of `waitpid(2)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum WaitStatus {
     /// It ended with this exit status.
     Exited(i32),
     /// This signal killed it.
@@ -37,20 +37,20 @@ pub(super) enum Stop {
 }
 
 impl Status {
-    pub(super) fn stop(self) -> Stop {
+    pub(super) fn stop(self) -> WaitStatus {
         let status = self.raw;
         if libc::WIFEXITED(status) {
-            return Stop::Exited(libc::WEXITSTATUS(status));
+            return WaitStatus::Exited(libc::WEXITSTATUS(status));
         }
         if libc::WIFSIGNALED(status) {
-            return Stop::Killed(libc::WTERMSIG(status));
+            return WaitStatus::Killed(libc::WTERMSIG(status));
         }
         let signal = libc::WSTOPSIG(status);
         match status >> 16 {
-            0 if signal == libc::SIGTRAP | 0x80 => Stop::Syscall,
-            0 => Stop::Signal(signal),
-            libc::PTRACE_EVENT_STOP => Stop::Group(signal),
-            event => Stop::Event(event),
+            0 if signal == libc::SIGTRAP | 0x80 => WaitStatus::Syscall,
+            0 => WaitStatus::Signal(signal),
+            libc::PTRACE_EVENT_STOP => WaitStatus::Group(signal),
+            event => WaitStatus::Event(event),
         }
     }
 }

@@ -19,9 +19,9 @@ pub(super) struct Thread {
     /// Whether it is about to end.
     pub(super) ends: bool,
     /// The call that it is in.
-    pub(super) call: Option<Open>,
+    pub(super) call: Option<PendingCall>,
     /// A call that a signal interrupted, and that may go on.
-    pub(super) suspended: Option<Open>,
+    pub(super) suspended: Option<PendingCall>,
     /// A stop that is waiting for the thread's turn.
     pub(super) parked: Option<Status>,
     /// Whether that stop is the return of a call that has already been written down.
@@ -261,7 +261,7 @@ impl Ports {
 
 /// A call between its entry and its exit.
 #[derive(Debug, Clone)]
-pub(super) struct Open {
+pub(super) struct PendingCall {
     pub(super) id: u64,
     pub(super) tid: i32,
     pub(super) number: i64,
@@ -278,7 +278,7 @@ pub(super) struct Open {
     pub(super) has_slept: bool,
 }
 
-impl Open {
+impl PendingCall {
     pub(super) fn new(
         id: u64,
         tid: i32,
@@ -286,8 +286,8 @@ impl Open {
         args: [u64; 6],
         socket: Option<u64>,
         entered_ns: u64,
-    ) -> Open {
-        Open {
+    ) -> PendingCall {
+        PendingCall {
             id,
             tid,
             number: traced.number,

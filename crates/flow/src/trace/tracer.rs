@@ -16,8 +16,8 @@ use super::processors::Processors;
 use super::python::Pythons;
 use super::reasons::Reasons;
 use super::sockets::{Descriptors, Sockets};
-use super::sys::{self, Resume, Status, Stop, SyscallStop};
-use super::thread::{Open, Ports, Thread};
+use super::sys::{self, Resume, Status, SyscallStop, WaitStatus};
+use super::thread::{PendingCall, Ports, Thread};
 use super::turns::{MANY, Turns};
 use super::unwind::Unwind;
 use super::{address, decode, names, spawn};
@@ -275,7 +275,7 @@ impl Tracer {
                 self.may_have_woken_all();
             }
         }
-        let ended = matches!(stop, Stop::Exited(_) | Stop::Killed(_));
+        let ended = matches!(stop, WaitStatus::Exited(_) | WaitStatus::Killed(_));
         if !self.threads.contains_key(&status.tid) && !ended {
             self.adopt(status.tid);
         }
@@ -294,7 +294,7 @@ impl Tracer {
         };
         // A thread that ends while its process goes on closes nothing, and another
         // thread's execve(2) may be waiting for its end.
-        if stop == Stop::Event(libc::PTRACE_EVENT_EXIT) {
+        if stop == WaitStatus::Event(libc::PTRACE_EVENT_EXIT) {
             let pid = thread.pid;
             let is_other =
                 |it: &Thread| it.pid == pid && it.tid != status.tid && !it.ends;
@@ -304,7 +304,7 @@ impl Tracer {
         }
         let Some(thread) = self.threads.get_mut(&status.tid) else { return };
         // A turn ends when a socket call returns.
-        let returns = stop == Stop::Syscall && thread.is_in_socket_call();
+        let returns = stop == WaitStatus::Syscall && thread.is_in_socket_call();
         if alone || (self.turns.current == Some(status.tid) && !returns) {
             self.turns.current = Some(status.tid);
             return self.work(status);
@@ -368,23 +368,25 @@ impl Tracer {
     pub(super) fn work(&mut self, status: Status) {
         let tid = status.tid;
         match status.stop() {
-            Stop::Exited(status) => self.on_end(tid, status, Change::Exited(status)),
-            Stop::Killed(signal) => {
+            WaitStatus::Exited(status) => {
+                self.on_end(tid, status, Change::Exited(status))
+            }
+            WaitStatus::Killed(signal) => {
                 self.on_end(tid, 128 + signal, Change::Killed(names::signal(signal)));
             }
-            Stop::Event(libc::PTRACE_EVENT_SECCOMP) => {
+            WaitStatus::Event(libc::PTRACE_EVENT_SECCOMP) => {
                 self.on_filtered(tid);
                 self.go_on(tid, 0);
             }
-            Stop::Syscall => {
+            WaitStatus::Syscall => {
                 self.on_syscall(tid);
                 self.go_on(tid, 0);
             }
-            Stop::Event(event) => {
+            WaitStatus::Event(event) => {
                 self.on_event(tid, event);
                 self.go_on(tid, 0);
             }
-            Stop::Group(signal) => {
+            WaitStatus::Group(signal) => {
                 let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
                 if stops.contains(&signal) {
                     if let Some(thread) = self.threads.get_mut(&tid) {
@@ -398,7 +400,7 @@ impl Tracer {
                     self.go_on(tid, 0);
                 }
             }
-            Stop::Signal(signal) => {
+            WaitStatus::Signal(signal) => {
                 if let Some(thread) = self.threads.get(&tid) {
                     let (side, pid) = (thread.side, thread.pid);
                     self.process(side, pid, Change::Signal(names::signal(signal)));
@@ -638,7 +640,7 @@ impl Tracer {
         }
         self.forget_closed(traced.kind, &args);
         let id = self.write_down_call(tid, traced, &args, socket, start);
-        let open = Open::new(id, tid, traced, args, socket, self.now());
+        let open = PendingCall::new(id, tid, traced, args, socket, self.now());
         self.set_call(tid, open);
     }
 
@@ -715,7 +717,7 @@ impl Tracer {
     fn on_processors(&mut self, tid: i32, number: i64, args: [u64; 6]) {
         let is_pinned = self.threads.get(&tid).is_some_and(|thread| thread.pinned);
         if let (Some(traced), true) = (calls::find(number), is_pinned) {
-            self.set_call(tid, Open::new(0, tid, traced, args, None, u64::MAX));
+            self.set_call(tid, PendingCall::new(0, tid, traced, args, None, u64::MAX));
         }
     }
 
@@ -765,7 +767,7 @@ impl Tracer {
 
     /// Sets the call that a thread is in, with what can be foreseen of it: whether it will
     /// sleep. That only says what is waited for; what is drawn comes from what happens.
-    fn set_call(&mut self, tid: i32, mut open: Open) {
+    fn set_call(&mut self, tid: i32, mut open: PendingCall) {
         let held = open.socket.and_then(|inode| self.diag.held(inode));
         let waits = self.wire.is_none()
             && open.takes_what_is_there()
@@ -930,7 +932,7 @@ impl Tracer {
         // A signal came; the next entry shows whether the call goes on.
         let returned_eintr = -value == i64::from(libc::EINTR);
         if matches!(-value, 512 | 513 | 514 | 516) || returned_eintr {
-            thread.suspended = Some(Open { returned_eintr, ..open });
+            thread.suspended = Some(PendingCall { returned_eintr, ..open });
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
@@ -998,7 +1000,7 @@ impl Tracer {
     }
 
     /// Notes what a call that returns may have changed of what the kernel holds.
-    fn note_change(&mut self, open: &Open) {
+    fn note_change(&mut self, open: &PendingCall) {
         let ports = || {
             let socket =
                 self.sockets.get(open.socket?).filter(|_| open.kind.moves_bytes())?;
@@ -1015,7 +1017,7 @@ impl Tracer {
     }
 
     /// Notes whether a socket is seen to be one whose reader sleeps until there is something.
-    fn learn_blocking(&mut self, open: &Open) {
+    fn learn_blocking(&mut self, open: &PendingCall) {
         let Some(inode) = open.socket else { return };
         match open.kind {
             Kind::FileControl
@@ -1034,7 +1036,7 @@ impl Tracer {
 
     /// Records what a successful call means for its side, and whether it advances the
     /// run: asking for something that is there, or has not come, is not progress.
-    fn on_success(&mut self, side: usize, open: &Open, value: i64) {
+    fn on_success(&mut self, side: usize, open: &PendingCall, value: i64) {
         let datagrams = || {
             let socket = self.sockets.get(open.socket?)?;
             let is = socket.kind == "SOCK_DGRAM" && !socket.family.contains("NETLINK");

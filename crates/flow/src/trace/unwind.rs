@@ -16,7 +16,7 @@ use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _};
 use object::{Object as _, ObjectSection as _};
 
 use super::arch::{self, Cache, Unwinder};
-use super::lines::Lines;
+use super::lines::DebugInfo;
 use super::sys;
 use crate::event::Source;
 
@@ -40,10 +40,10 @@ type Bytes = std::sync::Arc<[u8]>;
 #[derive(Default)]
 pub(super) struct Unwind {
     /// Programs by path, with their debug information if they have any.
-    programs: HashMap<PathBuf, Option<std::rc::Rc<Lines>>>,
+    programs: HashMap<PathBuf, Option<std::rc::Rc<DebugInfo>>>,
     /// Unwinding tables by path.
     tables: HashMap<PathBuf, Option<Tables>>,
-    processes: HashMap<i32, Option<Process>>,
+    processes: HashMap<i32, Option<MappedProcess>>,
 }
 
 /// The sections of a mapped file that unwinding needs.
@@ -53,8 +53,8 @@ struct Tables {
 }
 
 /// A process's mapped files.
-struct Process {
-    program: std::rc::Rc<Lines>,
+struct MappedProcess {
+    program: std::rc::Rc<DebugInfo>,
     /// Where the program is loaded: an address minus this is the address in the file.
     program_base: u64,
     program_range: std::ops::Range<u64>,
@@ -89,17 +89,17 @@ impl Unwind {
 
     /// Loads what is needed about a process; `None` if its program has no debug
     /// information.
-    fn load(&mut self, pid: i32) -> Option<Process> {
+    fn load(&mut self, pid: i32) -> Option<MappedProcess> {
         let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         let program = match self.programs.get(&path) {
             Some(known) => known.clone()?,
             None => {
-                let loaded = Lines::of(&path).map(std::rc::Rc::new);
+                let loaded = DebugInfo::of(&path).map(std::rc::Rc::new);
                 self.programs.insert(path.clone(), loaded.clone());
                 loaded?
             }
         };
-        let mut process = Process {
+        let mut process = MappedProcess {
             program,
             program_base: 0,
             program_range: 0..0,
@@ -130,7 +130,7 @@ impl Unwind {
     }
 }
 
-impl Process {
+impl MappedProcess {
     fn source(&mut self, tid: i32, start: Option<arch::Start>) -> Option<Source> {
         if self.in_vain.is_some_and(|calls| calls > CALLS_IN_VAIN) {
             return None;

@@ -18,19 +18,23 @@ const LONGEST: Duration = Duration::from_millis(20);
 
 /// Measures the time in which some processes could do something.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct RunnableTime {
     counted: Duration,
     looked: Instant,
     used: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { counted: Duration::ZERO, looked: Instant::now(), used: Duration::MAX }
+impl Default for RunnableTime {
+    fn default() -> RunnableTime {
+        RunnableTime {
+            counted: Duration::ZERO,
+            looked: Instant::now(),
+            used: Duration::MAX,
+        }
     }
 }
 
-impl Patience {
+impl RunnableTime {
     /// Looks at the processes, and returns the time so far in which they could do
     /// something. On a system where that cannot be seen, all time counts.
     pub(super) fn look(&mut self, family: impl IntoIterator<Item = u32>) -> Duration {
