@@ -41,6 +41,7 @@ macro_rules! tcp_rung {
                 reader_begins_when_everything_is_full
                 silent_clients_do_not_stop_the_next
                 signal_lets_clients_finish
+                signal_comes_while_answers_wait
                 signal_has_a_deadline
                 second_signal_ends_it_at_once
             );
@@ -48,7 +49,9 @@ macro_rules! tcp_rung {
             $crate::tcp_rung!(@tests $serves;
                 client_that_never_reads_costs_little_and_stops_nobody
                 no_descriptor_is_left
+                client_is_gone_before_it_is_accepted
                 stopped_and_continued
+                signal_comes_behind_clients_in_the_queue
             );
             #[test]
             fn help() {
@@ -90,6 +93,13 @@ macro_rules! udp_rung {
             fn crowd_gets_its_own() {
                 if ladder::allowed(PROGRAM, "crowd_gets_its_own") {
                     ladder::crowd_gets_its_own(PROGRAM);
+                }
+            }
+            #[cfg(target_os = "linux")]
+            #[test]
+            fn crowd_waits_in_the_queue() {
+                if ladder::allowed(PROGRAM, "crowd_waits_in_the_queue") {
+                    ladder::crowd_waits_in_the_queue(PROGRAM);
                 }
             }
             #[test]
@@ -238,8 +248,8 @@ pub fn two_hundred_clients_at_once(program: &str, _: Serves) {
     }
 }
 
-/// Sends until nobody has taken anything for 200 ms, and returns how many bytes were
-/// taken.
+/// Sends pieces of [`pattern`] until nobody has taken anything for 200 ms, and returns how
+/// many bytes were taken.
 ///
 /// # Panics
 /// If 128 MiB are taken: then the server stores what it cannot send.
@@ -277,18 +287,24 @@ pub fn reader_begins_when_everything_is_full(program: &str, _: Serves) {
         sender.shutdown(Shutdown::Write).expect("half-close");
         sent
     });
+    let came = receive_pieces(client);
+    assert_eq!(came, sending.join().expect("the sender"));
+}
+
+/// Receives what [`fill`] sent to the end of the stream, and returns how many bytes came.
+#[track_caller]
+fn receive_pieces(mut client: TcpStream) -> usize {
     let (piece, mut buffer, mut came) = (pattern(65536), [0; 1500], 0);
     loop {
         let length = client.read(&mut buffer).expect("receive");
         if length == 0 {
-            break;
+            return came;
         }
         for byte in &buffer[..length] {
             assert_eq!(*byte, piece[came % piece.len()], "byte {came}");
             came += 1;
         }
     }
-    assert_eq!(came, sending.join().expect("the sender"));
 }
 
 /// Two clients that send nothing, and one that sends half.
@@ -393,6 +409,41 @@ pub fn no_descriptor_is_left(program: &str, serves: Serves) {
     converse(port, b"hello");
 }
 
+/// Every second accept(2) fails with ECONNABORTED, as on systems that take a client out of
+/// the queue when it is gone (Linux does not). strace(1) makes it fail.
+#[cfg(target_os = "linux")]
+pub fn client_is_gone_before_it_is_accepted(program: &str, _: Serves) {
+    let skip = |why: &str| {
+        crate::skip(&format!("{program}: client_is_gone_before_it_is_accepted"), why);
+    };
+    if program.contains("io-uring") {
+        return skip("its ring accepts, and strace(1) sees no call that could fail");
+    }
+    let mut strace = Command::new("strace");
+    // The program is the child, and strace its grandchild (-D): signals reach the program.
+    strace.args(["-D", "-f", "-qq", "-e", "trace=accept,accept4", "-e"]);
+    strace.args(["inject=accept,accept4:error=ECONNABORTED:when=1+2", "--", program]);
+    strace.args(["--port", "0", "--drain-ms", "60000"]);
+    let mut server = match Program::try_start(&mut strace, std::process::Stdio::piped()) {
+        Ok(server) => server,
+        Err(error) => return skip(&format!("cannot run strace: {error}")),
+    };
+    let port = server.port();
+    for number in 0..5 {
+        converse(port, &pattern(1000 + number));
+    }
+    server.signal(crate::SIGTERM);
+    let finished = server.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    if let Some(line) = finished.stderr.lines().find(|line| line.starts_with("strace: "))
+    {
+        // Where it may not trace, the program runs without it.
+        return skip(line);
+    }
+    let failed = finished.stderr.matches("ECONNABORTED").count();
+    assert!(failed >= 5, "no call failed: {finished:?}");
+}
+
 /// SIGSTOP, bytes in the meantime, SIGCONT.
 #[cfg(target_os = "linux")]
 pub fn stopped_and_continued(program: &str, _: Serves) {
@@ -440,6 +491,43 @@ pub fn signal_lets_clients_finish(program: &str, serves: Serves) {
     let finished = server.finish();
     assert_eq!(finished.status.code(), Some(0), "{finished:?}");
     assert_eq!(finished.stderr, "");
+}
+
+/// The server is stopped. Two hundred clients connect and send; then comes SIGTERM. It finds all
+/// of them in the queue when it continues, and they were there before the signal.
+#[cfg(target_os = "linux")]
+pub fn signal_comes_behind_clients_in_the_queue(program: &str, _: Serves) {
+    let (server, port) = start(program, &["--drain-ms", "60000"]);
+    server.signal(crate::SIGSTOP);
+    server.wait_for_state('T');
+    let mut clients: Vec<_> = (0..200).map(|_| crate::connect(port)).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.write_all(&pattern(1000 + number)).expect("send");
+    }
+    server.signal(crate::SIGTERM);
+    server.signal(crate::SIGCONT);
+    for (number, client) in clients.into_iter().enumerate() {
+        finish(client, &pattern(1000 + number));
+    }
+    let finished = server.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+}
+
+/// SIGTERM while every buffer on the way is full: whatever the server has received goes
+/// back.
+#[cfg(unix)]
+pub fn signal_comes_while_answers_wait(program: &str, serves: Serves) {
+    let (mut server, port) = start(program, &["--drain-ms", "60000"]);
+    let mut client = crate::connect(port);
+    let sent = fill(&mut client);
+    server.signal(crate::SIGTERM);
+    if serves != Serves::One {
+        assert!(server.line().starts_with("Closing"));
+    }
+    client.shutdown(Shutdown::Write).expect("half-close");
+    assert_eq!(receive_pieces(client), sent);
+    let finished = server.finish();
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
 }
 
 /// A client that does not finish is cut off, and the exit status says so.
@@ -525,6 +613,29 @@ pub fn crowd_gets_its_own(program: &str) {
             let length = client.recv(&mut came).expect("receive");
             assert!(came[..length] == pattern(10 * number + round), "client {number}");
         }
+    }
+}
+
+/// A hundred datagrams, more than any of the servers takes with one call, are in the queue
+/// when it continues after SIGSTOP.
+#[cfg(target_os = "linux")]
+pub fn crowd_waits_in_the_queue(program: &str) {
+    let (server, port) = start(program, &[]);
+    ask(&udp_client(port), b"before");
+    for _ in 0..3 {
+        server.signal(crate::SIGSTOP);
+        server.wait_for_state('T');
+        let clients: Vec<_> = (0..100).map(|_| udp_client(port)).collect();
+        for (number, client) in clients.iter().enumerate() {
+            client.send(&pattern(number)).expect("send");
+        }
+        server.signal(crate::SIGCONT);
+        for (number, client) in clients.iter().enumerate() {
+            let mut came = [0; 2000];
+            let length = client.recv(&mut came).expect("receive");
+            assert!(came[..length] == pattern(number), "client {number}");
+        }
+        server.wait_for_state('S');
     }
 }
 

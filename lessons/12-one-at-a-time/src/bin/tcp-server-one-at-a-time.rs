@@ -42,7 +42,10 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let mut buffer = vec![0; 65536];
     let mut served = 0;
     while arguments.clients != Some(served) {
-        let (connection, client) = server_socket.accept().during("accept", address)?;
+        let (connection, client) = match server_socket.accept() {
+            Err(error) if is_passing(&error) => continue,
+            accepted => accepted.during("accept", address)?,
+        };
         if knock == Some(internet_address(&client)?) {
             return say!("Closing: all who came before have finished");
         }
@@ -67,6 +70,12 @@ fn echo(mut connection: &Socket, buffer: &mut [u8]) -> io::Result<()> {
         // itself (lesson 8). Here it stops everybody else as well.
         connection.write_all(&buffer[..length])?;
     }
+}
+
+/// A client was gone before accept(2) (Linux does not report that; other systems say
+/// ECONNABORTED), or a signal came (EINTR): the listener is as good as before.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted)
 }
 
 /// Sends back what its clients send. It serves one client at a time.

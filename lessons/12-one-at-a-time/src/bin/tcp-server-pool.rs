@@ -63,6 +63,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
                 clients -= gone.recv().iter().count();
                 continue;
             }
+            Err(error) if is_passing(&error) => continue,
             Err(error) => return Err(error).during("accept", address),
         };
         if knock == Some(internet_address(&client)?) {
@@ -123,6 +124,12 @@ fn echo(mut connection: &Socket, timeout: Option<Duration>) -> io::Result<()> {
 /// `EMFILE`: this process has as many as it may (`ulimit -n`). `ENFILE`: the machine has.
 fn no_descriptor(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+/// A client was gone before accept(2) (Linux does not report that; other systems say
+/// ECONNABORTED), or a signal came (EINTR): the listener is as good as before.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted)
 }
 
 /// Sends back what its clients send. A fixed number of threads serves them.

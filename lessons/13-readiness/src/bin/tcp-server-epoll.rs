@@ -237,9 +237,11 @@ mod linux {
         }
     }
 
-    /// Not now (EAGAIN), or a signal came (EINTR).
+    /// Not now (EAGAIN), a signal came (EINTR), or a client was gone before accept(2) (Linux
+    /// does not report that; other systems say ECONNABORTED).
     fn is_passing(kind: ErrorKind) -> bool {
-        matches!(kind, ErrorKind::Interrupted | ErrorKind::WouldBlock)
+        use ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+        matches!(kind, ConnectionAborted | Interrupted | WouldBlock)
     }
 
     /// A socket that has something to read as soon as SIGINT or SIGTERM has come, for epoll

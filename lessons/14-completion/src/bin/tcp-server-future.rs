@@ -101,7 +101,13 @@ mod linux {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     shared.ready(listener.as_fd(), EventFlags::IN).await;
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A signal came, or a client was gone before accept(2) (Linux does not report
+                // that).
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
+                    ) => {}
                 // No file descriptor is left. The client stays in the kernel's queue; asking
                 // again at once would burn a core: wait until somebody leaves.
                 Err(error)
