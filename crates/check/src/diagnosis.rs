@@ -25,7 +25,7 @@ pub enum Diagnosis {
     WaitsForNewline,
     /// It answers once the client's stream has ended.
     WaitsForEnd,
-    /// It serves this client once the others have gone.
+    /// It serves this client once the others have gone: one at a time, or a pool of a few.
     OneAtATime,
     /// It serves this client once another one has come.
     WaitsForAnother,
@@ -103,8 +103,9 @@ impl Diagnosis {
             Diagnosis::WaitsForEnd => "it reads to the end of the stream: when the checker \
                                        ended its side, an answer came"
                 .into(),
-            Diagnosis::OneAtATime => "it serves one client at a time: when the checker \
-                                      closed its other connections, this one was served"
+            Diagnosis::OneAtATime => "it serves one client at a time, or a few: when the \
+                                      checker closed its other connections, this one was \
+                                      served"
                 .into(),
             Diagnosis::WaitsForAnother => "it waits in accept(2) while a client that is there \
                                            has sent something: when another client came, \
