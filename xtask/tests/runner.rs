@@ -28,6 +28,8 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("never_ready", never_ready),
     ("ready_by_a_printed_line", ready_by_a_printed_line),
+    #[cfg(target_os = "linux")]
+    ("a_kernel_that_retransmits_is_waited_for", a_kernel_that_retransmits_is_waited_for),
     ("spins_without_end", spins_without_end),
     ("dies_early", dies_early),
     ("dies_by_a_signal", dies_by_a_signal),
@@ -219,6 +221,22 @@ fn ready_by_a_printed_line(bench: &Arc<Bench>) {
          ```console two\n$ echo x\nx\n```\n",
     );
     assert!(matches!(verified.verdict, Verdict::Matches), "{}", verified.explain());
+}
+
+#[cfg(target_os = "linux")]
+fn a_kernel_that_retransmits_is_waited_for(bench: &Arc<Bench>) {
+    let page = "```wire it\nlose a>b data 1\nlose a>b data 1 2 3 retransmission\n\
+                ```\n\n```console it/server\n$ python3 -c 'import socket as s; \
+                c = s.create_server((\"10.77.0.2\", 12345)).accept()[0]; print(len(c.recv(9)))'\n2\n\
+                ```\n\n```console it/client\n$ python3 -c 'import socket as s; \
+                c = s.create_connection((\"10.77.0.2\", 12345)); c.send(b\"hi\"); \
+                print(len(c.recv(9)))'\n0\n```\n";
+    let limits = RunLimits { ready: Duration::from_secs(1), ..RunLimits::default() };
+    let verified = bench.verify_within(page, limits);
+    match &verified.verdict {
+        Verdict::Skipped(why) => skip(why),
+        verdict => assert!(matches!(verdict, Verdict::Matches), "{}", verified.explain()),
+    }
 }
 
 fn spins_without_end(bench: &Arc<Bench>) {

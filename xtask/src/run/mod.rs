@@ -494,6 +494,12 @@ impl Run<'_> {
         if !live.progress.ready
             && live.idle.look(process::family(pid)) >= self.surroundings.limits.ready
         {
+            // While a kernel retransmits, ever more slowly, the program can do nothing.
+            if self.kernels_work() {
+                self.live[terminal].idle = RunnableTime::default();
+                return Ok(());
+            }
+            let live = &self.live[terminal];
             let first = live.current().and_then(|step| step.expected.first());
             let printed =
                 first.map_or(String::new(), |line| format!(", nor printed `{line}`"));
