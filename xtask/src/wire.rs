@@ -23,7 +23,7 @@ const REFUSED: i32 = 77;
 const HELP: &str = "\
 Draw the same over a wire that loses or damages what you name
 
-Usage: cargo xtask wire LESSON[/SCENE] [OPTIONS]
+Usage: cargo xtask wire LESSON[/SCENE] [OPTIONS]   10/main is the first scene
        cargo xtask wire [OPTIONS] --rule RULE… -- SERVER… [-- CLIENT…]…
 
 Rules:
@@ -36,7 +36,7 @@ Numbers count original segments; with `retransmission` repeated ones.
 --rule gives one, and may be repeated; --wire gives a file, one rule per line.
 
 Examples:
-  cargo xtask wire 10
+  cargo xtask wire 10/main   one scene; cargo xtask wire 10: all of the lesson
   cargo xtask wire --rule 'lose a>b data 1' -- \\
     python3 -m http.server --bind 10.77.0.2 -- curl http://10.77.0.2:8000
 
@@ -88,7 +88,7 @@ pub fn wire(arguments: &PassedOn) -> Result<Status, Error> {
             lesson(&root, &word, &words)
         }
         (None, true) => Err(Error::usage(
-            "wire: which lesson, or which programs? try cargo xtask wire 10, or --help",
+            "wire: which lesson, or which programs? try cargo xtask wire 10/main, or --help",
         )),
         (None, false) => {
             check(options)?;
@@ -134,8 +134,18 @@ fn lesson(root: &Path, word: &str, words: &[OsString]) -> Result<Status, Error> 
         jobs.into_iter().filter(|(_, scene)| scene.wire.is_some()).collect();
     if on_a_wire.is_empty() {
         return Err(Error::new(format!(
-            "{}: no scene of this page runs on a wire; try cargo xtask wire 10",
+            "{}: no scene of this page runs on a wire; try cargo xtask wire 10/main",
             lesson.directory
+        )));
+    }
+    if let [(_, first), _, ..] = on_a_wire[..]
+        && let Some(option) = words.iter().find_map(option_that_writes)
+    {
+        let name = name_of(first);
+        return Err(Error::usage(format!(
+            "wire {option}: each scene would replace the file of the one before; name one \
+             scene, such as {}/{name}",
+            lesson.name()
         )));
     }
     let programs = build::programs_of_and(root, &pages, &["flow"])?;
@@ -149,6 +159,17 @@ fn lesson(root: &Path, word: &str, words: &[OsString]) -> Result<Status, Error> 
     Ok(all)
 }
 
+/// The option of `flow` that this word is, if it names a file to write.
+fn option_that_writes(word: &OsString) -> Option<&'static str> {
+    let word = word.to_string_lossy();
+    ["-o", "--output", "--pcap", "--log"].into_iter().find(|name| word.starts_with(name))
+}
+
+/// A page's first scene has no name.
+fn name_of(scene: &Scene) -> &str {
+    if scene.name.is_empty() { "main" } else { &scene.name }
+}
+
 fn draw(
     root: &Path,
     programs: &Programs,
@@ -159,7 +180,7 @@ fn draw(
     let mut out = anstream::stdout();
     let mut say =
         |line: &str| writeln!(out, "{line}").map_err(Error::io("write to stdout"));
-    say(&format!("── {} ──", scene.name))?;
+    say(&format!("── {} ──", name_of(scene)))?;
     for rule in scene.wire.iter().flatten() {
         say(rule)?;
     }

@@ -49,6 +49,22 @@ fn a_lesson_and_programs_are_a_wrong_command_line() {
     }
 }
 
+#[test]
+fn wire_writes_no_file_for_all_scenes_of_a_lesson() {
+    for options in
+        [["--pcap", "bad.pcapng"], ["-o", "drawing.txt"], ["--log", "log.json"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output =
+            command.args(["wire", "10"]).args(options).output().expect("start xtask");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with(&format!("wire {}: ", options[0])), "{said}");
+        assert!(said.ends_with("name one scene, such as tcps-promises/main\n"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
 /// A word that contains what a terminal would obey: ESC, a C1 control, a change of
 /// direction.
 #[test]
