@@ -10,7 +10,7 @@ use netlab::capture::{Capture, CaptureSize, CapturedPacket};
 use netlab::wire::{Sighting, Wire};
 
 use super::spawn::{self, Program, SpawnError};
-use super::sys;
+use super::sys::{self, Whose};
 use super::thread::Thread;
 use super::tracer::{self, Tracer};
 use super::turns::MANY;
@@ -387,10 +387,17 @@ impl Session {
                 news = true;
                 continue;
             }
-            match sys::wait(self.tracer.turns.expected.is_some() && sys::is_ticking()) {
+            match self.tracer.wait_for_news() {
                 Ok(Some(status)) => self.tracer.handle(status),
                 Ok(None) if self.next_turn() => {}
-                Ok(None) => break,
+                Ok(None) => match sys::wait(Whose::Any, false) {
+                    Ok(Some(status)) => self.tracer.handle(status),
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.on_wait_error(error)?;
+                        break;
+                    }
+                },
                 Err(error) => {
                     self.tracer.expect_no_longer();
                     self.on_wait_error(error)?;
@@ -509,7 +516,7 @@ impl Session {
                 }
                 continue;
             }
-            match sys::wait(true) {
+            match sys::wait(Whose::Any, true) {
                 Ok(status) => status.into_iter().for_each(|it| self.tracer.handle(it)),
                 Err(error) => {
                     self.tracer.mark_asleep();
@@ -694,7 +701,7 @@ impl Session {
         }
         let deadline = Instant::now() + GRACE;
         while !self.tracer.threads.is_empty() && Instant::now() < deadline {
-            match sys::wait(false) {
+            match sys::wait(Whose::Any, false) {
                 Ok(Some(status)) => {
                     let signal = match status.stop() {
                         sys::WaitStatus::Signal(signal) => signal,
@@ -728,7 +735,7 @@ impl Drop for Session {
         // Each exit status must be collected, or the dead remain as zombies.
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
-            match sys::wait(false) {
+            match sys::wait(Whose::Any, false) {
                 Ok(Some(status)) => sys::resume(status.tid, sys::Resume::Go, 0),
                 Ok(None) => std::thread::sleep(Duration::from_micros(100)),
                 Err(_) => break,

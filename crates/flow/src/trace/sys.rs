@@ -55,6 +55,16 @@ impl Status {
     }
 }
 
+/// Whose stop or end is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// That of any of the calling thread's tracees and children. The kernel looks at one after
+    /// another.
+    Any,
+    /// That of this one alone.
+    Of(i32),
+}
+
 /// Waits for a stop or the end of one of *this thread's* tracees and children. Without
 /// `block`, it returns at once, with `None` if there is nothing to report.
 ///
@@ -62,12 +72,16 @@ impl Status {
 ///
 /// # Errors
 /// `ECHILD` if there is nobody to wait for, `EINTR` on a signal.
-pub(super) fn wait(block: bool) -> io::Result<Option<Status>> {
+pub(super) fn wait(whose: Whose, block: bool) -> io::Result<Option<Status>> {
     let mut status = 0;
     // `__WNOTHREAD`: children of the library user's other threads are not ours to reap.
     let flags = libc::__WALL | libc::__WNOTHREAD | if block { 0 } else { libc::WNOHANG };
+    let who = match whose {
+        Whose::Any => -1,
+        Whose::Of(tid) => tid,
+    };
     // SAFETY: the status pointer is valid for the call.
-    let tid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+    let tid = unsafe { libc::waitpid(who, &raw mut status, flags) };
     check(tid.into())?;
     Ok((tid != 0).then_some(Status { tid, raw: status }))
 }

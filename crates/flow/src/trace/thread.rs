@@ -44,6 +44,8 @@ pub(super) struct Thread {
     computes: bool,
     /// In its call it sleeps, or is about to, before anybody else has been let go.
     pub(super) falls_asleep: bool,
+    /// It has accepted a connection and made no other call about sockets since.
+    pub(super) has_accepted: bool,
     /// It was waited for and did not stop for long.
     pub(super) keeps_waiting: bool,
     /// How many stops in a row it has come to without being seen asleep outside of calls.
@@ -83,6 +85,7 @@ impl Thread {
             working_since: None,
             computes: false,
             falls_asleep: false,
+            has_accepted: false,
             keeps_waiting: false,
             restless: 0,
             asleep: false,
@@ -125,6 +128,18 @@ impl Thread {
     /// Whether it sleeps, as is known without asking the kernel.
     pub(super) fn is_known_to_sleep(&self) -> bool {
         self.asleep && self.awaits.is_some()
+    }
+
+    /// Whether it accepts one connection after another: it has a new one, or asks for the next.
+    pub(super) fn accepts(&self) -> bool {
+        self.has_accepted
+            || self.call.as_ref().is_some_and(|open| open.kind == Kind::Accept)
+    }
+
+    /// Whether it may have come to a stop that has not been collected: it was let go, and is
+    /// not known to sleep.
+    pub(super) fn may_stop(&self) -> bool {
+        self.parked.is_none() && !self.is_known_to_sleep()
     }
 
     /// Whether it does nothing until something else happens: it is stopped, asleep or

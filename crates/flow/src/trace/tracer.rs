@@ -16,7 +16,7 @@ use super::processors::Processors;
 use super::python::Pythons;
 use super::reasons::Reasons;
 use super::sockets::{Descriptors, Sockets};
-use super::sys::{self, Resume, Status, SyscallStop, WaitStatus};
+use super::sys::{self, Resume, Status, SyscallStop, WaitStatus, Whose};
 use super::thread::{PendingCall, Ports, Thread};
 use super::turns::{MANY, Turns};
 use super::unwind::Unwind;
@@ -253,6 +253,35 @@ impl Tracer {
     pub(super) fn all_are_parked(&self) -> bool {
         let few = !self.threads.is_empty() && self.threads.len() <= MANY;
         few && self.threads.values().all(|thread| thread.parked.is_some())
+    }
+
+    /// Whether something has stopped; if one thread is expected to, this waits for it. With
+    /// many threads, only those are asked about that may have stopped: the kernel would look
+    /// at all of them each time.
+    pub(super) fn wait_for_news(&mut self) -> io::Result<Option<Status>> {
+        let expected = self.turns.expected.filter(|_| sys::is_ticking());
+        if !self.turns.enabled || self.threads.len() <= MANY {
+            return sys::wait(Whose::Any, expected.is_some());
+        }
+        if let Some(tid) = expected {
+            match sys::wait(Whose::Of(tid), true) {
+                // Another thread's execve(2) has ended it.
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                    self.expect_no_longer();
+                }
+                status => return status,
+            }
+        }
+        let active = || self.threads.values().filter(|thread| thread.may_stop());
+        if active().nth(MANY).is_some() {
+            return sys::wait(Whose::Any, false);
+        }
+        for thread in active() {
+            if let Ok(Some(status)) = sys::wait(Whose::Of(thread.tid), false) {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
     }
 
     /// The clock was sooner than the stop that was waited for.
@@ -781,6 +810,8 @@ impl Tracer {
                     || open.sends_little() && it.send_q == 0
             });
         let socket = open.socket.and_then(|inode| self.sockets.get(inode));
+        // Every packet that wakes somebody is captured.
+        let told = self.capture.is_some() && self.wire.is_none();
         let is_tcp =
             |it: &&Socket| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM";
         let ports = socket.filter(is_tcp).and_then(|it| {
@@ -788,9 +819,10 @@ impl Tracer {
             Some(Ports { own, peer: it.peer.as_deref().and_then(port) })
         });
         if let Some(thread) = self.threads.get_mut(&tid) {
+            thread.has_accepted = false;
             thread.call = Some(open);
             thread.falls_asleep = waits;
-            thread.awaits = ports.filter(|_| thread.waits_for_peer());
+            thread.awaits = ports.filter(|_| told && thread.waits_for_peer());
         }
     }
 
@@ -937,6 +969,7 @@ impl Tracer {
         }
         let (side, pid) = (thread.side, thread.pid);
         let waited = std::mem::take(&mut thread.waited);
+        thread.has_accepted = open.kind == Kind::Accept && value >= 0;
         self.forget_closed(open.kind, &open.args);
         let failed = (-4095..0).contains(&value);
         let fd = open.args[0] as i32;

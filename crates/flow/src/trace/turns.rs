@@ -6,6 +6,11 @@
 //! order of side and age. Every such run is one that could have happened by chance; this
 //! way, the same one happens each time.
 //!
+//! With many threads, the sides alternate, and within a side whoever accepts connections comes
+//! first. If all threads came in one order, two hundred clients would have a turn each for
+//! every one of their server: its accept queue would be full, the kernel would drop their SYNs,
+//! and it would send them again only a second later.
+//!
 //! A turn passes on only when every other thread is stopped or asleep. A thread that
 //! computes for a tenth of a second without a stop is left to itself until it stops
 //! again; one that waits for a disk keeps the others waiting for at most [`PATIENCE`].
@@ -15,10 +20,11 @@ use std::time::{Duration, Instant};
 
 use super::thread::Thread;
 
-/// With more threads than this, one that sleeps in a call on a TCP socket is not asked about
-/// again before a packet has come to its port, or a call of its own process may have ended its
-/// sleep: a turn of two hundred threads asked the kernel two hundred times. A signal may wake
-/// it, too; then the next turn may begin before it has come to its handler.
+/// With more threads than this, the sides alternate. And a thread that sleeps in a call on a TCP
+/// socket is not asked about again before a packet has come to its port, or a call of its own
+/// process may have ended its sleep: a turn of two hundred threads asked the kernel two hundred
+/// times. A signal may wake it, too; then the next turn may begin before it has come to its
+/// handler.
 pub(super) const MANY: usize = 16;
 
 /// How long one running thread may keep another waiting.
@@ -33,6 +39,8 @@ pub(super) struct Turns {
     /// yet.
     pub(super) returned: Option<i32>,
     last: (usize, u64),
+    /// The last thread of each side that had a turn.
+    last_of: BTreeMap<usize, u64>,
     since: Instant,
     /// A thread that was active when it was last looked at.
     busy: Option<i32>,
@@ -47,6 +55,7 @@ impl Turns {
             current: None,
             returned: None,
             last: (0, 0),
+            last_of: BTreeMap::new(),
             since: Instant::now(),
             busy: None,
             expected: None,
@@ -89,16 +98,42 @@ impl Turns {
 
     /// Returns the thread whose turn it is now.
     pub(super) fn next(&mut self, threads: &mut BTreeMap<i32, Thread>) -> Option<i32> {
-        threads.values_mut().for_each(Thread::sleeps);
-        let parked = || threads.values().filter(|thread| thread.parked.is_some());
-        let key = |thread: &&Thread| (thread.side, thread.birth);
-        let next = parked()
-            .filter(|thread| key(thread) > self.last)
-            .min_by_key(key)
-            .or_else(|| parked().min_by_key(key))?;
-        self.last = (next.side, next.birth);
-        self.current = Some(next.tid);
+        let mut parked = Vec::with_capacity(threads.len());
+        let mut living = 0;
+        for thread in threads.values_mut() {
+            thread.sleeps();
+            // When a thread that ends is gone is up to the kernel.
+            living += usize::from(!thread.ends);
+            if thread.parked.is_some() {
+                parked.push((thread.side, thread.birth, thread.tid));
+            }
+        }
+        parked.sort_unstable();
+        if living > MANY {
+            let side = following(parked.iter().map(|it| it.0), self.last.0)?;
+            parked.retain(|it| it.0 == side);
+            let accepts = |(_, _, tid): &_| threads.get(tid).is_some_and(Thread::accepts);
+            if parked.iter().any(accepts) {
+                parked.retain(accepts);
+            }
+            let last = self.last_of.get(&side).copied().unwrap_or(0);
+            self.last = (side, last);
+        }
+        let (side, birth) = self.last;
+        let next = following(parked.into_iter(), (side, birth, i32::MAX))?;
+        let (side, birth, tid) = next;
+        self.last = (side, birth);
+        self.last_of.insert(side, birth);
+        self.current = Some(tid);
         self.since = Instant::now();
-        Some(next.tid)
+        Some(tid)
     }
+}
+
+/// The one that comes after `last` in a circle: the first that is greater, or the first of all.
+fn following<T: Copy + Ord>(
+    mut sorted: impl Iterator<Item = T> + Clone,
+    last: T,
+) -> Option<T> {
+    sorted.clone().find(|it| *it > last).or_else(|| sorted.next())
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use flow::event::{Change, Event};
+use flow::event::{Change, Event, Protocol};
 use libtest_mimic::{Failed, Trial};
 use testkit::Filter;
 
@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("closes_its_descriptors", &["python3"], closes_descriptors),
         trial("forks_and_threads_are_followed", &["python3"], forks_and_threads),
         trial("forks_wildly", &["python3"], forks_wildly),
+        trial("many_clients_in_turn_are_accepted", &["python3"], many_clients),
         trial("exec_from_a_thread", &["python3"], exec_from_a_thread),
         trial("killed_with_the_tracer", &["python3"], killed_with_the_tracer),
         trial("already_traced", &["strace", "sleep"], already_traced),
@@ -161,6 +162,27 @@ fn forks_wildly() -> Result<(), Failed> {
         let pairs = tool::calls(&log, 0);
         assert_eq!(pairs.iter().filter(|it| *it == "socketpair").count(), 64);
     }
+    Ok(())
+}
+
+/// Each of forty clients connects in its turn, and none of them finds the accept queue full: the
+/// server has as many turns as all of them together.
+fn many_clients() -> Result<(), Failed> {
+    let server = "import socket\n\
+        listener = socket.create_server(('127.0.0.1', 7000), backlog=4)\n\
+        connections = [listener._accept()[0] for _ in range(40)]\n";
+    let client = "import os, socket\n\
+        for _ in range(40):\n\
+        \x20 if os.fork() == 0:\n\
+        \x20   peer = socket.create_connection(('127.0.0.1', 7000)); peer.recv(1); os._exit(0)\n\
+        for _ in range(40): assert os.wait()[1] == 0\n";
+    let python = tool::python();
+    let log = log(&[], &[&[&python, "-c", server], &[&python, "-c", client]]);
+    let is_syn = |it: &&Event| {
+        matches!(it, Event::Packet(it) if matches!(&it.protocol,
+            Protocol::Tcp { flags, .. } if flags.to_string() == "SYN"))
+    };
+    assert_eq!(log.events.iter().filter(is_syn).count(), 40);
     Ok(())
 }
 
