@@ -66,6 +66,8 @@ mod linux {
         buffer: Vec<u8>,
         /// The time from one request to the next, at a rate (open loop).
         interval: Option<Duration>,
+        /// Whose turn it is then.
+        next_connection: usize,
         /// Only what happens between these two is counted.
         counted_from: Instant,
         end: Instant,
@@ -73,6 +75,8 @@ mod linux {
         lateness: Histogram<u64>,
         processor_time: Duration,
         lost: u64,
+        /// Whether a host has said that nobody receives there.
+        refused: bool,
         unanswered: u64,
         /// Including the warm-up, and what came after the end.
         answered_in_all: u64,
@@ -92,11 +96,23 @@ mod linux {
         /// The request that is being sent, and how much of it has gone out.
         sending: usize,
         sent: usize,
-        lost: bool,
+        /// The kernel has reported the end of the stream, or an error.
+        ending: bool,
+        /// Datagrams without an answer, of which one may still come late.
+        given_up: VecDeque<usize>,
     }
 
     /// So many bytes always fit into the kernel's buffers, whether anybody receives or not.
     const SHORT: usize = 65536;
+
+    /// How long to wait for a connection, and for the answer if there is only one.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// What is under way when the time is over may still be answered.
+    const GRACE: Duration = Duration::from_secs(2);
+
+    /// Each request that is under way costs memory.
+    const MOST: u64 = 5_000_000;
 
     /// Offsets in the pattern at which a request may begin.
     const PLACES: usize = 4096;
@@ -123,14 +139,21 @@ mod linux {
                 epoll,
                 connections: Vec::new(),
                 pattern,
-                buffer: vec![0; arguments.bytes.clamp(2048, 1 << 18)],
+                // A datagram that is too long must not look right because it was cut.
+                buffer: vec![
+                    0;
+                    arguments.bytes.clamp(2048, 1 << 18)
+                        + usize::from(arguments.udp)
+                ],
                 interval,
+                next_connection: 0,
                 counted_from: Instant::now(),
                 end: Instant::now(),
                 latencies: histogram().during("make", "a histogram")?,
                 lateness: histogram().during("make", "a histogram")?,
                 processor_time: Duration::ZERO,
                 lost: 0,
+                refused: false,
                 unanswered: 0,
                 answered_in_all: 0,
                 answered_in_time: 0,
@@ -154,14 +177,20 @@ mod linux {
                     .set_linger(Some(Duration::ZERO))
                     .during("setsockopt", "SO_LINGER")?;
             }
-            match socket.connect(&self.address.into()) {
+            let connected = if self.arguments.churn {
+                socket.connect(&self.address.into())
+            } else {
+                socket.connect_timeout(&self.address.into(), PATIENCE)
+            };
+            match connected {
                 Err(error)
                     if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {
                 }
                 result => result.during("connect", self.address)?,
             }
             socket.set_nonblocking(true).during("fcntl", "O_NONBLOCK")?;
-            let edges = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            let edges =
+                EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             epoll::add(&self.epoll, &socket, EventData::new_u64(number as u64), edges)
                 .map_err(io::Error::from)
                 .during("epoll_ctl", "a connection")?;
@@ -174,7 +203,8 @@ mod linux {
                 received: 0,
                 sending: 0,
                 sent: 0,
-                lost: false,
+                ending: false,
+                given_up: VecDeque::new(),
             })
         }
 
@@ -200,7 +230,8 @@ mod linux {
             let address = self.address;
             let mut connection = self.connections.remove(0);
             connection.socket.set_nonblocking(false).during("fcntl", "O_NONBLOCK")?;
-            let limit = Duration::from_secs(if self.arguments.udp { 1 } else { 10 });
+            let limit =
+                if self.arguments.udp { Duration::from_secs(1) } else { PATIENCE };
             connection
                 .socket
                 .set_read_timeout(Some(limit))
@@ -241,8 +272,7 @@ mod linux {
             let mut connections = std::mem::take(&mut self.connections);
             let mut events: Vec<Event> = Vec::with_capacity(1024);
             let mut next_due = Instant::now();
-            let mut next_connection = 0;
-            let mut looked_for_lost = Instant::now();
+            let mut looked = Instant::now();
             let mut counting = None;
             let mut stopping = false;
             if self.interval.is_none() {
@@ -261,29 +291,15 @@ mod linux {
                     self.processor_time =
                         processor_time().saturating_sub(counting.unwrap_or_default());
                 }
-                if let Some(interval) = self.interval {
-                    while next_due <= now && next_due < self.end {
-                        // Open loop: a request is due when its time has come, whether the one
-                        // before has been answered or not. Even one whose time passed while
-                        // this program had no processor: it is late, and it counts.
-                        let connection = &mut connections[next_connection];
-                        connection.due.push_back(next_due);
-                        self.go_on(connection)?;
-                        if next_due >= self.counted_from {
-                            let late = next_due.elapsed().as_nanos() as u64;
-                            self.lateness.saturating_record(late);
-                        }
-                        next_due += interval;
-                        next_connection = (next_connection + 1) % connections.len();
-                    }
-                }
+                self.ask_what_is_due(&mut connections, &mut next_due, now)?;
                 let busy =
                     connections.iter().any(|connection| !connection.due.is_empty());
+                // Requests whose time came while this program was busy with others.
+                let late = if stopping { self.not_asked(next_due) } else { 0 };
                 // A request without its answer counts too: leaving out the slowest would
                 // make the server look faster than it is.
-                if stopping && (!busy || now > self.end + Duration::from_secs(2)) {
-                    let left = connections.iter().map(|one| one.due.len() as u64);
-                    self.unanswered = left.sum();
+                if stopping && (!busy && late == 0 || now > self.end + GRACE) {
+                    self.unanswered = under_way(&connections) + late;
                     return Ok(());
                 }
                 events.clear();
@@ -297,22 +313,69 @@ mod linux {
                 }
                 for event in &events {
                     let number = event.data.u64() as usize;
+                    let over = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+                    let flags = event.flags;
+                    connections[number].ending |= flags.intersects(over);
                     self.event(&mut connections[number], stopping)?;
                 }
-                if self.arguments.udp
-                    && looked_for_lost.elapsed() > Duration::from_millis(50)
-                {
-                    looked_for_lost = Instant::now();
-                    self.give_up_lost(&mut connections, stopping)?;
+                if looked.elapsed() > Duration::from_millis(50) {
+                    looked = Instant::now();
+                    if self.arguments.udp {
+                        self.give_up_lost(&mut connections, stopping)?;
+                    }
+                    if under_way(&connections) > MOST {
+                        let reason = format!("{MOST} requests wait for an answer");
+                        let advice = "try a lower --rate";
+                        return Err(Failure::new(
+                            "measure",
+                            self.address,
+                            &reason,
+                            advice,
+                        ));
+                    }
                 }
             }
+        }
+
+        /// Open loop: a request is due when its time has come, whether the one before has been
+        /// answered or not. Even one whose time passed while this program had no processor: it
+        /// is late, and it counts.
+        fn ask_what_is_due(
+            &mut self,
+            connections: &mut [Connection],
+            next_due: &mut Instant,
+            now: Instant,
+        ) -> Result<(), Failure> {
+            let Some(interval) = self.interval else { return Ok(()) };
+            // Not too many at a time: answers are to be received as well.
+            for _ in 0..connections.len().max(64) {
+                if *next_due > now || *next_due >= self.end {
+                    break;
+                }
+                let connection = &mut connections[self.next_connection];
+                connection.due.push_back(*next_due);
+                self.go_on(connection)?;
+                if *next_due >= self.counted_from {
+                    let late = next_due.elapsed().as_nanos() as u64;
+                    self.lateness.saturating_record(late);
+                }
+                *next_due += interval;
+                self.next_connection = (self.next_connection + 1) % connections.len();
+            }
+            Ok(())
+        }
+
+        /// How many requests should be under way by the end, and are not, from `next_due` on.
+        fn not_asked(&self, next_due: Instant) -> u64 {
+            let left = self.end.saturating_duration_since(next_due).as_nanos();
+            self.interval.map_or(0, |interval| left.div_ceil(interval.as_nanos()) as u64)
         }
 
         /// How long to wait for an event. If a request is due within a millisecond, it does
         /// not wait but looks again and again, so as not to be late itself.
         fn timeout(&self, next_due: Instant, stopping: bool) -> Timespec {
             let wait = match self.interval {
-                Some(_) if !stopping => {
+                Some(_) if !stopping || next_due < self.end => {
                     let left = next_due.saturating_duration_since(Instant::now());
                     if left < Duration::from_millis(2) {
                         Duration::ZERO
@@ -359,7 +422,18 @@ mod linux {
         fn send(&mut self, connection: &mut Connection) -> io::Result<()> {
             let place = connection.place(connection.sending);
             let request = &self.pattern[place..][..self.arguments.bytes];
-            connection.sent += (&connection.socket).write(&request[connection.sent..])?;
+            connection.sent +=
+                match (&connection.socket).write(&request[connection.sent..]) {
+                    // It is about a datagram that went out before. This one is lost too.
+                    Err(error)
+                        if self.arguments.udp
+                            && error.kind() == ErrorKind::ConnectionRefused =>
+                    {
+                        self.refused = true;
+                        request.len()
+                    }
+                    sent => sent?,
+                };
             if connection.sent == request.len() {
                 connection.sending += 1;
                 connection.sent = 0;
@@ -370,7 +444,7 @@ mod linux {
         /// Receives once. False if that was all, for now.
         fn receive(&mut self, connection: &mut Connection) -> Result<bool, Failure> {
             let address = self.address;
-            let mut length = match (&connection.socket).read(&mut self.buffer) {
+            let length = match (&connection.socket).read(&mut self.buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
                 // A datagram that found nobody counts as lost once its time is over.
@@ -378,6 +452,7 @@ mod linux {
                     if self.arguments.udp
                         && error.kind() == ErrorKind::ConnectionRefused =>
                 {
+                    self.refused = true;
                     return Ok(false);
                 }
                 result => result.during("recv", address)?,
@@ -386,46 +461,81 @@ mod linux {
                 let advice = "is it an echo server? has it ended?";
                 return Err(Failure::new("recv", address, "end of stream", advice));
             }
-            // Less than there was room for: that was everything, and a call is saved.
-            let more = length == self.buffer.len() || self.arguments.udp;
-            let mut came = &self.buffer[..length];
-            while length > 0 {
+            if self.arguments.udp {
+                self.datagram(connection, length)?;
+                return Ok(!connection.due.is_empty());
+            }
+            // Less than there was room for: that was everything, and a call is saved. But an
+            // end that came together with these bytes has had its edge (lesson 13).
+            let more = length == self.buffer.len() || connection.ending;
+            let mut taken = 0;
+            while taken < length {
                 let wanted = self.arguments.bytes - connection.received;
-                let piece = wanted.min(length);
+                let piece = wanted.min(length - taken);
                 let place = connection.place(connection.oldest) + connection.received;
                 if connection.due.is_empty()
-                    || came[..piece] != self.pattern[place..][..piece]
+                    || self.buffer[taken..][..piece] != self.pattern[place..][..piece]
                 {
-                    if connection.lost {
-                        // The answer to a datagram that was given up.
-                        return Ok(more);
-                    }
-                    let reason = "not what was sent";
-                    return Err(Failure::new("recv", address, reason, "is it an echo?"));
+                    return Err(self.wrong());
                 }
                 connection.received += piece;
-                came = &came[piece..];
-                length -= piece;
+                taken += piece;
                 if connection.received == self.arguments.bytes {
                     connection.received = 0;
-                    connection.oldest += 1;
-                    self.answered_in_all += 1;
-                    let now = Instant::now();
-                    if now >= self.counted_from && now < self.end {
-                        self.answered_in_time += 1;
-                    }
-                    if let Some(due) = connection.due.pop_front()
-                        && due >= self.counted_from
-                        && due < self.end
-                    {
-                        // From the moment at which it was *due*, not from send(2): if we were
-                        // late ourselves, or the one before was slow, that is part of it.
-                        let latency = (now - due).as_nanos() as u64;
-                        self.latencies.saturating_record(latency);
-                    }
+                    self.answered(connection);
                 }
             }
             Ok(more && !connection.due.is_empty())
+        }
+
+        /// A datagram of this length has come. It is a whole answer, or none.
+        fn datagram(
+            &mut self,
+            connection: &mut Connection,
+            length: usize,
+        ) -> Result<(), Failure> {
+            let came = &self.buffer[..length];
+            let answers = |request: &usize| {
+                came == &self.pattern[connection.place(*request)..]
+                    [..self.arguments.bytes]
+            };
+            let oldest = connection.oldest;
+            if let Some(request) = (oldest..connection.sending).find(answers) {
+                // What was sent before it is lost, or will be late: then nobody waits for it.
+                for _ in oldest..request {
+                    connection.give_up();
+                    self.lost += 1;
+                }
+                self.answered(connection);
+                return Ok(());
+            }
+            let late = connection.given_up.iter().position(answers);
+            late.and_then(|at| connection.given_up.remove(at))
+                .ok_or_else(|| self.wrong())?;
+            Ok(())
+        }
+
+        /// The oldest request of the connection has its answer.
+        fn answered(&mut self, connection: &mut Connection) {
+            connection.oldest += 1;
+            self.answered_in_all += 1;
+            let now = Instant::now();
+            if now >= self.counted_from && now < self.end {
+                self.answered_in_time += 1;
+            }
+            if let Some(due) = connection.due.pop_front()
+                && due >= self.counted_from
+                && due < self.end
+            {
+                // From the moment at which it was *due*, not from send(2): if we were late
+                // ourselves, or the one before was slow, that is part of it.
+                let latency = (now - due).as_nanos() as u64;
+                self.latencies.saturating_record(latency);
+            }
+        }
+
+        fn wrong(&self) -> Failure {
+            Failure::new("recv", self.address, "not what was sent", "is it an echo?")
         }
 
         fn give_up_lost(
@@ -434,20 +544,29 @@ mod linux {
             stopping: bool,
         ) -> Result<(), Failure> {
             for connection in connections {
-                let due = connection.due.front();
-                if due.is_some_and(|due| due.elapsed() > Duration::from_millis(200)) {
+                let is_lost = |due: &Instant| due.elapsed() > Duration::from_millis(200);
+                while connection.due.front().is_some_and(is_lost) {
                     connection.give_up();
                     self.lost += 1;
                     if self.interval.is_none() && !stopping {
                         connection.due.push_back(Instant::now());
                     }
-                    self.go_on(connection)?;
                 }
+                self.go_on(connection)?;
             }
             Ok(())
         }
 
         fn report(&self) -> Result<(), Failure> {
+            if self.answered_in_all == 0 {
+                let (reason, advice) = if self.refused {
+                    let reason = "connection refused (ECONNREFUSED)";
+                    (reason, "nobody receives there; start the server first")
+                } else {
+                    ("no answer to any request", "is it an echo server?")
+                };
+                return Err(Failure::new("recv", self.address, reason, advice));
+            }
             let seconds = self.arguments.duration.as_secs_f64();
             // At a rate, what was due in this time; otherwise what was answered in it. With a
             // thousand clients and a slow server, those are not the same requests.
@@ -500,6 +619,10 @@ mod linux {
         }
     }
 
+    fn under_way(connections: &[Connection]) -> u64 {
+        connections.iter().map(|connection| connection.due.len() as u64).sum()
+    }
+
     impl Connection {
         /// Where in the pattern a request of this connection begins.
         fn place(&self, request: usize) -> usize {
@@ -509,9 +632,10 @@ mod linux {
         /// The oldest request is lost: nobody waits for its answer any more.
         fn give_up(&mut self) {
             self.due.pop_front();
+            self.given_up.push_back(self.oldest);
+            self.given_up.drain(..self.given_up.len().saturating_sub(PLACES));
             self.oldest += 1;
             self.sending = self.sending.max(self.oldest);
-            self.lost = true;
         }
     }
 

@@ -1,7 +1,7 @@
 //! `load` against servers that echo, that do not, and that go away.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -17,9 +17,13 @@ fn server() -> (Program, String) {
 }
 
 fn run(port: &str, arguments: &[&str]) -> Finished {
+    run_for("0.1", port, arguments)
+}
+
+fn run_for(seconds: &str, port: &str, arguments: &[&str]) -> Finished {
     let mut command = Command::new(PROGRAM);
     command
-        .args(["--port", port, "--seconds", "0.1", "--warm-up-ms", "20"])
+        .args(["--port", port, "--seconds", seconds, "--warm-up-ms", "20"])
         .args(arguments);
     Program::start(&mut command).finish()
 }
@@ -122,6 +126,194 @@ fn nobody_listens() {
     assert!(finished.stderr.contains("ECONNREFUSED"), "{finished:?}");
 }
 
+/// A TCP server that does this with each of its clients, in a thread of its own.
+fn tcp(serve: fn(TcpStream)) -> u16 {
+    let (listener, port) = testkit::listen();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.expect("accept");
+            thread::spawn(move || serve(client));
+        }
+    });
+    port
+}
+
+/// A UDP server that does this with each datagram.
+fn udp(serve: fn(&UdpSocket, &[u8], std::net::SocketAddr)) -> u16 {
+    let (socket, port) = testkit::datagram_socket();
+    socket.set_read_timeout(None).expect("SO_RCVTIMEO");
+    thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+            serve(&socket, &buffer[..length], client);
+        }
+    });
+    port
+}
+
+fn send(socket: &UdpSocket, bytes: &[u8], client: std::net::SocketAddr) {
+    // The client may be gone.
+    let _ = socket.send_to(bytes, client);
+}
+
+/// Echoes 64 bytes a few times, then does this with what came.
+fn echo_and(mut client: TcpStream, last: fn(&mut TcpStream, &[u8])) {
+    let mut buffer = [0; 64];
+    for _ in 0..3 {
+        if client.read_exact(&mut buffer).and(client.write_all(&buffer)).is_err() {
+            return;
+        }
+    }
+    if client.read_exact(&mut buffer).is_ok() {
+        last(&mut client, &buffer);
+        // It stays open until the client leaves.
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+}
+
+/// Each is one line, and ends soon, with one connection and with several, as fast as it can
+/// and at a rate.
+#[test]
+fn a_wrong_server_is_told_in_one_line() {
+    let (held, _) = testkit::datagram_socket();
+    // It receives from itself alone, so nobody is there for others.
+    held.connect(held.local_addr().expect("local address")).expect("connect");
+    let held = held.local_addr().expect("local address").port();
+    let (_silent, silent) = testkit::datagram_socket();
+    let (_full, full) = testkit::listen();
+    let (no_answer, wrong) = (
+        "no answer to any request; is it an echo server?",
+        "not what was sent; is it an echo?",
+    );
+    let refused = "connection refused (ECONNREFUSED); nobody receives there; \
+                   start the server first";
+    let cases: &[(&str, u16, bool, &str)] = &[
+        ("nobody is there", held, true, refused),
+        ("silent", silent, true, no_answer),
+        (
+            "other bytes",
+            udp(|it, came, from| {
+                send(it, &came.iter().map(|it| it ^ 1).collect::<Vec<_>>(), from)
+            }),
+            true,
+            wrong,
+        ),
+        ("too short", udp(|it, came, from| send(it, &came[1..], from)), true, wrong),
+        (
+            "too long",
+            udp(|it, came, from| send(it, &[came, b"x"].concat(), from)),
+            true,
+            wrong,
+        ),
+        (
+            "twice",
+            udp(|it, came, from| (0..2).for_each(|_| send(it, came, from))),
+            true,
+            wrong,
+        ),
+        (
+            "from another address",
+            udp(|_, came, from| send(&testkit::datagram_socket().0, came, from)),
+            true,
+            no_answer,
+        ),
+        ("accepts nobody", full, false, no_answer),
+        (
+            "more than was asked",
+            tcp(|client| {
+                echo_and(client, |client, came| {
+                    let _ = client.write_all(&[came, b"more"].concat());
+                });
+            }),
+            false,
+            wrong,
+        ),
+        (
+            "ends in the middle",
+            tcp(|client| {
+                echo_and(client, |client, came| {
+                    let _ = client.write_all(&came[..10]);
+                    let _ = client.shutdown(std::net::Shutdown::Write);
+                });
+            }),
+            false,
+            "end of stream; is it an echo server? has it ended?",
+        ),
+    ];
+    thread::scope(|scope| {
+        for (case, port, udp, expected) in cases {
+            scope.spawn(move || {
+                for arguments in [
+                    &["--connections", "5"][..],
+                    &["--connections", "5", "--rate", "2000"],
+                ] {
+                    let udp: &[&str] = if *udp { &["--udp"] } else { &[] };
+                    // It ends as soon as it sees what is wrong, if it sees anything.
+                    let seen = *expected == wrong || expected.starts_with("end");
+                    let seconds = if seen { "20" } else { "0.1" };
+                    let words = [arguments, udp].concat();
+                    let finished = run_for(seconds, &port.to_string(), &words);
+                    let line = format!("recv 127.0.0.1:{port}: {expected}\n");
+                    let came = (finished.status.code(), finished.stderr.as_str());
+                    assert_eq!(came, (Some(1), line.as_str()), "{case}: {arguments:?}");
+                    assert_eq!(finished.stdout, "", "{case}: {arguments:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_descriptor_is_left() {
+    let (_server, port) = server();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 20; exec \"$0\" --port \"$1\"", PROGRAM, &port]);
+    let message = "socket IPv4: too many open files (EMFILE); see ulimit -n\n";
+    Program::start(&mut shell).finish().expect(1, "", message);
+}
+
+/// No server answers ten million requests a second. It ends two seconds after its time, and
+/// says how many have had no answer, whether they were sent or not.
+#[test]
+fn rate_is_out_of_reach() {
+    let (_server, port) = server();
+    let finished = run_for("0.5", &port, &["--rate", "10000000", "--json"]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    let all = field(&finished, "answered_in_all") + field(&finished, "unanswered");
+    assert!(field(&finished, "unanswered") > 0.0, "{finished:?}");
+    // Half a second, and 20 ms to warm up.
+    assert!((1_000_000.0..=5_200_000.0).contains(&all), "{finished:?}");
+}
+
+/// Every tenth datagram is lost, and the one after it comes late, behind its successor. At
+/// a rate, several are under way: the others are not to blame.
+#[test]
+fn datagrams_are_lost_and_late() {
+    let (socket, port) = testkit::datagram_socket();
+    socket.set_read_timeout(None).expect("SO_RCVTIMEO");
+    thread::spawn(move || {
+        let (mut buffer, mut late) = ([0; 65536], None);
+        for number in 0_u64.. {
+            let Ok((length, client)) = socket.recv_from(&mut buffer) else { return };
+            match number % 10 {
+                0 => {}
+                1 => late = Some(buffer[..length].to_vec()),
+                _ => {
+                    send(&socket, &buffer[..length], client);
+                    if let Some(late) = late.take() {
+                        send(&socket, &late, client);
+                    }
+                }
+            }
+        }
+    });
+    let arguments = ["--udp", "--connections", "1", "--rate", "2000", "--json"];
+    let finished = run(&port.to_string(), &arguments);
+    assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+    assert!(field(&finished, "lost") > 0.0, "{finished:?}");
+    assert!(field(&finished, "answered_in_all") > 0.0, "{finished:?}");
+}
+
 #[test]
 fn connections_are_held_until_the_input_ends() {
     let (_server, port) = server();
@@ -144,6 +336,12 @@ fn connections_are_held_until_the_input_ends() {
 fn command_line_is_wrong() {
     for arguments in [
         &["--connections", "0"][..],
+        &["--connections", "65536"],
+        &["--connections", "-1"],
+        &["--rate", "nan"],
+        &["--rate", "10000001"],
+        &["--seconds", "inf"],
+        &["--bytes", "16777217"],
         &["--bytes", "0"],
         &["--rate", "-1"],
         &["--rate", "1e-320"],
