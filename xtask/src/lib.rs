@@ -1,8 +1,8 @@
 //! Runs the commands on the lessons' pages, and verifies the output that the pages show.
 //!
-//! One module per task (`demo`, `flow`, `update`, `tidy`, `new_lesson`, `ci`), on top of what
-//! they share: [`page`] reads a page, [`build`] builds the programs that it runs, [`runner`] runs
-//! its scenes (with [`run`]) and compares their output with the page (with [`transcript`]), and
+//! One module per task (`demo`, `flow`, `wire`, `book`, …), on top of what they share:
+//! [`page`] reads a page, [`build`] builds the programs that it runs, [`runner`] runs its scenes
+//! (with [`run`]) and compares their output with the page (with [`transcript`]), and
 //! [`verdict`] holds and explains the result. The tests of `lessons/` use the same modules. Other
 //! tasks are programs of their own, which [`hand_over`] builds and starts.
 //!
@@ -16,9 +16,8 @@ pub mod error;
 pub mod figures;
 pub mod interrupt;
 mod jobs;
-mod markdown;
+pub mod markdown;
 pub mod page;
-mod programs;
 pub mod run;
 pub mod runner;
 pub mod snapshot;
@@ -27,16 +26,12 @@ pub mod verdict;
 pub mod workspace;
 
 pub mod book;
-pub mod ci;
 pub mod copy;
 pub mod demo;
 pub mod flow;
 pub mod hand_over;
-pub mod new_lesson;
 mod screen;
 mod slow;
-pub mod tidy;
-pub mod update;
 pub mod wire;
 
 pub use error::{Error, Status};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use xtask::arguments::PassedOn;
 use xtask::hand_over::{hand_over, main_of};
-use xtask::{Error, book, ci, copy, demo, flow, new_lesson, tidy, update, wire};
+use xtask::{Error, book, copy, demo, flow, wire};
 
 /// Runs what the lessons say, and verifies what they show
 #[derive(Debug, Parser)]
@@ -43,15 +43,15 @@ enum Task {
     /// Write the course as a web book, with conversations to step through
     Book(book::Options),
     /// Rewrite the transcripts on the pages from a run, where they differ
-    Update(update::Options),
+    Update(PassedOn),
     /// Check that quotations, figures, commands, links and tables agree
-    Tidy(tidy::Options),
+    Tidy(PassedOn),
     /// Create the folder and the page of a new lesson
-    NewLesson(new_lesson::Options),
+    NewLesson(PassedOn),
     /// Measure the first build, a run, and the servers side by side
     Bench(PassedOn),
     /// Run what CI runs after the tests: lints, docs, the lessons again
-    Ci,
+    Ci(PassedOn),
 }
 
 fn main() -> ExitCode {
@@ -74,11 +74,15 @@ fn run(task: Task, started: Instant) -> Result<ExitCode, Error> {
             return hand_over("check", Some("solution"), &arguments);
         }
         Task::Book(options) => book::book(&options),
-        Task::Update(options) => update::update(&options),
-        Task::Tidy(options) => tidy::tidy(&options),
-        Task::NewLesson(options) => new_lesson::new_lesson(&options),
         Task::Bench(arguments) => return hand_over("bench", None, &arguments),
-        Task::Ci => ci::ci(),
+        Task::Update(arguments) => return maintain("update", &arguments),
+        Task::Tidy(arguments) => return maintain("tidy", &arguments),
+        Task::NewLesson(arguments) => return maintain("new-lesson", &arguments),
+        Task::Ci(arguments) => return maintain("ci", &arguments),
     };
     ended.map(ExitCode::from)
+}
+
+fn maintain(task: &str, arguments: &PassedOn) -> Result<ExitCode, Error> {
+    hand_over("maintain", Some(task), arguments)
 }

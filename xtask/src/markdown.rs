@@ -9,35 +9,35 @@ use std::ops::Range;
 
 /// A fenced block as written, not interpreted yet (`CommonMark` §4.5).
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Block<'a> {
+pub struct Block<'a> {
     /// The text after the opening fence.
-    pub(crate) info: &'a str,
+    pub info: &'a str,
     /// The lines between the fences.
-    pub(crate) content: &'a str,
+    pub content: &'a str,
     /// Their position on the page, in bytes.
-    pub(crate) range: Range<usize>,
+    pub range: Range<usize>,
     /// The line of the opening fence, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// Whether there is a closing fence.
-    pub(crate) closed: bool,
+    pub closed: bool,
     /// The spaces before the fence, if it is inside a list item. `None` if there is
     /// another mark before it, of a list or a quotation.
-    pub(crate) indent: Option<&'a str>,
+    pub indent: Option<&'a str>,
 }
 
 /// An HTML comment on lines of its own, and the paragraph above it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Comment<'a> {
+pub struct Comment<'a> {
     /// What is between `<!--` and `-->`.
-    pub(crate) content: &'a str,
+    pub content: &'a str,
     /// The line of its `<!--`, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// The lines above it, back to an empty one or a block, without other comments.
-    pub(crate) paragraph: &'a str,
+    pub paragraph: &'a str,
 }
 
 /// Returns the comments in `text` that begin a line outside of blocks, in order.
-pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
+pub fn comments(text: &str) -> Vec<Comment<'_>> {
     let blocks = blocks(text);
     let mut comments = Vec::new();
     // The range of the paragraph above, and the start of the comment that is open.
@@ -74,7 +74,7 @@ pub(crate) fn comments(text: &str) -> Vec<Comment<'_>> {
 /// Returns the paragraphs of `text` outside of blocks. Each comes with the number of its
 /// first line, counted from 1. A paragraph ends at an empty line or a block; comments that
 /// begin a line are left out.
-pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
+pub fn paragraphs(text: &str) -> Vec<(usize, String)> {
     let blocks = blocks(text);
     let mut paragraphs: Vec<(usize, String)> = Vec::new();
     let (mut inside, mut in_comment) = (false, false);
@@ -101,7 +101,7 @@ pub(crate) fn paragraphs(text: &str) -> Vec<(usize, String)> {
 }
 
 /// Returns the fenced blocks of `text`, in order.
-pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
+pub fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks: Vec<Block<'_>> = Vec::new();
     // The opening fence of the block that is currently open.
     let mut open: Option<&str> = None;
@@ -158,7 +158,7 @@ fn fence(line: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns the targets of links and images outside of code, each with its line, from 1.
-pub(crate) fn links(text: &str) -> Vec<(usize, &str)> {
+pub fn links(text: &str) -> Vec<(usize, &str)> {
     let blocks = blocks(text);
     let mut start = 0;
     let mut links = Vec::new();

@@ -37,7 +37,7 @@ impl Lesson {
     }
 
     /// Returns whether a user's word means this lesson: its number, its folder or its name.
-    pub(crate) fn is_called(&self, word: &str) -> bool {
+    pub fn is_called(&self, word: &str) -> bool {
         let number = word.parse::<u32>().ok();
         word == self.directory
             || word == self.name()

@@ -133,6 +133,7 @@ fn in_place(place: &str, name: &str, checkout: &Path) -> Option<Output> {
         "flow" | "wire" | "show" => "flow",
         "check" | "start" | "next" => "check",
         "book" => "book",
+        "tidy" | "update" | "new-lesson" => "maintain",
         _ => "xtask",
     });
     if !program.is_file() {

@@ -56,6 +56,7 @@ const CASES: &[Case] = &[
     // So is the cargo that builds.
     ("a build for demo", &["xtask", "demo", "tcp-echo"], "cargo"),
     ("a build for update", &["xtask", "update", "tcp-echo"], "cargo"),
+    ("a build of update", &["maintain", "update", "tcp-echo"], "cargo"),
     ("a build for flow", &["xtask", "flow", "tcp-echo"], "cargo"),
     ("a build for wire", &["xtask", "wire", "10"], "cargo"),
     ("a build for check", &["xtask", "check", "tcp-echo", "--", "true"], "cargo"),
@@ -63,7 +64,7 @@ const CASES: &[Case] = &[
     ("a build for start", &["xtask", "start", "tcp-echo"], "cargo"),
     ("a build for solution", &["xtask", "solution", "tcp-echo"], "cargo"),
     ("a build for book", &["xtask", "book", "--out", "DIR/book"], "cargo"),
-    ("a build for ci", &["xtask", "ci"], "cargo"),
+    ("a build of ci", &["maintain", "ci"], "cargo"),
     ("a build for bench", &["xtask", "bench", "flow"], "cargo"),
     ("a build of bench flow", &["bench", "flow"], "cargo"),
     ("a build of bench ladder", &["bench", "ladder", "--quick"], "cargo"),
@@ -75,15 +76,15 @@ const CASES: &[Case] = &[
 /// that never ends.
 const IN_A_COURSE: &[Case] = &[
     ("demo", &["xtask", "demo", "1"], "sleep"),
-    ("update", &["xtask", "update"], "sleep"),
+    ("update", &["maintain", "update"], "sleep"),
     ("bench ladder", &["bench", "ladder", "--quick", "--only", "poll"], "load"),
     ("bench soak", &["bench", "soak"], "load"),
 ];
 
 /// The same, in a course whose page, or table of lessons, is a pipe that nobody writes to.
 const AT_A_PIPE: &[Case] = &[
-    ("tidy", &["xtask", "tidy"], "xtask"),
-    ("new-lesson", &["xtask", "new-lesson", "half-close"], "xtask"),
+    ("tidy", &["maintain", "tidy"], "maintain"),
+    ("new-lesson", &["maintain", "new-lesson", "half-close"], "maintain"),
 ];
 
 #[test]
@@ -148,9 +149,10 @@ fn program(path: &Path, script: &str) {
 /// Returns whether it could be tried here.
 fn ends(case: &Case, course: impl Fn(&Path) -> Option<PathBuf>) -> bool {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
-    if let Some(missing) = ["flow", "check", "book", "bench", "tcp-server", "tcp-client"]
-        .into_iter()
-        .find(|name| !xtask.with_file_name(name).is_file())
+    const PROGRAMS: [&str; 7] =
+        ["flow", "check", "book", "bench", "maintain", "tcp-server", "tcp-client"];
+    if let Some(missing) =
+        PROGRAMS.into_iter().find(|name| !xtask.with_file_name(name).is_file())
     {
         skip(&format!("{missing} is not built: cargo build --workspace"));
         return false;
@@ -180,7 +182,7 @@ fn ends_by(
     let mark = folder.to_str().unwrap();
     let bin = folder.join("bin");
     for name in ["chromium", "xdg-open", at_work] {
-        if !["sleep", "flow", "xtask", "load"].contains(&name) {
+        if !["sleep", "flow", "maintain", "load"].contains(&name) {
             program(&bin.join(name), LASTS);
         }
     }

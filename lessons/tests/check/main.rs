@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use maintain::tidy;
 use netlab::Network;
 use summary::Plan;
 use xtask::page::{Flow, Page, Scene};
 use xtask::runner::{self, Runner};
 use xtask::verdict::{Verdict, Verified};
 use xtask::workspace::{self, Lesson};
-use xtask::{build, flow, snapshot, tidy};
+use xtask::{build, flow, snapshot};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::workspace;
+use xtask::workspace;
 
 /// The path of the table, relative to the root of the workspace.
 pub(crate) const TABLE: &str = "lessons/programs.md";

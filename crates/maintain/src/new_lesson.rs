@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use crate::workspace;
-use crate::{Error, Status};
+use xtask::workspace;
+use xtask::{Error, Status};
 
 /// The options of `new-lesson`.
 #[derive(Debug, Clone, clap::Args)]
@@ -250,7 +250,7 @@ fn page(number: u32, title: &str, before: Option<&workspace::Lesson>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::Page;
+    use xtask::page::Page;
 
     const TABLE: &str = "# T\n\n| # | lesson | about |\n|---|---|---|\n| 1 | a | x |\n| 2 | b | y |\n\nend\n";
 

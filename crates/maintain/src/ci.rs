@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{Error, Status, build, workspace};
+use xtask::{Error, Status, build, workspace};
 
 /// How often the lessons are run again, to catch one that passes by luck.
 const REPEATS: usize = 20;

@@ -17,12 +17,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::figures;
-use crate::markdown;
-use crate::page::{Diagnostic, Page, Quotation};
 use crate::programs;
-use crate::snapshot;
-use crate::workspace::{self, Lesson};
-use crate::{Error, Status};
+use xtask::markdown;
+use xtask::page::{Diagnostic, Page, Quotation};
+use xtask::snapshot;
+use xtask::workspace::{self, Lesson};
+use xtask::{Error, Status};
 
 /// The programs that the pages run besides the checkout's own. `.ci/run` installs those
 /// that a plain Debian lacks.
@@ -292,7 +292,7 @@ fn unknown_programs(page: &Page) -> Vec<Diagnostic> {
             line,
             message: format!(
                 "no page runs {name} yet: if it is spelled correctly, add it to PROGRAMS in \
-                 xtask/src/tidy.rs, and its package to .ci/run"
+                 crates/maintain/src/tidy.rs, and its package to .ci/run"
             ),
         })
         .collect()

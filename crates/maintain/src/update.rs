@@ -8,13 +8,13 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::build;
-use crate::page::{Flow, Page};
-use crate::runner::{self, Runner};
-use crate::verdict::{Verdict, Verified};
-use crate::workspace;
-use crate::{Error, Status};
-use crate::{flow, interrupt, transcript};
+use xtask::build;
+use xtask::page::{Flow, Page};
+use xtask::runner::{self, Runner};
+use xtask::verdict::{Verdict, Verified};
+use xtask::workspace;
+use xtask::{Error, Status};
+use xtask::{flow, interrupt, transcript};
 
 /// The options of `update`.
 #[derive(Debug, Clone, clap::Args)]
