@@ -108,7 +108,8 @@ pub fn package_folder(root: &Path, name: &str) -> Option<PathBuf> {
     known.into_iter().find(named).or_else(of_lesson)
 }
 
-/// Returns all lessons, in order: the numbered ones, then the appendices.
+/// Returns all lessons, in order: the numbered ones, then the appendices. A folder whose name
+/// begins with a dot is none.
 ///
 /// # Errors
 /// Fails if the folder `lessons` cannot be read.
@@ -120,6 +121,9 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
             continue;
         }
         let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         match name.to_str().filter(|name| !name.chars().any(common::is_hidden)) {
             Some(name) => lessons.push(Lesson { directory: name.to_owned() }),
             None => {

@@ -1,8 +1,8 @@
 //! `new-lesson`: creates the folder, the page and the table rows of a lesson yet to be written.
 
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use xtask::workspace;
 use xtask::{Error, Status};
@@ -84,23 +84,82 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
             "{attempt}: Cargo.toml has no lesson among the workspace's members"
         ))
     })?;
-    edits.push(("Cargo.toml", workspace));
-    fs::create_dir(&folder)
-        .map_err(Error::io(&format!("{attempt}: make lessons/{directory}")))?;
+    // First of the three: cargo knows no lesson that it does not name.
+    edits.insert(0, ("Cargo.toml", workspace));
+    if folder.exists() {
+        let message =
+            format!("{attempt}: lessons/{directory} exists; move it away first");
+        return Err(Error::new(message));
+    }
     let before =
         lessons.iter().rev().find(|lesson| lesson.number().is_some_and(|n| n < number));
-    for (file, text) in files(name, number, &title, before) {
-        let path = folder.join(file);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::write(&path, text)).map_err(Error::io(&format!(
-            "{attempt}: write lessons/{directory}/{file}"
-        )))?;
-    }
-    for (file, text) in edits {
-        fs::write(root.join(file), text)
-            .map_err(Error::io(&format!("{attempt}: write {file}")))?;
-    }
+    let made = stage(root, &files(name, number, &title, before), &edits)
+        .and_then(|()| move_into_place(root, &folder, &edits));
+    let _ = fs::remove_dir_all(root.join(STAGED));
+    made.map_err(|(what, error)| Error::io(&format!("{attempt}: write {what}"))(error))?;
     Ok(directory)
+}
+
+/// Where a lesson is made before it is moved into place: whoever is killed meanwhile leaves
+/// nothing but this folder, which is no lesson and which the next new lesson removes.
+const STAGED: &str = "lessons/.new-lesson";
+
+/// What could not be written, and why.
+type Unwritten = (String, io::Error);
+
+/// Writes the lesson's files, and the changed ones of the checkout, into the folder [`STAGED`].
+fn stage(
+    root: &Path,
+    files: &[(&str, String)],
+    edits: &[(&str, String)],
+) -> Result<(), Unwritten> {
+    let staged = root.join(STAGED);
+    let _ = fs::remove_dir_all(&staged);
+    let write = |path: PathBuf, text: &str| {
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let written = made.and_then(|()| fs::write(&path, text));
+        written.map_err(|error| {
+            (path.strip_prefix(root).unwrap_or(&path).display().to_string(), error)
+        })
+    };
+    for (file, text) in files {
+        write(staged.join("lesson").join(file), text)?;
+    }
+    for (at, (_, text)) in edits.iter().enumerate() {
+        write(staged.join(at.to_string()), text)?;
+    }
+    Ok(())
+}
+
+/// Moves what is staged to where it belongs. If one part cannot be moved, those before it are
+/// taken back.
+fn move_into_place(
+    root: &Path,
+    folder: &Path,
+    edits: &[(&str, String)],
+) -> Result<(), Unwritten> {
+    let staged = root.join(STAGED);
+    let shown =
+        |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    fs::rename(staged.join("lesson"), folder).map_err(|error| (shown(folder), error))?;
+    let mut moved: Vec<(PathBuf, String)> = Vec::new();
+    for (at, (file, _)) in edits.iter().enumerate() {
+        let file = root.join(file);
+        let old = fs::read_to_string(&file);
+        let replaced = old
+            .and_then(|old| fs::rename(staged.join(at.to_string()), &file).map(|()| old));
+        match replaced {
+            Ok(old) => moved.push((file, old)),
+            Err(error) => {
+                for (file, old) in moved {
+                    let _ = fs::write(file, old);
+                }
+                let _ = fs::remove_dir_all(folder);
+                return Err((shown(&file), error));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the number of a new lesson: `number` if one is given, else the next free one.
@@ -308,5 +367,45 @@ mod tests {
                 .contains("\"lessons/01-a\",\n    \"lessons/03-new\",\n    \"xtask\"")
         );
         assert!(root.join("lessons/03-new/tests/programs/main.rs").is_file());
+    }
+
+    /// A checkout with one lesson, to which another can be added.
+    fn checkout() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("lessons/01-a")).unwrap();
+        fs::write(root.join("lessons/01-a/README.md"), "").unwrap();
+        fs::write(root.join("README.md"), TABLE).unwrap();
+        fs::write(root.join("lessons/README.md"), TABLE).unwrap();
+        fs::write(root.join("Cargo.toml"), "members = [\n    \"lessons/01-a\",\n]\n")
+            .unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_one_that_was_killed_has_left_is_no_lesson_and_is_removed() {
+        let folder = checkout();
+        let root = folder.path();
+        let files = files("left", 3, "Left", None);
+        stage(root, &files, &[("README.md", "half".to_owned())]).unwrap();
+        fs::write(root.join(STAGED).join("README.md"), "").unwrap();
+        assert_eq!(workspace::lessons(root).unwrap().len(), 1);
+        assert_eq!(fs::read_to_string(root.join("README.md")).unwrap(), TABLE);
+        assert_eq!(make(root, "new", None).unwrap(), "03-new");
+        assert!(!root.join(STAGED).exists());
+        assert_eq!(workspace::lessons(root).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_moved_takes_back_the_others() {
+        let folder = checkout();
+        let root = folder.path();
+        let lesson = root.join("lessons/03-new");
+        let edits = [("README.md", "new".to_owned()), ("lessons", String::new())];
+        stage(root, &files("new", 3, "New", None), &edits).unwrap();
+        let (what, _) = move_into_place(root, &lesson, &edits).unwrap_err();
+        assert_eq!(what, "lessons");
+        assert!(!lesson.exists());
+        assert_eq!(fs::read_to_string(root.join("README.md")).unwrap(), TABLE);
     }
 }
