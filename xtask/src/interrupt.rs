@@ -100,23 +100,23 @@ pub fn kill_descendants() {
 
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// A folder in the place for temporary files, outside of this workspace. It is also removed when
-/// a signal ends this process, if it [watches](watch) for signals. There is one at a time.
+/// A folder for one run of a task. It is also removed when a signal ends this process, if it
+/// [watches](watch) for signals. There is one at a time.
 ///
-/// The crate `tempfile` would not remove it then, and a first `cargo xtask demo` would have to
-/// build it.
+/// The crate `tempfile` would not remove it then.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Creates the folder. Its name begins with `name`.
+    /// Creates the folder, and removes first what a process that was killed has left of it.
     ///
     /// # Errors
-    /// Those of `mkdir(2)`.
-    pub fn new(name: &str) -> io::Result<Scratch> {
-        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        // If there is such a folder, it is not ours.
-        fs::create_dir(&folder)?;
+    /// The old one cannot be removed, or the new one cannot be made.
+    pub fn new(folder: PathBuf) -> io::Result<Scratch> {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir_all(&folder)?,
+        }
         *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.clone());
         Ok(Scratch(folder))
     }

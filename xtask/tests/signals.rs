@@ -69,7 +69,6 @@ const CASES: &[Case] = &[
     ("a build of bench flow", &["bench", "flow"], "cargo"),
     ("a build of bench ladder", &["bench", "ladder", "--quick"], "cargo"),
     ("warm runs of bench", &["bench", "--builds", "0"], "cargo"),
-    ("cold builds of bench", &["bench", "--runs", "0"], "git"),
 ];
 
 /// The same, in a course of their own: its page runs what never ends, and its `load` is one
@@ -79,6 +78,7 @@ const IN_A_COURSE: &[Case] = &[
     ("update", &["maintain", "update"], "sleep"),
     ("bench ladder", &["bench", "ladder", "--quick", "--only", "poll"], "load"),
     ("bench soak", &["bench", "soak"], "load"),
+    ("cold builds of bench", &["bench", "--runs", "0"], "git"),
 ];
 
 /// The same, in a course whose page, or table of lessons, is a pipe that nobody writes to.
@@ -127,6 +127,9 @@ fn course(folder: &Path) -> PathBuf {
     }
     let page = "```console one\n$ sleep 1000\n```\n";
     fs::write(course.join("lessons/01-one/README.md"), page).unwrap();
+    for name in ["Cargo.toml", "Cargo.lock"] {
+        fs::write(course.join(name), "").unwrap();
+    }
     for server in ["tcp-server-poll", "tcp-server-fast"] {
         let script = "#!/bin/sh\necho it listens on port 1...\nexec sleep 1000\n";
         program(&course.join("target/release").join(server), script);
@@ -191,7 +194,7 @@ fn ends_by(
     }
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     let mut command = Command::new(xtask.with_file_name(words[0]));
-    if let Some(course) = course {
+    if let Some(course) = &course {
         command.env("CARGO_MANIFEST_DIR", course.join("xtask"));
     }
     command
@@ -238,6 +241,8 @@ fn ends_by(
     let files = fs::read_dir(folder.join("tmp")).unwrap();
     let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
     assert!(files.is_empty(), "{context}: left {files:?}");
+    let builds = course.map(|course| course.join("target/bench/builds"));
+    assert!(builds.is_none_or(|builds| !builds.exists()), "{context}: left its builds");
 }
 
 /// `demo --slow` shows nothing more, although it has all lines of the run.

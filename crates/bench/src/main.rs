@@ -10,12 +10,13 @@ mod checker;
 mod ladder;
 mod tracing;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use xtask::interrupt::Scratch;
 use xtask::{Error, Status, build, hand_over, interrupt, workspace};
 
 /// Measure the first build, a run, and the servers side by side
@@ -78,11 +79,34 @@ fn bench(options: &Options) -> Result<Status, Error> {
 }
 
 fn cold(root: &Path, builds: usize) -> Result<(), Error> {
-    let scratch = interrupt::Scratch::new("xtask-bench")
-        .map_err(Error::io("make a folder for the builds"))?;
+    let (lock, scratch) = builds_folder(root)?;
     let result = cold_in(root, scratch.path(), builds);
     let removed = scratch.remove().map_err(Error::io("remove the folder of the builds"));
+    drop(lock);
     result.and(removed)
+}
+
+/// Makes the folder of the builds, below `target`, where the next measurement finds it if this one
+/// is killed. The lock says that it is in use.
+fn builds_folder(root: &Path) -> Result<(File, Scratch), Error> {
+    let folder = root.join("target/bench");
+    fs::create_dir_all(&folder).map_err(Error::io("make target/bench"))?;
+    let lock = File::create(folder.join("builds.lock"))
+        .map_err(Error::io("make target/bench/builds.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::new(
+                "measure first builds: another bench builds in target/bench/builds; wait for it",
+            ));
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(Error::io("lock target/bench/builds.lock")(error));
+        }
+    }
+    let scratch = Scratch::new(folder.join("builds"))
+        .map_err(Error::io("make a folder for the builds"))?;
+    Ok((lock, scratch))
 }
 
 fn cold_in(root: &Path, folder: &Path, builds: usize) -> Result<(), Error> {
@@ -94,7 +118,10 @@ fn cold_in(root: &Path, folder: &Path, builds: usize) -> Result<(), Error> {
         let clone = folder.join(format!("clone-{build}"));
         let clone_name = clone.to_string_lossy().into_owned();
         time("git", &["clone", "--quiet", &root.to_string_lossy(), &clone_name], folder)?;
-        demo_times.push(time("cargo", &["--offline", "xtask", "demo"], &clone)?);
+        // What the alias `xtask` stands for: in a folder below this checkout, cargo would join
+        // the aliases of both.
+        let demo = ["--offline", "run", "--quiet", "--package", "xtask", "--", "demo"];
+        demo_times.push(time("cargo", &demo, &clone)?);
         let _ = fs::remove_dir_all(yardstick.join("target"));
         yardstick_times.push(time(
             "cargo",
@@ -227,4 +254,26 @@ fn output(program: &str, arguments: &[&str], folder: &Path) -> Result<String, Er
 
 fn say(text: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{text}").map_err(Error::io("write to stdout"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_a_bench_that_was_killed_has_left_is_removed_and_two_do_not_meet() {
+        let root = tempfile::tempdir().unwrap();
+        let left = root.path().join("target/bench/builds/clone-0");
+        fs::create_dir_all(&left).unwrap();
+        let (lock, scratch) = builds_folder(root.path()).unwrap();
+        assert!(!left.exists() && scratch.path().is_dir());
+        let message = builds_folder(root.path()).unwrap_err().to_string();
+        assert!(message.contains("another bench"), "{message}");
+        assert!(scratch.path().is_dir());
+        scratch.remove().unwrap();
+        drop(lock);
+        builds_folder(root.path()).unwrap();
+    }
 }
