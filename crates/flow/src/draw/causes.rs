@@ -2,7 +2,7 @@
 //! ([`Held`]), what a program had asked of it, what the packets say. If the log does not
 //! reveal the cause, none is drawn.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::Topic;
 use super::calls::{is_stream_end, shown_name};
@@ -95,9 +95,8 @@ pub(super) struct Causes {
     windows: HashMap<Addresses, u16>,
     /// The processes of each side that have not ended.
     alive: HashMap<usize, HashSet<i32>>,
-    /// For each side, the connections that it never closed although the peer had, and whether
-    /// it was another process of it that used them.
-    leaks: HashMap<usize, HashMap<Addresses, bool>>,
+    /// For each side, the connections that it never closed although the peer had.
+    leaks: HashMap<usize, HashMap<Addresses, Leak>>,
     /// Ends that were half-open when a program got a signal.
     half_open: BTreeSet<Addresses>,
 }
@@ -106,6 +105,45 @@ pub(super) struct Causes {
 const ARRIVED: usize = 1024;
 /// The most sending calls that are remembered.
 const SENDING: usize = 256;
+
+/// Why a connection was open when its program ended, although the peer had closed it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Leak {
+    /// The process that used it did not close it.
+    Own,
+    /// The process that used it had ended; another one had it open, too.
+    Copy,
+    /// A signal killed the process that used it.
+    Killed(String),
+}
+
+impl Leak {
+    /// The note about so many of them.
+    fn text(&self, name: &str, count: usize) -> String {
+        let what = match count {
+            1 => "a connection".to_owned(),
+            many => format!("{many} connections"),
+        };
+        match (self, count) {
+            (Leak::Own, _) => {
+                format!("{name} never closed {what} after the peer had (CLOSE-WAIT)")
+            }
+            (Leak::Copy, 1) => format!(
+                "{name} never closed {what} after the peer had (CLOSE-WAIT): its process has \
+                 ended, but another still had it open"
+            ),
+            (Leak::Copy, _) => format!(
+                "{name} never closed {what} after the peer had (CLOSE-WAIT): their processes \
+                 have ended, but another still had them open"
+            ),
+            (Leak::Killed(signal), _) => format!(
+                "{signal} killed {name} before it had closed {what} after the peer had \
+                 (CLOSE-WAIT): the kernel closed {}",
+                if count == 1 { "it" } else { "them" }
+            ),
+        }
+    }
+}
 
 impl Causes {
     /// Follows an event. `calls` has the calls by number; for a SYN, `answered` says
@@ -154,7 +192,7 @@ impl Causes {
                     Change::Exited(_) | Change::Killed(_) => {
                         alive.remove(&process.pid);
                         let is_last = alive.is_empty();
-                        self.ended(process.side, process.pid, is_last);
+                        self.ended(process.side, process.pid, is_last, &process.what);
                     }
                     // It may close what is half-open, and from then on nothing shows it.
                     Change::Signal(_) => {
@@ -193,27 +231,17 @@ impl Causes {
     /// For each side, the connections that it never closed although the peer had.
     fn never_closed(&self, name: &impl Fn(usize) -> String) -> Vec<(Topic, String)> {
         let mut notes = Vec::new();
-        let mut leaks: Vec<(&usize, &HashMap<Addresses, bool>)> =
+        let mut leaks: Vec<(&usize, &HashMap<Addresses, Leak>)> =
             self.leaks.iter().collect();
         leaks.sort_by_key(|(side, _)| **side);
         for (side, pairs) in leaks {
-            let copies = pairs.values().filter(|is_copy| **is_copy).count();
-            for (count, is_copy) in [(pairs.len() - copies, false), (copies, true)] {
-                let what = match count {
-                    0 => continue,
-                    1 => "a connection".to_owned(),
-                    many => format!("{many} connections"),
-                };
-                let name = name(*side);
-                let mut text =
-                    format!("{name} never closed {what} after the peer had (CLOSE-WAIT)");
-                if is_copy {
-                    text.push_str(match count {
-                        1 => ": its process has ended, but another still had it open",
-                        _ => ": their processes have ended, but another still had them open",
-                    });
-                }
-                notes.push((Topic::CloseWait, text));
+            let mut counts: BTreeMap<&Leak, usize> = BTreeMap::new();
+            for leak in pairs.values() {
+                *counts.entry(leak).or_default() += 1;
+            }
+            let name = name(*side);
+            for (leak, count) in counts {
+                notes.push((Topic::CloseWait, leak.text(&name, count)));
             }
         }
         notes
@@ -327,7 +355,7 @@ impl Causes {
     /// A process has ended: the kernel closes what it alone had open. Only what is open when
     /// the last process of a program ends was never closed: that a process which serves one
     /// connection ends is as good as a close.
-    fn ended(&mut self, side: usize, pid: i32, is_last: bool) {
+    fn ended(&mut self, side: usize, pid: i32, is_last: bool, how: &Change) {
         let is_its_own = |known: &KnownSocket| {
             known.side == side && (is_last || known.user == Some(pid))
         };
@@ -347,8 +375,15 @@ impl Causes {
                 && let Some((user, pair)) =
                     known.and_then(|it| Some((it.user, it.pair()?)))
             {
-                let is_copy = user.is_some_and(|user| user != pid);
-                self.leaks.entry(side).or_default().insert(pair, is_copy);
+                let leak = match how {
+                    _ if user.is_some_and(|user| user != pid) => Leak::Copy,
+                    // SIGINT is how a run ends when nobody has anything left to do.
+                    Change::Killed(signal) if signal != "SIGINT" => {
+                        Leak::Killed(printable(signal))
+                    }
+                    _ => Leak::Own,
+                };
+                self.leaks.entry(side).or_default().insert(pair, leak);
             }
             self.closing(inode);
         }

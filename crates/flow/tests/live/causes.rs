@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_closed_already", python, closed_already),
         // http-kit/http-kit#326
         trial("cause_never_closed", python, never_closed),
+        trial("a_program_killed_before_it_closes", python, killed_before_it_closes),
         trial("a_connection_still_in_use", python, still_in_use),
         trial("a_process_for_each_connection", python, process_each),
         trial("cause_a_copy_is_never_closed", python, copy_never_closed),
@@ -171,6 +172,17 @@ fn never_closed() -> Result<(), Failed> {
     let client =
         "d = socket.create_connection(('127.0.0.1', 12345)); c.close(); d.close()\n";
     tells(server, client, "never closed 2 connections after the peer had (CLOSE-WAIT)")
+}
+
+/// The server has seen the end of the stream, and gets no time to close.
+fn killed_before_it_closes() -> Result<(), Failed> {
+    let server = "c, _ = s.accept(); c.recv(9); os.kill(os.getpid(), 15)\n";
+    tells(
+        server,
+        "c.close()\n",
+        "before it had closed a connection after the peer had (CLOSE-WAIT): the kernel closed \
+         it",
+    )
 }
 
 /// A process that serves one connection and ends has closed it.
