@@ -107,7 +107,7 @@ const PAIRS: &[Pair] = &[
     Pair {
         name: "as_strace_socat_server",
         needs: &["socat"],
-        server: "socat TCP-LISTEN:12345,reuseaddr,fork EXEC:cat,socketpair",
+        server: "socat TCP-LISTEN:12345,reuseaddr,fork EXEC:cat",
         client: "sh -c socat␣-t␣30␣-␣TCP:127.0.0.1:12345␣<{}/text",
         file: Some(("text", "hello\n")),
     },
