@@ -28,6 +28,8 @@ pub struct Summary {
     sums: Vec<Sums>,
     /// The side that has each socket.
     sockets: HashMap<u64, usize>,
+    /// The descriptor through which each socket was last used.
+    descriptors: HashMap<u64, i64>,
     kernel: Vec<Held>,
     measured: bool,
     open: Vec<OpenSocket>,
@@ -47,7 +49,18 @@ struct Pending {
     side: usize,
     name: String,
     time_ns: u64,
-    sends: bool,
+    bytes: Bytes,
+}
+
+/// What the return of a call says about bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    /// How many were sent.
+    Sent,
+    /// How many were received.
+    Received,
+    /// Nothing: those that were received are told beside it.
+    AsTold,
 }
 
 /// The calls with one name.
@@ -226,12 +239,16 @@ impl Summary {
         if side.calls.len() < NAMES || side.calls.contains_key(&name) {
             side.calls.entry(name.clone()).or_default().calls += 1;
         }
+        let bytes = self.bytes_of(call);
         if let Some(inode) = call.socket {
             // It may have been passed on.
             self.sockets.insert(inode, call.side);
+            if let Some(fd) = descriptor(call, &["sockfd", "fd"]) {
+                self.descriptors.insert(inode, fd);
+            }
         }
-        let (time_ns, sends) = (call.time_ns, call.data.is_some());
-        self.pending.insert(call.id, Pending { side: call.side, name, time_ns, sends });
+        let time_ns = call.time_ns;
+        self.pending.insert(call.id, Pending { side: call.side, name, time_ns, bytes });
     }
 
     fn returned(&mut self, returned: &Return) {
@@ -239,6 +256,9 @@ impl Summary {
         let Some(call) = self.pending.remove(&returned.id) else { return };
         if let Some(inode) = returned.socket {
             self.sockets.insert(inode, call.side);
+            if let Some(fd) = returned.value {
+                self.descriptors.insert(inode, fd);
+            }
         }
         let side = self.sides.entry(call.side).or_default();
         let Some(sums) = side.calls.get_mut(&call.name) else { return };
@@ -250,16 +270,33 @@ impl Summary {
         {
             *sums.errors.entry(error.clone()).or_default() += 1;
         }
-        // A call with several messages returns their number, so their bytes are not added
-        // up.
-        let several = matches!(call.name.as_str(), "sendmmsg" | "recvmmsg");
         let bytes = returned.value.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
-        // sendfile(2) gives no bytes of the program's own.
-        let sends = call.sends || call.name == "sendfile";
-        if sends && !several {
-            sums.sent_bytes += bytes;
-        } else if let Some(data) = &returned.data {
-            sums.received_bytes += data.length;
+        match (call.bytes, &returned.data) {
+            (Bytes::Sent, _) => sums.sent_bytes += bytes,
+            (Bytes::Received, _) => sums.received_bytes += bytes,
+            (Bytes::AsTold, Some(data)) => sums.received_bytes += data.length,
+            (Bytes::AsTold, None) => {}
+        }
+    }
+
+    /// What the return of a call says about bytes.
+    fn bytes_of(&self, call: &Call) -> Bytes {
+        match call.name.as_str() {
+            // They return the number of messages.
+            "sendmmsg" | "recvmmsg" => Bytes::AsTold,
+            // The bytes are not the program's own.
+            "sendfile" => Bytes::Sent,
+            "splice" => {
+                let socket = call.socket.and_then(|it| self.descriptors.get(&it));
+                match socket.copied() {
+                    None => Bytes::AsTold,
+                    fd if fd == descriptor(call, &["fd_in"]) => Bytes::Received,
+                    fd if fd == descriptor(call, &["fd_out"]) => Bytes::Sent,
+                    Some(_) => Bytes::AsTold,
+                }
+            }
+            _ if call.data.is_some() => Bytes::Sent,
+            _ => Bytes::AsTold,
         }
     }
 
@@ -353,6 +390,12 @@ impl Summary {
             }
         })
     }
+}
+
+/// The argument of a call that has one of these names, if it is a descriptor.
+fn descriptor(call: &Call, names: &[&str]) -> Option<i64> {
+    let arg = call.args.iter().find(|arg| names.contains(&arg.name.as_str()))?;
+    arg.value.parse().ok()
 }
 
 impl Report {

@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("an_event_that_is_removed", python, removed_event),
         trial("the_queue_of_errors_has_no_end", python, queue_of_errors),
         trial("sendfile_is_in_the_sums", python, sendfile_sums),
+        trial("splice_is_in_the_sums_of_both_ways", python, splice_sums),
     ]
 }
 
@@ -169,4 +170,17 @@ fn sendfile_sums() -> Result<(), Failed> {
         run.stdout
     );
     says(&run, "socketpair")
+}
+
+/// What splice(2) moves from a socket is received, and what it moves to one is sent.
+fn splice_sums() -> Result<(), Failed> {
+    let script = "import os, socket\n\
+        a, b = socket.socketpair(); r, w = os.pipe(); a.sendall(b'x' * 321)\n\
+        os.splice(b.fileno(), w, 321); os.splice(r, b.fileno(), 300)\n";
+    let run = run(&mut flow(&["--summary", "--", &tool::python(), "-c", script]));
+    let line = run.stdout.lines().find(|it| it.contains("splice")).unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let expected = ["splice", "2", "0", "300", "321"];
+    assert_eq!(words.get(..5), Some(&expected[..]), "{}", run.stdout);
+    Ok(())
 }
