@@ -129,7 +129,7 @@ impl<'a> Patience<'a> {
             return Some(GaveUp::Ended);
         }
         let mut enough = self.enough;
-        if enough == RESTS {
+        if enough == RESTS && !(self.rests >= RESTS && self.program.waits_for_ever()) {
             let may_take = self.program.may_take().as_millis() / LOOK.as_millis();
             enough = enough.max(u32::try_from(may_take).unwrap_or(u32::MAX));
         }

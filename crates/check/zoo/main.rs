@@ -161,6 +161,9 @@ fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
         () if flaw.is("mapped") => mapped(port),
         () => loopback(port),
     };
+    if flaw.is("never-listens") {
+        for_ever();
+    }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if !flaw.is("no-reuse") {
         socket.set_reuse_address(true)?;

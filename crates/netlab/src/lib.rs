@@ -23,6 +23,9 @@ mod elsewhere;
 pub use elsewhere::{PrivateNetwork, enter_user_namespace};
 
 #[cfg(target_os = "linux")]
+pub mod asleep;
+
+#[cfg(target_os = "linux")]
 pub mod capture;
 
 #[cfg(target_os = "linux")]

@@ -69,6 +69,25 @@ pub fn waits(pid: u32) -> Vec<(Transport, SocketAddr)> {
         .collect()
 }
 
+/// Who can wake a process that waits at one of its sockets.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// It is one end of a socketpair(2): only whoever holds the other end.
+    pub(crate) is_pair: bool,
+    /// It is an Internet socket that listens, or one for datagrams: whoever sends there.
+    pub(crate) is_for_strangers: bool,
+    /// A wait at it ends by itself (`SO_RCVTIMEO`).
+    pub(crate) has_timeout: bool,
+}
+
+/// Who can wake process `pid` if it waits at the socket with this descriptor. `None` if
+/// there is no such socket, or the system does not let us look.
+#[cfg(target_os = "linux")]
+pub(crate) fn ends_at(pid: u32, fd: u64) -> Option<Ends> {
+    borrowed::ends_at(pid, fd)
+}
+
 /// The id of the process that holds `port` on the calling thread's network, if it belongs
 /// to this user and can be seen.
 pub fn holder(port: u16) -> Option<u32> {

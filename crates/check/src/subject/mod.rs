@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netlab::asleep;
 use netlab::process::{self, Signal};
 use netlab::sockets::{self, Transport};
 use netlab::wire::Sighting;
@@ -258,6 +259,13 @@ impl Subject {
     /// Returns how long it may be idle and still be on the point of beginning its task.
     pub(crate) fn may_take(&self) -> Duration {
         if self.has_begun() { Duration::ZERO } else { self.run.may_take() }
+    }
+
+    /// Returns whether it has not begun its task and never will: all its threads wait for
+    /// something that can come from none of them, nor from elsewhere while it may still begin.
+    pub(crate) fn waits_for_ever(&self) -> bool {
+        let long = self.started.elapsed() + self.may_take();
+        !self.has_begun() && asleep::for_ever(self.keeper, long)
     }
 
     /// Returns the addresses at which it waits for TCP clients, or for datagrams.

@@ -8,8 +8,9 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{SocketAddr as SocketName, UnixStream};
 
-use super::Transport;
+use super::{Ends, Transport};
 
 /// Whether process `pid` has a listening socket, or a datagram socket with a name. `None`
 /// if the system does not let us look.
@@ -35,6 +36,26 @@ pub(super) fn waits_at(pid: u32) -> Option<Vec<(Transport, SocketAddr)>> {
         None::<()>
     })?;
     Some(all)
+}
+
+/// Who can wake `pid` at this socket. `None` if the system does not let us look.
+pub(super) fn ends_at(pid: u32, fd: u64) -> Option<Ends> {
+    // SAFETY: pidfd_open takes two numbers.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok()?;
+    // SAFETY: pidfd_getfd takes three numbers.
+    let copy =
+        unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+    let copy = UnixStream::from(owned(copy).ok()?);
+    // For a socket of another kind, these fail.
+    let is_unnamed = |name: io::Result<SocketName>| name.is_ok_and(|it| it.is_unnamed());
+    let is_pair = is_unnamed(copy.local_addr()) && is_unnamed(copy.peer_addr());
+    let has_timeout = copy.read_timeout().ok()?.is_some();
+    let copy = OwnedFd::from(copy);
+    let is_internet = internet_name(&copy).is_some();
+    let is_datagram = option(&copy, libc::SO_TYPE) == Some(libc::SOCK_DGRAM);
+    let is_for_strangers =
+        is_internet && (is_datagram || option(&copy, libc::SO_ACCEPTCONN) == Some(1));
+    Some(Ends { is_pair, is_for_strangers, has_timeout })
 }
 
 /// Borrows the sockets of `pid` one by one until `found` finds what it is looking for.

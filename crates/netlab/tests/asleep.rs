@@ -1,0 +1,122 @@
+//! Programs that wait for ever, and others that something will wake.
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic")]
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use netlab::{asleep, process};
+
+/// No wait below that ends by itself takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A shell that waits for a program: a family of which the program is the rest.
+struct Family(Child);
+
+impl Family {
+    /// Starts a program in Python, or returns `None` if that is not installed.
+    fn start(test: &str, script: &str) -> Option<Family> {
+        let Some(python) = testkit::python("-c") else {
+            testkit::skip(test, "python3 is not installed");
+            return None;
+        };
+        const MODULES: &str = "asyncio, ctypes, os, queue, select, signal, socket, \
+                               subprocess, sys, threading, time";
+        let script = format!("import {MODULES}\n{script}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "\"$@\"; exit", "sh"]).arg(python.get_program());
+        Some(Family(shell.args(["-c", &script]).spawn().unwrap()))
+    }
+
+    fn waits_for_ever(&self) -> bool {
+        asleep::for_ever(self.0.id(), LONG)
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        process::family(self.0.id()).into_iter().for_each(process::kill);
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn wait_for_nobody_is_for_ever() {
+    for script in [
+        "threading.Event().wait()",
+        "threading.Event().wait(3600)",
+        "time.sleep(3600)",
+        "threading.Thread(target=threading.Event().wait).start()",
+        "asyncio.run(asyncio.Event().wait())",
+        "asyncio.run(asyncio.sleep(3600))",
+        "read, write = os.pipe(); os.read(read, 1)",
+        "read, write = os.pipe(); select.select([read], [], [])",
+        "read, write = os.pipe(); p = select.poll(); p.register(read); p.poll()",
+        "one, other = socket.socketpair(); one.recv(1)",
+        "signal.pause()",
+        "signal.sigwait({signal.SIGUSR1})",
+        "subprocess.run(['sleep', '3600'])",
+        "select.select([], [], [], 3600)",
+    ] {
+        let Some(family) = Family::start("wait_for_nobody", script) else { return };
+        testkit::until(script, || family.waits_for_ever());
+    }
+}
+
+#[test]
+fn wait_that_something_ends_is_not_for_ever() {
+    for script in [
+        "time.sleep(0.2)",
+        "threading.Event().wait(0.2)",
+        "asyncio.run(asyncio.sleep(0.2))",
+        "select.select([], [], [], 0.2)",
+        "select.poll().poll(200)",
+        "subprocess.run(['sleep', '0.2'])",
+        // The main thread waits for another one.
+        "done = threading.Event()
+threading.Thread(target=lambda: (time.sleep(0.2), done.set())).start()
+done.wait()",
+        // Two threads hand the turn to each other.
+        "there, back, end = queue.Queue(), queue.Queue(), time.monotonic() + 0.2
+serve = lambda: [back.put(number) for number in iter(there.get, None)]
+threading.Thread(target=serve).start()
+while time.monotonic() < end: there.put(1); back.get()
+there.put(None)",
+        // Timers of each kind.
+        "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(0, 0.2); signal.pause()",
+        "signal.pthread_sigmask(0, {14}); signal.setitimer(0, 0.2); signal.sigwait({14})",
+        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 0, 0, 200_000_000)
+timer = c.timerfd_create(1, 0); c.timerfd_settime(timer, 0, times, None)
+select.select([timer], [], [])",
+        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 0, 0, 200_000_000)
+timer = ctypes.c_void_p(); signal.signal(signal.SIGUSR1, lambda *_: None)
+event = (ctypes.c_int * 16)(0, 0, signal.SIGUSR1)
+c.timer_create(1, event, ctypes.byref(timer)); c.timer_settime(timer, 0, times, None)
+signal.pause()",
+        // A socket with a timeout of its own.
+        "one, other = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bytes(8) + (200000).to_bytes(8, 'little'))
+try: one.recv(1)
+except BlockingIOError: pass",
+    ] {
+        let Some(family) = Family::start("wait_that_ends", script) else { return };
+        testkit::until(script, || {
+            assert!(!family.waits_for_ever(), "{script}");
+            process::has_ended(family.0.id())
+        });
+    }
+}
+
+/// Anybody on the host may send it something.
+#[test]
+fn wait_for_a_stranger_is_not_for_ever() {
+    let script = "s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))
+s.recv(1)";
+    let Some(family) = Family::start("wait_for_a_stranger", script) else { return };
+    let program = || process::family(family.0.id()).get(1).copied();
+    testkit::until("it sleeps with a socket", || {
+        netlab::sockets::family_ready(family.0.id())
+            && program().is_some_and(|it| process::sleeps(it) == Some(true))
+    });
+    assert!(!family.waits_for_ever());
+}
