@@ -25,15 +25,17 @@ pub fn for_ever(pid: u32, long: Duration) -> bool {
         return false;
     }
     let Some(before) = sleepers(pid) else { return false };
-    !before.is_empty()
-        && before.iter().all(|sleeper| sleeper.waits_for_ever(long).is_some())
-        // None of them has run in the meantime, so they were asleep together.
+    !before.iter().all(|it| it.has_ended)
+        && before.iter().all(|it| it.has_ended || it.waits_for_ever(long).is_some())
+        // None of them has run in the meantime, nor started or ended another: they were
+        // asleep together.
         && sleepers(pid) == Some(before)
 }
 
-/// A thread that is asleep.
+/// A thread that is asleep, or one that has ended and is still there: a zombie.
 #[derive(Debug, PartialEq, Eq)]
 struct Sleeper {
+    has_ended: bool,
     process: u32,
     thread: String,
     /// How often it has given up the processor so far: it has not run if this is the same.
@@ -54,17 +56,17 @@ fn sleepers(pid: u32) -> Option<Vec<Sleeper>> {
                 let value = status.lines().find_map(|line| line.strip_prefix(name));
                 value.map(|it| it.trim_start_matches(':').trim())
             };
-            match field("State")?.as_bytes().first()? {
-                b'S' => {}
-                b'Z' | b'X' => continue,
+            let has_ended = match field("State")?.as_bytes().first()? {
+                b'S' => false,
+                b'Z' | b'X' => true,
                 _ => return None,
-            }
+            };
             let switches = [
                 field("voluntary_ctxt_switches")?.parse().ok()?,
                 field("nonvoluntary_ctxt_switches")?.parse().ok()?,
             ];
             let caught = u64::from_str_radix(field("SigCgt")?, 16).ok()?;
-            sleepers.push(Sleeper { process, thread, switches, caught });
+            sleepers.push(Sleeper { has_ended, process, thread, switches, caught });
         }
     }
     Some(sleepers)
@@ -110,10 +112,9 @@ impl Sleeper {
         }
         match number {
             libc::SYS_futex => self.waits_at_futex(arguments, long),
-            libc::SYS_rt_sigsuspend => Some(ForEver),
             // Its children are of the family, and asleep as well. One that has just ended is
             // about to wake it.
-            libc::SYS_wait4 | libc::SYS_waitid => {
+            libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_rt_sigsuspend => {
                 let family = process::family(self.process);
                 only_if(!family.into_iter().any(process::has_ended))
             }
