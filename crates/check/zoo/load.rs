@@ -80,6 +80,12 @@ fn open(flaw: &Flaw, stream: &TcpStream, plan: Plan) -> io::Result<Vec<Duration>
         let receiving = scope.spawn(|| {
             let mut latencies = Vec::new();
             while latencies.len() < plan.count as usize {
+                if flaw.is("claims-the-last")
+                    && latencies.len() + 1 == plan.count as usize
+                {
+                    latencies.extend(latencies.last().copied());
+                    break;
+                }
                 let replies = match receive(flaw, stream) {
                     Err(_) if flaw.is("end-is-fine") => break,
                     result => result?,
@@ -92,7 +98,7 @@ fn open(flaw: &Flaw, stream: &TcpStream, plan: Plan) -> io::Result<Vec<Duration>
         });
         for number in 0..plan.count {
             plan.wait(flaw, number);
-            if receiving.is_finished() {
+            if receiving.is_finished() && !flaw.is("claims-the-last") {
                 break;
             }
             send(flaw, stream, number)?;
@@ -103,6 +109,12 @@ fn open(flaw: &Flaw, stream: &TcpStream, plan: Plan) -> io::Result<Vec<Duration>
 
 fn report(flaw: &Flaw, mut latencies: Vec<Duration>) {
     latencies.sort_unstable();
+    if flaw.is("trims") {
+        // The slowest percent, at least one, is taken for as long as the next.
+        let kept = latencies.len() - latencies.len().div_ceil(100);
+        let slowest = latencies[kept - 1];
+        latencies[kept..].fill(slowest);
+    }
     if flaw.is("upside-down") {
         latencies.reverse();
     }
