@@ -134,10 +134,13 @@ pub(crate) fn ladder(options: &Options) -> Result<Status, Error> {
     let started = Instant::now();
     let results = measure(&plan, &stop);
     let mut text = report::tables(&plan, &results);
+    let rounds = match results.rounds {
+        0 => "Less than one round".to_owned(),
+        1 => "1 round".to_owned(),
+        rounds => format!("{rounds} rounds"),
+    };
     text += &format!(
-        "\n{} {} of windows of {} ms; {} s\n",
-        results.rounds,
-        if results.rounds == 1 { "round" } else { "rounds" },
+        "\n{rounds} of windows of {} ms; {} s\n",
         plan.window.as_millis(),
         started.elapsed().as_secs()
     );
@@ -168,7 +171,7 @@ pub(crate) fn ladder(options: &Options) -> Result<Status, Error> {
             .map_err(Error::io("write to stdout"))?;
     }
     if results.interrupted {
-        let message = "Ctrl-C: the figures are those of the rounds that were done\n";
+        let message = "Ctrl-C: the figures are those of what was measured until then\n";
         let _ = io::stderr().write_all(message.as_bytes());
     }
     if options.keep && !keep {

@@ -184,11 +184,16 @@ fn case_table(plan: &Plan, results: &Results, at: usize) -> String {
             let mark = equal(row.cpu_ratio, cpu_noise);
             format!("{:10.2} {mark} {:6.2} ", row.cpu_us, row.cpu_ratio)
         };
-        let mark = equal(row.ratio, noise);
+        let ratio = if row.ratio.is_nan() {
+            // On a machine that is busy with something else nobody may have had an answer.
+            format!("  {:>6}", "–")
+        } else {
+            format!("{} {:6.2}", equal(row.ratio, noise), row.ratio)
+        };
         let _ = writeln!(
             text,
-            "  {:26} {rate:10.0} {mark} {:6.2} {cpu} {:8.0} {:8.0} {:8.0}",
-            server.name, row.ratio, row.p50_us, row.p99_us, row.p999_us
+            "  {:26} {rate:10.0} {ratio} {cpu} {:8.0} {:8.0} {:8.0}",
+            server.name, row.p50_us, row.p99_us, row.p999_us
         );
     }
     match (noise, cpu_noise) {
