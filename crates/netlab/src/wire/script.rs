@@ -11,8 +11,9 @@ use super::rules::{Host, KINDS, Kind, Numbers, Rules, What, Which};
 const MOST_FLOWS: usize = 4096;
 
 /// How long a packet is held at most while it waits for another one to pass: longer than
-/// the kernel waits before it retransmits.
-pub(super) const LONGEST_HELD: Duration = Duration::from_secs(1);
+/// the kernel waits before it retransmits, and than a program on a busy machine needs for
+/// its next send.
+pub(super) const LONGEST_HELD: Duration = Duration::from_secs(3);
 
 /// What happens to a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
