@@ -20,6 +20,8 @@ const PAIRS: usize = 32;
 
 /// `SOCK_DIAG_BY_FAMILY` from `linux/sock_diag.h`.
 const BY_FAMILY: u16 = 20;
+/// `NLM_F_REQUEST | NLM_F_DUMP` from `linux/netlink.h`.
+const DUMP: u16 = 0x301;
 /// The sizes of `struct nlmsghdr`, `struct inet_diag_req_v2` and `struct inet_diag_msg`.
 const HEAD: usize = 16;
 const REQUEST: usize = 56;
@@ -39,6 +41,8 @@ struct Endpoint {
 pub(super) struct Diag {
     /// A netlink socket on each network that is asked; empty if the kernel refuses.
     sockets: Vec<OwnedFd>,
+    /// The protocols of which the kernel can tell something.
+    protocols: Vec<i32>,
     pairs: Vec<Endpoint>,
     /// The questions for all pairs, one after the other: one call asks them all.
     questions: Vec<u8>,
@@ -63,7 +67,16 @@ impl Diag {
     /// Opens the netlink socket on the calling thread's network. If that is refused,
     /// nothing is ever measured.
     pub(super) fn open() -> Diag {
-        Diag { sockets: netlink().into_iter().collect(), ..Diag::default() }
+        Diag::new(netlink().into_iter().collect())
+    }
+
+    /// What the kernel has no module for is never asked about: each question would make it
+    /// start modprobe(8) and wait for it.
+    fn new(sockets: Vec<OwnedFd>) -> Diag {
+        let mut protocols = vec![libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+        protocols.retain(|it| sockets.iter().all(|socket| tells_about(socket, *it)));
+        let sockets = if protocols.is_empty() { Vec::new() } else { sockets };
+        Diag { sockets, protocols, ..Diag::default() }
     }
 
     /// Opens one on each host of a wire, because the sides are on networks of their own.
@@ -77,10 +90,7 @@ impl Diag {
                 opened.join().ok()?.ok()
             })
         };
-        Diag {
-            sockets: [Host::A, Host::B].into_iter().filter_map(open).collect(),
-            ..Diag::default()
-        }
+        Diag::new([Host::A, Host::B].into_iter().filter_map(open).collect())
     }
 
     /// Whether anything can be measured here.
@@ -108,6 +118,9 @@ impl Diag {
     }
 
     fn add(&mut self, protocol: i32, local: SocketAddr, peer: Option<SocketAddr>) {
+        if !self.protocols.contains(&protocol) {
+            return;
+        }
         let mirror = peer.filter(|_| protocol == libc::IPPROTO_TCP);
         let both = [Some((local, peer)), mirror.map(|peer| (peer, Some(local)))];
         for (local, peer) in both.into_iter().flatten() {
@@ -223,6 +236,31 @@ fn netlink() -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is new and ours.
     let socket = unsafe { OwnedFd::from_raw_fd(fd as i32) };
     Ok(socket)
+}
+
+/// Whether the kernel can tell anything about a protocol. The question is for all sockets
+/// in no state at all, to which the answer is an empty list. To one about a single socket,
+/// the answer is ENOENT both times: there is no such socket, or no module.
+fn tells_about(socket: &OwnedFd, protocol: i32) -> bool {
+    let nobody = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+    let pair = Endpoint { protocol, local: nobody, peer: None };
+    let mut question = question(pair, 0);
+    question[6..8].copy_from_slice(&DUMP.to_ne_bytes());
+    // idiag_states.
+    question[HEAD + 4..HEAD + 8].fill(0);
+    let mut answer = [0_u8; 512];
+    let (fd, length) = (socket.as_raw_fd(), question.len());
+    // SAFETY: both buffers are as long as said.
+    let received = unsafe {
+        if libc::send(fd, question.as_ptr().cast(), length, 0) < 0 {
+            return false;
+        }
+        libc::recv(fd, answer.as_mut_ptr().cast(), answer.len(), libc::MSG_DONTWAIT)
+    };
+    let kind = i32::from(u16::from_ne_bytes([answer[4], answer[5]]));
+    // The end of a list says why it ended: 0, or a negated errno.
+    let ended_well = answer[HEAD..HEAD + 4] == [0; 4];
+    received >= HEAD as isize + 4 && kind == libc::NLMSG_DONE && ended_well
 }
 
 /// Asks these questions with one call and takes the answers with another: the kernel has
@@ -435,6 +473,19 @@ mod tests {
         drop(listener.accept().unwrap());
         let held = diag.measure(0).unwrap();
         assert_eq!(of(&held, server, None).unwrap().recv_q, 0);
+    }
+
+    #[test]
+    fn what_the_kernel_has_no_module_for_is_not_asked_about() {
+        let Some(mut diag) = opened() else { return };
+        // 253 is for experiments (RFC 3692); no kernel knows it.
+        assert!(!tells_about(&diag.sockets[0], 253));
+        diag.protocols.retain(|it| tells_about(&diag.sockets[0], *it));
+        assert!(diag.protocols.contains(&libc::IPPROTO_TCP));
+        diag.protocols.clear();
+        let local = SocketAddr::from(([127, 0, 0, 1], 9));
+        diag.follow(&socket("SOCK_STREAM", local, None));
+        assert_eq!(diag.pairs, []);
     }
 
     #[test]
