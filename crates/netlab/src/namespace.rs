@@ -13,7 +13,8 @@ use crate::Refusal;
 
 const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namespaces: \
      try `sudo sysctl user.max_user_namespaces=15000`, on Ubuntu also \
-     `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, in a container \
+     `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, on an older Debian \
+     `sudo sysctl kernel.unprivileged_userns_clone=1`, in a container \
      `--security-opt seccomp=unconfined`, or run on the host's network";
 
 /// Moves this process into a user namespace of its own, in which it may create networks.
