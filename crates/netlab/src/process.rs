@@ -666,17 +666,28 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn processor_time_is_used_by_who_runs_and_not_by_who_sleeps() {
-        let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+        use std::io::{Read, Write};
+        use std::process::Stdio;
+
+        // It has started once it has answered; then it sleeps until it gets more to read.
+        let mut sleeper = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        sleeper.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        sleeper.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let is_asleep = || is_runnable(sleeper.id()) == Some(false);
+        testkit::until("cat sleeps", is_asleep);
+        let before = processor_time(sleeper.id()).unwrap();
         let mut spinner =
             Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while processor_time(spinner.id()).unwrap() < Duration::from_millis(30) {
-            assert!(Instant::now() < deadline, "no processor time in 20 s");
-            std::thread::yield_now();
-        }
-        assert_eq!(is_runnable(spinner.id()), Some(true));
-        assert_eq!(is_runnable(sleeper.id()), Some(false));
-        assert!(processor_time(sleeper.id()).unwrap() < Duration::from_millis(30));
+        let used = || processor_time(spinner.id()).unwrap();
+        testkit::until("sh computes", || used() >= Duration::from_millis(30));
+        testkit::until("sh runs", || is_runnable(spinner.id()) == Some(true));
+        assert!(is_asleep());
+        let meanwhile = processor_time(sleeper.id()).unwrap() - before;
+        assert!(meanwhile < Duration::from_millis(30), "{meanwhile:?}");
         for child in [&mut sleeper, &mut spinner] {
             child.kill().unwrap();
             child.wait().unwrap();
