@@ -13,7 +13,12 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             stream => break stream?,
         }
     };
-    let until = Instant::now() + Duration::from_secs(1);
+    let patience_ms = match () {
+        () if flaw.is("hasty") => 200,
+        () if flaw.is("patient") => 3300,
+        () => 1000,
+    };
+    let until = Instant::now() + Duration::from_millis(patience_ms);
     let line: &[u8] = if flaw.is("no-newline") { b"store one" } else { b"store one\n" };
     stream.write_all(line)?;
     if flaw.is("says-more") {

@@ -39,7 +39,11 @@ mod unix {
         let (mut served, mut until) = (0_usize, None::<Instant>);
         let grace = std::env::var("GRACE").ok().and_then(|it| it.parse().ok());
         let grace = Duration::from_secs(grace.unwrap_or(10));
-        let grace = if flaw.is("short-grace") { grace / 100 } else { grace };
+        let grace = match () {
+            () if flaw.is("short-grace") => grace / 100,
+            () if flaw.is("long-grace") => 4 * grace,
+            () => grace,
+        };
         while until.is_none() || !clients.is_empty() {
             let mut wanted: Vec<PollFd<'_>> =
                 clients.iter().map(|it| PollFd::new(&it.stream, PollFlags::IN)).collect();

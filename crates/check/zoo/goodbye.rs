@@ -82,7 +82,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
                 }
                 let grace_ms = match () {
                     () if flaw.is("short-grace") => 200,
-                    () if flaw.is("long-grace") => 4800,
+                    () if flaw.is("long-grace") => 4000,
                     () => 1000,
                 };
                 until = Some(Instant::now() + Duration::from_millis(grace_ms));

@@ -97,10 +97,12 @@ fn number(
             false => Ok(None),
         };
     };
+    // What Redis itself allows.
+    let of_redis = |number| flaw.is("limit-of-redis") && number <= 512 << 20;
     let text = String::from_utf8_lossy(&rest[..length]).into_owned();
     let number = text.strip_prefix(char::from(sign)).and_then(|it| it.parse().ok());
     match number {
-        Some(number) if number <= most || flaw.is("no-limit") => {
+        Some(number) if number <= most || flaw.is("no-limit") || of_redis(number) => {
             Ok(Some((number, from + length + 2)))
         }
         _ => Err(io::ErrorKind::InvalidData.into()),

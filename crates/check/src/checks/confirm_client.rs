@@ -1,11 +1,13 @@
 //! Lesson 5: a client that knows that its message has arrived.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::lateness::Lateness;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::peer::Connection;
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -135,9 +137,26 @@ fn never_accepted(arena: &mut Arena<'_>) -> Outcome {
     not_stored(&client)
 }
 
+/// The client may give up no sooner than one second after its connection, and must end within
+/// two seconds after its start, which was before that.
 fn never_answered(arena: &mut Arena<'_>) -> Outcome {
-    let (client, _server) = asked(arena)?;
-    not_stored(&client)
+    const ALMOST: Duration = Duration::from_millis(980);
+    const AT_MOST: Duration = Duration::from_millis(2200);
+    const HASTY: Diagnosis =
+        Diagnosis::Other("hasty", "it gives up before the second is over");
+    let mut listener = arena.listen()?;
+    let client = arena.start()?;
+    let lateness = Lateness::begin(&client);
+    let mut server = listener.accept(&client)?;
+    let (before, connected) = (listener.nobody_at(), Instant::now());
+    server.expect_bytes(9)?;
+    not_stored(&client)?;
+    let took = before.elapsed();
+    if took < ALMOST {
+        let got = format!("it gave up after {:.2} s", took.as_secs_f64());
+        return fails_because("it waits a second for the answer", got, Some(HASTY));
+    }
+    lateness.at_most(AT_MOST, connected, "the end two seconds after its start, at most")
 }
 
 fn closed(arena: &mut Arena<'_>) -> Outcome {

@@ -1,12 +1,14 @@
 //! Lesson 12: a server that loses nothing when it is told to end under load.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlab::process::Signal;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
+use crate::diagnosis::Diagnosis;
+use crate::lateness::Lateness;
 use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::{Connection, settle};
@@ -89,6 +91,8 @@ pub(super) const TASK: Task = Task {
 const AN_HOUR: u32 = 3600;
 /// How long a program with a grace period of one second may take to end.
 const BUSY: Duration = Duration::from_secs(5);
+/// The end that "after one second" allows for, with a grace period of one second.
+const AT_MOST: Duration = Duration::from_secs(2);
 /// How long the last client takes.
 const SLOW: Duration = Duration::from_secs(2);
 const CLIENTS: usize = 20;
@@ -186,28 +190,29 @@ fn in_the_queue(arena: &mut Arena<'_>) -> Outcome {
     lose_nothing(&server, clients)
 }
 
-/// Starts a server and asks it to end while it has a client.
+/// Starts a server and asks it to end while it has a client. Returns when it was asked.
 fn asked_to_end(
     arena: &mut Arena<'_>,
     grace: u32,
-) -> Outcome<(Arc<Subject>, Connection)> {
+) -> Outcome<(Arc<Subject>, Connection, Instant)> {
     let server = begin(arena, grace)?;
     let mut client = arena.connect(&server)?;
     client.send(b"hello\n")?;
     client.expect(b"done hello\n")?;
     settle(&server);
+    let asked = Instant::now();
     server.signal(Signal::Terminate);
-    Ok((server, client))
+    Ok((server, client, asked))
 }
 
 fn refuses(arena: &mut Arena<'_>) -> Outcome {
-    let (server, _client) = asked_to_end(arena, AN_HOUR)?;
+    let (server, _client, _) = asked_to_end(arena, AN_HOUR)?;
     server.waits_no_more(Patience::new(&server))?;
     arena.expect_refusal(&server)
 }
 
 fn no_reset(arena: &mut Arena<'_>) -> Outcome {
-    let (server, mut client) = asked_to_end(arena, AN_HOUR)?;
+    let (server, mut client, _) = asked_to_end(arena, AN_HOUR)?;
     client.expect_end()?;
     for _ in 0..3 {
         client.send(b"one more\n")?;
@@ -220,8 +225,20 @@ fn no_reset(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn cuts_off(arena: &mut Arena<'_>) -> Outcome {
-    let (server, _client) = asked_to_end(arena, 1)?;
-    is_well(server.wait_end(Patience::with_deadline(&server, BUSY))?)
+    const ALMOST: Duration = Duration::from_millis(980);
+    const TOO_SHORT: Diagnosis = Diagnosis::Other(
+        "short-grace",
+        "it ends without its clients before the time in GRACE is over",
+    );
+    let (server, _client, asked) = asked_to_end(arena, 1)?;
+    let lateness = Lateness::begin(&server);
+    is_well(server.wait_end(Patience::with_deadline(&server, BUSY))?)?;
+    let took = asked.elapsed();
+    if took < ALMOST {
+        let got = format!("it ended after {:.2} s", took.as_secs_f64());
+        return fails_because("it waits a second for its client", got, Some(TOO_SHORT));
+    }
+    lateness.at_most(AT_MOST, asked, "the end soon after one second")
 }
 
 fn counts(arena: &mut Arena<'_>) -> Outcome {
@@ -241,7 +258,7 @@ fn counts(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn waits_for_the_last(arena: &mut Arena<'_>) -> Outcome {
-    let (server, mut client) = asked_to_end(arena, 30)?;
+    let (server, mut client, _) = asked_to_end(arena, 30)?;
     let mut patience = Patience::with_deadline(&server, SLOW);
     while patience.tick().is_none() {
         patience.nap();

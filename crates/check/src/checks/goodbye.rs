@@ -119,8 +119,10 @@ const SOON: Duration = Duration::from_millis(200);
 /// How much of that second a client is still there without having finished. The rest is for a
 /// busy machine.
 const PART_OF_IT: Duration = Duration::from_millis(400);
-/// Three seconds for the end, and one more to observe it.
-const AT_MOST: Duration = Duration::from_secs(4);
+/// Three seconds for the end, and a moment to observe it.
+const AT_MOST: Duration = Duration::from_millis(3200);
+/// The second for the last clients, as a program may count it whose clock ticks in hundredths.
+const ITS_SECOND: Duration = Duration::from_millis(980);
 /// If the program has waited for a processor for so long, it may have come too late to say
 /// goodbye.
 const BUSY_MACHINE: Duration = Duration::from_millis(100);
@@ -243,13 +245,22 @@ fn term_serves(arena: &mut Arena<'_>) -> Outcome {
 
 /// Expects that the client is not cut off long before its second is over.
 fn has_its_second(client: &mut Connection, asked: Instant) -> Outcome {
+    match is_open_until(client, asked + PART_OF_IT) {
+        Err(Stop::Failed(finding)) => {
+            in_time(asked)?;
+            Err(Stop::Failed(finding))
+        }
+        open => open,
+    }
+}
+
+fn is_open_until(client: &mut Connection, until: Instant) -> Outcome {
     const TOO_SHORT: Diagnosis = Diagnosis::Other(
         "short-grace",
         "the clients that are left are cut off before their second is over",
     );
-    match client.expect_open_until(asked + PART_OF_IT) {
+    match client.expect_open_until(until) {
         Err(Stop::Failed(finding)) => {
-            in_time(asked)?;
             let diagnosis = finding.diagnosis.or(Some(TOO_SHORT));
             Err(Stop::Failed(Finding { diagnosis, ..finding }))
         }
@@ -258,14 +269,15 @@ fn has_its_second(client: &mut Connection, asked: Instant) -> Outcome {
 }
 
 fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
-    let (server, _client, asked) = asked_to_end(arena)?;
+    let (server, mut client, asked) = asked_to_end(arena)?;
     let lateness = Lateness::begin(&server);
+    let open = is_open_until(&mut client, asked + ITS_SECOND);
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
-        Exit::Status(0) => lateness.at_most(
-            AT_MOST,
-            asked,
-            "the end three seconds after SIGTERM, at most",
-        ),
+        Exit::Status(0) => {
+            open?;
+            let what = "the end three seconds after SIGTERM, at most";
+            lateness.at_most(AT_MOST, asked, what)
+        }
         other @ Exit::Status(_) => fails_because(
             "exit status 0",
             other.to_string(),

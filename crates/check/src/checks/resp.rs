@@ -228,7 +228,10 @@ fn bad_input(arena: &mut Arena<'_>) -> Outcome {
         &b"*1\r\n:5\r\n"[..],
         b"*x\r\n",
         b"*4294967295\r\n",
+        b"*101\r\n",
         b"*1\r\n$4294967295\r\n",
+        b"*1\r\n$999999999\r\n",
+        b"*1\r\n$1000001\r\n",
         b"*1\r\n$-5\r\n",
     ] {
         let mut client = arena.connect(&server)?;

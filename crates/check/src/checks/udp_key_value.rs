@@ -2,7 +2,8 @@
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails};
 use crate::peer::Datagrams;
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -162,9 +163,34 @@ fn bad(arena: &mut Arena<'_>) -> Outcome {
         &long,
         &[b"put ", LONGEST, b"\n", &servers::pattern(1001)].concat(),
     ] {
-        asks(&client, request, b"bad")?;
+        match asks(&client, request, b"bad") {
+            Err(Stop::Failed(finding)) if request.len() > 1000 => {
+                let diagnosis = cut_or_stored(&client, request)?;
+                return Err(Stop::Failed(Finding { diagnosis, ..finding }));
+            }
+            answered => answered?,
+        }
     }
     asks(&client, b"get v", b"no v")
+}
+
+/// Asks what a server stored that took a value which is too long.
+fn cut_or_stored(client: &Datagrams, request: &[u8]) -> Outcome<Option<Diagnosis>> {
+    const CUT: Diagnosis = Diagnosis::Other(
+        "datagram-cut",
+        "the buffer for recvfrom(2) is as long as the longest request: a longer datagram is cut \
+         to that without a word, and looks right; make it a byte longer at least",
+    );
+    const STORED: Diagnosis = Diagnosis::Other(
+        "too-long-stored",
+        "the length of the value is not compared with the limit",
+    );
+    let line = request.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let name = line.strip_prefix(b"put ").unwrap_or_default();
+    client.send(&[b"get ", name].concat())?;
+    let (reply, _) = client.expect_any()?;
+    let value = reply.strip_prefix([b"is ", name, b"\n"].concat().as_slice());
+    Ok(value.map(|value| if value.len() > 1000 { STORED } else { CUT }))
 }
 
 fn empty(arena: &mut Arena<'_>) -> Outcome {
