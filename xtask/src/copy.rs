@@ -73,7 +73,8 @@ fn copy(root: &Path, name: &str, program: &Program) -> Result<(), Error> {
     let attempt = format!("copy {name} to my/{name}");
     let read = |file: &Path| {
         let shown = file.strip_prefix(root).unwrap_or(file).display();
-        fs::read_to_string(file).map_err(Error::io(&format!("{attempt}: read {shown}")))
+        netlab::files::read_text(file)
+            .map_err(Error::io(&format!("{attempt}: read {shown}")))
     };
     let source = read(&program.source)?;
     let mut own = read(&program.package.join("Cargo.toml"))?;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::Visible;
+use netlab::files;
 
 use crate::Error;
 use crate::jobs::did_you_mean;
@@ -79,7 +80,7 @@ impl Lesson {
 /// The same as [`Lesson::pages`].
 pub fn page(root: &Path, file: &Path) -> Result<Page, Vec<Diagnostic>> {
     let text =
-        fs::read_to_string(file).map_err(|error| vec![unreadable(root, file, &error)])?;
+        files::read_text(file).map_err(|error| vec![unreadable(root, file, &error)])?;
     Page::parse(file.strip_prefix(root).unwrap_or(file), &text)
 }
 
@@ -90,7 +91,7 @@ fn unreadable(root: &Path, file: &Path, error: &io::Error) -> Diagnostic {
 
 /// Returns the name of the package whose `Cargo.toml` is in `folder`, if there is one.
 pub fn package_name(folder: &Path) -> Option<String> {
-    let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+    let manifest = files::read_text(&folder.join("Cargo.toml")).ok()?;
     let name = manifest.lines().find_map(|line| line.strip_prefix("name = "))?;
     Some(name.trim().trim_matches('"').to_owned())
 }
@@ -117,7 +118,8 @@ pub fn lessons(root: &Path) -> io::Result<Vec<Lesson>> {
     let mut lessons = Vec::new();
     for entry in fs::read_dir(root.join("lessons"))? {
         let path = entry?.path();
-        if !path.join("README.md").is_file() {
+        // One that is no file is reported when it is read.
+        if !path.join("README.md").exists() {
             continue;
         }
         let name = path.file_name().unwrap_or_default();

@@ -81,12 +81,6 @@ const IN_A_COURSE: &[Case] = &[
     ("cold builds of bench", &["bench", "--runs", "0"], "git"),
 ];
 
-/// The same, in a course whose page, or table of lessons, is a pipe that nobody writes to.
-const AT_A_PIPE: &[Case] = &[
-    ("tidy", &["maintain", "tidy"], "maintain"),
-    ("new-lesson", &["maintain", "new-lesson", "half-close"], "maintain"),
-];
-
 #[test]
 fn one_signal_ends_all() {
     for case in CASES {
@@ -100,21 +94,6 @@ fn one_signal_ends_all() {
 fn one_signal_ends_all_in_a_course() {
     for case in IN_A_COURSE {
         ends(case, |folder| Some(course(folder)));
-    }
-}
-
-#[test]
-fn one_signal_ends_what_waits_for_a_file() {
-    for case in AT_A_PIPE {
-        ends(case, |folder| {
-            let course = course(folder);
-            for page in ["README.md", "lessons/01-one/README.md"] {
-                let page = course.join(page);
-                let _ = fs::remove_file(&page);
-                assert!(Command::new("mkfifo").arg(page).status().unwrap().success());
-            }
-            Some(course)
-        });
     }
 }
 
@@ -185,7 +164,7 @@ fn ends_by(
     let mark = folder.to_str().unwrap();
     let bin = folder.join("bin");
     for name in ["chromium", "xdg-open", at_work] {
-        if !["sleep", "flow", "maintain", "load"].contains(&name) {
+        if !["sleep", "flow", "load"].contains(&name) {
             program(&bin.join(name), LASTS);
         }
     }

@@ -62,7 +62,7 @@ impl Site {
             )));
         }
         let read = |path: &str| {
-            fs::read_to_string(root.join(path))
+            netlab::files::read_text(&root.join(path))
                 .map_err(|error| Error::file("read", Path::new(path), &error))
         };
         let mut pages = Vec::new();

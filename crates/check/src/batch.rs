@@ -171,7 +171,7 @@ fn kept(
         CommandError(2, format!("read {}: {why}", shown(&file.to_string_lossy())))
     };
     let mut text = String::new();
-    match File::open(file) {
+    match netlab::files::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(wrong(&error)),
         Ok(file) => {

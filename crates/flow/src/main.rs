@@ -96,7 +96,7 @@ fn show(path: &Path, sources: Option<&Path>, cli: &Cli) -> Result<(), ExitError>
             "read {shown}: {reason}; is it a log of `flow --format json`?"
         ))
     };
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let file = netlab::files::open(path).map_err(|error| failed(&error))?;
     let mut file = io::BufReader::new(file);
     if cli.summary && sources.is_none() {
         // The totals need no event for longer than a moment.

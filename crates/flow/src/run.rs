@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -408,14 +408,7 @@ fn rules(cli: &Cli) -> Result<Option<Rules>, ExitError> {
 /// Reads a file of rules, up to a limit: a device, or a file that was named by mistake, may have
 /// no end.
 fn rules_file(path: &Path) -> io::Result<String> {
-    const MOST_BYTES: u64 = 64 * 1024;
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    let wrong = |message| io::Error::new(io::ErrorKind::InvalidData, message);
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(wrong("it has more than 64 KiB"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8 text"))?;
+    let text = netlab::files::read_text_up_to(path, 64 << 10)?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::event::{self, Event, Log};
@@ -51,11 +52,12 @@ pub fn read(log: &Log, folder: &Path) -> Vec<(String, Result<String, Stale>)> {
         let hash = hashes.get(file).ok_or(Stale::Unknown)?;
         let path = folder.join(file);
         let unreadable = |error: std::io::Error| Stale::Unreadable(error.to_string());
-        let length = std::fs::metadata(&path).map_err(unreadable)?.len();
-        if length > LARGEST {
+        let mut bytes = Vec::new();
+        let file = netlab::files::open(&path).map_err(unreadable)?;
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST {
             return Err(Stale::Unreadable("it is too large to be shown".to_owned()));
         }
-        let bytes = std::fs::read(&path).map_err(unreadable)?;
         if event::hash(&bytes) != **hash {
             return Err(Stale::Changed);
         }

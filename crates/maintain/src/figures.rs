@@ -18,9 +18,9 @@
 //! On a page that has a mark, every number of bytes or milliseconds must have one, so
 //! that none can be changed or added without being checked.
 
-use std::fs;
 use std::path::Path;
 
+use netlab::files;
 use xtask::figures::plain;
 use xtask::markdown;
 use xtask::page::{Diagnostic, Page};
@@ -133,7 +133,7 @@ fn source(
     let inside = Path::new(name)
         .components()
         .all(|part| matches!(part, std::path::Component::Normal(_)));
-    fs::read_to_string(root.join(name)).ok().filter(|_| inside).map(|text| plain(&text))
+    files::read_text(&root.join(name)).ok().filter(|_| inside).map(|text| plain(&text))
 }
 
 /// Returns the text of a scene's terminals, drawing and wire rules.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use netlab::files;
 use xtask::workspace;
 use xtask::{Error, Status};
 
@@ -68,7 +69,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
     ];
     let mut edits = Vec::new();
     for (file, row) in tables {
-        let text = fs::read_to_string(root.join(file))
+        let text = files::read_text(&root.join(file))
             .map_err(Error::io(&format!("{attempt}: read {file}")))?;
         let text = with_row(&text, number, &row).ok_or_else(|| {
             Error::new(format!(
@@ -77,7 +78,7 @@ fn make(root: &Path, name: &str, number: Option<u32>) -> Result<String, Error> {
         })?;
         edits.push((file, text));
     }
-    let workspace = fs::read_to_string(root.join("Cargo.toml"))
+    let workspace = files::read_text(&root.join("Cargo.toml"))
         .map_err(Error::io(&format!("{attempt}: read Cargo.toml")))?;
     let workspace = with_member(&workspace, &directory).ok_or_else(|| {
         Error::new(format!(
@@ -145,7 +146,7 @@ fn move_into_place(
     let mut moved: Vec<(PathBuf, String)> = Vec::new();
     for (at, (file, _)) in edits.iter().enumerate() {
         let file = root.join(file);
-        let old = fs::read_to_string(&file);
+        let old = files::read_text(&file);
         let replaced = old
             .and_then(|old| fs::rename(staged.join(at.to_string()), &file).map(|()| old));
         match replaced {
@@ -187,7 +188,7 @@ fn free(
     let numbers = || lessons.iter().filter_map(workspace::Lesson::number);
     // The table of the course also has rows for planned lessons, and the next number
     // comes after those. To write a planned lesson, give its number.
-    let course = fs::read_to_string(root.join("lessons/README.md")).unwrap_or_default();
+    let course = files::read_text(&root.join("lessons/README.md")).unwrap_or_default();
     let planned = course.lines().filter_map(number_of);
     let next = || numbers().chain(planned).max().unwrap_or(0) + 1;
     let number = number.unwrap_or_else(next);

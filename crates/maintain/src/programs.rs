@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use netlab::files;
 use xtask::workspace;
 
 /// The path of the table, relative to the root of the workspace.
@@ -35,7 +36,7 @@ pub(crate) fn table(root: &Path) -> io::Result<String> {
     }
     let mut rows = Vec::new();
     for source in programs.iter().filter(|source| source.is_file()) {
-        let text = fs::read_to_string(source)?;
+        let text = files::read_text(source)?;
         let path = source.strip_prefix(root).unwrap_or(source);
         rows.push(row(path, &text, &lessons));
     }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::figures;
 use crate::programs;
+use netlab::files;
 use xtask::markdown;
 use xtask::page::{Diagnostic, Page, Quotation};
 use xtask::snapshot;
@@ -102,7 +103,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
         }
     }
     let table = programs::table(root)?;
-    if fs::read_to_string(root.join(programs::TABLE)).ok().as_ref() != Some(&table) {
+    if files::read_text(&root.join(programs::TABLE)).ok().as_ref() != Some(&table) {
         faults.push(Diagnostic {
             path: PathBuf::from(programs::TABLE),
             line: 1,
@@ -128,7 +129,7 @@ pub fn faults(root: &Path) -> std::io::Result<Vec<Diagnostic>> {
     let plain =
         ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", ERRORS, QUESTIONS, SHEET];
     for page in plain {
-        if let Ok(text) = fs::read_to_string(root.join(page)) {
+        if let Ok(text) = files::read_text(&root.join(page)) {
             faults.extend(dead_links(root, Path::new(page), &text));
             faults.extend((page == SHEET).then(|| too_large(&text)).flatten());
         }
@@ -142,7 +143,7 @@ fn lesson_tables(root: &Path, lessons: &[Lesson]) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     for table in ["README.md", "lessons/README.md"] {
         let path = PathBuf::from(table);
-        match fs::read_to_string(root.join(table)) {
+        match files::read_text(&root.join(table)) {
             Err(error) => {
                 let message = format!("read the table of lessons: {error}");
                 faults.push(Diagnostic { path, line: 1, message });
@@ -226,7 +227,7 @@ fn misquoted(root: &Path, page: &Page, quotation: &Quotation) -> Option<Diagnost
             format!("{file} is not a path inside the workspace"),
         );
     }
-    let text = match fs::read_to_string(root.join(path)) {
+    let text = match files::read_text(&root.join(path)) {
         Ok(text) => text,
         Err(error) => return fault(quotation.line - 1, format!("read {file}: {error}")),
     };

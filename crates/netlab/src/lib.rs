@@ -8,7 +8,8 @@
 //! failed and what would allow it; the run then uses the host's loopback.
 //!
 //! The instruments also share from here what else they need for a run: [`workers`] runs
-//! things side by side, and [`environment`] describes the surroundings of a run.
+//! things side by side, [`environment`] describes the surroundings of a run, and [`files`] reads
+//! what a user names.
 //!
 //! Sources: `user_namespaces(7)`, `network_namespaces(7)`, `netdevice(7)`.
 
@@ -48,6 +49,7 @@ mod reset;
 pub use reset::reset;
 
 pub mod environment;
+pub mod files;
 pub mod process;
 pub mod sockets;
 pub mod wire;
