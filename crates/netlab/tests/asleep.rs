@@ -33,6 +33,31 @@ impl Family {
     }
 }
 
+/// Whether the kernel tells what a thread waits for, and about timers; if not, prints a line
+/// that says so.
+fn kernel_tells(test: &str) -> bool {
+    let files = ["/proc/self/syscall", "/proc/self/timers"];
+    let missing = files.into_iter().find(|file| std::fs::read(file).is_err());
+    if let Some(file) = missing {
+        testkit::skip(test, &format!("this kernel has no {file}"));
+    }
+    missing.is_none()
+}
+
+/// Whether another process's socket can be asked (`pidfd_getfd(2)`, since Linux 5.6, which a
+/// container may refuse); if not, prints a line that says so.
+fn sockets_can_be_asked(test: &str) -> bool {
+    let release = process::read_text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map(|it| it.parse::<u32>().unwrap_or(0));
+    let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let status = process::read_text("/proc/self/status").unwrap_or_default();
+    let can = release >= (5, 6) && status.contains("Seccomp:\t0");
+    if !can {
+        testkit::skip(test, "waits at sockets: pidfd_getfd(2) may be refused here");
+    }
+    can
+}
+
 impl Drop for Family {
     fn drop(&mut self) {
         process::family(self.0.id()).into_iter().for_each(process::kill);
@@ -42,6 +67,10 @@ impl Drop for Family {
 
 #[test]
 fn wait_for_nobody_is_for_ever() {
+    if !kernel_tells("wait_for_nobody") {
+        return;
+    }
+    let asked = sockets_can_be_asked("wait_for_nobody");
     for script in [
         "threading.Event().wait()",
         "threading.Event().wait(3600)",
@@ -58,6 +87,10 @@ fn wait_for_nobody_is_for_ever() {
         "subprocess.run(['sleep', '3600'])",
         "select.select([], [], [], 3600)",
     ] {
+        // The loop of asyncio wakes itself through a pair of sockets.
+        if !asked && (script.contains("asyncio") || script.contains("socket")) {
+            continue;
+        }
         let Some(family) = Family::start("wait_for_nobody", script) else { return };
         testkit::until(script, || family.waits_for_ever());
     }
