@@ -39,13 +39,13 @@ mod unix {
     fn polls(flaw: &Flaw, listener: &TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let mut clients: Vec<Client> = Vec::new();
-        let mut leaked = Vec::new();
+        let (mut leaked, mut kept) = (Vec::new(), Vec::new());
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let full = flaw.is("low-limit") && clients.len() >= 300;
             let wants = |client: &Client| match client.unsent.is_empty() {
                 true => PollFlags::IN,
-                false if flaw.is("keeps-all") => PollFlags::IN | PollFlags::OUT,
+                false if reads_ahead(flaw, client) => PollFlags::IN | PollFlags::OUT,
                 false => PollFlags::OUT,
             };
             let mut wanted: Vec<PollFd<'_>> =
@@ -69,7 +69,14 @@ mod unix {
                 }
             }
             for at in left.into_iter().rev() {
-                let client = clients.swap_remove(at);
+                let mut client = clients.swap_remove(at);
+                if flaw.is("keeps-all") {
+                    client.stream.set_nonblocking(false)?;
+                    let _ = client.stream.write_all(&client.unsent);
+                }
+                if flaw.is("keeps-buffers") {
+                    kept.push(vec![1_u8; 64 * 1024]);
+                }
                 if flaw.is("leaks") || flaw.is("never-ends") {
                     if flaw.is("leaks") {
                         let _ = client.stream.shutdown(Shutdown::Write);
@@ -85,6 +92,13 @@ mod unix {
         }
     }
 
+    /// Whether more is read while something is unsent. Who does so must not forget it when
+    /// the stream ends.
+    fn reads_ahead(flaw: &Flaw, client: &Client) -> bool {
+        let room = client.unsent.len() < 64 * 1024;
+        flaw.is("keeps-all") || flaw.is("end-drops-unsent") && room
+    }
+
     /// Echoes one piece from one client. Returns false if its stream has ended.
     fn turn(flaw: &Flaw, client: &mut Client, buffer: &mut [u8]) -> io::Result<bool> {
         if flaw.is("blocking-writes") {
@@ -92,7 +106,7 @@ mod unix {
             client.stream.write_all(&buffer[..length])?;
             return Ok(length > 0);
         }
-        if !client.unsent.is_empty() && flaw.is("keeps-all") {
+        if !client.unsent.is_empty() && reads_ahead(flaw, client) {
             let sent = client.stream.write(&client.unsent).unwrap_or(0);
             client.unsent.drain(..sent);
         } else if !client.unsent.is_empty() {

@@ -114,9 +114,7 @@ fn late(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect_narrow(&server)?;
     let bytes = servers::pattern(2_000_000);
-    client.exchange(&bytes, &bytes)?;
-    client.finish_sending()?;
-    client.expect_end()
+    client.exchange_to_the_end(&bytes, &bytes)
 }
 
 fn memory(arena: &mut Arena<'_>) -> Outcome {

@@ -1,6 +1,6 @@
 //! A TCP connection to the program under test.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -544,10 +544,34 @@ impl Connection {
         bytes: &[u8],
         receive: impl FnOnce(&mut Connection) -> Outcome,
     ) -> Outcome {
+        self.sending(bytes, TcpStream::write_all, receive)
+    }
+
+    /// Exchanges bytes with the end of our stream right behind the last byte: the program
+    /// learns of it while it still has something to send, and has to send that all the same.
+    pub fn exchange_to_the_end(&mut self, bytes: &[u8], expected: &[u8]) -> Outcome {
+        self.timeline.does(&self.name, "will end its stream (half-close) after these:");
+        self.finished = true;
+        let write = |writer: &mut TcpStream, bytes: &[u8]| {
+            writer.write_all(bytes)?;
+            writer.shutdown(Shutdown::Write)
+        };
+        self.sending(bytes, write, |connection| {
+            connection.expect(expected)?;
+            connection.expect_end()
+        })
+    }
+
+    fn sending(
+        &mut self,
+        bytes: &[u8],
+        write: impl FnOnce(&mut TcpStream, &[u8]) -> io::Result<()> + Send,
+        receive: impl FnOnce(&mut Connection) -> Outcome,
+    ) -> Outcome {
         let mut writer = self.stream.try_clone()?;
         self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
         thread::scope(|scope| {
-            let sending = scope.spawn(move || writer.write_all(bytes));
+            let sending = scope.spawn(move || write(&mut writer, bytes));
             self.settle();
             let result = receive(self);
             if result.is_err() {
@@ -743,7 +767,7 @@ const KEEPS_OPEN: Diagnosis = Diagnosis::Other(
 );
 
 /// Returns whether a receive that does not wait, or not for long, is to be made again.
-fn is_nothing_yet(error: &std::io::Error) -> bool {
+fn is_nothing_yet(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
