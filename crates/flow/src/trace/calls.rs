@@ -94,6 +94,7 @@ impl Kind {
                 | Kind::EpollControl
                 | Kind::FileControl
                 | Kind::DeviceControl
+                | Kind::IoUring
                 | Kind::Processors
         )
     }

@@ -96,7 +96,8 @@ impl Thread {
 
     /// Whether it is in a call about sockets, whose return ends its turn.
     pub(super) fn is_in_socket_call(&self) -> bool {
-        self.call.as_ref().is_some_and(|open| open.kind != Kind::Processors)
+        let is_other = |kind| matches!(kind, Kind::Processors | Kind::IoUring);
+        self.call.as_ref().is_some_and(|open| !is_other(open.kind))
     }
 
     /// Whether it is in a call that only a peer can end, because it has no timeout of its

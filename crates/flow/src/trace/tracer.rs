@@ -646,8 +646,8 @@ impl Tracer {
         }
         match traced.kind {
             Kind::IoUring => {
-                self.descriptors.may_close_unseen();
-                self.note_io_uring(side);
+                let open = PendingCall::new(0, tid, traced, args, None, u64::MAX);
+                return self.set_call(tid, open);
             }
             Kind::Processors => return self.on_processors(tid, number, args),
             // A program gets the processors that it asks for, and is told so.
@@ -958,6 +958,15 @@ impl Tracer {
         if open.kind == Kind::Processors {
             if let (Some(processors), true) = (&self.processors, value > 0) {
                 processors.answer(tid, open.args[2], value as usize);
+            }
+            return;
+        }
+        if open.kind == Kind::IoUring {
+            // Many a runtime only asks whether it may have one.
+            if value >= 0 {
+                let side = thread.side;
+                self.descriptors.may_close_unseen();
+                self.note_io_uring(side);
             }
             return;
         }

@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the_queue_of_errors_has_no_end", python, queue_of_errors),
         trial("sendfile_is_in_the_sums", python, sendfile_sums),
         trial("splice_is_in_the_sums_of_both_ways", python, splice_sums),
+        trial("only_a_ring_that_is_there_is_told", python, ring),
     ]
 }
 
@@ -182,5 +183,25 @@ fn splice_sums() -> Result<(), Failed> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let expected = ["splice", "2", "0", "300", "321"];
     assert_eq!(words.get(..5), Some(&expected[..]), "{}", run.stdout);
+    Ok(())
+}
+
+/// Many a runtime asks for a ring to learn whether it may have one.
+fn ring() -> Result<(), Failed> {
+    let told = |entries: u32| {
+        let log = script(&format!(
+            "import ctypes, socket\n\
+             a, b = socket.socketpair()\n\
+             call = ctypes.CDLL(None, use_errno=True).syscall\n\
+             fd = call(425, {entries}, (ctypes.c_char * 120)())\n\
+             a.send(b'made' if fd >= 0 else b'none'); b.recv(4)\n",
+        ));
+        let text = drawn(&log);
+        (text.contains("\"made\""), text.contains("uses io_uring"))
+    };
+    // A ring without entries cannot be had.
+    assert_eq!(told(0), (false, false));
+    let (made, told) = told(1);
+    assert_eq!(made, told);
     Ok(())
 }
