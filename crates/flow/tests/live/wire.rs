@@ -189,7 +189,7 @@ fn wrong_file() -> Result<(), Failed> {
     }
     std::fs::remove_file(&file)?;
     check(name, ": No such file or directory");
-    check("/", ": Is a directory");
+    check("/", ": it is a folder; name a file");
     check("/dev/zero", ": it has more than 64 KiB");
     Ok(())
 }
