@@ -562,6 +562,8 @@ impl Connection {
         })
     }
 
+    /// Writes `bytes` in a thread of its own, and calls `receive` once the program has taken all
+    /// that it can and waits.
     fn sending(
         &mut self,
         bytes: &[u8],
