@@ -232,6 +232,10 @@ pub struct Observed {
     /// names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_hash: Option<String>,
+    /// The datagram sockets that shared a port, or were members of a multicast group, and
+    /// that have been closed since the event before: no descriptor refers to them any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<u64>,
 }
 
 /// One end of a conversation as the kernel holds it: a line of `ss -an`.

@@ -32,6 +32,7 @@ fn hostile_log() -> Log {
             .map(|bytes| Printed { side: 0, fd: 1, data: data(bytes) })
             .to_vec(),
         source_hash: None,
+        gone: vec![7, u64::MAX],
     };
     let (time_ns, side, pid) = (0, 0, 1);
     let call = |id, name: String, bytes: &[u8]| {

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::event::{Call, Event, Flag, Log, Packet, Protocol, Return, Socket};
+use crate::event::{Call, Event, Flag, Log, Packet, Process, Protocol, Return, Socket};
 
 /// A side uses a socket from this position in the log on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(super) struct Owners {
     icmp: Vec<Use>,
     /// For each multicast group, where in the log which socket joins it, or leaves it.
     joined: HashMap<IpAddr, Vec<Member>>,
+    /// Where in the log each socket is seen to be closed; its number may be used again.
+    gone: HashMap<u64, Vec<usize>>,
     /// Sockets that get only what is for the groups that they have joined, from where on:
     /// IP_MULTICAST_ALL in ip(7).
     only_own: HashMap<u64, usize>,
@@ -61,19 +63,51 @@ impl Owners {
         let mut known: HashMap<u64, KnownInode> = HashMap::new();
         let mut sides: HashMap<u64, usize> = HashMap::new();
         let mut syns: HashMap<(String, String), u32> = HashMap::new();
+        let mut asked: HashMap<u64, (IpAddr, Member)> = HashMap::new();
         for (at, event) in log.events.iter().enumerate() {
+            owners.closed(at, event);
             match event {
                 Event::Socket(socket) => owners.socket(at, socket, &mut known),
                 Event::Call(call) => {
                     sides.insert(call.id, call.side);
                     owners.call(at, call, &mut known);
+                    if let Some(asks) = owners.membership(at, call) {
+                        asked.insert(call.id, asks);
+                    }
                 }
-                Event::Return(returned) => owners.returned(at, returned, &sides),
+                Event::Return(returned) => {
+                    owners.returned(at, returned, &sides);
+                    let asked = asked.remove(&returned.id);
+                    if let Some((group, member)) =
+                        asked.filter(|_| returned.error.is_none())
+                    {
+                        owners.change(group, member);
+                    }
+                }
                 Event::Packet(packet) => owners.begin(at, packet, &mut syns),
                 _ => {}
             }
         }
         owners
+    }
+
+    fn closed(&mut self, at: usize, event: &Event) {
+        let (Event::Call(Call { observed, .. })
+        | Event::Return(Return { observed, .. })
+        | Event::Process(Process { observed, .. })) = event
+        else {
+            return;
+        };
+        for inode in &observed.gone {
+            self.gone.entry(*inode).or_default().push(at);
+        }
+    }
+
+    /// Whether a socket that was there at one position is still there at a later one.
+    fn is_open(&self, inode: u64, from: usize, to: usize) -> bool {
+        let Some(gone) = self.gone.get(&inode) else { return true };
+        let next = gone.partition_point(|it| *it <= from);
+        gone.get(next).is_none_or(|it| *it >= to)
     }
 
     fn add(&mut self, pair: &SocketAddresses, at: usize, side: usize, inode: u64) {
@@ -105,9 +139,6 @@ impl Owners {
             self.icmp.push(Use { at, side: call.side, inode: 0 });
         }
         let Some(inode) = call.socket else { return };
-        if call.name == "setsockopt" {
-            self.membership(at, inode, call);
-        }
         let Some(known) = known.get_mut(&inode) else { return };
         // It was passed on, or the descriptor was inherited.
         if known.side != call.side {
@@ -117,8 +148,10 @@ impl Owners {
         }
     }
 
-    /// Follows the options by which a socket joins multicast groups and leaves them.
-    fn membership(&mut self, at: usize, inode: u64, call: &Call) {
+    /// Follows the options by which a socket joins multicast groups and leaves them: the group
+    /// that a call is about, if it is such a call, and what changes if it succeeds.
+    fn membership(&mut self, at: usize, call: &Call) -> Option<(IpAddr, Member)> {
+        let inode = call.socket.filter(|_| call.name == "setsockopt")?;
         let value = |name: &str| {
             let arg = call.args.iter().find(|it| it.name == name);
             arg.map_or("", |it| it.value.as_str())
@@ -127,7 +160,7 @@ impl Owners {
         let joins = match option {
             "IP_MULTICAST_ALL" | "IPV6_MULTICAST_ALL" if value == "0" => {
                 self.only_own.insert(inode, at);
-                return;
+                return None;
             }
             "IP_ADD_MEMBERSHIP"
             | "IPV6_ADD_MEMBERSHIP"
@@ -139,7 +172,7 @@ impl Owners {
             | "IP_DROP_SOURCE_MEMBERSHIP"
             | "MCAST_LEAVE_GROUP"
             | "MCAST_LEAVE_SOURCE_GROUP" => false,
-            _ => return,
+            _ => return None,
         };
         // The group is the first multicast address; those of the newer options have a port.
         let address = |text: &str| -> Option<IpAddr> {
@@ -147,11 +180,14 @@ impl Owners {
             text.parse().ok().or_else(with_port)
         };
         let parts = value.trim_matches(['{', '}']).split(", ");
-        if let Some(group) = parts.filter_map(address).find(IpAddr::is_multicast) {
-            let all = self.joined.entry(group).or_default();
-            if all.len() < MEMBERS {
-                all.push(Member { at, inode, joins });
-            }
+        let group = parts.filter_map(address).find(IpAddr::is_multicast)?;
+        Some((group, Member { at, inode, joins }))
+    }
+
+    fn change(&mut self, group: IpAddr, member: Member) {
+        let all = self.joined.entry(group).or_default();
+        if all.len() < MEMBERS {
+            all.push(member);
         }
     }
 
@@ -222,6 +258,8 @@ impl Owners {
             return None;
         }
         let addresses = self.bound.get(&address.port())?;
+        // Each socket gets it once, and whoever has used that last receives it.
+        let mut seen = HashSet::new();
         let mut sides: Vec<usize> = addresses
             .iter()
             .filter(|bound| {
@@ -230,6 +268,7 @@ impl Owners {
             })
             .filter_map(|bound| self.uses.get(&(bound.clone(), None)))
             .flat_map(|uses| uses[..before(uses, at)].iter().rev().take(SHARERS))
+            .filter(|it| seen.insert(it.inode) && self.is_open(it.inode, it.at, at))
             .filter(|it| self.gets(at, address.ip(), it.inode))
             .map(|it| it.side)
             .collect();
@@ -249,7 +288,7 @@ impl Owners {
             self.joined.get(&to).map_or_else(HashSet::new, |all| {
                 let mut members = HashSet::new();
                 for it in all.iter().take_while(|it| it.at < at) {
-                    if it.joins {
+                    if it.joins && self.is_open(it.inode, it.at, at) {
                         members.insert(it.inode);
                     } else {
                         members.remove(&it.inode);
@@ -280,6 +319,7 @@ impl Owners {
         let addresses = [local.to_owned()].into_iter().chain(any);
         let uses: Vec<&Vec<Use>> =
             addresses.filter_map(|address| self.uses.get(&(address, None))).collect();
+        let is_open = |it: &Use| self.is_open(it.inode, it.at, at);
         let mut found: Vec<Use> = Vec::new();
         for uses in uses {
             let split = before(uses, at);
@@ -288,10 +328,17 @@ impl Owners {
                 found.extend(later.first());
             }
             for one in earlier.iter().rev().take(SHARERS) {
-                if !found.iter().any(|it| it.side == one.side) {
-                    found.push(*one);
+                match found.iter_mut().find(|it| it.side == one.side) {
+                    None => found.push(*one),
+                    // An older socket of the same program may be open still.
+                    Some(last) if !is_open(last) && is_open(one) => *last = *one,
+                    Some(_) => {}
                 }
             }
+        }
+        // What nobody has any more was for whoever had it last.
+        if found.iter().any(is_open) {
+            found.retain(is_open);
         }
         found.sort_unstable_by_key(|it| it.at);
         found

@@ -6,8 +6,9 @@
 //! sockets takes milliseconds where the kernel's tables are large).
 #![allow(unsafe_code)] // A netlink socket, which `std` has no type for.
 
+use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use netlab::wire::{Host, Wire};
@@ -26,6 +27,8 @@ const DUMP: u16 = 0x301;
 const HEAD: usize = 16;
 const REQUEST: usize = 56;
 const ANSWER: usize = 72;
+/// Where `idiag_inode` is in the last of them.
+const INODE_AT: usize = 68;
 
 /// One end of a conversation, as the kernel looks it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +176,23 @@ impl Diag {
         held.iter().find(|it| it.socket == Some(inode))
     }
 
+    /// The inode numbers of all datagram sockets that are bound to a port; `None` if the kernel
+    /// does not tell.
+    pub(super) fn datagram_sockets(&self) -> Option<HashSet<u64>> {
+        if !self.is_open() || !self.protocols.contains(&libc::IPPROTO_UDP) {
+            return None;
+        }
+        let mut all = HashSet::new();
+        for socket in &self.sockets {
+            for nobody in
+                [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()]
+            {
+                list(socket, nobody, &mut all).ok()?;
+            }
+        }
+        Some(all)
+    }
+
     /// What the kernel holds now, if that has changed since the last time.
     pub(super) fn measure(&mut self, now_ns: u64) -> Option<Vec<Held>> {
         self.asked_ns = now_ns;
@@ -263,6 +283,57 @@ fn tells_about(socket: &OwnedFd, protocol: i32) -> bool {
     received >= HEAD as isize + 4 && kind == libc::NLMSG_DONE && ended_well
 }
 
+/// Adds the inode numbers of the datagram sockets of an address family.
+///
+/// # Errors
+/// Those of the netlink socket, and `EAGAIN` if the list has no end.
+fn list(socket: &OwnedFd, nobody: IpAddr, to: &mut HashSet<u64>) -> io::Result<()> {
+    let any = SocketAddr::new(nobody, 0);
+    let pair = Endpoint { protocol: libc::IPPROTO_UDP, local: any, peer: None };
+    let mut question = question(pair, 0);
+    question[6..8].copy_from_slice(&DUMP.to_ne_bytes());
+    let fd = socket.as_raw_fd();
+    // SAFETY: the buffer is as long as said.
+    check(unsafe { libc::send(fd, question.as_ptr().cast(), question.len(), 0) } as _)?;
+    // The kernel makes no longer piece of a list.
+    let mut piece = vec![0_u8; 32 * 1024];
+    loop {
+        // SAFETY: as above.
+        let received = unsafe {
+            let (to, length) = (piece.as_mut_ptr().cast(), piece.len());
+            libc::recv(fd, to, length, libc::MSG_DONTWAIT)
+        };
+        // EAGAIN if the list has no end.
+        let length = check(received as _)? as usize;
+        if listed(&piece[..length], to) {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a piece of a list of sockets; whether it is the last one, and says that all is well.
+fn listed(mut piece: &[u8], to: &mut HashSet<u64>) -> bool {
+    let word = |bytes: &[u8], at: usize| {
+        let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_ne_bytes(bytes))
+    };
+    while let Some(length) = word(piece, 0).map(|it| it as usize) {
+        let Some(message) = piece.get(..length).filter(|it| it.len() >= HEAD) else {
+            return false;
+        };
+        match i32::from(u16::from_ne_bytes([message[4], message[5]])) {
+            libc::NLMSG_DONE => return word(message, HEAD) == Some(0),
+            kind if kind == i32::from(BY_FAMILY) => {
+                let inode = word(message, HEAD + INODE_AT).filter(|it| *it != 0);
+                to.extend(inode.map(u64::from));
+            }
+            _ => {}
+        }
+        piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    false
+}
+
 /// Asks these questions with one call and takes the answers with another: the kernel has
 /// answered before send(2) returns. An end that has its answer already keeps it.
 fn ask(socket: &OwnedFd, questions: &[u8], to: &mut [Answer]) -> io::Result<()> {
@@ -329,7 +400,7 @@ fn question(pair: Endpoint, number: usize) -> Vec<u8> {
         if local.is_ipv4() {
             Ipv4Addr::UNSPECIFIED.into()
         } else {
-            IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)
+            Ipv6Addr::UNSPECIFIED.into()
         },
         0,
     );
@@ -386,7 +457,7 @@ fn read(pair: Endpoint, body: &Answer) -> Option<Held> {
         state: is_tcp.then(|| state(body[1]).to_owned()),
         recv_q: word(56),
         send_q: word(60),
-        socket: Some(u64::from(word(68))).filter(|inode| *inode != 0),
+        socket: Some(u64::from(word(INODE_AT))).filter(|inode| *inode != 0),
     })
 }
 
@@ -501,6 +572,47 @@ mod tests {
         let waiting = of(&held, local, None).unwrap();
         assert!(waiting.recv_q >= 8, "{waiting:?}");
         assert_eq!(waiting.state, None);
+    }
+
+    #[test]
+    fn every_datagram_socket_is_listed_until_its_last_copy_is_closed() {
+        use std::os::unix::fs::MetadataExt as _;
+        let Some(diag) = opened() else { return };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let copy = OwnedFd::from(socket.try_clone().unwrap());
+        let link = format!("/proc/self/fd/{}", socket.as_raw_fd());
+        let inode = std::fs::metadata(link).unwrap().ino();
+        let is_listed = || diag.datagram_sockets().unwrap().contains(&inode);
+        assert!(is_listed());
+        drop(socket);
+        assert!(is_listed(), "its copy is open");
+        drop(copy);
+        assert!(!is_listed());
+    }
+
+    #[test]
+    fn a_list_that_is_cut_has_no_end() {
+        let message = |kind: i32, body: &[u8]| {
+            let mut it = vec![0; HEAD];
+            it[0] = (HEAD + body.len()) as u8;
+            it[4] = kind as u8;
+            it.extend(body);
+            it
+        };
+        let mut body = [0; ANSWER];
+        body[INODE_AT] = 7;
+        let mut whole = message(BY_FAMILY.into(), &body);
+        whole.extend(message(libc::NLMSG_DONE, &[0; 4]));
+        let mut found = HashSet::new();
+        assert!(listed(&whole, &mut found));
+        assert_eq!(found, [7].into());
+        for length in 0..whole.len() {
+            assert!(!listed(&whole[..length], &mut HashSet::new()), "{length}");
+        }
+        // Neither is one that the kernel broke off, or a message without a length.
+        let broken = message(libc::NLMSG_DONE, &(-libc::EINTR).to_ne_bytes());
+        assert!(!listed(&broken, &mut HashSet::new()));
+        assert!(!listed(&[0; 64], &mut HashSet::new()));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod processors;
 mod python;
 mod reasons;
 mod session;
+mod sharing;
 mod sockets;
 mod spawn;
 mod sys;

@@ -15,6 +15,7 @@ use super::memory::Memory;
 use super::processors::Processors;
 use super::python::Pythons;
 use super::reasons::Reasons;
+use super::sharing::Sharing;
 use super::sockets::{Descriptors, Sockets};
 use super::sys::{self, Resume, Status, SyscallStop, WaitStatus, Whose};
 use super::thread::{PendingCall, Ports, Thread};
@@ -99,6 +100,8 @@ pub(super) struct Tracer {
     reasons: Reasons,
     /// Sockets on which a thread was seen asleep, waiting for bytes: they are blocking.
     blocking: std::collections::HashSet<u64>,
+    /// Datagram sockets that share a port, until they are closed.
+    sharing: Sharing,
     /// The processes whose end is written down, though not all of their threads are gone.
     ended: std::collections::HashSet<i32>,
 }
@@ -133,6 +136,7 @@ impl Tracer {
             epolls: std::collections::HashSet::new(),
             reasons: Reasons::default(),
             blocking: std::collections::HashSet::new(),
+            sharing: Sharing::default(),
             ended: std::collections::HashSet::new(),
         }
     }
@@ -172,6 +176,7 @@ impl Tracer {
             self.diag.measure(now)
         };
         observed.printed = std::mem::take(&mut self.printed);
+        observed.gone = self.sharing.gone(|| self.diag.datagram_sockets());
     }
 
     /// The hash of a source file, once per log.
@@ -561,6 +566,8 @@ impl Tracer {
         self.unwind.forget(pid);
         self.pythons.forget(pid);
         self.descriptors.forget(pid);
+        // FD_CLOEXEC in fcntl(2).
+        self.sharing.may_close(pid);
         // Closes the pipe on which the child would have reported why it failed.
         let _ = spawn::failure(pid);
         let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) else { return };
@@ -589,6 +596,7 @@ impl Tracer {
         self.drain();
         // When a process ends, so do the sockets that no call has closed.
         self.diag.note_change();
+        self.sharing.ended(tid);
         self.descriptors.forget(tid);
         let Some(thread) = thread else { return };
         if self.turns.current == Some(tid) {
@@ -630,6 +638,7 @@ impl Tracer {
             return;
         }
         let (side, pid) = (thread.side, thread.pid);
+        self.sharing.goes_on(tid);
         // It has three arguments: what is in the register of the fourth means nothing, and
         // may differ when the call goes on after a signal.
         if traced.name == "accept" {
@@ -685,6 +694,11 @@ impl Tracer {
         let (side, pid) = self.threads.get(&tid).map_or((0, tid), |it| (it.side, it.pid));
         let memory = self.memory(tid);
         let mut decoded = decode::entry(memory, traced.kind, args);
+        if traced.kind == Kind::SetOption
+            && let Some(inode) = socket.filter(|it| self.takes_datagrams(*it))
+        {
+            self.sharing.option(inode, &decoded.args);
+        }
         decoded.args.extend(decode::timeout(memory, traced.name, args));
         let source = self
             .pythons
@@ -718,6 +732,28 @@ impl Tracer {
             observed: Observed::default(),
         }));
         id
+    }
+
+    /// Whether this is a datagram socket of the internet's.
+    fn takes_datagrams(&self, inode: u64) -> bool {
+        let socket = self.sockets.get(inode);
+        let is =
+            |it: &Socket| it.family.starts_with("AF_INET") && it.kind == "SOCK_DGRAM";
+        socket.is_some_and(is)
+    }
+
+    /// Whether a call may close a datagram socket. One that is on its way to another program
+    /// (`SCM_RIGHTS`) goes with an AF_UNIX socket.
+    fn may_close_datagrams(&self, open: &PendingCall) -> bool {
+        let is_tcp =
+            |it: &Socket| it.family.starts_with("AF_INET") && it.kind == "SOCK_STREAM";
+        match open.kind {
+            Kind::Close => {
+                !open.socket.and_then(|it| self.sockets.get(it)).is_some_and(is_tcp)
+            }
+            Kind::Duplicate | Kind::CloseRange => true,
+            _ => false,
+        }
     }
 
     /// Forgets the descriptors that a call may close: before it and after it, since others
@@ -980,6 +1016,9 @@ impl Tracer {
         let waited = std::mem::take(&mut thread.waited);
         thread.has_accepted = open.kind == Kind::Accept && value >= 0;
         self.forget_closed(open.kind, &open.args);
+        if self.may_close_datagrams(&open) {
+            self.sharing.may_close(tid);
+        }
         let failed = (-4095..0).contains(&value);
         let fd = open.args[0] as i32;
         let decoded = if failed {
@@ -1003,6 +1042,9 @@ impl Tracer {
             Kind::Bind | Kind::Connect | Kind::Listen => {
                 if let Some(inode) = open.socket {
                     self.ask(side, pid, fd, inode);
+                    if open.kind == Kind::Bind && !failed && self.takes_datagrams(inode) {
+                        self.sharing.bind(inode);
+                    }
                 }
             }
             Kind::Send

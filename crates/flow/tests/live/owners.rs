@@ -14,6 +14,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_connection_is_handed_over", &["python3"], handed_over),
         trial("a_broadcast_has_many_receivers", &["python3"], broadcast),
         trial("a_multicast_is_for_members", &["python3"], multicast),
+        trial("a_closed_socket_is_no_member", &["python3"], closed_members),
+        trial("a_closed_socket_shares_no_port", &["python3"], closed_sharer),
         trial(
             "datagrams_of_two_programs_at_one_port",
             &["python3"],
@@ -203,6 +205,103 @@ fn multicast() -> Result<(), Failed> {
         assert_eq!(arrows(&diagram, "for members"), [to("a.py")], "{text}");
         assert_eq!(arrows(&diagram, "for nobody"), [to("(no program)")], "{text}");
         assert_eq!(arrows(&diagram, "the same"), [], "{text}");
+    }
+    Ok(())
+}
+
+/// Who gets a datagram: the programs at which it is drawn.
+fn receivers(diagram: &Diagram, piece: &str) -> Vec<String> {
+    let arrows = diagram.rows.iter().filter_map(|row| match row {
+        Row::Packet(arrow) => Some(arrow),
+        _ => None,
+    });
+    let mut from_it = arrows.skip_while(|it| !it.label.contains(piece));
+    let first = from_it.next();
+    let others = from_it.take_while(|it| it.label == "the same datagram");
+    first
+        .into_iter()
+        .chain(others)
+        .map(|it| diagram.columns[it.to].name.clone())
+        .collect()
+}
+
+/// Members of a multicast group close their sockets in every way between two datagrams: only
+/// those get the second one that still have a descriptor of it.
+fn closed_members() -> Result<(), Failed> {
+    let script = |how: &str| {
+        format!(
+            "import os, socket, sys\n\
+             def member():\n\
+             \x20 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+             \x20 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+             \x20 s.bind(('', 12345))\n\
+             \x20 s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,\n\
+             \x20   socket.inet_aton('239.1.2.3') + socket.inet_aton('127.0.0.1'))\n\
+             \x20 s.recv(99); return s\n\
+             done = \"import socket; c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\\n\
+             c.sendto(b'done', ('127.0.0.1', 12346))\\n\
+             try: c.recv(9)\\n\
+             except KeyboardInterrupt: pass\"\n\
+             {how}\n\
+             exec(done)\n"
+        )
+    };
+    let other = "o = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)";
+    let scripts = [
+        ("open.py", script("s = member()")),
+        ("close.py", script("s = member(); s.close()")),
+        ("copy.py", script("s = member(); d = os.dup(s.fileno()); s.close()")),
+        (
+            "over.py",
+            script(&format!("s = member(); {other}; os.dup2(o.fileno(), s.fileno())")),
+        ),
+        (
+            "exec.py",
+            script("s = member(); os.execv(sys.executable, ['python3', '-c', done])"),
+        ),
+        ("exit.py", script("if os.fork() == 0: member(); os._exit(0)\nos.wait()")),
+    ];
+    let sender = format!(
+        "import socket\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 12346))\n\
+         s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('127.0.0.1'))\n\
+         s.sendto(b'first', ('239.1.2.3', 12345))\n\
+         for _ in range({}): s.recv(9)\n\
+         s.sendto(b'second', ('239.1.2.3', 12345))\n",
+        scripts.len()
+    );
+    let mut sides: Vec<(&str, &str)> =
+        scripts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    sides.push(("sender.py", &sender));
+    let log = run(&sides);
+    if has_network(&log) {
+        let (diagram, text) = (diagram(&log), drawn(&log));
+        assert_eq!(receivers(&diagram, "\"first\"").len(), scripts.len(), "{text}");
+        assert_eq!(receivers(&diagram, "\"second\""), ["open.py", "copy.py"], "{text}");
+    }
+    Ok(())
+}
+
+/// Of two programs at one port, the one that came last closes its socket: what is sent then is
+/// for the other one, though that does not look at it.
+fn closed_sharer() -> Result<(), Failed> {
+    let bound = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind(('127.0.0.1', 12345))\n\
+        o = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n";
+    let wait = "try: o.recv(9)\nexcept KeyboardInterrupt: pass\n";
+    let stays = format!("{bound}o.bind(('127.0.0.1', 0))\n{wait}");
+    let closes = format!(
+        "{bound}o.bind(('127.0.0.1', 12346)); _, peer = o.recvfrom(9)\n\
+         s.close(); o.sendto(b'closed', peer)\n{wait}"
+    );
+    let sender = "import socket\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        s.sendto(b'close', ('127.0.0.1', 12346)); s.recv(9)\n\
+        s.sendto(b'afterwards', ('127.0.0.1', 12345))\n";
+    let log = run(&[("a.py", &stays), ("b.py", &closes), ("sender.py", sender)]);
+    if has_network(&log) {
+        assert_eq!(receivers(&diagram(&log), "afterwards"), ["a.py"], "{}", drawn(&log));
     }
     Ok(())
 }
