@@ -59,11 +59,24 @@ struct KnownSocket {
     fifo: bool,
     no_delay: bool,
     resets: bool,
+    /// What connect(2) with an address of the family AF_UNSPEC made it forget.
+    forgot: Option<Forgotten>,
     /// How often the end of the stream has been received.
     ends: u32,
     /// The process that used it last, other than to close it: those that inherited it have it
     /// open, too, and mostly do not know of it.
     user: Option<i32>,
+}
+
+/// What a socket has no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Forgotten {
+    /// The peer to which it sent datagrams.
+    Peer(String),
+    /// Its connection, to this peer.
+    Connection(String),
+    /// The queue of a listener.
+    Listener,
 }
 
 /// A call that sends and has not returned yet.
@@ -305,6 +318,7 @@ impl Causes {
                 known.no_delay |= (has("TCP_NODELAY") || has("TCP_CORK")) && has("1");
                 known.resets |= has("SO_LINGER") && has("{l_onoff=1, l_linger=0}");
             }
+            "connect" => self.forgets(inode, address(call) == Some("AF_UNSPEC")),
             _ if call.data.is_some() => {
                 let pair = self.sockets.get(&inode).and_then(KnownSocket::pair);
                 if let Some(pair) = pair
@@ -318,6 +332,55 @@ impl Causes {
             }
             _ => {}
         }
+    }
+
+    /// A socket is about to get another peer, or none: for TCP, that is its end.
+    fn forgets(&mut self, inode: u64, all: bool) {
+        let listens = self.listeners.contains_key(&inode);
+        let known = self.sockets.entry(inode).or_default();
+        known.forgot = match known.peer.clone().filter(|_| all) {
+            Some(peer) if known.datagrams => Some(Forgotten::Peer(peer)),
+            Some(peer) => Some(Forgotten::Connection(peer)),
+            None => (all && listens).then_some(Forgotten::Listener),
+        };
+        if !all || known.datagrams {
+            return;
+        }
+        self.closing(inode);
+        if let Some(pair) = self.sockets.get(&inode).and_then(KnownSocket::pair) {
+            let text = "connect(AF_UNSPEC) breaks the connection off: so RST, no FIN";
+            self.closed.insert(pair, Some(text.to_owned()));
+        }
+    }
+
+    /// What a call has just made a socket forget.
+    fn forgotten(&self, call: &Call) -> Option<Cause> {
+        let text = match self.sockets.get(&call.socket?)?.forgot.as_ref()? {
+            Forgotten::Peer(peer) => {
+                format!("forgets its peer {}: send needs an address now", printable(peer))
+            }
+            Forgotten::Connection(peer) => {
+                format!("gives up its connection to {}", printable(peer))
+            }
+            Forgotten::Listener => "listens no more".to_owned(),
+        };
+        Some(Cause::caller(Topic::NoPeer, text))
+    }
+
+    /// Why there is nobody to send to, or to receive from.
+    fn no_peer(&self, call: &Call, returned: &Return) -> Option<Cause> {
+        let forgot = self.sockets.get(&call.socket?).and_then(|it| it.forgot.as_ref());
+        let text = match (returned.error.as_deref()?, forgot) {
+            ("EDESTADDRREQ" | "ENOTCONN", Some(Forgotten::Peer(_))) => {
+                "no peer since connect(AF_UNSPEC)"
+            }
+            ("ENOTCONN" | "EPIPE", Some(Forgotten::Connection(_))) => {
+                "no connection since connect(AF_UNSPEC)"
+            }
+            ("EDESTADDRREQ", _) => "no address is given, and the socket has no peer",
+            _ => return None,
+        };
+        Some(Cause::caller(Topic::NoPeer, text))
     }
 
     /// A socket is about to be closed: records why its kernel would send a reset.
@@ -400,6 +463,7 @@ impl Causes {
             }
             ("bind", Some("EADDRINUSE")) => self.port_in_use(call),
             ("connect", Some("EADDRNOTAVAIL")) => self.ports_used_up(call),
+            ("connect", None) => self.forgotten(call),
             ("accept" | "accept4", Some("EMFILE" | "ENFILE")) => {
                 let text = match self.held(call.socket?).map_or(0, |held| held.recv_q) {
                     0 => "no descriptor is free".to_owned(),
@@ -412,11 +476,11 @@ impl Causes {
                 .cut_off(call, returned)
                 .map(|text| Cause::caller(Topic::CutOff, text))
                 .or_else(|| self.end_again(call, returned)),
-            _ => {
+            _ => self.no_peer(call, returned).or_else(|| {
                 let sending = sending?;
                 let window = self.no_room(&sending, call, returned);
                 window.or_else(|| self.held_back(call, returned, sending))
-            }
+            }),
         }
     }
 

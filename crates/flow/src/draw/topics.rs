@@ -18,6 +18,8 @@ pub enum Topic {
     Descriptors,
     /// The queue of connections waiting to be accepted is full.
     QueueFull,
+    /// A socket has no peer, or none any more.
+    NoPeer,
     /// The end of the stream has been received a second time.
     EndOfStream,
     /// The end of a datagram did not fit.
@@ -34,13 +36,14 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 12] = [
+    pub const ALL: [Topic; 13] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
         Topic::PortsUsedUp,
         Topic::Descriptors,
         Topic::QueueFull,
+        Topic::NoPeer,
         Topic::EndOfStream,
         Topic::CutOff,
         Topic::Nagle,
@@ -58,6 +61,7 @@ impl Topic {
             Topic::PortsUsedUp => "EADDRNOTAVAIL: address not available",
             Topic::Descriptors => "EMFILE, ENFILE: too many open files",
             Topic::QueueFull => "connect hangs",
+            Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::EndOfStream => "recv gives 0 again and again",
             Topic::CutOff => "The end of a datagram is missing",
             Topic::Nagle => "Each request takes 40 ms too long",

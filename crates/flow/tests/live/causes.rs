@@ -40,6 +40,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         // From no report, but of the same kind.
         trial("cause_nobody_listens_there", python, nobody_listens),
         trial("cause_port_in_use", python, port_in_use),
+        trial("cause_forgotten_peer", python, forgotten_peer),
+        trial("cause_forgotten_connection", python, forgotten_connection),
+        trial("cause_no_peer", python, no_peer),
     ]
 }
 
@@ -51,8 +54,14 @@ const CONNECT: &str = "import os, socket, struct, time\n\
 /// Runs a server and a client, each after a common prologue, and looks for what the
 /// drawing must say, on one line or several.
 fn tells(server: &str, client: &str, cause: &str) -> Result<(), Failed> {
+    tells_all(server, client, &[cause])
+}
+
+fn tells_all(server: &str, client: &str, causes: &[&str]) -> Result<(), Failed> {
     let Some(text) = told(server, client) else { return Ok(()) };
-    assert!(words(&text).contains(cause), "{cause} in\n{text}");
+    for cause in causes {
+        assert!(words(&text).contains(cause), "{cause} in\n{text}");
+    }
     assert!(text.contains("More in lessons/errors.md"), "{text}");
     Ok(())
 }
@@ -328,4 +337,49 @@ fn port_in_use() -> Result<(), Failed> {
         try: d.bind(('127.0.0.1', 12345))\n\
         except OSError: pass\n";
     tells("s.accept()\n", client, "↳ somebody listens at port 12345")
+}
+
+/// connect(2) with an address of the family AF_UNSPEC, which Python's own does not take.
+const FORGET: &str = "import ctypes\n\
+    forget = lambda it: ctypes.CDLL(None).connect(it.fileno(), bytes(16), 16)\n";
+
+fn forgotten_peer() -> Result<(), Failed> {
+    let client = format!(
+        "{FORGET}u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+         u.connect(('127.0.0.1', 12345)); assert forget(u) == 0\n\
+         try: u.send(b'to whom?')\n\
+         except OSError: pass\n"
+    );
+    let cause = "↳ forgets its peer 127.0.0.1:12345: send needs an address now";
+    let later = "↳ no peer since connect(AF_UNSPEC)";
+    tells_all("s.accept()\n", &client, &[cause, later])?;
+    // With a peer again, there is nothing to explain.
+    let again = "u.connect(('127.0.0.1', 12345))\ntry: u.send(b'to whom?')";
+    let client = client.replace("try: u.send(b'to whom?')", again);
+    if let Some(text) = told("s.accept()\n", &client) {
+        assert!(!words(&text).contains("no peer"), "{text}");
+    }
+    Ok(())
+}
+
+fn forgotten_connection() -> Result<(), Failed> {
+    let server = "c, _ = s.accept()\n\
+        try: c.recv(9)\n\
+        except ConnectionResetError: pass\n";
+    let client = format!(
+        "{FORGET}assert forget(c) == 0\n\
+         try: c.recv(9)\n\
+         except OSError: pass\n"
+    );
+    let reset = "↳ connect(AF_UNSPEC) breaks the connection off: so RST, no FIN";
+    let gives_up = "↳ gives up its connection to 127.0.0.1:12345";
+    let later = "↳ no connection since connect(AF_UNSPEC)";
+    tells_all(server, &client, &[reset, gives_up, later])
+}
+
+fn no_peer() -> Result<(), Failed> {
+    let client = "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        try: u.send(b'to whom?')\n\
+        except OSError: pass\n";
+    tells("s.accept()\n", client, "↳ no address is given, and the socket has no peer")
 }
