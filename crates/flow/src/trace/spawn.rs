@@ -84,6 +84,10 @@ pub(super) fn spawn(
     let (go_read, go_write) = pipe().map_err(SpawnError::Other)?;
     let (failure_read, failure_write) = pipe().map_err(SpawnError::Other)?;
 
+    // However long it takes to copy a large process: the ticks of `sys::watch_signals` do not
+    // make the kernel begin again. Since Linux 4.19, a signal for one process that comes in the
+    // middle of a fork waits for its end.
+    //
     // SAFETY: the child calls only async-signal-safe functions (see `Prepared::child`),
     // so it never touches the locks of other threads, which were copied in whatever
     // state.
