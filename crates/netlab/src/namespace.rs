@@ -11,11 +11,45 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::Refusal;
 
+/// The step that makes a user namespace.
+const USER_NAMESPACE: &str = "unshare(CLONE_NEWUSER)";
+
 const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namespaces: \
      try `sudo sysctl user.max_user_namespaces=15000`, on Ubuntu also \
      `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, on an older Debian \
      `sudo sysctl kernel.unprivileged_userns_clone=1`, in a container \
      `--security-opt seccomp=unconfined`, or run on the host's network";
+
+const LEAVE_THE_CHROOT: &str = "the kernel makes no user namespace in a chroot: run it as \
+     root, outside of the chroot, or on the host's network";
+
+/// The refusal of a step in making namespaces.
+fn refusal(attempt: &'static str, reason: io::Error) -> Refusal {
+    let is_forbidden = reason.raw_os_error() == Some(libc::EPERM);
+    let remedy = if attempt == USER_NAMESPACE && is_forbidden && is_in_chroot() {
+        LEAVE_THE_CHROOT
+    } else {
+        ALLOW_USER_NAMESPACES
+    };
+    Refusal::new(attempt, reason, remedy)
+}
+
+/// Whether this process is certainly in a chroot: elsewhere, its root is where something is
+/// mounted, which a chroot's may be, too.
+fn is_in_chroot() -> bool {
+    let mount_root = libc::STATX_ATTR_MOUNT_ROOT as u64;
+    // SAFETY: the path is NUL-terminated; all zeroes is a valid value of the plain structure,
+    // which the kernel fills.
+    let (result, root) = unsafe {
+        let mut root: libc::statx = std::mem::zeroed();
+        let to = &raw mut root;
+        (libc::statx(libc::AT_FDCWD, c"/".as_ptr(), 0, libc::STATX_TYPE, to), root)
+    };
+    // Before Linux 5.8 the kernel does not say.
+    result == 0
+        && root.stx_attributes_mask & mount_root != 0
+        && root.stx_attributes & mount_root == 0
+}
 
 /// Moves this process into a user namespace of its own, in which it may create networks.
 ///
@@ -28,7 +62,7 @@ const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namesp
 ///
 /// # Errors
 /// [`Refusal`] with `ENOSPC` where `user.max_user_namespaces` is used up, `EPERM` where a
-/// sandbox or a security module forbids the step, `EINVAL` where the process has threads.
+/// sandbox or a security module forbids the step, or in a chroot, `EINVAL` where the process has threads.
 ///
 /// Source: `user_namespaces(7)`.
 pub fn enter_user_namespace() -> Result<(), Refusal> {
@@ -127,11 +161,10 @@ fn make_user_namespace(uid: u32, gid: u32) -> Result<(), Refusal> {
 /// Creates a user namespace with one user and one group, each given as its id inside and
 /// its id outside.
 fn map_user_namespace(uid: (u32, u32), gid: (u32, u32)) -> Result<(), Refusal> {
-    let refused =
-        |attempt| move |reason| Refusal::new(attempt, reason, ALLOW_USER_NAMESPACES);
+    let refused = |attempt| move |reason| refusal(attempt, reason);
     // SAFETY: unshare takes flags and touches no memory of ours.
     check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
-        .map_err(refused("unshare(CLONE_NEWUSER)"))?;
+        .map_err(refused(USER_NAMESPACE))?;
     // Without this, an unprivileged process may not write its gid_map.
     fs::write("/proc/self/setgroups", "deny")
         .map_err(refused("write /proc/self/setgroups"))?;
@@ -170,7 +203,7 @@ fn raise_loopback() -> io::Result<()> {
 fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
     // The steps of `attempt`, so that an exit status can say which one failed.
     const STEPS: [&str; 5] = [
-        "unshare(CLONE_NEWUSER)",
+        USER_NAMESPACE,
         "write /proc/self/setgroups",
         "write /proc/self/uid_map",
         "write /proc/self/gid_map",
@@ -214,10 +247,9 @@ fn in_child(attempt: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
     }
     match (read, answer[..].first_chunk::<2>()) {
         (Ok(_), None) => Ok(()),
-        (_, Some(&[step, errno])) => Err(Refusal::new(
+        (_, Some(&[step, errno])) => Err(refusal(
             STEPS[usize::from(step)],
             io::Error::from_raw_os_error(i32::from(errno)),
-            ALLOW_USER_NAMESPACES,
         )),
         (Err(reason), None) => {
             Err(Refusal::new("read the child's answer", reason, ALLOW_USER_NAMESPACES))
