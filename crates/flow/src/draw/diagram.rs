@@ -7,6 +7,7 @@ use super::calls::{self, Anchor};
 use super::causes::{At, Cause, Causes};
 use super::connections::Places;
 use super::detail::Details;
+use super::fifos::Part;
 use super::filter::Sieve;
 use super::fold;
 use super::local::Locals;
@@ -524,27 +525,30 @@ impl<'a> Builder<'a> {
             let returned = self.returns.get(&call.id).copied();
             self.call_row(column, call, returned);
         }
-        self.local_arrow(column, call);
+        self.local_arrows(column, call);
     }
 
-    /// Adds an arrow for what a call sends to another program over an AF_UNIX socket.
-    fn local_arrow(&mut self, from: usize, call: &Call) {
-        let receiver = self.locals.receiver(call);
-        let Some(&to) = receiver.and_then(|side| self.column_of.get(&side)) else {
-            return;
-        };
-        let returned = self.returns.get(&call.id);
-        if returned.is_some_and(|it| it.error.is_some()) {
+    /// Adds arrows for what a call sends to other programs over an AF_UNIX socket or a FIFO.
+    fn local_arrows(&mut self, from: usize, call: &Call) {
+        if self.returns.get(&call.id).is_some_and(|it| it.error.is_some()) {
             return;
         }
+        for part in self.locals.receivers(call) {
+            if let Some(&to) = self.column_of.get(&part.side) {
+                self.local_arrow([from, to], call, &part);
+            }
+        }
+    }
+
+    fn local_arrow(&mut self, [from, to]: [usize; 2], call: &Call, part: &Part) {
         let (label, kind) = match &call.data {
             Some(data) => {
                 // Perhaps less than that was sent.
+                let returned = self.returns.get(&call.id);
                 let sent = returned.and_then(|it| u64::try_from(it.value?).ok());
-                let mut data = data.clone();
-                data.length = sent.unwrap_or(data.length);
-                data.bytes.truncate(usize::try_from(data.length).unwrap_or(usize::MAX));
-                (data_label(&data), PacketKind::Data)
+                let all = 0..sent.unwrap_or(data.length);
+                let bytes = part.bytes.clone().unwrap_or(all);
+                (data_label(&piece(data, bytes)), PacketKind::Data)
             }
             None if call.name == "connect" => ("connect".to_owned(), PacketKind::Control),
             None => return,
@@ -1002,6 +1006,17 @@ fn base(path: &str) -> String {
 /// What a packet carries: `16 bytes "Hello TCP Server"`; `None` if it carries nothing.
 fn shown_data(packet: &Packet) -> Option<String> {
     (packet.data.length > 0).then(|| data_label(&packet.data))
+}
+
+/// Some of the bytes that a call gave.
+fn piece(data: &Data, part: std::ops::Range<u64>) -> Data {
+    let known = data.bytes.len();
+    let place = |at: u64| usize::try_from(at).map_or(known, |at| at.min(known));
+    let bytes = data.bytes.get(place(part.start)..place(part.end));
+    Data {
+        bytes: bytes.unwrap_or_default().to_vec(),
+        length: part.end.saturating_sub(part.start),
+    }
 }
 
 fn data_label(data: &Data) -> String {

@@ -2,8 +2,9 @@
 //! the other, but the calls do: what a program sends is drawn as an arrow to the program that
 //! has the other end.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use super::fifos::{Fifos, Part};
 use crate::event::{Arg, Call, Event, Return};
 
 /// The most connections to one address that wait for their `accept`.
@@ -20,13 +21,12 @@ pub(super) struct Locals {
     bound: HashMap<String, u64>,
     /// The other end of each.
     peer: HashMap<u64, u64>,
-    /// The FIFOs, and the sides that read from each.
-    readers: HashMap<u64, BTreeSet<usize>>,
+    fifos: Fifos,
 }
 
 impl Locals {
     pub(super) fn new(events: &[Event]) -> Locals {
-        let mut locals = Locals::default();
+        let mut locals = Locals { fifos: Fifos::new(events), ..Locals::default() };
         let mut calls: HashMap<u64, &Call> = HashMap::new();
         let mut waiting: HashMap<u64, VecDeque<u64>> = HashMap::new();
         let mut accepted_early: HashMap<u64, VecDeque<u64>> = HashMap::new();
@@ -37,9 +37,6 @@ impl Locals {
                     locals.known.insert(socket.inode, datagrams);
                     locals.side.insert(socket.inode, socket.side);
                 }
-                Event::Socket(socket) if socket.family == "FIFO" => {
-                    locals.readers.entry(socket.inode).or_default();
-                }
                 // The inode number of a socket that is gone may be reused.
                 Event::Socket(socket) => {
                     locals.known.remove(&socket.inode);
@@ -48,7 +45,6 @@ impl Locals {
                     calls.insert(call.id, call);
                     if let Some(inode) = call.socket {
                         locals.side.insert(inode, call.side);
-                        locals.reads(inode, call);
                     }
                 }
                 Event::Return(returned) => {
@@ -59,15 +55,6 @@ impl Locals {
             }
         }
         locals
-    }
-
-    /// Notes that a side reads from a FIFO.
-    fn reads(&mut self, inode: u64, call: &Call) {
-        if matches!(call.name.as_str(), "read" | "readv")
-            && let Some(readers) = self.readers.get_mut(&inode)
-        {
-            readers.insert(call.side);
-        }
     }
 
     fn returned(
@@ -130,14 +117,18 @@ impl Locals {
         self.peer.insert(other, one);
     }
 
-    /// The side that receives what a call sends, if it is not the caller's own.
-    pub(super) fn receiver(&self, call: &Call) -> Option<usize> {
-        if let Some(readers) = call.socket.and_then(|inode| self.readers.get(&inode)) {
-            // Which of several readers takes it, no call shows.
-            let mut others = readers.iter().filter(|side| **side != call.side);
-            let only = others.next().copied();
-            return only.filter(|_| call.data.is_some() && others.next().is_none());
-        }
+    /// The sides that receive what a call sends, other than the caller's own, and which part
+    /// of it each.
+    pub(super) fn receivers(&self, call: &Call) -> Vec<Part> {
+        self.fifos.receivers(call).unwrap_or_else(|| {
+            self.receiver(call)
+                .map(|side| Part { side, bytes: None })
+                .into_iter()
+                .collect()
+        })
+    }
+
+    fn receiver(&self, call: &Call) -> Option<usize> {
         let inode = call.socket.filter(|inode| self.known.contains_key(inode))?;
         let to = match (call.name.as_str(), destination(&call.args)) {
             ("connect", _) => self.bound.get(address(&call.args)?),

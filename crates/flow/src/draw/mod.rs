@@ -46,7 +46,8 @@
 //! §3.8.6): its program does not receive, and the peer has to wait.
 //!
 //! What goes over AF_UNIX sockets and FIFOs is not a packet: there, an arrow is what a call sends
-//! to the program that has the other end.
+//! to the program that has the other end. If several programs read from a FIFO, it goes to the one
+//! whose `read` returned those bytes; what nobody has read has no arrow.
 //!
 //! If there are several connections, each packet of the second one is marked `#2`, and so
 //! on; the first packet of each also has both ports.
@@ -74,6 +75,7 @@ pub(crate) mod connections;
 mod detail;
 mod diagram;
 mod filter;
+mod fifos;
 mod fold;
 pub mod html;
 mod live;

@@ -1,10 +1,12 @@
 //! What `flow` reports besides the drawing: totals, rows as they come, arrows without
 //! packets.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use flow::event::{Event, Log};
+use flow::draw::{Diagram, Row};
+use flow::event::{Event, Log, Return};
 use libtest_mimic::{Failed, Trial};
 
 use crate::conversations::{drawn, has_network};
@@ -19,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("unix_sockets_are_arrows", python, unix_sockets),
         trial("unix_datagrams_are_arrows", python, unix_datagrams),
         trial("fifos_are_arrows", &["python3", "mkfifo"], fifos),
+        trial("a_fifo_with_two_readers", &["python3", "mkfifo"], two_readers),
         trial("a_fifo_of_flow_itself", &["python3", "mkfifo"], fifo_of_its_own),
         trial("the_memory_for_a_long_log", &[], memory_of_a_long_log),
         trial("nothing_to_draw_and_a_program_that_failed", python, nothing_to_draw),
@@ -172,6 +175,50 @@ fn fifos() -> Result<(), Failed> {
     let sent = line("─ 5 bytes \"hello\" ─");
     assert!(sent < line("= 5 \"hello\""), "{text}");
     assert!(sent < line("= 0 end of stream"), "{text}");
+    Ok(())
+}
+
+/// Two programs read from one FIFO. Which of them gets what is up to the kernel; the arrows say
+/// what their reads do.
+fn two_readers() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let made = Command::new("mkfifo").arg(folder.path().join("name")).status()?;
+    assert!(made.success(), "mkfifo: {made}");
+    let reader = "f = os.open('name', os.O_RDONLY)\n\
+        while os.read(f, 5): pass\n";
+    let writer = "f = os.open('name', os.O_WRONLY)\n\
+        for n in range(6): os.write(f, b'line%d' % n)\n";
+    let (reader, writer) = (in_folder(reader, &folder), in_folder(writer, &folder));
+    let python = tool::python();
+    let read: [&str; 3] = [&python, "-c", &reader];
+    let log = log(&[], &[&read, &read, &[&python, "-c", &writer]]);
+    let diagram = Diagram::new(&log, &flow::draw::Options::default());
+    let mut reads = BTreeMap::new();
+    let mut sides = HashMap::new();
+    for event in &log.events {
+        match event {
+            Event::Call(call) if call.name == "read" => {
+                sides.insert(call.id, call.side);
+            }
+            Event::Return(Return { id, data: Some(data), .. }) if data.length > 0 => {
+                if let Some(side) = sides.get(id) {
+                    let text = String::from_utf8_lossy(&data.bytes).into_owned();
+                    reads.insert(text, *side);
+                }
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(reads.len(), 6, "{}", drawn(&log));
+    // The first side has the last column.
+    let side = |column: usize| (column + 1) % 3;
+    let arrows = diagram.rows.iter().filter_map(|row| match row {
+        Row::Packet(arrow) => {
+            Some((arrow.label.split('"').nth(1)?.to_owned(), side(arrow.to)))
+        }
+        _ => None,
+    });
+    assert_eq!(arrows.collect::<BTreeMap<_, _>>(), reads, "{}", drawn(&log));
     Ok(())
 }
 
