@@ -58,7 +58,10 @@ struct KnownSocket {
     /// Whether its stream may begin again after its end, because another writer opens it.
     fifo: bool,
     no_delay: bool,
+    corked: bool,
     resets: bool,
+    /// The directions that its program has shut down itself.
+    shut: Shut,
     /// What connect(2) with an address of the family AF_UNSPEC made it forget.
     forgot: Option<Forgotten>,
     /// How often the end of the stream has been received.
@@ -66,6 +69,15 @@ struct KnownSocket {
     /// The process that used it last, other than to close it: those that inherited it have it
     /// open, too, and mostly do not know of it.
     user: Option<i32>,
+}
+
+/// What shutdown(2) has ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shut {
+    reading: bool,
+    writing: bool,
+    /// Whether it has been said that what `recv` gives is not the peer's end.
+    is_told: bool,
 }
 
 /// What a socket has no more.
@@ -98,6 +110,8 @@ pub(super) struct Causes {
     listeners: HashMap<u64, String>,
     /// Ends that are closed, and why a reset would follow.
     closed: HashMap<Addresses, Option<String>>,
+    /// Ends that have got a reset.
+    was_reset: HashSet<Addresses>,
     /// SYNs on their way.
     asked: HashSet<Addresses>,
     /// Datagrams that arrived and have not been received: from whom, and how long they
@@ -177,6 +191,7 @@ impl Causes {
                 known.fifo = socket.family == "FIFO";
                 if let Some(pair) = known.pair() {
                     self.closed.remove(&pair);
+                    self.was_reset.remove(&pair);
                 }
                 None
             }
@@ -315,7 +330,13 @@ impl Causes {
             "setsockopt" => {
                 let has = |value: &str| call.args.iter().any(|it| it.value == value);
                 let known = self.sockets.entry(inode).or_default();
-                known.no_delay |= (has("TCP_NODELAY") || has("TCP_CORK")) && has("1");
+                let is_on = call.args.last().is_some_and(|it| it.value != "0");
+                if has("TCP_NODELAY") {
+                    known.no_delay = is_on;
+                }
+                if has("TCP_CORK") {
+                    known.corked = is_on;
+                }
                 known.resets |= has("SO_LINGER") && has("{l_onoff=1, l_linger=0}");
             }
             "connect" => self.forgets(inode, address(call) == Some("AF_UNSPEC")),
@@ -464,6 +485,16 @@ impl Causes {
             ("bind", Some("EADDRINUSE")) => self.port_in_use(call),
             ("connect", Some("EADDRNOTAVAIL")) => self.ports_used_up(call),
             ("connect", None) => self.forgotten(call),
+            ("shutdown", None) => {
+                let shut = &mut self.sockets.entry(call.socket?).or_default().shut;
+                let has = |value: &str| call.args.iter().any(|it| it.value == value);
+                shut.reading |= has("SHUT_RD") || has("SHUT_RDWR");
+                shut.writing |= has("SHUT_WR") || has("SHUT_RDWR");
+                None
+            }
+            (_, Some("EPIPE")) if self.broken_pipe(call).is_some() => {
+                self.broken_pipe(call)
+            }
             ("accept" | "accept4", Some("EMFILE" | "ENFILE")) => {
                 let text = match self.held(call.socket?).map_or(0, |held| held.recv_q) {
                     0 => "no descriptor is free".to_owned(),
@@ -482,6 +513,19 @@ impl Causes {
                 window.or_else(|| self.held_back(call, returned, sending))
             }),
         }
+    }
+
+    /// Why a stream is over for a call that sends.
+    fn broken_pipe(&self, call: &Call) -> Option<Cause> {
+        let known = self.sockets.get(&call.socket?)?;
+        let text = if known.shut.writing {
+            "it has ended its sending itself, with shutdown"
+        } else if self.was_reset.contains(&known.pair()?) {
+            "the peer's reset came before"
+        } else {
+            return None;
+        };
+        Some(Cause::caller(Topic::BrokenPipe, text))
     }
 
     /// Who has the port that a program wants.
@@ -516,7 +560,8 @@ impl Causes {
 
     /// The end of the stream has been received before, and the program asks again.
     fn end_again(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
-        let known = self.sockets.get_mut(&call.socket?)?;
+        let inode = call.socket?;
+        let known = self.sockets.get(&inode)?;
         if known.datagrams
             || known.fifo
             || returned.value != Some(0)
@@ -524,9 +569,24 @@ impl Causes {
         {
             return None;
         }
+        let state = self.held(inode).and_then(|it| it.state.as_deref());
+        let has_ended = matches!(state, Some("CLOSE-WAIT" | "LAST-ACK" | "CLOSING"));
+        let is_measured = state.is_some();
+        let was_reset = known.pair().is_some_and(|it| self.was_reset.contains(&it));
+        let known = self.sockets.get_mut(&inode)?;
+        if known.shut.reading && !has_ended {
+            let first = !std::mem::replace(&mut known.shut.is_told, true);
+            let text = "its own shutdown: the peer has not ended the stream";
+            let told = || Cause::caller(Topic::EndOfStream, text);
+            return (first && is_measured).then(told);
+        }
         known.ends = known.ends.saturating_add(1);
         // A loop is reported only once, not in each round.
-        let text = "again: the peer has ended the stream, nothing more will come";
+        let text = if was_reset {
+            "again: the peer's reset came before, nothing more will come"
+        } else {
+            "again: the peer has ended the stream, nothing more will come"
+        };
         (known.ends == 2).then(|| Cause::caller(Topic::EndOfStream, text))
     }
 
@@ -605,6 +665,17 @@ impl Causes {
             let text = "not sent yet: the peer's window is closed";
             return Some(Cause::caller(Topic::Window, text));
         }
+        let more = |it: &Arg| it.name == "flags" && it.value.contains("MSG_MORE");
+        let kept_back = if known.corked {
+            Some("not sent yet: the socket is corked (TCP_CORK)")
+        } else if call.args.iter().any(more) {
+            Some("not sent yet: MSG_MORE says that more follows")
+        } else {
+            None
+        };
+        if let Some(text) = kept_back {
+            return (held.send_q > 0).then(|| Cause::caller(Topic::Nagle, text));
+        }
         let (local, peer) = sending.pair;
         // More is in flight than this call gave, and the peer has not acknowledged it.
         let is_known = self.windows.contains_key(&(peer, local));
@@ -654,6 +725,9 @@ impl Causes {
                 let was_asked = self.asked.remove(&back);
                 if !flags.has(Flag::Rst) {
                     return None;
+                }
+                if arrives {
+                    self.was_reset.insert(back);
                 }
                 if was_asked {
                     let text = self.nobody_listens(&pair.0);

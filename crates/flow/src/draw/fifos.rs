@@ -57,7 +57,7 @@ impl Fifos {
     }
 
     fn follow(&mut self, events: &[Event]) {
-        let mut contents: HashMap<u64, Contents> = HashMap::new();
+        let mut contents: HashMap<u64, Contents<'_>> = HashMap::new();
         let mut calls: HashMap<u64, &Call> = HashMap::new();
         let returns: HashMap<u64, &Return> = events
             .iter()
@@ -98,7 +98,7 @@ impl Fifos {
     }
 
     /// A side has read something.
-    fn read(&mut self, held: &mut Contents, side: usize, returned: &Return) {
+    fn read(&mut self, held: &mut Contents<'_>, side: usize, returned: &Return) {
         let length = returned.value.map_or(0, |it| u64::try_from(it).unwrap_or(0));
         let mut read = 0;
         while read < length && !held.unknown {

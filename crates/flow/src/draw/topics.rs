@@ -20,6 +20,8 @@ pub enum Topic {
     QueueFull,
     /// A socket has no peer, or none any more.
     NoPeer,
+    /// A send into a stream that is over.
+    BrokenPipe,
     /// The end of the stream has been received a second time.
     EndOfStream,
     /// The end of a datagram did not fit.
@@ -36,7 +38,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 13] = [
+    pub const ALL: [Topic; 14] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
@@ -44,6 +46,7 @@ impl Topic {
         Topic::Descriptors,
         Topic::QueueFull,
         Topic::NoPeer,
+        Topic::BrokenPipe,
         Topic::EndOfStream,
         Topic::CutOff,
         Topic::Nagle,
@@ -62,6 +65,7 @@ impl Topic {
             Topic::Descriptors => "EMFILE, ENFILE: too many open files",
             Topic::QueueFull => "connect hangs",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
+            Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",
             Topic::CutOff => "The end of a datagram is missing",
             Topic::Nagle => "Each request takes 40 ms too long",

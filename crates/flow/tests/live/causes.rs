@@ -1,6 +1,8 @@
 //! Public bug reports about programs that did not understand each other, as small
 //! programs: in each drawing, a row tells the cause. There is one test for each report.
 
+use flow::draw::{Diagram, Options, Row};
+use flow::event::Log;
 use libtest_mimic::{Failed, Trial};
 
 use crate::conversations::{drawn, has_network};
@@ -43,6 +45,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_forgotten_peer", python, forgotten_peer),
         trial("cause_forgotten_connection", python, forgotten_connection),
         trial("cause_no_peer", python, no_peer),
+        trial("cause_own_shutdown", python, own_shutdown),
+        trial("cause_sent_after_a_reset", python, sent_after_reset),
+        trial("cause_more_follows", python, more_follows),
     ]
 }
 
@@ -69,11 +74,15 @@ fn tells_all(server: &str, client: &str, causes: &[&str]) -> Result<(), Failed> 
 /// The drawing of a server and a client, each after a common prologue; `None` if there
 /// are no packets.
 fn told(server: &str, client: &str) -> Option<String> {
+    logged(server, client).map(|log| drawn(&log))
+}
+
+fn logged(server: &str, client: &str) -> Option<Log> {
     let (server, client) = (format!("{LISTEN}{server}"), format!("{CONNECT}{client}"));
     let python = tool::python();
     let log = log(&[], &[&[&python, "-c", &server], &[&python, "-c", &client]]);
     if has_network(&log) {
-        return Some(drawn(&log));
+        return Some(log);
     }
     testkit::skip("causes", "this system allows no private network");
     None
@@ -382,4 +391,63 @@ fn no_peer() -> Result<(), Failed> {
         try: u.send(b'to whom?')\n\
         except OSError: pass\n";
     tells("s.accept()\n", client, "↳ no address is given, and the socket has no peer")
+}
+
+/// A program that ends its own receiving gets 0, as if the peer had ended the stream; and one
+/// that ends its sending gets EPIPE, as if the peer had broken it off.
+fn own_shutdown() -> Result<(), Failed> {
+    let server = "c, _ = s.accept(); c.shutdown(socket.SHUT_RD); c.recv(9); c.recv(9)\n\
+        c.shutdown(socket.SHUT_WR)\n\
+        try: c.send(b'too late')\n\
+        except BrokenPipeError: pass\n";
+    let Some(text) = told(server, "c.recv(9)\n") else { return Ok(()) };
+    let text = words(&text);
+    let reading = "↳ its own shutdown: the peer has not ended the stream";
+    let writing = "↳ it has ended its sending itself, with shutdown";
+    assert!(text.contains(reading) && text.contains(writing), "{text}");
+    assert!(!text.contains("the peer has ended the stream"), "{text}");
+    Ok(())
+}
+
+fn sent_after_reset() -> Result<(), Failed> {
+    let server = "c, _ = s.accept(); c.recv(2); c.close(); s.accept()\n";
+    let client = "c.sendall(b'hello')\n\
+        try: c.recv(9)\n\
+        except ConnectionResetError: pass\n\
+        try: c.send(b'again')\n\
+        except BrokenPipeError: pass\n\
+        c.recv(9); c.recv(9)\n";
+    let receiving = "↳ again: the peer's reset came before, nothing more will come";
+    tells_all(server, client, &["↳ the peer's reset came before", receiving])
+}
+
+/// What is not sent because the program said so is not held back by Nagle's algorithm. After a
+/// fifth of a second the kernel sends it all the same; one of many rounds is faster than that,
+/// however busy the machine is.
+fn more_follows() -> Result<(), Failed> {
+    let server = "c, _ = s.accept()\n\
+        while c.recv(99): pass\n";
+    let client = "def send():\n\
+        \x20 for word in b'this ', b'and ': c.send(word, socket.MSG_MORE)\n\
+        \x20 c.send(b'that')\n\
+        \x20 c.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)\n\
+        \x20 for word in b'under ', b'a cork': c.send(word)\n\
+        \x20 c.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)\n\
+        send()\n\
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)\n\
+        for _ in range(24): send()\n";
+    let Some(log) = logged(server, client) else { return Ok(()) };
+    let text = words(&drawn(&log));
+    let more = "↳ not sent yet: MSG_MORE says that more follows";
+    let corked = "↳ not sent yet: the socket is corked (TCP_CORK)";
+    assert!(text.contains(more) && text.contains(corked), "{text}");
+    let diagram = Diagram::new(&log, &Options::default());
+    for rows in diagram.rows.windows(2) {
+        if let [Row::Call { text: call, .. }, Row::Cause { text: cause, .. }] = rows
+            && ["MSG_MORE", "under ", "a cork"].iter().any(|it| call.contains(it))
+        {
+            assert!(!cause.contains("Nagle"), "{call}: {cause}");
+        }
+    }
+    Ok(())
 }
