@@ -11,6 +11,7 @@ use crate::bytes::{grouped, printable};
 use crate::event::{
     Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Protocol, Return,
 };
+use crate::packet;
 
 /// A cause, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -738,8 +739,28 @@ impl Causes {
                 let text = reason.take().unwrap_or_else(closed);
                 Some(Cause::sender(Topic::Reset, text))
             }
-            Protocol::Udp | Protocol::Icmp { .. } | Protocol::Other(_) => None,
+            Protocol::Icmp { kind, code } => self.for_another_peer(packet, *kind, *code),
+            Protocol::Udp | Protocol::Other(_) => None,
         }
+    }
+
+    /// Why a datagram found nobody although its port is in use: the socket has a peer, and
+    /// takes datagrams from no one else.
+    fn for_another_peer(&self, packet: &Packet, kind: u8, code: u8) -> Option<Cause> {
+        let is_v6 = packet.from.contains(':');
+        let is_about_port = matches!((is_v6, kind, code), (false, 3, 3) | (true, 1, 4));
+        let (from, to) = packet::quoted(&packet.data.bytes).filter(|_| is_about_port)?;
+        let (from, to) = (unmapped(&from), unmapped(&to));
+        let mut peers = self
+            .sockets
+            .values()
+            .filter(|it| it.datagrams && it.local.as_ref() == Some(&to))
+            .filter(|it| it.pair().is_none_or(|it| !self.closed.contains_key(&it)))
+            .map(|it| it.peer.as_ref());
+        let peer = peers.next()??;
+        let is_only = peers.next().is_none() && *peer != from;
+        let text = format!("its socket takes datagrams only from {}", printable(peer));
+        is_only.then(|| Cause::sender(Topic::Refused, text))
     }
 
     /// Why a SYN goes unanswered: the queue of its listener is full.

@@ -48,6 +48,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_own_shutdown", python, own_shutdown),
         trial("cause_sent_after_a_reset", python, sent_after_reset),
         trial("cause_more_follows", python, more_follows),
+        trial("cause_another_peer", python, another_peer),
     ]
 }
 
@@ -450,4 +451,17 @@ fn more_follows() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// The client's socket has changed its peer when the first one answers.
+fn another_peer() -> Result<(), Failed> {
+    let server = "a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        a.bind(('127.0.0.1', 12345)); c, _ = s.accept(); _, peer = a.recvfrom(9); c.recv(9)\n\
+        a.connect(peer); a.send(b'too late')\n\
+        try: a.recv(9)\n\
+        except ConnectionRefusedError: pass\n";
+    let client = "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        u.connect(('127.0.0.1', 12345)); u.send(b'hello'); u.connect(('127.0.0.1', 9))\n\
+        c.send(b'changed'); c.recv(9)\n";
+    tells(server, client, "↳ its socket takes datagrams only from 127.0.0.1:9")
 }
