@@ -9,7 +9,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::event::{Call, Event, Flag, Log, Packet, Process, Protocol, Return, Socket};
+use crate::event::{
+    Call, Change, Event, Flag, Log, Packet, Process, Protocol, Return, Socket,
+};
 
 /// A side uses a socket from this position in the log on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,63 @@ struct KnownInode {
     side: usize,
 }
 
+/// Whose queue a connection was in that nobody accepted: several programs may listen at one
+/// address, and the kernel resets what is in a queue when its listener is closed.
+#[derive(Debug, Default)]
+struct Queues {
+    /// The address and the side of each listener.
+    listeners: HashMap<u64, (String, usize)>,
+    /// The side that was the last to close a listener at an address.
+    closed: HashMap<String, usize>,
+    /// The processes of each side that have not ended.
+    alive: HashMap<usize, HashSet<i32>>,
+}
+
+impl Queues {
+    fn call(&mut self, call: &Call, known: &HashMap<u64, KnownInode>) {
+        let Some(inode) = call.socket else { return };
+        match call.name.as_str() {
+            "listen" => {
+                if let Some(known) = known.get(&inode) {
+                    self.listeners.insert(inode, (known.pair.0.clone(), call.side));
+                }
+            }
+            "close" => {
+                if let Some((local, side)) = self.listeners.remove(&inode) {
+                    self.closed.insert(local, side);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn process(&mut self, process: &Process) {
+        let alive = self.alive.entry(process.side).or_default();
+        match process.what {
+            Change::Forked(child) => alive.extend([process.pid, child]),
+            Change::Executed(_) => {
+                alive.insert(process.pid);
+            }
+            Change::Signal(_) => {}
+            Change::Exited(_) | Change::Killed(_) => {
+                alive.remove(&process.pid);
+                if alive.is_empty() {
+                    let of_side =
+                        |_: &u64, it: &mut (String, usize)| it.1 == process.side;
+                    let closed = self.listeners.extract_if(of_side).map(|it| it.1);
+                    self.closed.extend(closed);
+                }
+            }
+        }
+    }
+
+    /// The side in whose queue the connection was that is reset from this end.
+    fn of(&self, local: &str) -> Option<usize> {
+        let any = with_any_address(local);
+        any.iter().find_map(|it| self.closed.get(it)).copied()
+    }
+}
+
 impl Owners {
     pub(super) fn new(log: &Log) -> Owners {
         let mut owners = Owners::default();
@@ -64,6 +123,7 @@ impl Owners {
         let mut sides: HashMap<u64, usize> = HashMap::new();
         let mut syns: HashMap<(String, String), u32> = HashMap::new();
         let mut asked: HashMap<u64, (IpAddr, Member)> = HashMap::new();
+        let mut queues = Queues::default();
         for (at, event) in log.events.iter().enumerate() {
             owners.closed(at, event);
             match event {
@@ -71,6 +131,7 @@ impl Owners {
                 Event::Call(call) => {
                     sides.insert(call.id, call.side);
                     owners.call(at, call, &mut known);
+                    queues.call(call, &known);
                     if let Some(asks) = owners.membership(at, call) {
                         asked.insert(call.id, asks);
                     }
@@ -84,7 +145,11 @@ impl Owners {
                         owners.change(group, member);
                     }
                 }
-                Event::Packet(packet) => owners.begin(at, packet, &mut syns),
+                Event::Packet(packet) => {
+                    owners.begin(at, packet, &mut syns);
+                    owners.reset(at, packet, &queues);
+                }
+                Event::Process(process) => queues.process(process),
                 _ => {}
             }
         }
@@ -217,6 +282,21 @@ impl Owners {
         }
     }
 
+    /// A connection that nobody has accepted ends with its listener.
+    fn reset(&mut self, at: usize, packet: &Packet, queues: &Queues) {
+        let Protocol::Tcp { flags, .. } = &packet.protocol else { return };
+        if !flags.has(Flag::Rst) {
+            return;
+        }
+        let (local, peer) = (unmapped(&packet.from), unmapped(&packet.to));
+        let Some(side) = queues.of(&local) else { return };
+        let (begin, _) = self.connection(at, &local, &peer);
+        let uses = self.uses.entry((local, Some(peer))).or_default();
+        if uses.last().is_none_or(|it| it.at < begin) {
+            uses.push(Use { at, side, inode: 0 });
+        }
+    }
+
     /// The side that has the end at `local` of what is exchanged between two addresses at
     /// this position.
     pub(super) fn end(&self, at: usize, local: &str, peer: &str) -> Option<usize> {
@@ -311,12 +391,7 @@ impl Owners {
     /// Who uses an address, or its port on every address, without a peer: for each side,
     /// the last use before the position, or the first one after it.
     fn at_address(&self, at: usize, local: &str) -> Vec<Use> {
-        let port = port(local);
-        let any = ["0.0.0.0", "[::]"].map(|any| {
-            let port = port.map_or_else(String::new, |port| port.to_string());
-            format!("{any}:{port}")
-        });
-        let addresses = [local.to_owned()].into_iter().chain(any);
+        let addresses = with_any_address(local).into_iter();
         let uses: Vec<&Vec<Use>> =
             addresses.filter_map(|address| self.uses.get(&(address, None))).collect();
         let is_open = |it: &Use| self.is_open(it.inode, it.at, at);
@@ -381,6 +456,12 @@ pub(super) fn ordered(one: &str, other: &str) -> (String, String) {
 /// The port of an address, if it has one.
 pub(super) fn port(address: &str) -> Option<u16> {
     address.parse().ok().map(|address: SocketAddr| address.port())
+}
+
+/// An address, and those of sockets that have its port on every address.
+fn with_any_address(local: &str) -> [String; 3] {
+    let port = port(local).map_or_else(String::new, |port| port.to_string());
+    [local.to_owned(), format!("0.0.0.0:{port}"), format!("[::]:{port}")]
 }
 
 /// Converts `::ffff:127.0.0.1`, which is how an IPv6 socket shows an IPv4 address, to

@@ -1,7 +1,7 @@
 //! Packets are drawn at the programs that sent and received them.
 
 use flow::draw::{Arrow, Diagram, Options, Row};
-use flow::event::Log;
+use flow::event::{Change, Event, Flag, Log, Packet, Process, Protocol};
 use libtest_mimic::{Failed, Trial};
 
 use crate::conversations::{drawn, has_network};
@@ -10,6 +10,7 @@ use crate::tool::{self, log, trial};
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("two_programs_at_one_port", &["python3"], one_port),
+        trial("a_queue_goes_with_its_listener", &["python3"], queue_of_one),
         trial("a_port_used_again_by_a_later_program", &["python3"], port_used_again),
         trial("a_connection_is_handed_over", &["python3"], handed_over),
         trial("a_broadcast_has_many_receivers", &["python3"], broadcast),
@@ -92,6 +93,44 @@ fn one_port() -> Result<(), Failed> {
     }
     let all = arrows(&diagram, "1 byte").len();
     assert_eq!(all, 12, "{}", drawn(&log));
+    Ok(())
+}
+
+/// Of two listeners at one port, the first one closes: what is reset was in its queue, though
+/// the other one came last.
+fn queue_of_one() -> Result<(), Failed> {
+    let listen = "import socket\n\
+        s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n\
+        s.bind(('127.0.0.1', 12345)); s.listen()\n\
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n";
+    let wait = "try: u.recv(9)\nexcept KeyboardInterrupt: pass\n";
+    let closes = format!(
+        "{listen}u.bind(('127.0.0.1', 12346)); _, peer = u.recvfrom(9)\n\
+         s.close(); u.sendto(b'closed', peer)\n{wait}"
+    );
+    let stays = format!("{listen}u.bind(('127.0.0.1', 0))\n{wait}");
+    let client = "import socket\n\
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        all = [socket.create_connection(('127.0.0.1', 12345)) for _ in range(12)]\n\
+        u.sendto(b'close', ('127.0.0.1', 12346)); u.recv(9)\n";
+    let log = run(&[("a.py", &closes), ("b.py", &stays), ("client.py", client)]);
+    if !has_network(&log) {
+        return Ok(());
+    }
+    // The kernel chooses by the client's port. Until the client ends, only one of them has
+    // closed its listener.
+    let end = |it: &Event| {
+        matches!(it, Event::Process(Process { side: 2, what: Change::Exited(_), .. }))
+    };
+    let until = log.events.iter().position(end).expect("the client ends");
+    let is_reset = |it: &&Event| {
+        matches!(it, Event::Packet(Packet { protocol: Protocol::Tcp { flags, .. }, .. })
+            if flags.has(Flag::Rst))
+    };
+    let resets = log.events[..until].iter().filter(is_reset).count();
+    let all = arrows(&diagram(&log), "RST");
+    let expected = vec![("a.py".to_owned(), "client.py".to_owned()); resets];
+    assert_eq!(all[..resets], expected, "{}", drawn(&log));
     Ok(())
 }
 
