@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::Topic;
 use super::calls::{is_stream_end, shown_name};
-use super::owners::{port, unmapped};
+use super::owners::{port, unmapped, with_any_address};
 use crate::bytes::{grouped, printable};
 use crate::event::{
-    Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Protocol, Return,
+    Arg, Call, Change, Data, Event, Fate, Flag, Held, Observed, OnWire, Packet, Protocol,
+    Return,
 };
 use crate::packet;
 
@@ -58,6 +59,7 @@ struct KnownSocket {
     datagrams: bool,
     /// Whether its stream may begin again after its end, because another writer opens it.
     fifo: bool,
+    unix: bool,
     no_delay: bool,
     corked: bool,
     resets: bool,
@@ -92,6 +94,32 @@ enum Forgotten {
     Listener,
 }
 
+/// The datagrams that arrived at an address and have not been received.
+#[derive(Debug, Default)]
+struct Queue {
+    datagrams: VecDeque<Arrived>,
+    /// Whether a socket is bound to this address.
+    is_bound: bool,
+    /// Whether what was received is not always what had arrived, as the log has it, or several
+    /// sockets have it.
+    is_unclear: bool,
+}
+
+/// A datagram: from whom, how long it is, and its first bytes.
+#[derive(Debug)]
+struct Arrived {
+    from: String,
+    length: u64,
+    bytes: Vec<u8>,
+}
+
+impl Arrived {
+    /// Whether it begins with these bytes, as far as the log has both.
+    fn begins(&self, data: &Data) -> bool {
+        self.bytes.iter().zip(&data.bytes).all(|(one, other)| one == other)
+    }
+}
+
 /// A call that sends and has not returned yet.
 #[derive(Debug)]
 struct Sending {
@@ -115,9 +143,8 @@ pub(super) struct Causes {
     was_reset: HashSet<Addresses>,
     /// SYNs on their way.
     asked: HashSet<Addresses>,
-    /// Datagrams that arrived and have not been received: from whom, and how long they
-    /// are.
-    arrived: HashMap<String, VecDeque<(String, u64)>>,
+    /// What has arrived at each address and has not been received.
+    queues: HashMap<String, Queue>,
     sending: HashMap<u64, Sending>,
     /// The last window that an end has offered.
     windows: HashMap<Addresses, u16>,
@@ -129,8 +156,10 @@ pub(super) struct Causes {
     half_open: BTreeSet<Addresses>,
 }
 
-/// The most datagrams remembered for one receiver: a log may claim any number.
+/// The most datagrams remembered for one receiver, and bytes of each: a log may claim any
+/// number.
 const ARRIVED: usize = 1024;
+const COMPARED: usize = 64;
 /// The most sending calls that are remembered.
 const SENDING: usize = 256;
 
@@ -186,10 +215,21 @@ impl Causes {
             Event::Socket(socket) => {
                 let known = self.sockets.entry(socket.inode).or_default();
                 known.side = socket.side;
+                let before = known.local.take();
                 known.local = socket.local.as_deref().map(unmapped);
                 known.peer = socket.peer.as_deref().map(unmapped);
                 known.datagrams = socket.kind.starts_with("SOCK_DGRAM");
                 known.fifo = socket.family == "FIFO";
+                known.unix = socket.family == "AF_UNIX";
+                if known.datagrams
+                    && known.local != before
+                    && let Some(local) = &known.local
+                {
+                    // What came before was for another socket.
+                    let queue = self.queues.entry(local.clone()).or_default();
+                    queue.datagrams.clear();
+                    queue.is_unclear |= std::mem::replace(&mut queue.is_bound, true);
+                }
                 if let Some(pair) = known.pair() {
                     self.closed.remove(&pair);
                     self.was_reset.remove(&pair);
@@ -375,6 +415,10 @@ impl Causes {
         }
     }
 
+    fn is_unix(&self, call: &Call) -> bool {
+        call.socket.and_then(|it| self.sockets.get(&it)).is_some_and(|it| it.unix)
+    }
+
     /// What a call has just made a socket forget.
     fn forgotten(&self, call: &Call) -> Option<Cause> {
         let text = match self.sockets.get(&call.socket?)?.forgot.as_ref()? {
@@ -486,6 +530,10 @@ impl Causes {
             ("bind", Some("EADDRINUSE")) => self.port_in_use(call),
             ("connect", Some("EADDRNOTAVAIL")) => self.ports_used_up(call),
             ("connect", None) => self.forgotten(call),
+            ("connect", Some("EAGAIN")) if self.is_unix(call) => {
+                let text = "the queue of its listener is full";
+                Some(Cause::caller(Topic::QueueFull, text))
+            }
             ("shutdown", None) => {
                 let shut = &mut self.sockets.entry(call.socket?).or_default().shut;
                 let has = |value: &str| call.args.iter().any(|it| it.value == value);
@@ -504,10 +552,9 @@ impl Causes {
                 };
                 Some(Cause::caller(Topic::Descriptors, text))
             }
-            (_, None) if returned.data.is_some() => self
-                .cut_off(call, returned)
-                .map(|text| Cause::caller(Topic::CutOff, text))
-                .or_else(|| self.end_again(call, returned)),
+            (_, None) if returned.data.is_some() => {
+                self.datagram(call, returned).or_else(|| self.end_again(call, returned))
+            }
             _ => self.no_peer(call, returned).or_else(|| {
                 let sending = sending?;
                 let window = self.no_room(&sending, call, returned);
@@ -616,37 +663,59 @@ impl Causes {
         Some(Cause::caller(Topic::Window, text))
     }
 
-    /// How much of a datagram did not fit.
-    fn cut_off(&mut self, call: &Call, returned: &Return) -> Option<String> {
+    /// How much of a datagram did not fit, or how many before it did not.
+    fn datagram(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
         let known = self.sockets.get(&call.socket?)?;
         let has = |value: &str| call.args.iter().any(|it| it.value.contains(value));
-        if !known.datagrams || has("MSG_PEEK") {
+        if !known.datagrams || has("MSG_PEEK") || has("MSG_ERRQUEUE") {
             return None;
         }
         let local = known.local.clone()?;
-        let queue = self.arrived.get_mut(&local)?;
+        let queue = self.queues.get_mut(&local)?;
         if call.name == "recvmmsg" {
             // This call returns the number of messages.
             let messages = usize::try_from(returned.value?).ok()?;
-            queue.drain(..messages.min(queue.len()));
+            queue.is_unclear = true;
+            queue.datagrams.drain(..messages.min(queue.datagrams.len()));
             let is_cut =
                 |it: &&Arg| it.name == "msg_flags" && it.value.contains("MSG_TRUNC");
             let cut = returned.args.iter().filter(is_cut).count();
             let text =
                 format!("{cut} of {messages} datagrams did not fit, and were cut off");
-            return (cut > 0).then_some(text);
+            return (cut > 0).then(|| Cause::caller(Topic::CutOff, text));
         }
         let from = returned.args.iter().find(|it| it.name == "src_addr");
         let from = from.map(|it| unmapped(&it.value));
-        let is_from = |it: &(String, u64)| from.as_ref().is_none_or(|from| *from == it.0);
-        let at = queue.iter().position(is_from)?;
-        let (_, length) = queue.remove(at)?;
-        let received = u64::try_from(returned.value?).ok()?;
-        // With MSG_TRUNC, a call returns the full length.
-        let received = received.min(returned.data.as_ref()?.length);
-        let less = length.checked_sub(received).filter(|less| *less > 0)?;
-        let bytes = if less == 1 { "byte" } else { "bytes" };
-        Some(format!("{} {bytes} of this datagram were cut off", grouped(less)))
+        let data = returned.data.as_ref()?;
+        let asked = call.args.iter().find(|it| matches!(&*it.name, "len" | "count"));
+        let asked = asked.and_then(|it| it.value.parse().ok());
+        // Only what fills the buffer can be more than fits.
+        let is_full = asked.is_none_or(|asked: u64| asked <= data.length);
+        let is_it = |it: &Arrived| {
+            let fits = it.length == data.length || is_full && it.length > data.length;
+            fits && from.as_ref().is_none_or(|from| *from == it.from) && it.begins(data)
+        };
+        let Some(at) = queue.datagrams.iter().position(is_it) else {
+            queue.is_unclear = true;
+            return None;
+        };
+        let length = queue.datagrams.get(at)?.length;
+        let lost: Vec<Arrived> = queue.datagrams.drain(..=at).take(at).collect();
+        let bytes = |count| if count == 1 { "byte" } else { "bytes" };
+        if let Some(less) = length.checked_sub(data.length).filter(|less| *less > 0) {
+            let text = format!("{} {} of this datagram", grouped(less), bytes(less));
+            return Some(Cause::caller(Topic::CutOff, text + " were cut off"));
+        }
+        // They go into the queue in their order, and come out in it.
+        let is_clear = !queue.is_unclear && known.peer.is_none();
+        let count = lost.len() as u64;
+        (count > 0 && is_clear && !lost.iter().any(|it| it.begins(data))).then(|| {
+            let were = if count == 1 { "datagram was" } else { "datagrams were" };
+            let count = grouped(count);
+            let text =
+                format!("{count} {were} dropped before this one: no room was left");
+            Cause::caller(Topic::Dropped, text)
+        })
     }
 
     /// Why nothing was sent.
@@ -703,11 +772,7 @@ impl Causes {
         let arrives = packet.wire.as_ref().is_none_or(|it| it.fate == Fate::Arrived);
         match &packet.protocol {
             Protocol::Udp if arrives => {
-                let queue = self.arrived.entry(pair.1).or_default();
-                queue.push_back((pair.0, packet.data.length));
-                if queue.len() > ARRIVED {
-                    queue.pop_front();
-                }
+                self.arrives(packet, pair);
                 None
             }
             Protocol::Tcp { flags, window, .. } => {
@@ -741,6 +806,25 @@ impl Causes {
             }
             Protocol::Icmp { kind, code } => self.for_another_peer(packet, *kind, *code),
             Protocol::Udp | Protocol::Other(_) => None,
+        }
+    }
+
+    /// A datagram arrives.
+    fn arrives(&mut self, packet: &Packet, (from, to): Addresses) {
+        let is_whole = |it: &OnWire| !it.damaged && it.fragment.is_none();
+        if !packet.wire.as_ref().is_none_or(is_whole) {
+            return;
+        }
+        let is_bound = |it: &&String| self.queues.get(*it).is_some_and(|it| it.is_bound);
+        let Some(at) = with_any_address(&to).iter().find(is_bound).cloned() else {
+            return;
+        };
+        let queue = self.queues.entry(at).or_default();
+        let bytes = packet.data.bytes.iter().take(COMPARED).copied().collect();
+        queue.datagrams.push_back(Arrived { from, length: packet.data.length, bytes });
+        if queue.datagrams.len() > ARRIVED {
+            queue.is_unclear = true;
+            queue.datagrams.pop_front();
         }
     }
 

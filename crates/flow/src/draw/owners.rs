@@ -459,7 +459,7 @@ pub(super) fn port(address: &str) -> Option<u16> {
 }
 
 /// An address, and those of sockets that have its port on every address.
-fn with_any_address(local: &str) -> [String; 3] {
+pub(super) fn with_any_address(local: &str) -> [String; 3] {
     let port = port(local).map_or_else(String::new, |port| port.to_string());
     [local.to_owned(), format!("0.0.0.0:{port}"), format!("[::]:{port}")]
 }

@@ -24,6 +24,8 @@ pub enum Topic {
     BrokenPipe,
     /// The end of the stream has been received a second time.
     EndOfStream,
+    /// Datagrams found no room.
+    Dropped,
     /// The end of a datagram did not fit.
     CutOff,
     /// A small segment is waiting for an acknowledgment.
@@ -38,7 +40,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 14] = [
+    pub const ALL: [Topic; 15] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
@@ -48,6 +50,7 @@ impl Topic {
         Topic::NoPeer,
         Topic::BrokenPipe,
         Topic::EndOfStream,
+        Topic::Dropped,
         Topic::CutOff,
         Topic::Nagle,
         Topic::Window,
@@ -67,6 +70,7 @@ impl Topic {
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",
+            Topic::Dropped => "A datagram never comes",
             Topic::CutOff => "The end of a datagram is missing",
             Topic::Nagle => "Each request takes 40 ms too long",
             Topic::Window => "Both ends hang after much data",

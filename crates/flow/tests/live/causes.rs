@@ -49,6 +49,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cause_sent_after_a_reset", python, sent_after_reset),
         trial("cause_more_follows", python, more_follows),
         trial("cause_another_peer", python, another_peer),
+        trial("cause_datagrams_without_room", python, without_room),
+        trial("cause_unix_queue_full", python, unix_queue_full),
     ]
 }
 
@@ -464,4 +466,37 @@ fn another_peer() -> Result<(), Failed> {
         u.connect(('127.0.0.1', 12345)); u.send(b'hello'); u.connect(('127.0.0.1', 9))\n\
         c.send(b'changed'); c.recv(9)\n";
     tells(server, client, "↳ its socket takes datagrams only from 127.0.0.1:9")
+}
+
+/// More datagrams than there is room for: those that found none are missing before the next one
+/// that is received, which is shorter than the buffer and not cut off.
+fn without_room() -> Result<(), Failed> {
+    let server = "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        u.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096); u.bind(('', 12345))\n\
+        c, _ = s.accept(); c.recv(9); u.setblocking(False)\n\
+        try:\n\
+        \x20 while True: u.recv(2000)\n\
+        except BlockingIOError: pass\n\
+        u.setblocking(True); c.send(b'next'); u.recv(9)\n";
+    let client = "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        for n in range(32): u.sendto(b'%02d' % n * 500, ('127.0.0.1', 12345))\n\
+        c.send(b'sent'); c.recv(9); u.sendto(b'x', ('127.0.0.1', 12345))\n";
+    let Some(log) = logged(server, client) else { return Ok(()) };
+    let received = tool::results(&log, 0, "recvfrom").filter(|it| *it == 1000).count();
+    let text = words(&drawn(&log));
+    let cause = format!("↳ {} datagrams were dropped before this one", 32 - received);
+    assert!(text.contains(&cause), "{cause} in\n{text}");
+    assert!(!text.contains("cut off"), "{text}");
+    Ok(())
+}
+
+fn unix_queue_full() -> Result<(), Failed> {
+    let server = "x = socket.socket(socket.AF_UNIX); x.bind('\\0flow-queue-full')\n\
+        x.listen(0); c, _ = s.accept(); c.send(b'listens'); c.recv(9)\n";
+    let client = "c.recv(9)\n\
+        for _ in range(2):\n\
+        \x20 x = socket.socket(socket.AF_UNIX); x.setblocking(False); os.dup(x.fileno())\n\
+        \x20 try: x.connect('\\0flow-queue-full')\n\
+        \x20 except BlockingIOError: pass\n";
+    tells(server, client, "↳ the queue of its listener is full")
 }
