@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use netlab::sockets::Transport;
+use netlab::sockets::{self, Transport};
 use netlab::wire::Host;
 use socket2::{Domain, Socket, Type};
 
@@ -352,6 +352,34 @@ impl<'a> Arena<'a> {
         let program = self.start()?;
         let server = Datagrams::new(socket, "server", &program, &self.timeline);
         Ok((program, server))
+    }
+
+    /// Returns how many TCP connections have been begun on the program's network, by whomever.
+    /// On the host's network that says nothing about the program.
+    pub(crate) fn connections_begun(&self) -> Option<u64> {
+        match &self.wired {
+            _ if self.on_hosts_network => None,
+            Some(wired) => wired.on_its_host(|| Ok(sockets::connections_begun())).ok()?,
+            None => sockets::connections_begun(),
+        }
+    }
+
+    /// Waits until the program has begun to connect. Returns a moment soon afterwards, if that
+    /// can be observed. `before` connections had been begun before its start.
+    pub(crate) fn begins_to_connect(
+        &self,
+        program: &Subject,
+        before: Option<u64>,
+    ) -> Option<Instant> {
+        let before = before?;
+        let mut patience = Patience::new(program);
+        while self.connections_begun()? == before {
+            if patience.tick().is_some() {
+                return None;
+            }
+            patience.nap();
+        }
+        Some(Instant::now())
     }
 
     /// Returns whether IPv6 works on this network.

@@ -1,7 +1,8 @@
 //! Lesson 6's client.
 
-use std::io::{self, ErrorKind, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use crate::{Flaw, port};
@@ -23,10 +24,14 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             continue;
         }
         let address = SocketAddr::new(address, port(flaw));
+        let each_ms = if flaw.is("patient") { 1500 } else { 500 };
         let stream = match flaw.is("no-timeout") {
             true => TcpStream::connect(address),
-            false => TcpStream::connect_timeout(&address, Duration::from_millis(500)),
+            false => TcpStream::connect_timeout(&address, Duration::from_millis(each_ms)),
         };
+        if stream.is_err() && flaw.is("pauses") {
+            thread::sleep(Duration::from_millis(1500));
+        }
         match stream {
             Ok(stream) => connected.push((host, stream)),
             Err(error) if flaw.is("first-only") => return Err(error),
@@ -54,6 +59,10 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     match flaw.is("other-words") {
         true => println!("connected to {host}:{}", port(flaw)),
         false => println!("connected to {host}"),
+    }
+    if flaw.is("half-closes") {
+        stream.shutdown(Shutdown::Write)?;
+        stream.read_to_end(&mut Vec::new())?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         true => 4,
         false => number("LIMIT").unwrap_or(10),
     };
+    let limit = if flaw.is("doubles-limit") { 2 * limit } else { limit };
     let within = Duration::from_secs(limit);
     let host = std::env::var("HOST").ok().and_then(|it| it.parse::<IpAddr>().ok());
     let address = SocketAddr::new(host.unwrap_or([127, 0, 0, 1].into()), port(flaw));

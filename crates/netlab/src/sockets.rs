@@ -116,6 +116,21 @@ pub fn is_waited_at(port: u16) -> bool {
     table("thread-self").iter().any(|socket| socket.address.port() == port)
 }
 
+/// How many TCP connections have been begun on the calling thread's network since it was
+/// made: each time that connect(2) sends a SYN counts, whatever comes of it (`ActiveOpens`
+/// in RFC 4022). `None` where the system does not say.
+pub fn connections_begun() -> Option<u64> {
+    active_opens(&fs::read_to_string("/proc/thread-self/net/snmp").ok()?)
+}
+
+/// The file has two lines for TCP: the names of the columns, and the numbers.
+fn active_opens(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp:"));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|name| name == "ActiveOpens")?;
+    numbers.split_whitespace().nth(at)?.parse().ok()
+}
+
 /// An open IPv4 or IPv6 socket, as listed in the tables under `/proc/PID/net`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
@@ -234,6 +249,14 @@ mod tests {
         let loopback = host_address("00000000000000000000000001000000");
         assert_eq!(loopback, Some(std::net::Ipv6Addr::LOCALHOST.into()));
         assert_eq!(host_address("0100"), None);
+    }
+
+    #[test]
+    fn connections_are_counted_in_the_column_of_that_name() {
+        let text = "Ip: Forwarding\nIp: 1\nTcp: MaxConn ActiveOpens PassiveOpens\n\
+            Tcp: -1 17 4\n";
+        assert_eq!(active_opens(text), Some(17));
+        assert_eq!(active_opens("Tcp: MaxConn\nTcp: -1\n"), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! Lesson 10: a client that tells a dead peer from a slow one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlab::wire::Host;
 
@@ -87,14 +87,24 @@ const REPLY: &[u8] = b"all is well, \xff\n";
 /// A limit that no wire reaches, however busy the machine is.
 const AN_HOUR: Duration = Duration::from_secs(3600);
 const LIMIT: Duration = Duration::from_secs(3);
-/// How long a client is given to notice. One that has not noticed by then takes minutes, or for ever.
+/// How long a client is waited for. One that has not noticed by then takes minutes, or for ever.
 const ENOUGH: Duration = Duration::from_secs(8);
+/// The longest time in which a client with [`LIMIT`] notices: the kernel sends its probes every
+/// few seconds, whole ones, and may send one more; and a second to observe the end.
+const AT_MOST: Duration = LIMIT.saturating_add(Duration::from_secs(2));
 
-/// Starts the client on host a, with this limit.
-fn begin(arena: &mut Arena<'_>, rules: &str, limit: Duration) -> Outcome<Arc<Subject>> {
+/// Puts the client on host a, with this limit.
+fn prepare(arena: &mut Arena<'_>, rules: &str, limit: Duration) -> Outcome {
     arena.on_a_wire(Host::A, rules)?;
     arena.tell("LIMIT", &limit.as_secs().to_string());
-    arena.start()
+    Ok(())
+}
+
+/// Expects that the client notices in time that the server's machine is dead. It has heard
+/// nothing of it since `silent_since`.
+fn notices(client: &Subject, lateness: &Lateness, silent_since: Instant) -> Outcome {
+    client.expect_failure_within(ENOUGH)?;
+    lateness.at_most(AT_MOST, silent_since, "the end after the three seconds of LIMIT")
 }
 
 /// Starts the client on host a, with this limit, and accepts its connection.
@@ -103,8 +113,7 @@ fn connected(
     rules: &str,
     limit: Duration,
 ) -> Outcome<(Arc<Subject>, Connection)> {
-    arena.on_a_wire(Host::A, rules)?;
-    arena.tell("LIMIT", &limit.as_secs().to_string());
+    prepare(arena, rules, limit)?;
     let mut listener = arena.listen()?;
     let client = arena.start()?;
     let server = listener.accept(&client)?;
@@ -155,17 +164,26 @@ fn dies_while_it_waits(arena: &mut Arena<'_>) -> Outcome {
     lateness.unless_late(LIMIT / 3, server.expect(REQUEST))?;
     // The first piece acknowledges the request, so that nothing is on its way to the server.
     server.send(b"all ")?;
+    let silent_since = Instant::now();
     server.send(b"is")?;
-    client.expect_failure_within(ENOUGH)
+    notices(&client, &lateness, silent_since)
 }
 
 fn dies_before_the_request(arena: &mut Arena<'_>) -> Outcome {
     let (client, _server) = connected(arena, "cut at a>b data 1", LIMIT)?;
-    client.expect_failure_within(ENOUGH)
+    let lateness = Lateness::begin(&client);
+    notices(&client, &lateness, Instant::now())
 }
 
 fn is_dead(arena: &mut Arena<'_>) -> Outcome {
-    begin(arena, "cut at a>b syn 1", LIMIT)?.expect_failure_within(ENOUGH)
+    prepare(arena, "cut at a>b syn 1", LIMIT)?;
+    let before = arena.connections_begun();
+    let client = arena.start()?;
+    let lateness = Lateness::begin(&client);
+    match arena.begins_to_connect(&client, before) {
+        Some(began) => notices(&client, &lateness, began),
+        None => client.expect_failure_within(ENOUGH),
+    }
 }
 
 /// The request is lost, and so are its first repetitions; another one is on its way when the
@@ -187,5 +205,6 @@ fn is_reset(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn refused(arena: &mut Arena<'_>) -> Outcome {
-    begin(arena, "", AN_HOUR)?.expect_failure()
+    prepare(arena, "", AN_HOUR)?;
+    arena.start()?.expect_failure()
 }
