@@ -30,6 +30,9 @@ impl Lines {
             line.truncate(length);
             return Ok((length > 0).then_some(line));
         }
+        if flaw.is("decodes-pieces") {
+            return self.decode_pieces();
+        }
         if flaw.is("no-limit") {
             self.reader.read_until(b'\n', &mut line)?;
         } else if flaw.is("limits-parts") {
@@ -55,6 +58,23 @@ impl Lines {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The next line, of which each piece is decoded by itself.
+    fn decode_pieces(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") && line.len() <= 65_536 {
+            let piece = self.reader.fill_buf()?;
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let length = end.map_or(piece.len(), |end| end + 1);
+            if length == 0 {
+                return Ok(None);
+            }
+            line.extend_from_slice(String::from_utf8_lossy(&piece[..length]).as_bytes());
+            self.reader.consume(length);
+        }
+        let is_whole = line.pop() == Some(b'\n');
+        Ok((is_whole && line.len() <= 65_536).then_some(line))
     }
 }
 

@@ -145,9 +145,41 @@ fn not_before(arena: &mut Arena<'_>) -> Outcome {
     for _ in 0..2 {
         client.send(b"hello")?;
         client.expect(b"hello")?;
-        client.expect_silence()?;
+        match client.expect_silence() {
+            Err(Stop::Failed(finding)) if finding.got.contains(GOODBYE) => {
+                let diagnosis = Some(TOO_EARLY);
+                return Err(Stop::Failed(Finding { diagnosis, ..finding }));
+            }
+            silence => silence?,
+        }
     }
     Ok(())
+}
+
+/// The beginning of a goodbye.
+const GOODBYE: &str = "bye ";
+const TOO_EARLY: Diagnosis = Diagnosis::Other(
+    "goodbye-too-early",
+    "a pause, or one recv(2), was taken for the end of the client's stream",
+);
+
+/// Fails if a server that is idle has said goodbye to a client whose stream goes on: that
+/// explains whatever else goes wrong with it.
+fn no_goodbye_yet(client: &Connection) -> Outcome {
+    let came = client.peek().unwrap_or_default();
+    match came.windows(GOODBYE.len()).any(|it| it == GOODBYE.as_bytes()) {
+        false => Ok(()),
+        true => fails_because("no goodbye yet", quoted(&came), Some(TOO_EARLY)),
+    }
+}
+
+/// The same, and fails as well if the server has ended the conversation in another way.
+fn still_talks(client: &Connection) -> Outcome {
+    no_goodbye_yet(client)?;
+    match client.peek() {
+        Some(_) => Ok(()),
+        None => fails_because("an open connection", "its end", Some(TOO_EARLY)),
+    }
 }
 
 fn nothing(arena: &mut Arena<'_>) -> Outcome {
@@ -160,7 +192,9 @@ fn nothing(arena: &mut Arena<'_>) -> Outcome {
 fn counts(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    client.send_in_pieces([&b"one"[..], b"three", b"2"])?;
+    client.send_in_pieces([&b"one"[..]])?;
+    no_goodbye_yet(&client)?;
+    client.send_in_pieces([&b"three"[..], b"2"])?;
     client.expect(b"onethree2")?;
     let many = servers::pattern(100_000);
     client.exchange(&many, &many)?;
@@ -188,16 +222,21 @@ fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
     client.expect_bytes(5).map(drop)
 }
 
-/// Starts a server and asks it to end while it has a client. Returns when it was asked.
-fn asked_to_end(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection, Instant)> {
+/// Starts a server that has served a client, which is still there.
+fn with_client(arena: &mut Arena<'_>) -> Outcome<(Arc<Subject>, Connection)> {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send(b"hello")?;
     client.expect_bytes(5)?;
     settle(&server);
+    Ok((server, client))
+}
+
+/// Asks the server to end. Returns when that was.
+fn ask_to_end(server: &Subject) -> Instant {
     let asked = Instant::now();
     server.signal(Signal::Terminate);
-    Ok((server, client, asked))
+    asked
 }
 
 /// Checks that the server's second for its client is not over yet: an observation that comes
@@ -212,14 +251,17 @@ fn in_time(asked: Instant) -> Outcome {
 }
 
 fn term_refuses(arena: &mut Arena<'_>) -> Outcome {
-    let (server, _client, asked) = asked_to_end(arena)?;
+    let (server, _client) = with_client(arena)?;
+    let asked = ask_to_end(&server);
     server.waits_no_more(Patience::for_silence(&server))?;
     arena.expect_refusal(&server)?;
     in_time(asked)
 }
 
 fn term_serves(arena: &mut Arena<'_>) -> Outcome {
-    let (server, mut client, asked) = asked_to_end(arena)?;
+    let (server, mut client) = with_client(arena)?;
+    still_talks(&client)?;
+    let asked = ask_to_end(&server);
     // The signal has taken effect when the listener is gone, or soon in any case: that it goes
     // is another check's concern, and the one second passes on a busy machine too.
     let _ = server.waits_no_more(Patience::with_deadline(&server, SOON));
@@ -269,7 +311,9 @@ fn is_open_until(client: &mut Connection, until: Instant) -> Outcome {
 }
 
 fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
-    let (server, mut client, asked) = asked_to_end(arena)?;
+    let (server, mut client) = with_client(arena)?;
+    still_talks(&client)?;
+    let asked = ask_to_end(&server);
     let lateness = Lateness::begin(&server);
     let open = is_open_until(&mut client, asked + ITS_SECOND);
     match server.wait_end(Patience::with_deadline(&server, BUSY))? {
@@ -301,6 +345,8 @@ fn two_clients(arena: &mut Arena<'_>) -> Outcome {
     };
     say(&mut first, b"one")?;
     say(&mut second, b"second")?;
+    settle(&server);
+    no_goodbye_yet(&first)?;
     say(&mut first, b"three")?;
     first.finish_sending()?;
     first.expect(b"bye 8\n")?;
@@ -309,7 +355,12 @@ fn two_clients(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn cut_character(arena: &mut Arena<'_>) -> Outcome {
-    let mut client = servers::cut_character(arena)?;
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send_in_pieces([servers::CUT_CHARACTER[0]])?;
+    no_goodbye_yet(&client)?;
+    client.send_in_pieces([servers::CUT_CHARACTER[1]])?;
+    client.expect(&servers::CUT_CHARACTER.concat())?;
     client.finish_sending()?;
     match client.expect(b"bye 5\n") {
         Err(Stop::Failed(finding)) if finding.got == quoted(b"bye 4\n") => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
-use crate::outcome::{Finding, Outcome, Stop, fails};
+use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -133,13 +133,14 @@ fn is_result(answer: &Value, id: &Value, result: &Value) -> Outcome {
     let is_right = alike(&answer["id"], id)
         && answer.get("result").is_some_and(|it| alike(it, result))
         && answer.get("error").is_none_or(Value::is_null);
-    match is_right {
-        true => Ok(()),
-        false => fails(
-            quoted(json!({ "id": id, "result": result }).to_string().as_bytes()),
-            quoted(answer.to_string().as_bytes()),
-        ),
+    if is_right {
+        return Ok(());
     }
+    let expected = json!({ "id": id, "result": result }).to_string();
+    let (expected, got) = (expected.as_bytes(), answer.to_string());
+    let diagnosis = Diagnosis::of_difference(expected, got.as_bytes())
+        .filter(|it| *it == Diagnosis::DecodedAsText);
+    fails_because(quoted(expected), quoted(got.as_bytes()), diagnosis)
 }
 
 /// Waits for an answer to `count`.

@@ -276,13 +276,16 @@ pub(super) fn busy_port(arena: &mut Arena<'_>) -> Outcome {
     arena.start()?.expect_failure()
 }
 
-/// Sends a character of two bytes in two pieces, and expects its echo.
+/// A character of two bytes, U+00E9, in two pieces.
+pub(super) const CUT_CHARACTER: [&[u8]; 2] = [b"caf\xc3", b"\xa9"];
+
+/// Sends it, and expects its echo.
 pub(super) fn cut_character(arena: &mut Arena<'_>) -> Outcome<Connection> {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
-    // The character is U+00E9. A program that waits for the second byte gets it soon.
-    client.send_in_pieces([&b"caf\xc3"[..], b"\xa9"])?;
-    client.expect(b"caf\xc3\xa9")?;
+    // A program that waits for the second byte gets it soon.
+    client.send_in_pieces(CUT_CHARACTER)?;
+    client.expect(&CUT_CHARACTER.concat())?;
     Ok(client)
 }
 

@@ -180,6 +180,20 @@ impl Connection {
         }
     }
 
+    /// Returns what has come and has not been received yet: at most 1,024 bytes. Returns `None`
+    /// if that is the end of the stream, or a reset.
+    pub fn peek(&self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 1024];
+        let length = match self.stream.peek(&mut buffer) {
+            Ok(0) => return None,
+            Ok(length) => length,
+            Err(error) if is_nothing_yet(&error) => 0,
+            Err(_) => return None,
+        };
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
     /// Waits until something has come, or the stream has ended, for at most so long.
     pub fn expect_something_within(&mut self, time: Duration) -> Outcome {
         let program = Arc::clone(&self.program);
