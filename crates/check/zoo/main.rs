@@ -144,9 +144,14 @@ fn serve_each(
             continue;
         }
         let flaw = flaw.clone();
+        let copy = flaw.is("leaks-reset").then(|| client.try_clone());
         thread::spawn(move || {
-            if serve(&flaw, client).is_err() && ends {
+            let failed = serve(&flaw, client).is_err();
+            if failed && ends {
                 std::process::exit(1);
+            }
+            if failed {
+                std::mem::forget(copy);
             }
         });
     }

@@ -62,14 +62,18 @@ mod unix {
             {
                 match turn(flaw, client, &mut buffer) {
                     Ok(true) => {}
-                    Ok(false) => left.push(at),
+                    Ok(false) => left.push((at, false)),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) if flaw.is("reset-ends") => return Err(error),
-                    Err(_) => left.push(at),
+                    Err(_) => left.push((at, true)),
                 }
             }
-            for at in left.into_iter().rev() {
+            for (at, is_reset) in left.into_iter().rev() {
                 let mut client = clients.swap_remove(at);
+                if flaw.is("leaks-reset") && is_reset {
+                    leaked.push(client);
+                    continue;
+                }
                 if flaw.is("keeps-all") {
                     client.stream.set_nonblocking(false)?;
                     let _ = client.stream.write_all(&client.unsent);

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use crate::process;
 
@@ -86,6 +86,26 @@ pub(crate) struct Ends {
 #[cfg(target_os = "linux")]
 pub(crate) fn ends_at(pid: u32, fd: u64) -> Option<Ends> {
     borrowed::ends_at(pid, fd)
+}
+
+/// Borrows the connection with `peer` from process `pid` or one of its descendants. It stays
+/// open as long as the copy does. `None` if there is none, or the system does not let us
+/// look.
+pub fn family_connection(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
+    #[cfg(target_os = "linux")]
+    {
+        process::family(pid).into_iter().find_map(|it| borrowed::to(it, peer))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (pid, peer);
+        None
+    }
+}
+
+/// How many descriptors of process `pid` are sockets.
+pub fn open_at(pid: u32) -> usize {
+    socket_inodes(pid).count()
 }
 
 /// The id of the process that holds `port` on the calling thread's network, if it belongs
@@ -275,7 +295,7 @@ mod tests {
     fn a_socket_is_listed_with_both_addresses() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let connection = std::net::TcpStream::connect(address).unwrap();
+        let connection = TcpStream::connect(address).unwrap();
         let own = connection.local_addr().unwrap();
         let pid = std::process::id();
         let found = socket_inodes(pid)

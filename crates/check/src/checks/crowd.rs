@@ -22,7 +22,11 @@ pub(super) const TASK: Task = Task {
             "it sends the bytes back at once, and ends its stream after the client's",
             "the words differ, or the end of the client's stream is not noticed",
             page::READINESS,
-            servers::echoes,
+            |arena| {
+                let server = arena.tcp_server()?;
+                servers::echoes(arena, &server)?;
+                servers::keeps_to_the_end(arena, &server)
+            },
         ),
         must(
             "a thousand clients at the same time each get back their own bytes",
@@ -74,8 +78,11 @@ pub(super) const TASK: Task = Task {
 const CLIENTS: usize = 1000;
 /// So many connect before the first of them is served. The queue of `listen(2)` holds as many.
 const TOGETHER: usize = 50;
-/// How many files a server may open: one for each client, and what it needs besides.
-const FILES: u64 = CLIENTS as u64 + 200;
+/// How many files a server may open: for each client a socket, and a pipe if it has splice(2)
+/// copy, and what it needs besides.
+const FILES: u64 = 3 * CLIENTS as u64 + 300;
+/// Descriptors that the checker needs for its own ends, and for what runs beside.
+const OWN_FILES: u64 = 2 * CLIENTS as u64;
 
 /// Starts a server that may open a file for each client.
 fn begin(arena: &mut Arena<'_>) -> Outcome<Arc<Subject>> {
@@ -86,7 +93,7 @@ fn begin(arena: &mut Arena<'_>) -> Outcome<Arc<Subject>> {
 /// Lets the checker open a file for each client. Only one such check runs at a time.
 fn thousand_files() -> Outcome<MutexGuard<'static, ()>> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    const NEEDED: u64 = 2 * FILES;
+    const NEEDED: u64 = if FILES > OWN_FILES { FILES } else { OWN_FILES };
     match netlab::process::open_files_at_most()? {
         most if most >= NEEDED => {
             Ok(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
@@ -198,12 +205,18 @@ fn reset(arena: &mut Arena<'_>) -> Outcome {
 fn another_thousand(arena: &mut Arena<'_>) -> Outcome {
     /// Allows for a garbage collector, which runs when it likes.
     const MOST_BYTES: u64 = 48 << 20;
+    const MORE_SOCKETS: usize = CLIENTS / 4;
     let _files = thousand_files()?;
     let server = begin(arena)?;
     drop(crowd(arena, &server, 1)?);
     settle(&server);
-    let before = server.memory_bytes();
-    drop(crowd(arena, &server, CLIENTS)?);
+    let (before, sockets) = (server.memory_bytes(), server.sockets());
+    for (number, client) in crowd(arena, &server, CLIENTS)?.into_iter().enumerate() {
+        match number % 2 {
+            0 => client.close(),
+            _ => client.reset()?,
+        }
+    }
     settle(&server);
     let more = server.memory_bytes().saturating_sub(before);
     if more > MOST_BYTES {
@@ -212,5 +225,11 @@ fn another_thousand(arena: &mut Arena<'_>) -> Outcome {
             format!("{} MiB more", more >> 20),
         );
     }
-    crowd(arena, &server, CLIENTS).map(drop)
+    match server.sockets().saturating_sub(sockets) {
+        0..MORE_SOCKETS => crowd(arena, &server, CLIENTS).map(drop),
+        more => fails(
+            "as many sockets as after the first client",
+            format!("{more} more: they are not closed"),
+        ),
+    }
 }

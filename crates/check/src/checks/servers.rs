@@ -1,5 +1,7 @@
 //! Checks that the tasks of several servers share.
 
+use std::sync::Arc;
+
 use netlab::process::Signal;
 
 use super::page;
@@ -135,7 +137,8 @@ pub(super) fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// A hundred clients, one after another, send nothing but the end of their streams. So
-/// whatever the server's protocol is, it knows at once that each of them is finished.
+/// whatever the server's protocol is, it knows at once that each of them is finished. As many
+/// reset their connections instead.
 fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
     const CLIENTS: usize = 100;
     /// Allows for a pool that grows a little, and for children that are reaped only when the
@@ -145,18 +148,23 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
     const MORE_BYTES: u64 = 48 << 20;
     arena.limits.each.open_files = 64;
     let server = arena.tcp_server()?;
-    let mut serve = || {
+    let mut serve = |resets: bool| {
         let mut client = arena.connect(&server)?;
+        if resets {
+            return client.reset();
+        }
         client.finish_sending()?;
         client.read_to_any_end(1 << 20)?;
         client.close();
         Outcome::Ok(())
     };
-    serve()?;
+    serve(false)?;
     settle(&server);
     let (threads, memory) = (server.threads(), server.memory_bytes());
     for _ in 1..CLIENTS {
-        serve()?;
+        serve(true)?;
+        // It is served once the one before it has been dealt with.
+        serve(false)?;
     }
     settle(&server);
     let after = server.threads();
@@ -178,14 +186,38 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
 }
 
 /// One client is echoed while it talks and when it has ended its stream.
-pub(super) fn echoes(arena: &mut Arena<'_>) -> Outcome {
-    let server = arena.tcp_server()?;
-    let mut client = arena.connect(&server)?;
+pub(super) fn echoes(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
+    let mut client = arena.connect(server)?;
     client.send(b"hello")?;
     client.expect(b"hello")?;
     client.send(b"again")?;
     client.finish_sending()?;
     client.expect(b"again")?;
+    client.expect_end()?;
+    client.close();
+    Ok(())
+}
+
+/// The client's stream ends at a moment at which the server, if it reads ahead, has read
+/// everything, and the kernel takes no more of what it sends.
+pub(super) fn keeps_to_the_end(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
+    const DROPS: Diagnosis = Diagnosis::Other(
+        "drops-unsent",
+        "what send(2) has not taken is lost, at once or when the client's stream ends: keep it, \
+         and send it before you close",
+    );
+    let bytes = pattern(2_000_000);
+    let mut client = arena.connect_narrow(server)?;
+    // If the kernel does not let us look, there is nothing to be seen.
+    let Some(sent) = client.send_until_some_are_kept(&bytes)? else { return Ok(()) };
+    client.finish_sending()?;
+    settle(server);
+    match client.expect(&bytes[..sent]) {
+        Err(Stop::Failed(finding)) if finding.diagnosis.is_none() => {
+            Err(Stop::Failed(Finding { diagnosis: Some(DROPS), ..finding }))
+        }
+        came => came,
+    }?;
     client.expect_end()
 }
 

@@ -22,7 +22,10 @@ pub(super) const TASK: Task = Task {
             "it sends the bytes back at once, and ends its stream after the client's",
             "the words differ, or the end of the client's stream is not noticed",
             page::THREADS,
-            servers::echoes,
+            |arena| {
+                let server = arena.tcp_server()?;
+                servers::echoes(arena, &server)
+            },
         ),
         must(
             "a client that does not read does not hold up another",
@@ -95,12 +98,15 @@ fn beside_one(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn beside_fifty(arena: &mut Arena<'_>) -> Outcome {
+    arena.limits.each.open_files = 512;
     let server = arena.tcp_server()?;
     let _full = full(arena, &server, 50)?;
     another(arena, &server)
 }
 
 fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
+    // A program that has splice(2) copy has a pipe for each of them.
+    arena.limits.each.open_files = 512;
     let server = arena.tcp_server()?;
     let mut silent = Vec::new();
     for _ in 0..100 {
@@ -112,6 +118,7 @@ fn beside_silent(arena: &mut Arena<'_>) -> Outcome {
 
 fn late(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
+    servers::keeps_to_the_end(arena, &server)?;
     let mut client = arena.connect_narrow(&server)?;
     let bytes = servers::pattern(2_000_000);
     client.exchange_to_the_end(&bytes, &bytes)

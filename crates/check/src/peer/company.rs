@@ -50,8 +50,12 @@ impl Company {
         if !program.is_over() {
             return None;
         }
+        let message = words.as_deref().unwrap_or_default().to_lowercase();
+        let has_no_files = ["open files", "emfile"].iter().any(|it| message.contains(it));
         match Diagnosis::of_words(words.as_deref()) {
             Some(diagnosis) => Some(diagnosis),
+            // It lost them to clients that came earlier.
+            None if has_no_files => None,
             None => self
                 .reset
                 .load(Ordering::Relaxed)

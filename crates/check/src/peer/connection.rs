@@ -576,6 +576,43 @@ impl Connection {
         })
     }
 
+    /// Sends `bytes` to a program that sends them back, a little at a time, and receives
+    /// nothing. Stops when the program is idle and has not passed all of them to the kernel, which
+    /// has no room. Returns how many were sent by then; `None` if the system does not let us
+    /// look.
+    pub fn send_until_some_are_kept(&mut self, bytes: &[u8]) -> Outcome<Option<usize>> {
+        const PIECE: usize = 4096;
+        self.settle();
+        let program = Arc::clone(&self.program);
+        let Some(its_end) = program.connection_with(self.local()?) else {
+            return Ok(None);
+        };
+        self.timeline.does(&self.name, "begins to send, a little at a time");
+        let mut sent = 0;
+        for piece in bytes.chunks(PIECE) {
+            if let Err(error) = (&*self.stream).write_all(piece) {
+                // What is received next says more.
+                self.timeline.does(&self.name, format!("cannot: {error}"));
+                break;
+            }
+            sent += piece.len();
+            let mut patience = Patience::for_silence(&program);
+            // What is on its way to us may be counted twice.
+            while netlab::process::unread_bytes(&self.stream)
+                + netlab::unacknowledged_bytes(&its_end)
+                < sent
+            {
+                if patience.tick().is_some() {
+                    let text = format!("has sent {sent} bytes, and received none");
+                    self.timeline.does(&self.name, text);
+                    return Ok(Some(sent));
+                }
+                patience.nap();
+            }
+        }
+        Ok(Some(sent))
+    }
+
     /// Writes `bytes` in a thread of its own, and calls `receive` once the program has taken all
     /// that it can and waits.
     fn sending(

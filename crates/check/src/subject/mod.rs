@@ -8,7 +8,7 @@ mod output;
 mod proc;
 mod words;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,6 +175,11 @@ impl Subject {
         self.family().into_iter().map(|pid| process::threads(pid).max(1)).sum()
     }
 
+    /// Returns the number of descriptors of its processes that are sockets.
+    pub(crate) fn sockets(&self) -> usize {
+        self.family().into_iter().map(sockets::open_at).sum()
+    }
+
     /// Returns whether `flow` is drawing it.
     pub(crate) fn is_drawn(&self) -> bool {
         self.drawing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
@@ -283,6 +288,12 @@ impl Subject {
             address.set_ip(address.ip().to_canonical());
         }
         waits
+    }
+
+    /// Borrows its end of the connection with this peer, to ask the kernel about it. `None` if
+    /// it has none, or the system does not let us look.
+    pub(crate) fn connection_with(&self, peer: SocketAddr) -> Option<TcpStream> {
+        sockets::family_connection(self.keeper, peer)
     }
 
     /// Records the address that clients use to reach it.

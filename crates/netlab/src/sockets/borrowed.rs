@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr as SocketName, UnixStream};
 
@@ -56,6 +56,19 @@ pub(super) fn ends_at(pid: u32, fd: u64) -> Option<Ends> {
     let is_for_strangers =
         is_internet && (is_datagram || option(&copy, libc::SO_ACCEPTCONN) == Some(1));
     Some(Ends { is_pair, is_for_strangers, has_timeout })
+}
+
+/// A copy of the connection that `pid` has with this peer, if it has one and the system lets
+/// us look.
+pub(super) fn to(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
+    let found = look(pid, |socket| {
+        let copy = TcpStream::from(socket.try_clone().ok()?);
+        let mut address = copy.peer_addr().ok()?;
+        // An IPv6 socket may have an IPv4 peer.
+        address.set_ip(address.ip().to_canonical());
+        (address == peer).then_some(copy)
+    });
+    found.flatten()
 }
 
 /// Borrows the sockets of `pid` one by one until `found` finds what it is looking for.
@@ -164,7 +177,7 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpStream, UdpSocket};
+    use std::net::UdpSocket;
 
     /// The tests share their process's descriptors, so each asks its own socket.
     fn waiting(socket: impl Into<OwnedFd>) -> bool {
@@ -183,6 +196,18 @@ mod tests {
     fn a_bound_datagram_socket_waits() {
         assert!(waiting(UdpSocket::bind("127.0.0.1:0").unwrap()));
         assert!(!waiting(std::os::unix::net::UnixDatagram::unbound().unwrap()));
+    }
+
+    #[test]
+    fn a_connection_is_found_by_its_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, peer) = listener.accept().unwrap();
+        let copy = to(std::process::id(), peer).unwrap();
+        assert_eq!(copy.local_addr().unwrap(), server.local_addr().unwrap());
+        drop((client, server, copy));
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert!(to(std::process::id(), nobody).is_none());
     }
 
     #[test]
