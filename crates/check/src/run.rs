@@ -55,6 +55,9 @@ pub struct Judgement {
     pub drawings: Vec<String>,
     /// The state of the program at the end, if the check failed.
     pub condition: Option<String>,
+    /// What was noticed about the program besides, by now. It does not count. There is one in
+    /// a run, at most.
+    pub remark: Option<String>,
     /// How long the check took.
     pub elapsed: Duration,
 }
@@ -133,6 +136,9 @@ pub fn run(
                 it_did_start(&mut judgement);
             }
             judgement.follows = follows(&judgement, &judged);
+            if judged.iter().all(|it| it.remark.is_none()) {
+                judgement.remark = shared.remark().cloned();
+            }
             let total = judgement.finding().and_then(|it| it.diagnosis.as_ref());
             let total = total.is_some_and(Diagnosis::is_total);
             if total && !judged.iter().any(Judgement::passed) {
@@ -220,6 +226,7 @@ fn unmade(task: &Task, number: usize, why: Stop) -> Judgement {
         entries: Vec::new(),
         drawings: Vec::new(),
         condition: None,
+        remark: None,
         elapsed: Duration::ZERO,
     }
 }
@@ -301,6 +308,7 @@ fn judge(task: &Task, number: usize, setting: &Setting) -> Judgement {
         entries: timeline.entries(),
         drawings: timeline.drawings(),
         condition,
+        remark: None,
         elapsed: began.elapsed(),
     }
 }

@@ -178,6 +178,7 @@ fn tcp_listener(flaw: &Flaw) -> io::Result<TcpListener> {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
+    spins(flaw);
     let backlog = if flaw.is("backlog-1") { 1 } else { 128 };
     socket.listen(backlog)?;
     Ok(socket.into())
@@ -198,7 +199,19 @@ fn udp_socket(flaw: &Flaw) -> io::Result<UdpSocket> {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
+    spins(flaw);
     Ok(socket.into())
+}
+
+/// With the flaw of this name, a thread never waits.
+fn spins(flaw: &Flaw) {
+    if flaw.is("spins") {
+        thread::spawn(|| {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+    }
 }
 
 /// Leaks something for each client that a server accepts, without any sign in what it sends.

@@ -72,7 +72,10 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
     if flaw.is("greets") {
         stream.write_all(b"hello\r\n")?;
     }
-    if flaw.is("polls") {
+    // Neither is wrong, but the first never rests.
+    let pauses = flaw.is("polls-at-times");
+    let polls = flaw.is("polls") || pauses;
+    if polls {
         stream.set_nonblocking(true)?;
     }
     if flaw.is("reads-to-end") {
@@ -82,7 +85,10 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
     }
     loop {
         let length = match stream.read(&mut buffer) {
-            Err(error) if flaw.is("polls") && error.kind() == ErrorKind::WouldBlock => {
+            Err(error) if polls && error.kind() == ErrorKind::WouldBlock => {
+                if pauses {
+                    thread::sleep(Duration::from_millis(10));
+                }
                 continue;
             }
             length => length?,
@@ -108,7 +114,7 @@ fn echo(flaw: &Flaw, mut stream: TcpStream) -> io::Result<()> {
                 all.extend_from_slice(piece);
                 stream.write_all(if all.len() < 100 { &all } else { piece })?;
             }
-            () if flaw.is("polls") => {
+            () if polls => {
                 let mut left = piece;
                 while !left.is_empty() {
                     match stream.write(left) {

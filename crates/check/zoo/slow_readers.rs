@@ -16,7 +16,7 @@ mod unix {
     use std::thread;
     use std::time::Duration;
 
-    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use crate::{Flaw, tcp_listener};
 
@@ -29,9 +29,13 @@ mod unix {
         }
     }
 
+    const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
     struct Client {
         stream: TcpStream,
         unsent: Vec<u8>,
+        /// It has sent something.
+        served: bool,
         /// A buffer of its own, for the flaw of that name.
         _own: Vec<u8>,
     }
@@ -44,6 +48,10 @@ mod unix {
         loop {
             let full = flaw.is("low-limit") && clients.len() >= 300;
             let wants = |client: &Client| match client.unsent.is_empty() {
+                // There is always room.
+                true if flaw.is("asks-for-room") && client.served => {
+                    PollFlags::IN | PollFlags::OUT
+                }
                 true => PollFlags::IN,
                 false if reads_ahead(flaw, client) => PollFlags::IN | PollFlags::OUT,
                 false => PollFlags::OUT,
@@ -53,7 +61,9 @@ mod unix {
             if !full {
                 wanted.push(PollFd::new(listener, PollFlags::IN));
             }
-            poll(&mut wanted, None)?;
+            let any_unsent = clients.iter().any(|it| !it.unsent.is_empty());
+            let at_once = flaw.is("tries-again") && any_unsent;
+            poll(&mut wanted, at_once.then_some(&AT_ONCE))?;
             let ready: Vec<bool> =
                 wanted.iter().map(|it| !it.revents().is_empty()).collect();
             let mut left = Vec::new();
@@ -91,7 +101,8 @@ mod unix {
             while let Some(Ok((stream, _))) = (!full).then(|| listener.accept()) {
                 stream.set_nonblocking(!flaw.is("blocking-writes"))?;
                 let own = if flaw.is("buffer-each") { 64 * 1024 } else { 0 };
-                clients.push(Client { stream, unsent: Vec::new(), _own: vec![1; own] });
+                let (unsent, served, _own) = (Vec::new(), false, vec![1; own]);
+                clients.push(Client { stream, unsent, served, _own });
             }
         }
     }
@@ -119,6 +130,7 @@ mod unix {
             return Ok(true);
         }
         let length = client.stream.read(buffer)?;
+        client.served = true;
         if length >= 1024 && flaw.is("stays") {
             let first = buffer[..length].to_vec();
             return stay(client, &first, buffer);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, Stop, fails};
-use crate::peer::{Connection, settle};
+use crate::peer::{Connection, rest, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
 
@@ -167,6 +167,7 @@ fn beside_one_that_does_not_read(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena)?;
     let mut full = arena.connect_narrow(&server)?;
     full.send_until_full()?;
+    rest(&server, "its client read nothing");
     crowd(arena, &server, 5).map(drop)
 }
 

@@ -3,7 +3,7 @@
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
-use crate::peer::{Connection, settle};
+use crate::peer::{Connection, rest, settle};
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -144,6 +144,7 @@ fn pieces(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send_in_pieces([&b"3"[..], b"0"])?;
+    rest(&server, "its client was silent");
     client.send(b"\n")?;
     client.expect(&servers::pattern(30))
 }

@@ -11,7 +11,7 @@ use crate::diagnosis::Diagnosis;
 use crate::lateness::Lateness;
 use crate::outcome::{Outcome, fails, fails_because};
 use crate::patience::Patience;
-use crate::peer::{Connection, settle};
+use crate::peer::{Connection, rest, settle};
 use crate::subject::{Exit, Subject};
 use crate::task::{Role, Task, must};
 
@@ -199,7 +199,7 @@ fn asked_to_end(
     let mut client = arena.connect(&server)?;
     client.send(b"hello\n")?;
     client.expect(b"done hello\n")?;
-    settle(&server);
+    rest(&server, "its client was silent");
     let asked = Instant::now();
     server.signal(Signal::Terminate);
     Ok((server, client, asked))

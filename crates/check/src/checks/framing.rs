@@ -4,6 +4,7 @@ use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Outcome, fails_because};
+use crate::peer::rest;
 use crate::task::{Role, Task, must};
 
 pub(super) const TASK: Task = Task {
@@ -282,7 +283,7 @@ fn far_too_long(arena: &mut Arena<'_>) -> Outcome {
 fn reset(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let client = arena.connect(&server)?;
-    client.settle();
+    rest(&server, "its client was silent");
     client.reset()?;
     server.expect_failure()
 }

@@ -8,7 +8,7 @@ use super::{page, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Outcome, fails, fails_because};
-use crate::peer::Datagrams;
+use crate::peer::{Datagrams, rest};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -95,7 +95,9 @@ pub(super) const TASK: Task = Task {
             page::RETRY,
             |arena| {
                 arena.move_port();
-                begin(arena, "").map(drop)
+                let server = begin(arena, "")?;
+                rest(&server, "no datagram had come");
+                Ok(())
             },
         ),
     ],

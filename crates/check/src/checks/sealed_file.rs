@@ -7,7 +7,7 @@ use netlab::wire::Host;
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::Outcome;
-use crate::peer::Connection;
+use crate::peer::{Connection, rest};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
 
@@ -81,7 +81,9 @@ pub(super) const TASK: Task = Task {
             page::PROMISES,
             |arena| {
                 arena.move_port();
-                begin(arena, "").map(drop)
+                let server = begin(arena, "")?;
+                rest(&server, "it had no client");
+                Ok(())
             },
         ),
     ],
@@ -128,7 +130,9 @@ fn whole(arena: &mut Arena<'_>) -> Outcome {
 fn empty(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena, "")?;
     let mut client = arena.connect(&server)?;
-    get(&mut client, b"")
+    get(&mut client, b"")?;
+    rest(&server, "its client was silent");
+    Ok(())
 }
 
 /// The second segment of data carries the file; the wire swaps two of its words.

@@ -9,7 +9,7 @@ use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
 use crate::patience::Patience;
-use crate::peer::{Connection, settle};
+use crate::peer::{Connection, rest, settle};
 use crate::subject::{Exit, Subject};
 use crate::task::{Check, must};
 use crate::text::quoted;
@@ -61,7 +61,9 @@ pub(super) const TCP_PORT: Check = must(
     page::TCP,
     |arena| {
         arena.move_port();
-        arena.tcp_server().map(drop)
+        let server = arena.tcp_server()?;
+        rest(&server, "it had no client");
+        Ok(())
     },
 );
 
@@ -72,7 +74,9 @@ pub(super) const UDP_PORT: Check = must(
     page::UDP,
     |arena| {
         arena.move_port();
-        arena.udp_server().map(drop)
+        let server = arena.udp_server()?;
+        rest(&server, "no datagram had come");
+        Ok(())
     },
 );
 
@@ -166,7 +170,7 @@ fn nothing_stays(arena: &mut Arena<'_>) -> Outcome {
         // It is served once the one before it has been dealt with.
         serve(false)?;
     }
-    settle(&server);
+    rest(&server, "all its clients had left");
     let after = server.threads();
     if after > threads + MORE_THREADS {
         return fails(
@@ -190,11 +194,13 @@ pub(super) fn echoes(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     let mut client = arena.connect(server)?;
     client.send(b"hello")?;
     client.expect(b"hello")?;
+    rest(server, "its client was silent");
     client.send(b"again")?;
     client.finish_sending()?;
     client.expect(b"again")?;
     client.expect_end()?;
     client.close();
+    rest(server, "its client had left");
     Ok(())
 }
 
@@ -226,7 +232,7 @@ pub(super) fn keeps_to_the_end(arena: &mut Arena<'_>, server: &Arc<Subject>) -> 
 pub(super) fn starts_again(arena: &mut Arena<'_>) -> Outcome {
     let first = arena.tcp_server()?;
     let mut client = arena.connect(&first)?;
-    client.settle();
+    rest(&first, "its client was silent");
     first.signal(Signal::Kill);
     first.wait_end(Patience::new(&first))?;
     client.drain()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
-use crate::peer::{Connection, send_all_until_full, settle};
+use crate::peer::{Connection, rest, send_all_until_full, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
 
@@ -94,6 +94,7 @@ fn full(
 fn beside_one(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let _full = full(arena, &server, 1)?;
+    rest(&server, "its client read nothing");
     another(arena, &server)
 }
 

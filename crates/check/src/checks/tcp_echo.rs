@@ -8,6 +8,7 @@ use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::outcome::{Outcome, fails};
 use crate::patience::Patience;
+use crate::peer::rest;
 use crate::subject::Subject;
 use crate::task::{Role, Task, must, should};
 use crate::text::quoted;
@@ -179,7 +180,7 @@ fn silent_client(arena: &mut Arena<'_>) -> Outcome {
 fn client_resets(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let client = arena.connect(&server)?;
-    client.settle();
+    rest(&server, "its client was silent");
     client.reset()?;
     server.expect_failure()
 }

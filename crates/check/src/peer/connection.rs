@@ -251,9 +251,8 @@ impl Connection {
     /// Checks that nothing more comes before the program is idle or has closed the connection.
     /// `expected` is what has been received already.
     pub fn expect_no_more(&mut self, expected: &[u8]) -> Outcome {
-        let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
-        match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
+        match self.receive_unasked(&mut buffer)? {
             Received::Bytes(length) => {
                 let got = [expected, &buffer[..length]].concat();
                 let diagnosis = Diagnosis::of_difference(expected, &got);
@@ -379,11 +378,21 @@ impl Connection {
         fails_because("the end of the stream", got, diagnosis)
     }
 
+    /// Receives what comes before the program is idle, which has nothing to do. If it never is,
+    /// the report remarks on it.
+    fn receive_unasked(&mut self, buffer: &mut [u8]) -> Outcome<Received> {
+        let program = Arc::clone(&self.program);
+        let received = self.receive(buffer, &mut Patience::for_silence(&program))?;
+        if received == Received::Nothing(GaveUp::Busy) {
+            program.remark_if_restless("nothing came");
+        }
+        Ok(received)
+    }
+
     /// Checks that nothing comes before the program is idle.
     pub fn expect_silence(&mut self) -> Outcome {
-        let program = Arc::clone(&self.program);
         let mut buffer = [0; 1024];
-        match self.receive(&mut buffer, &mut Patience::for_silence(&program))? {
+        match self.receive_unasked(&mut buffer)? {
             Received::Nothing(_) => Ok(()),
             Received::Bytes(length) => fails(
                 "nothing yet: the connection stays open and silent",

@@ -149,8 +149,13 @@ impl Datagrams {
     /// Checks that no datagram comes before the program is idle.
     pub fn expect_silence(&self) -> Outcome {
         match self.receive(&mut Patience::for_silence(&self.program))? {
-            Err(_) => Ok(()),
             Ok((bytes, _)) => fails("no datagram", quoted(&bytes)),
+            Err(why) => {
+                if why == GaveUp::Busy {
+                    self.program.remark_if_restless("no datagram came");
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -33,6 +33,19 @@ fn nothing(why: GaveUp, program: &Subject) -> String {
     }
 }
 
+/// Waits until the program is idle, as it should be while there is nothing for it to do. If it
+/// never is, the report remarks on it.
+pub fn rest(program: &Subject, meanwhile: &str) {
+    let mut patience = Patience::for_silence(program);
+    loop {
+        match patience.tick() {
+            Some(GaveUp::Busy) => return program.remark_if_restless(meanwhile),
+            Some(_) => return,
+            None => patience.nap(),
+        }
+    }
+}
+
 /// Waits until the program is idle.
 pub fn settle(program: &Subject) {
     let mut patience = Patience::for_silence(program);

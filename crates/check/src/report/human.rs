@@ -56,6 +56,9 @@ impl<W: Write> Human<W> {
                 _ => writeln!(self.to, "{:indent$}{line}", "")?,
             }
         }
+        if let Some(remark) = &judgement.remark {
+            self.row("remark", remark)?;
+        }
         match &judgement.result {
             Ok(()) => {
                 if self.verbose {

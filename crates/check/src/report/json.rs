@@ -34,6 +34,8 @@ struct Test<'a> {
     cause: Option<String>,
     /// The id of an earlier check that failed for the same reason.
     follows: Option<&'a str>,
+    /// What was noticed about the program besides, by now. It does not count.
+    remark: Option<&'a str>,
     page: &'a str,
     duration_ms: u64,
     /// What the program printed.
@@ -95,6 +97,7 @@ fn test(judgement: &Judgement) -> Test<'_> {
         diagnosis: finding.and_then(|it| it.diagnosis.as_ref()).map(|it| it.name()),
         cause: judgement.cause(),
         follows: judgement.follows.as_deref(),
+        remark: judgement.remark.as_deref(),
         page: judgement.check.page,
         duration_ms: u64::try_from(judgement.elapsed.as_millis()).unwrap_or(u64::MAX),
         output: (!output.is_empty()).then_some(output),

@@ -60,6 +60,7 @@ fn case(judgement: &Judgement, strict: bool) -> TestCase {
         TestCase::new(format!("{} {}", judgement.id, judgement.check.asks), status);
     case.set_classname(judgement.id.split('/').next().unwrap_or_default());
     case.set_time(judgement.elapsed);
-    case.set_system_out(printed(&judgement.entries));
+    let remark = judgement.remark.as_ref().map(|it| format!("remark: {it}\n"));
+    case.set_system_out(remark.unwrap_or_default() + &printed(&judgement.entries));
     case
 }

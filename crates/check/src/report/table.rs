@@ -42,6 +42,8 @@ pub struct RowTest {
     pub level: String,
     /// What the check expected and got, if it did not pass.
     pub message: Option<String>,
+    /// What was noticed about the program besides, by then. It does not count.
+    pub remark: Option<String>,
 }
 
 impl RowTest {
@@ -57,6 +59,7 @@ impl RowTest {
             status: status.to_owned(),
             level: judgement.check.level.word().to_owned(),
             message: message(judgement),
+            remark: judgement.remark.clone(),
         }
     }
 }

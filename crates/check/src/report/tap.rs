@@ -63,5 +63,8 @@ pub(super) fn tell(
         }
         writeln!(to, "  ...")?;
     }
+    if let Some(remark) = &judgement.remark {
+        writeln!(to, "# remark: {remark}")?;
+    }
     to.flush()
 }

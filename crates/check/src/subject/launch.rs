@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use netlab::fence::Notice;
@@ -50,6 +50,8 @@ pub struct Run {
     slowest_start_ms: AtomicU64,
     /// The program has used a good deal of processor time with nothing to show for it.
     restless: AtomicBool,
+    /// What the report remarks about the program.
+    remark: OnceLock<String>,
     /// Nobody is waiting for the checks that are still running.
     cancelled: AtomicBool,
 }
@@ -82,6 +84,16 @@ impl Run {
     /// Returns whether that has happened in any check.
     pub(super) fn is_restless(&self) -> bool {
         self.restless.load(Ordering::Relaxed)
+    }
+
+    /// Records what the report remarks about the program, unless there is a remark already.
+    pub(super) fn remarks(&self, remark: String) {
+        let _ = self.remark.set(remark);
+    }
+
+    /// Returns what the report remarks about the program.
+    pub(crate) fn remark(&self) -> Option<&String> {
+        self.remark.get()
     }
 
     /// Ends the checks that are still running, since nobody is waiting for them.

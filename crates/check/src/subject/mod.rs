@@ -261,6 +261,36 @@ impl Subject {
         self.run.is_restless()
     }
 
+    /// Looks whether it goes on working without a pause, although there is nothing for it to do.
+    /// If so, that is a remark in the report: a program may poll, but it had better wait. One
+    /// that only finishes something, like a virtual machine that compiles what has just run,
+    /// pauses before it has used so much processor time.
+    pub(crate) fn remark_if_restless(&self, meanwhile: &str) {
+        const ENOUGH: Duration = Duration::from_secs(1);
+        // One remark is enough. What is drawn is stopped at each of its calls.
+        if self.run.remark().is_some() || self.is_drawn() || !self.works_for(ENOUGH) {
+            return;
+        }
+        self.run.remarks(format!(
+            "it never rests: while {meanwhile}, it used {} s of processor time without a \
+             pause; wait in accept(2), recv(2) or poll(2) until something comes",
+            ENOUGH.as_secs()
+        ));
+    }
+
+    /// Returns whether it uses so much processor time without being found idle once.
+    fn works_for(&self, time: Duration) -> bool {
+        const LOOK: Duration = Duration::from_millis(10);
+        let before = self.processor_time();
+        while self.processor_time().saturating_sub(before) < time {
+            if self.is_over() || self.rests() {
+                return false;
+            }
+            thread::park_timeout(LOOK);
+        }
+        true
+    }
+
     /// Returns how long it may be idle and still be on the point of beginning its task.
     pub(crate) fn may_take(&self) -> Duration {
         if self.has_begun() { Duration::ZERO } else { self.run.may_take() }

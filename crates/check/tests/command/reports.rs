@@ -94,6 +94,23 @@ fn json_has_the_fields_of_the_interface() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// The program does what the task asks, and one of its threads never waits.
+#[test]
+fn program_that_never_rests_passes_with_a_remark() {
+    let program = ["--only", "7", "--", zoo(), "rfc863", "spins"];
+    for (format, remark) in [
+        ("human", "  remark        it never rests: while it had no client, it used 1 s"),
+        ("json", "\"remark\":\"it never rests: "),
+        ("tap", "\n# remark: it never rests: "),
+        ("junit", "remark: it never rests: "),
+    ] {
+        let output = check(&[&["rfc863", "--format", format][..], &program].concat());
+        let text = stdout(&output);
+        assert!(text.contains(remark), "{format}: {text}");
+        assert_eq!(output.status.code(), Some(0), "{format}: {text}");
+    }
+}
+
 #[test]
 fn junit_names_failures_and_keeps_warnings_apart() {
     let output =

@@ -57,7 +57,9 @@ pub(crate) fn main() -> ExitCode {
         for task in checks::all() {
             for (name, command) in right_programs(&task) {
                 let name = named(&task, &name, time);
-                trials.push(Trial::test(name, move || judge(&task, &command, &[])));
+                trials.push(Trial::test(name, move || {
+                    judge(&task, &command, &[], Some(false))
+                }));
             }
             for language in [Language::Rust, Language::Python] {
                 let file = course::starter(&task, language);
@@ -70,11 +72,11 @@ pub(crate) fn main() -> ExitCode {
         }
         for place in 0..table.len() {
             let table = Arc::clone(&table);
-            let (task, flaw, _) = &table[place];
+            let Row { task, flaw, .. } = &table[place];
             let name = named(task, flaw, time);
             trials.push(Trial::test(name, move || {
-                let (task, flaw, wanted) = &table[place];
-                judge(task, &zoo(task, flaw), wanted)
+                let Row { task, flaw, wanted, remarked } = &table[place];
+                judge(task, &zoo(task, flaw), wanted, *remarked)
             }));
         }
     }
@@ -110,8 +112,20 @@ type Wanted = (usize, Vec<String>);
 const NONE: &str = "none";
 const AT_TIMES: &str = "?";
 
+/// The word in place of a failure for a program that the report must remark on.
+const REMARK: &str = "remark";
+
+/// A mutant, and what must be found.
+struct Row {
+    task: Task,
+    flaw: String,
+    wanted: Vec<Wanted>,
+    /// Whether there must be a remark. A wrong program may have one or not.
+    remarked: Option<bool>,
+}
+
 /// Reads `zoo/mutants.txt`: lines `TASK FLAW: FAILURES`. `#` begins a comment.
-fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
+fn table() -> Result<Vec<Row>, String> {
     let mut table = Vec::new();
     for line in MUTANTS.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -122,7 +136,8 @@ fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
         let (name, numbers) = line.split_once(':').ok_or_else(wrong)?;
         let (task, flaw) = name.split_once(' ').ok_or_else(wrong)?;
         let task = checks::find(task)?;
-        let failures = numbers.split_whitespace().map(|word| {
+        let words = || numbers.split_whitespace();
+        let failures = words().filter(|word| *word != REMARK).map(|word| {
             let (number, diagnoses) = match word.strip_prefix(AT_TIMES) {
                 Some(number) => (number, AT_TIMES),
                 None => word.split_once('=').unwrap_or((word, NONE)),
@@ -130,17 +145,22 @@ fn table() -> Result<Vec<(Task, String, Vec<Wanted>)>, String> {
             let diagnoses = diagnoses.split('|').map(str::to_owned).collect();
             number.parse().map(|number| (number, diagnoses)).map_err(|_| wrong())
         });
-        table.push((task, flaw.to_owned(), failures.collect::<Result<_, _>>()?));
+        let wanted: Vec<Wanted> = failures.collect::<Result<_, _>>()?;
+        let remarked = match words().any(|word| word == REMARK) {
+            true => Some(true),
+            false => wanted.is_empty().then_some(false),
+        };
+        table.push(Row { task, flaw: flaw.to_owned(), wanted, remarked });
     }
     Ok(table)
 }
 
 /// Checks that each check fails a mutant that is not simply dead: one that passes the first
 /// check.
-fn every_check_catches(table: &[(Task, String, Vec<Wanted>)]) -> Result<(), Failed> {
+fn every_check_catches(table: &[Row]) -> Result<(), Failed> {
     let mut caught: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    for (task, _, failures) in table {
-        let numbers: Vec<usize> = failures.iter().map(|(number, _)| *number).collect();
+    for Row { task, wanted, .. } in table {
+        let numbers: Vec<usize> = wanted.iter().map(|(number, _)| *number).collect();
         let alive = !numbers.contains(&1) || numbers.len() < task.checks.len();
         if alive || numbers == [1] {
             caught.entry(task.name).or_default().extend(numbers);
@@ -206,7 +226,8 @@ fn real_servers(trials: &mut Vec<Trial>) -> Result<(), String> {
         let name = format!("{}: real, {}", task.name, command.trim());
         trials.push(Trial::test(name, move || {
             let folder = root().join("crates/check/zoo");
-            let (failed, broken, report) = failures_at(&task, &words, folder, port);
+            let Found { failed, broken, report, .. } =
+                find_at(&task, &words, folder, port);
             let failed: Vec<usize> =
                 failed.into_iter().map(|(number, _)| number).collect();
             let sure = failed.iter().copied().filter(|number| !at_times.contains(number));
@@ -225,8 +246,17 @@ fn is_installed(program: &OsString) -> bool {
     netlab::environment::on_path(program).is_some()
 }
 
-fn judge(task: &Task, command: &[OsString], wanted: &[Wanted]) -> Result<(), Failed> {
-    let (failed, broken, report) = failures(task, command);
+fn judge(
+    task: &Task,
+    command: &[OsString],
+    wanted: &[Wanted],
+    remarked: Option<bool>,
+) -> Result<(), Failed> {
+    let Found { failed, broken, remark, report } = find(task, command);
+    if remarked.is_some_and(|wanted| wanted != remark.is_some()) {
+        let remark = remark.unwrap_or("no remark".into());
+        return Err(format!("{remark}\n{report}").into());
+    }
     let is_at_times = |it: &&Wanted| it.1 == [AT_TIMES];
     let at_times: Vec<usize> = wanted.iter().filter(is_at_times).map(|it| it.0).collect();
     let sure: Vec<&Failure> =
@@ -250,17 +280,20 @@ fn judge(task: &Task, command: &[OsString], wanted: &[Wanted]) -> Result<(), Fai
     Err(format!("failed: {failed}\nexpected: {wanted}\n{report}").into())
 }
 
-/// Returns the checks that failed, whether the checker itself failed, and the report.
-fn failures(task: &Task, command: &[OsString]) -> (Vec<Failure>, bool, String) {
-    failures_at(task, command, root(), 12345)
+/// What was found out about a program.
+struct Found {
+    failed: Vec<Failure>,
+    /// Whether the checker itself failed.
+    broken: bool,
+    remark: Option<String>,
+    report: String,
 }
 
-fn failures_at(
-    task: &Task,
-    command: &[OsString],
-    folder: PathBuf,
-    port: u16,
-) -> (Vec<Failure>, bool, String) {
+fn find(task: &Task, command: &[OsString]) -> Found {
+    find_at(task, command, root(), 12345)
+}
+
+fn find_at(task: &Task, command: &[OsString], folder: PathBuf, port: u16) -> Found {
     let mut limits = Allowance::default();
     // Recognize deliberate endless loops sooner: no program here has much to compute.
     limits.each.cpu_s = 5;
@@ -295,7 +328,13 @@ fn failures_at(
         })
         .collect();
     let broken = verdicts.iter().any(|it| it.finding().is_none() && !it.passed());
-    (failed, broken, String::from_utf8_lossy(&report).into_owned())
+    let remark = verdicts.iter().find_map(|it| it.remark.clone());
+    Found {
+        failed,
+        broken,
+        remark,
+        report: String::from_utf8_lossy(&report).into_owned(),
+    }
 }
 
 /// Returns the correct programs for a task: the zoo's own and the solutions, in Rust and in
@@ -378,7 +417,7 @@ fn point(task: &Task) -> usize {
 
 /// Checks that a starter passes the checks before the point of its task, and fails there.
 fn begins(task: &Task, command: &[OsString]) -> Result<(), Failed> {
-    let (failed, broken, report) = failures(task, command);
+    let Found { failed, broken, report, .. } = find(task, command);
     match failed.first() {
         Some((first, _)) if *first == point(task) && !broken => Ok(()),
         _ => {
