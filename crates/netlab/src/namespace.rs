@@ -14,8 +14,8 @@ use crate::Refusal;
 /// The step that makes a user namespace.
 const USER_NAMESPACE: &str = "unshare(CLONE_NEWUSER)";
 
-const ALLOW_USER_NAMESPACES: &str = "a sandbox or the kernel forbids user namespaces: \
-     try `sudo sysctl user.max_user_namespaces=15000`, on Ubuntu also \
+const ALLOW_USER_NAMESPACES: &str = "a sandbox, a chroot or the kernel forbids user \
+     namespaces: try `sudo sysctl user.max_user_namespaces=15000`, on Ubuntu also \
      `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, on an older Debian \
      `sudo sysctl kernel.unprivileged_userns_clone=1`, in a container \
      `--security-opt seccomp=unconfined`, or run on the host's network";
@@ -62,7 +62,8 @@ fn is_in_chroot() -> bool {
 ///
 /// # Errors
 /// [`Refusal`] with `ENOSPC` where `user.max_user_namespaces` is used up, `EPERM` where a
-/// sandbox or a security module forbids the step, or in a chroot, `EINVAL` where the process has threads.
+/// sandbox or a security module forbids the step, or in a chroot, `EINVAL` where the process
+/// has threads.
 ///
 /// Source: `user_namespaces(7)`.
 pub fn enter_user_namespace() -> Result<(), Refusal> {
