@@ -57,7 +57,12 @@ pub(super) struct Diag {
     stale: u32,
     /// When the kernel was last asked about all pairs.
     asked_ns: u64,
+    /// Where the kernel's answers are put, one in each.
+    buffers: Vec<Buffer>,
 }
+
+/// Room for one answer with its head.
+type Buffer = [u8; 512];
 
 /// A `struct inet_diag_msg` without its timers; all zeroes if there is no such socket.
 type Answer = [u8; ANSWER];
@@ -217,7 +222,7 @@ impl Diag {
         }
         for socket in &self.sockets {
             // Without an answer nothing is known, which is no reason to end the run.
-            let _ = ask(socket, &questions, &mut answers);
+            let _ = ask(socket, &questions, &mut self.buffers, &mut answers);
         }
         // Comparing the bytes takes a fraction of the time that parsing them takes.
         if self.last.is_some() && self.answers == answers {
@@ -336,30 +341,35 @@ fn listed(mut piece: &[u8], to: &mut HashSet<u64>) -> bool {
 
 /// Asks these questions with one call and takes the answers with another: the kernel has
 /// answered before send(2) returns. An end that has its answer already keeps it.
-fn ask(socket: &OwnedFd, questions: &[u8], to: &mut [Answer]) -> io::Result<()> {
-    if questions.is_empty() {
+fn ask(
+    socket: &OwnedFd,
+    questions: &[u8],
+    buffers: &mut Vec<Buffer>,
+    to: &mut [Answer],
+) -> io::Result<()> {
+    let count = (questions.len() / (HEAD + REQUEST)).min(PAIRS);
+    if count == 0 {
         return Ok(());
     }
     let fd = socket.as_raw_fd();
     // SAFETY: the buffer is as long as said.
     check(unsafe { libc::send(fd, questions.as_ptr().cast(), questions.len(), 0) } as _)?;
-    let mut buffers = [[0_u8; 512]; PAIRS];
+    buffers.resize(count.max(buffers.len()), [0; 512]);
     // SAFETY: all zeroes is a valid value of both plain structures.
     let (mut pieces, mut messages): ([libc::iovec; PAIRS], [libc::mmsghdr; PAIRS]) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     for ((buffer, piece), message) in
-        buffers.iter_mut().zip(&mut pieces).zip(&mut messages)
+        buffers.iter_mut().zip(&mut pieces).zip(&mut messages).take(count)
     {
         *piece =
             libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         message.msg_hdr.msg_iov = piece;
         message.msg_hdr.msg_iovlen = 1;
     }
-    let count = (questions.len() / (HEAD + REQUEST)).min(PAIRS);
     let flags = libc::MSG_DONTWAIT;
     let no_timeout = std::ptr::null_mut();
-    // SAFETY: all these headers are ours, each with one piece that points to a buffer of
-    // its own of the stated length; all of them outlive the call.
+    // SAFETY: the first `count` of these headers have one piece each, which points to a buffer
+    // of its own of the stated length; all of them outlive the call.
     let received = unsafe {
         libc::recvmmsg(fd, messages.as_mut_ptr(), count as _, flags as _, no_timeout)
     };
