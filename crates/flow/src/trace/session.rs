@@ -390,6 +390,8 @@ impl Session {
             match self.tracer.wait_for_news() {
                 Ok(Some(status)) => self.tracer.handle(status),
                 Ok(None) if self.next_turn() => {}
+                // Who is not expected to stop is looked for when nothing else happens.
+                Ok(None) if news => break,
                 Ok(None) => match sys::wait(Whose::Any, false) {
                     Ok(Some(status)) => self.tracer.handle(status),
                     Ok(None) => break,

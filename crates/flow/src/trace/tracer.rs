@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use netlab::capture::{Capture, CapturedPacket};
 use netlab::wire::{Host, Place, Sighting, Wire};
@@ -52,6 +53,14 @@ pub(super) struct SideState {
 
 /// A call that has slept for this many nanoseconds with nobody else at work is waiting.
 const ASLEEP_NS: u64 = 15_000_000;
+
+/// If a thread to which the processor was left has not given it back by now, it computes, or
+/// other programs have had their share, too.
+const OF_ITS_OWN: Duration = Duration::from_millis(1);
+
+/// For so many looks from then on the processor is not left to anybody: on a busy machine, it
+/// would come back only after every other program has had its share.
+const BUSY_LOOKS: u32 = 500;
 
 /// How many bytes of one write are searched for what somebody waits for.
 const PRINTED_BYTES: usize = 64 * 1024;
@@ -277,6 +286,9 @@ impl Tracer {
                 status => return status,
             }
         }
+        if let Some(status) = self.make_way() {
+            return Ok(Some(status));
+        }
         let active = || self.threads.values().filter(|thread| thread.may_stop());
         if active().nth(MANY).is_some() {
             return sys::wait(Whose::Any, false);
@@ -287,6 +299,26 @@ impl Tracer {
             }
         }
         Ok(None)
+    }
+
+    /// Leaves the processor to the thread that was let go last, if both share one: it stops or
+    /// sleeps, most likely at once, and until then there is nothing to look at. Returns its
+    /// stop.
+    fn make_way(&mut self) -> Option<Status> {
+        let tid = self.turns.let_go.take()?;
+        if self.threads.get(&tid).is_none_or(|it| !it.pinned || it.falls_asleep) {
+            return None;
+        }
+        if self.turns.busy_looks > 0 {
+            self.turns.busy_looks -= 1;
+            return None;
+        }
+        let before = Instant::now();
+        std::thread::yield_now();
+        if before.elapsed() > OF_ITS_OWN {
+            self.turns.busy_looks = BUSY_LOOKS;
+        }
+        sys::wait(Whose::Of(tid), false).ok().flatten()
     }
 
     /// The clock was sooner than the stop that was waited for.
@@ -481,6 +513,7 @@ impl Tracer {
         {
             self.turns.expected = Some(tid);
         }
+        self.turns.let_go = Some(tid);
         sys::resume(tid, how, signal);
     }
 

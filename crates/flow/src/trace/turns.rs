@@ -15,7 +15,7 @@
 //! computes for a tenth of a second without a stop is left to itself until it stops
 //! again; one that waits for a disk keeps the others waiting for at most [`PATIENCE`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::thread::Thread;
@@ -46,6 +46,10 @@ pub(super) struct Turns {
     busy: Option<i32>,
     /// A thread that will come to a stop soon: until then there is nothing to look at.
     pub(super) expected: Option<i32>,
+    /// The thread that was let go last, if nobody has looked since whether it has stopped.
+    pub(super) let_go: Option<i32>,
+    /// For how many looks more others are taken to want this processor as well.
+    pub(super) busy_looks: u32,
 }
 
 impl Turns {
@@ -59,6 +63,8 @@ impl Turns {
             since: Instant::now(),
             busy: None,
             expected: None,
+            let_go: None,
+            busy_looks: 0,
         }
     }
 
@@ -98,30 +104,32 @@ impl Turns {
 
     /// Returns the thread whose turn it is now.
     pub(super) fn next(&mut self, threads: &mut BTreeMap<i32, Thread>) -> Option<i32> {
-        let mut parked = Vec::with_capacity(threads.len());
         let mut living = 0;
+        let (mut sides, mut acceptors) = (BTreeSet::new(), BTreeSet::new());
         for thread in threads.values_mut() {
             thread.sleeps();
             // When a thread that ends is gone is up to the kernel.
             living += usize::from(!thread.ends);
             if thread.parked.is_some() {
-                parked.push((thread.side, thread.birth, thread.tid));
+                sides.insert(thread.side);
+                if thread.accepts() {
+                    acceptors.insert(thread.side);
+                }
             }
         }
-        parked.sort_unstable();
-        if living > MANY {
-            let side = following(parked.iter().map(|it| it.0), self.last.0)?;
-            parked.retain(|it| it.0 == side);
-            let accepts = |(_, _, tid): &_| threads.get(tid).is_some_and(Thread::accepts);
-            if parked.iter().any(accepts) {
-                parked.retain(accepts);
-            }
+        let many = living > MANY;
+        if many {
+            let side = following(sides.into_iter(), self.last.0)?;
             let last = self.last_of.get(&side).copied().unwrap_or(0);
             self.last = (side, last);
         }
         let (side, birth) = self.last;
-        let next = following(parked.into_iter(), (side, birth, i32::MAX))?;
-        let (side, birth, tid) = next;
+        let accept = acceptors.contains(&side);
+        let candidates = threads.values().filter(|it| {
+            it.parked.is_some() && (!many || it.side == side && it.accepts() == accept)
+        });
+        let candidates = candidates.map(|it| (it.side, it.birth, it.tid));
+        let (side, birth, tid) = following(candidates, (side, birth, i32::MAX))?;
         self.last = (side, birth);
         self.last_of.insert(side, birth);
         self.current = Some(tid);
@@ -131,9 +139,7 @@ impl Turns {
 }
 
 /// The one that comes after `last` in a circle: the first that is greater, or the first of all.
-fn following<T: Copy + Ord>(
-    mut sorted: impl Iterator<Item = T> + Clone,
-    last: T,
-) -> Option<T> {
-    sorted.clone().find(|it| *it > last).or_else(|| sorted.next())
+fn following<T: Copy + Ord>(all: impl Iterator<Item = T>, last: T) -> Option<T> {
+    // What is greater comes before what is not.
+    all.min_by_key(|it| (*it <= last, *it))
 }
