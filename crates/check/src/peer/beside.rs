@@ -58,6 +58,11 @@ impl Connection {
             });
             // Also where the work panics.
             let _end = End(&flood);
+            // On a busy machine, the work could be done before the first byte is sent.
+            let mut patience = Patience::new(&self.program);
+            while flood.back.load(Ordering::Relaxed) == 0 && patience.tick().is_none() {
+                patience.nap();
+            }
             work(&flood)
         })
     }
