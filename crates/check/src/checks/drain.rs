@@ -173,14 +173,21 @@ fn under_load(arena: &mut Arena<'_>) -> Outcome {
     lose_nothing(&server, clients)
 }
 
-/// Five clients fit into the shortest backlog in common use.
+/// Five clients fit into the shortest backlog in common use. With more of them, where there is
+/// room, a server that accepts beside its handler does not get to the last of them in time.
 fn in_the_queue(arena: &mut Arena<'_>) -> Outcome {
+    const SHORTEST: usize = 5;
+    const QUEUE: usize = 60;
     let server = begin(arena, AN_HOUR)?;
     settle(&server);
     server.freeze()?;
     let mut clients = Waiting::new();
-    for number in 0..5 {
-        let mut client = arena.connect_at_once(&server)?;
+    for number in 0..QUEUE {
+        let client = match number {
+            0..SHORTEST => Some(arena.connect_at_once(&server)?),
+            _ => arena.connect_if_it_can(&server)?,
+        };
+        let Some(mut client) = client else { break };
         let (requests, replies) = lines(number, 5);
         client.send(&requests)?;
         clients.push((client, replies));
