@@ -25,6 +25,8 @@ mod unix {
         match () {
             () if flaw.is("thread-each") => threads(flaw, &listener),
             () if flaw.is("pool-8") => pool(flaw, listener),
+            #[cfg(target_os = "linux")]
+            () if flaw.is("edge-triggered") => edges(flaw, &listener),
             () => polls(flaw, &listener),
         }
     }
@@ -165,6 +167,42 @@ mod unix {
             client.unsent = bytes[sent..].to_vec();
         }
         Ok(())
+    }
+
+    /// Is told once of what comes, and reads once.
+    #[cfg(target_os = "linux")]
+    fn edges(flaw: &Flaw, listener: &TcpListener) -> io::Result<()> {
+        use rustix::event::epoll::{self, EventData, EventFlags};
+
+        const LISTENER: u64 = u64::MAX;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        let mut clients: Vec<Option<Client>> = Vec::new();
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let mut events = Vec::with_capacity(64);
+            epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+            for event in events {
+                let place = event.data.u64();
+                if place == LISTENER {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    let data = EventData::new_u64(clients.len() as u64);
+                    let both = EventFlags::IN | EventFlags::OUT;
+                    epoll::add(&epoll, &stream, data, both | EventFlags::ET)?;
+                    let (unsent, served, _own) = (Vec::new(), false, Vec::new());
+                    clients.push(Some(Client { stream, unsent, served, _own }));
+                    continue;
+                }
+                let own = &mut clients[place as usize];
+                let Some(client) = own else { continue };
+                match turn(flaw, client, &mut buffer) {
+                    Ok(true) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    _ => *own = None,
+                }
+            }
+        }
     }
 
     fn echo(mut stream: &TcpStream) -> io::Result<()> {

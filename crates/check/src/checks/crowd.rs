@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, Stop, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Finding, Outcome, Stop, fails};
 use crate::peer::{Connection, rest, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -24,6 +25,7 @@ pub(super) const TASK: Task = Task {
             page::READINESS,
             |arena| {
                 let server = arena.tcp_server()?;
+                reads_everything(arena, &server)?;
                 servers::echoes(arena, &server)?;
                 servers::keeps_to_the_end(arena, &server)
             },
@@ -125,6 +127,24 @@ fn crowd(
         }
     }
     Ok(clients)
+}
+
+/// A client sends more than a server reads with one call.
+fn reads_everything(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
+    const LEFT: Diagnosis = Diagnosis::Other(
+        "left-unread",
+        "something that came is never read: an edge-triggered epoll (EPOLLET) tells once of what \
+         comes, so read until recv(2) says EAGAIN",
+    );
+    let bytes = servers::pattern(1_000_000);
+    match arena.connect(server)?.exchange_to_the_end(&bytes, &bytes) {
+        Err(Stop::Failed(finding)) if finding.diagnosis.is_none() => {
+            let waits = finding.got.contains("then nothing");
+            let diagnosis = Some(if waits { LEFT } else { servers::DROPS });
+            Err(Stop::Failed(Finding { diagnosis, ..finding }))
+        }
+        exchanged => exchanged,
+    }
 }
 
 fn thousand(arena: &mut Arena<'_>) -> Outcome {

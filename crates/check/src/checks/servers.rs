@@ -204,14 +204,16 @@ pub(super) fn echoes(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
     Ok(())
 }
 
+/// Bytes that the server has read do not come back before the end of the stream.
+pub(super) const DROPS: Diagnosis = Diagnosis::Other(
+    "drops-unsent",
+    "what send(2) has not taken is lost, at once or when the client's stream ends: keep it, \
+     and send it before you close",
+);
+
 /// The client's stream ends at a moment at which the server, if it reads ahead, has read
 /// everything, and the kernel takes no more of what it sends.
 pub(super) fn keeps_to_the_end(arena: &mut Arena<'_>, server: &Arc<Subject>) -> Outcome {
-    const DROPS: Diagnosis = Diagnosis::Other(
-        "drops-unsent",
-        "what send(2) has not taken is lost, at once or when the client's stream ends: keep it, \
-         and send it before you close",
-    );
     let bytes = pattern(2_000_000);
     let mut client = arena.connect_narrow(server)?;
     // If the kernel does not let us look, there is nothing to be seen.
