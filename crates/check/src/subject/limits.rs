@@ -53,7 +53,7 @@ impl Subject {
     pub(super) fn watch(&self, allowance: Allowance) {
         let shared = Arc::clone(&self.shared);
         let (keeper, run) = (self.keeper, Arc::clone(&self.run));
-        let clock = Clock::start();
+        let mut clock = Clock::start();
         thread::spawn(move || {
             for look in 0_u32.. {
                 let state = shared.lock();
@@ -72,7 +72,7 @@ impl Subject {
                     Some(format!("it printed more than {kibibytes} KiB (--output)"))
                 } else {
                     let rarely = look % RARELY == 0;
-                    too_long(&clock, &family[1..], allowance)
+                    too_long(&mut clock, &family[1..], allowance)
                         .or_else(|| too_much(&family[1..], allowance, rarely))
                 };
                 if let Some(why) = why {
@@ -92,6 +92,9 @@ struct Clock {
     began: Instant,
     /// The thread that runs the check, and how long it had waited for a processor at the start.
     checker: Option<(PathBuf, Duration)>,
+    /// How long the program has waited, as was seen last: a thread that ends takes what it knew
+    /// with it.
+    waited: Duration,
 }
 
 impl Clock {
@@ -102,17 +105,19 @@ impl Clock {
             let waited = proc::thread_waited_for_processor(&thread);
             (thread, waited)
         });
-        Clock { began: Instant::now(), checker }
+        Clock { began: Instant::now(), checker, waited: Duration::ZERO }
     }
 
-    fn is_over(&self, time: Duration, family: &[u32]) -> bool {
+    fn is_over(&mut self, time: Duration, family: &[u32]) -> bool {
         let elapsed = self.began.elapsed();
-        // Ask the kernel only when the answer matters.
-        elapsed > time && {
+        // Ask the kernel only when the answer matters. A program that has ended takes no time,
+        // however long its check goes on.
+        elapsed > time && !family.iter().all(|pid| process::has_ended(*pid)) && {
             let checker = self.checker.as_ref().map(|(thread, before)| {
                 proc::thread_waited_for_processor(thread).saturating_sub(*before)
             });
-            let waited = proc::waited_for_processor(family) + checker.unwrap_or_default();
+            self.waited = self.waited.max(proc::waited_for_processor(family));
+            let waited = self.waited + checker.unwrap_or_default();
             elapsed - waited.min(elapsed).min(10 * time) > time
         }
     }
@@ -120,7 +125,7 @@ impl Clock {
 
 /// Returns a reason to stop the program if its time is up, or if one of its processes has used
 /// up its processor time.
-fn too_long(clock: &Clock, family: &[u32], allowance: Allowance) -> Option<String> {
+fn too_long(clock: &mut Clock, family: &[u32], allowance: Allowance) -> Option<String> {
     let cpu_s = allowance.each.cpu_s;
     let most = Duration::from_secs(cpu_s);
     if family.iter().any(|pid| proc::processor_time(*pid) >= most) {
