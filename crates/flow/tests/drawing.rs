@@ -667,3 +667,35 @@ fn what_a_timeout_ended_has_waited() {
     assert_eq!(drawn.matches(" ms ·").count(), 1, "{drawn}");
     assert_eq!(drawn.matches("= -1 EAGAIN").count(), 2, "{drawn}");
 }
+
+/// One whose call has a timeout and returns 0 has waited for it, however long that took.
+#[test]
+fn what_found_nothing_within_its_timeout_has_waited() {
+    let mut text = String::from(
+        "{\"flow\":2,\"system\":\"Linux 6.18 x86_64\"}\n\
+         {\"event\":\"side\",\"time_ns\":0,\"side\":0,\"name\":\"program\",\"command\":[]}\n",
+    );
+    let calls = [
+        ("poll", "99 ms", 0),
+        ("epoll_pwait2", "0.500000 s", 0),
+        // It found something, did not want to wait, or has no timeout.
+        ("poll", "99 ms", 1),
+        ("epoll_wait", "0 ms", 0),
+        ("select", "NULL", 0),
+    ];
+    for (id, (name, timeout, value)) in calls.iter().enumerate() {
+        text.push_str(&format!(
+            "{{\"event\":\"call\",\"time_ns\":1{id}0,\"id\":{id},\"side\":0,\"pid\":7,\"tid\":7,\
+             \"name\":\"{name}\",\"args\":[{{\"name\":\"fds\",\"value\":\"[3 POLLIN]\"}},\
+             {{\"name\":\"timeout\",\"value\":\"{timeout}\"}}]}}\n\
+             {{\"event\":\"return\",\"time_ns\":1{id}5,\"id\":{id},\"value\":{value}}}\n"
+        ));
+    }
+    let log = json::read(&mut text.as_bytes()).expect("a log");
+    let drawn = draw::text(&log, &Options { width: 100, ..Options::default() });
+    let rows =
+        |row: &str| drawn.lines().filter(|it| it.trim_end().ends_with(row)).count();
+    let (waited, at_once) = (["│ poll = 0", "│ epoll_wait = 0"], [") = 1", ") = 0"]);
+    assert_eq!(waited.map(rows), [1, 1], "{drawn}");
+    assert_eq!(at_once.map(rows), [1, 2], "{drawn}");
+}

@@ -493,9 +493,15 @@ impl<'a> Builder<'a> {
             || self.is_ended_by_a_timer(call, returned)
     }
 
-    /// Whether the program's own timeout ended a call, over a wire. A tracer without a
-    /// processor may not have seen that it slept; the clock tells.
+    /// Whether the program's own timeout ended a call. A tracer without a processor may not
+    /// have seen that it slept. Of a call that has a timeout among its arguments and finds
+    /// nothing, this is certain; of others, over a wire, the clock tells.
     fn is_ended_by_a_timer(&self, call: &Call, returned: &Return) -> bool {
+        let timeout = call.args.iter().find(|it| it.name == "timeout");
+        let timeout = timeout.and_then(|it| it.value.split(' ').next()?.parse().ok());
+        if timeout.is_some_and(|it: f64| it > 0.0) && returned.value == Some(0) {
+            return true;
+        }
         let took = returned.time_ns.saturating_sub(call.time_ns);
         !self.hosts.is_empty()
             && matches!(returned.error.as_deref(), Some("ETIMEDOUT" | "EAGAIN"))
