@@ -32,12 +32,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             exchange(&mut socket, address, way)?;
             times.push(start.elapsed());
         }
-        // The fastest of the second half: a program that waits for a processor is slower,
-        // and nothing but the kernel's clock makes all of them slow.
-        let fastest = times.split_off(EXCHANGES / 2).into_iter().min();
-        let fastest = fastest.unwrap_or_default();
-        let slow = if fastest > Duration::from_millis(30) { "slow" } else { "fast" };
-        let milliseconds = fastest.as_secs_f64() * 1000.0;
+        // One of the fastest of the second half: a program that waits for a processor is
+        // slower, and nothing but the kernel's clock makes most of them slow. (The fastest
+        // may be one whose client had no processor between its two writes for so long that
+        // the acknowledgment came before the second.)
+        times.drain(..EXCHANGES / 2);
+        times.sort_unstable();
+        let fast = times.get(times.len() / 4).copied().unwrap_or_default();
+        let slow = if fast > Duration::from_millis(30) { "slow" } else { "fast" };
+        let milliseconds = fast.as_secs_f64() * 1000.0;
         say!("{:<40} {slow}: {milliseconds:.2} ms", way.name())?;
     }
     Ok(())
