@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::diagnosis::Diagnosis;
 use crate::outcome::{Outcome, Stop, fails_because};
@@ -42,11 +42,10 @@ impl Lateness {
         Lateness { program, at_first, own }
     }
 
-    /// Fails if more than `most` has passed since `began`, a moment at which this existed, not
-    /// counting the time that the program and this thread have waited for a processor. `what`
-    /// has come by now. On a busy machine the program gets the benefit of the doubt.
-    pub(crate) fn at_most(&self, most: Duration, began: Instant, what: &str) -> Outcome {
-        let took = began.elapsed();
+    /// Fails if `what` took longer than `most`, not counting the time that the program and this
+    /// thread have waited for a processor since this was created. On a busy machine the program
+    /// gets the benefit of the doubt.
+    pub(crate) fn at_most(&self, most: Duration, took: Duration, what: &str) -> Outcome {
         let waited = thread_waited_for_processor(Path::new("/proc/thread-self"));
         let late = self.so_far() + waited.saturating_sub(self.own);
         match took <= most + late {

@@ -156,7 +156,11 @@ fn never_answered(arena: &mut Arena<'_>) -> Outcome {
         let got = format!("it gave up after {:.2} s", took.as_secs_f64());
         return fails_because("it waits a second for the answer", got, Some(HASTY));
     }
-    lateness.at_most(AT_MOST, connected, "the end two seconds after its start, at most")
+    lateness.at_most(
+        AT_MOST,
+        connected.elapsed(),
+        "the end two seconds after its start, at most",
+    )
 }
 
 fn closed(arena: &mut Arena<'_>) -> Outcome {

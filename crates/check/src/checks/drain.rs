@@ -245,7 +245,7 @@ fn cuts_off(arena: &mut Arena<'_>) -> Outcome {
         let got = format!("it ended after {:.2} s", took.as_secs_f64());
         return fails_because("it waits a second for its client", got, Some(TOO_SHORT));
     }
-    lateness.at_most(AT_MOST, asked, "the end soon after one second")
+    lateness.at_most(AT_MOST, asked.elapsed(), "the end soon after one second")
 }
 
 fn counts(arena: &mut Arena<'_>) -> Outcome {

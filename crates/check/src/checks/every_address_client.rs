@@ -123,7 +123,9 @@ impl Attempts {
     /// Fails if so many addresses took longer than half a second each. `what` has come.
     fn in_time(&self, failed: u32, what: &str) -> Outcome {
         match self.began {
-            Some(began) => self.lateness.at_most(failed * EACH + MOMENT, began, what),
+            Some(began) => {
+                self.lateness.at_most(failed * EACH + MOMENT, began.elapsed(), what)
+            }
             None => Ok(()),
         }
     }

@@ -320,7 +320,7 @@ fn term_cuts_off(arena: &mut Arena<'_>) -> Outcome {
         Exit::Status(0) => {
             open?;
             let what = "the end three seconds after SIGTERM, at most";
-            lateness.at_most(AT_MOST, asked, what)
+            lateness.at_most(AT_MOST, asked.elapsed(), what)
         }
         other @ Exit::Status(_) => fails_because(
             "exit status 0",

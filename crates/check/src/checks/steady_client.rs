@@ -104,7 +104,11 @@ fn prepare(arena: &mut Arena<'_>, rules: &str, limit: Duration) -> Outcome {
 /// nothing of it since `silent_since`.
 fn notices(client: &Subject, lateness: &Lateness, silent_since: Instant) -> Outcome {
     client.expect_failure_within(ENOUGH)?;
-    lateness.at_most(AT_MOST, silent_since, "the end after the three seconds of LIMIT")
+    lateness.at_most(
+        AT_MOST,
+        silent_since.elapsed(),
+        "the end after the three seconds of LIMIT",
+    )
 }
 
 /// Starts the client on host a, with this limit, and accepts its connection.

@@ -140,7 +140,7 @@ fn no_reply(arena: &mut Arena<'_>) -> Outcome {
     let (asked, lateness) = (Instant::now(), Lateness::begin(&client));
     let stranger = arena.datagrams(&client)?;
     let over = AtomicBool::new(false);
-    let gave_up = thread::scope(|scope| {
+    let (gave_up, took) = thread::scope(|scope| {
         let sending = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 thread::park_timeout(NOW_AND_THEN);
@@ -149,12 +149,14 @@ fn no_reply(arena: &mut Arena<'_>) -> Outcome {
             }
         });
         let gave_up = client.expect_failure_within(GIVES_UP);
+        // The other thread may take its time until it has ended.
+        let took = asked.elapsed();
         over.store(true, Ordering::Relaxed);
         sending.thread().unpark();
-        gave_up
+        (gave_up, took)
     });
     match gave_up {
-        Ok(()) => lateness.at_most(AT_MOST, asked, "the end a second after the datagram"),
+        Ok(()) => lateness.at_most(AT_MOST, took, "the end a second after the datagram"),
         Err(Stop::Failed(finding)) if client.ended().is_none() => {
             let restarts = client.wait_end(Patience::with_deadline(&client, GIVES_UP));
             let diagnosis = restarts.is_ok().then_some(Diagnosis::Other(
