@@ -143,3 +143,21 @@ fn following<T: Copy + Ord>(all: impl Iterator<Item = T>, last: T) -> Option<T> 
     // What is greater comes before what is not.
     all.min_by_key(|it| (*it <= last, *it))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::following;
+
+    #[test]
+    fn turns_go_round_in_a_circle() {
+        for (last, next) in [(0, 1), (1, 3), (2, 3), (3, 5), (5, 1), (9, 1)] {
+            assert_eq!(
+                following([5, 1, 3].into_iter(), last),
+                Some(next),
+                "after {last}"
+            );
+        }
+        assert_eq!(following([3].into_iter(), 3), Some(3), "alone");
+        assert_eq!(following(std::iter::empty::<i32>(), 3), None);
+    }
+}
