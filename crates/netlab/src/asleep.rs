@@ -262,8 +262,6 @@ impl Sleeper {
     fn descriptor(&self, fd: u64, nested: u32) -> Option<ForEver> {
         let link = fs::read_link(format!("/proc/{}/fd/{fd}", self.process)).ok()?;
         let link = link.to_str()?;
-        let details =
-            || process::read_text(format!("/proc/{}/fdinfo/{fd}", self.process));
         match link {
             // Whoever is on the other end of a pipe without a name has inherited it. Our end
             // of the program's output is never closed while we look.
@@ -274,17 +272,16 @@ impl Sleeper {
                 only_if(socket.is_pair || socket.is_for_strangers && self.is_fenced()?)
             }
             "anon_inode:[eventfd]" => Some(ForEver),
-            "anon_inode:[timerfd]" => {
-                only_if(details()?.lines().any(|line| line.trim() == "it_value: (0, 0)"))
-            }
             "anon_inode:[eventpoll]" if nested < MOST_NESTED => {
-                let details = details()?;
+                let details = format!("/proc/{}/fdinfo/{fd}", self.process);
+                let details = process::read_text(details)?;
                 for line in details.lines().filter_map(|line| line.strip_prefix("tfd:")) {
                     let fd = line.split_whitespace().next()?.parse().ok()?;
                     self.descriptor(fd, nested + 1)?;
                 }
                 Some(ForEver)
             }
+            // Among them a timerfd: one that has just run out is shown as one that is not set.
             _ => None,
         }
     }

@@ -96,47 +96,58 @@ fn wait_for_nobody_is_for_ever() {
     }
 }
 
+/// Each wait is made many times and looked at all the while: what has just come, and has
+/// not woken its thread yet, must not look like what never comes.
 #[test]
 fn wait_that_something_ends_is_not_for_ever() {
     for script in [
-        "time.sleep(0.2)",
-        "threading.Event().wait(0.2)",
-        "asyncio.run(asyncio.sleep(0.2))",
-        "select.select([], [], [], 0.2)",
-        "select.poll().poll(200)",
-        "subprocess.run(['sleep', '0.2'])",
+        "time.sleep(0.01)",
+        "threading.Event().wait(0.01)",
+        "asyncio.run(asyncio.sleep(0.01))",
+        "select.select([], [], [], 0.01)",
+        "select.poll().poll(10)",
+        "subprocess.run(['sleep', '0.01'])",
+        // A child ends, and the kernel says so with a signal.
+        "signal.pthread_sigmask(0, {17}); child = subprocess.Popen(['sleep', '0.01'])
+signal.sigwait({17}); child.wait()",
+        "read, write = os.pipe2(os.O_NONBLOCK); signal.signal(17, lambda *_: None)
+signal.set_wakeup_fd(write); child = subprocess.Popen(['sleep', '0.01'])
+select.select([read], [], []); child.wait()",
         // The main thread waits for another one.
         "done = threading.Event()
-threading.Thread(target=lambda: (time.sleep(0.2), done.set())).start()
+threading.Thread(target=lambda: (time.sleep(0.01), done.set())).start()
 done.wait()",
         // Two threads hand the turn to each other.
-        "there, back, end = queue.Queue(), queue.Queue(), time.monotonic() + 0.2
+        "there, back, end = queue.Queue(), queue.Queue(), time.monotonic() + 0.01
 serve = lambda: [back.put(number) for number in iter(there.get, None)]
 threading.Thread(target=serve).start()
 while time.monotonic() < end: there.put(1); back.get()
 there.put(None)",
         // Timers of each kind.
-        "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(0, 0.2); signal.pause()",
-        "signal.pthread_sigmask(0, {14}); signal.setitimer(0, 0.2); signal.sigwait({14})",
-        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 0, 0, 200_000_000)
+        "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(0, 0.01, 0.01)
+signal.pause(); signal.setitimer(0, 0)",
+        "signal.pthread_sigmask(0, {14}); signal.setitimer(0, 0.01); signal.sigwait({14})",
+        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 0, 0, 10_000_000)
 timer = c.timerfd_create(1, 0); c.timerfd_settime(timer, 0, times, None)
 select.select([timer], [], [])",
-        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 0, 0, 200_000_000)
+        "c = ctypes.CDLL(None); times = (ctypes.c_long * 4)(0, 10_000_000, 0, 10_000_000)
 timer = ctypes.c_void_p(); signal.signal(signal.SIGUSR1, lambda *_: None)
 event = (ctypes.c_int * 16)(0, 0, signal.SIGUSR1)
 c.timer_create(1, event, ctypes.byref(timer)); c.timer_settime(timer, 0, times, None)
-signal.pause()",
+signal.pause(); c.timer_delete(timer)",
         // A socket with a timeout of its own.
         "one, other = socket.socketpair()
-one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bytes(8) + (200000).to_bytes(8, 'little'))
+one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bytes(8) + (10000).to_bytes(8, 'little'))
 try: one.recv(1)
 except BlockingIOError: pass",
     ] {
-        let Some(family) = Family::start("wait_that_ends", script) else { return };
+        let many = format!("for _ in range(50): exec({script:?}, globals())");
+        let Some(mut family) = Family::start("wait_that_ends", &many) else { return };
         testkit::until(script, || {
             assert!(!family.waits_for_ever(), "{script}");
             process::has_ended(family.0.id())
         });
+        assert!(family.0.wait().unwrap().success(), "{script}");
     }
 }
 
