@@ -83,8 +83,6 @@ mod unix {
     #[cfg(target_os = "linux")]
     #[test]
     fn crowd_is_paused_while_it_waits() {
-        use testkit::{SIGCONT, SIGSTOP};
-
         let (_listener, port) = testkit::listen();
         let port = port.to_string();
         let arguments = ["--port", &port, "--clients", "130", "--timeout-ms", "500"];
@@ -92,9 +90,10 @@ mod unix {
         for _ in 0..129 {
             program.line();
         }
-        program.signal(SIGSTOP);
-        program.wait_for_state('T');
-        program.signal(SIGCONT);
+        // If the machine stands still for half a second, it has ended already.
+        if program.pause() {
+            program.signal(testkit::SIGCONT);
+        }
         let finished = program.finish();
         assert!(finished.stdout.ends_with("\n129 of 130 are connected\n"));
         finished.expect(0, &finished.stdout, "");

@@ -61,7 +61,7 @@ mod full {
     use std::os::unix::process::ExitStatusExt;
 
     use socket2::{Domain, Socket, Type};
-    use testkit::{SIGCONT, SIGINT, SIGSTOP};
+    use testkit::{SIGCONT, SIGINT};
 
     use super::*;
 
@@ -96,9 +96,10 @@ mod full {
         let (_listener, _first, port) = full();
         let arguments = ["--port", &port, "--timeout-ms", "500"];
         let program = Program::run(PROGRAM, &arguments);
-        program.signal(SIGSTOP);
-        program.wait_for_state('T');
-        program.signal(SIGCONT);
+        // If the machine stands still for half a second, it has ended already.
+        if program.pause() {
+            program.signal(SIGCONT);
+        }
         expect(&program.finish(), 1, "gave up", &timed_out(&port));
     }
 
