@@ -121,7 +121,9 @@ mod linux {
         let left = seen.iter().filter(|it| it.place == Place::Left).count();
         let arrived = seen.iter().filter(|it| it.place == Place::Arrived).count();
         assert!(left >= 4 && left == arrived, "{left} {arrived}");
-        assert!(wire.remarks().is_empty(), "{:?}", wire.remarks());
+        // If the machine stands still for long, a kernel repeats something, and counts that.
+        let remarks = wire.remarks();
+        assert!(remarks.iter().all(|it| it.starts_with("The kernel of ")), "{remarks:?}");
         Ok(())
     }
 
@@ -158,7 +160,7 @@ mod linux {
         assert_eq!(first.cause, Some("TCPLossProbes"));
         let remarks = wire.remarks();
         assert!(
-            remarks[0].contains("kernel of a counted TCPLossProbes 1"),
+            remarks[0].starts_with("The kernel of a counted TCPLossProbes "),
             "{remarks:?}"
         );
         Ok(())
