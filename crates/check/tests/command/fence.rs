@@ -93,7 +93,8 @@ fn nothing_outlives_a_checker_that_is_killed() {
         let mut check = Command::new(CHECK)
             .env("CHECK_MY", "/dev/null/my")
             .args(["tcp-echo", "--only", "1", "--network", network, "--env", "ZOO_MARK"])
-            .args(["--", "sleep", "60"])
+            // Of one long sleep the checker would know soon that it does not begin its task.
+            .args(["--", "sh", "-c", "while sleep 5; do :; done"])
             .env("ZOO_MARK", &mark)
             .stdout(Stdio::null())
             .spawn()
@@ -217,7 +218,7 @@ fn secrets_stay_outside() {
 
 #[test]
 fn processes_outside_cannot_be_signalled() {
-    let mut outside = Command::new("sleep").arg("60").spawn().unwrap();
+    let mut outside = Command::new("sleep").arg("1000").spawn().unwrap();
     harm("kills", &[], "the program has ended");
     assert!(outside.try_wait().unwrap().is_none(), "it was killed");
     outside.kill().unwrap();
