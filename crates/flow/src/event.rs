@@ -476,6 +476,9 @@ pub enum Protocol {
         /// §2).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scale: Option<u8>,
+        /// In a SYN, the most bytes that its sender takes in one segment (RFC 9293 §3.7.1).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mss: Option<u16>,
         /// What the receiver has beyond a gap: ranges of sequence numbers, without their
         /// ends (RFC 2018).
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -41,6 +41,7 @@ pub fn parse(bytes: &[u8], data_bytes: usize) -> Option<Packet> {
                 ack: tcp.acknowledgment_number(),
                 window: tcp.window_size(),
                 scale: scale(tcp),
+                mss: mss(tcp),
                 sack: sack(tcp),
             };
             let from = with_port(from, tcp.source_port());
@@ -112,6 +113,15 @@ fn scale(tcp: &TcpSlice<'_>) -> Option<u8> {
     })
 }
 
+/// The maximum segment size option of a SYN.
+fn mss(tcp: &TcpSlice<'_>) -> Option<u16> {
+    let mut options = tcp.options_iterator().filter_map(Result::ok);
+    options.find_map(|option| match option {
+        TcpOptionElement::MaximumSegmentSize(bytes) => Some(bytes),
+        _ => None,
+    })
+}
+
 /// The blocks of the SACK option.
 fn sack(tcp: &TcpSlice<'_>) -> Vec<(u32, u32)> {
     let options = tcp.options_iterator().filter_map(Result::ok);
@@ -155,10 +165,10 @@ mod tests {
     #[test]
     fn options_of_a_segment_are_read() {
         let syn = parse(&segment(2, &[2, 4, 5, 0xb4, 1, 3, 3, 7]), 0).expect("a packet");
-        let Protocol::Tcp { scale, sack, .. } = syn.protocol else {
+        let Protocol::Tcp { scale, mss, sack, .. } = syn.protocol else {
             panic!("no segment")
         };
-        assert_eq!((scale, sack.len()), (Some(7), 0));
+        assert_eq!((scale, mss, sack.len()), (Some(7), Some(1460), 0));
         let blocks = [1, 1, 5, 18, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0];
         let ack = parse(&segment(16, &blocks), 0).expect("a packet");
         let Protocol::Tcp { scale, sack, .. } = ack.protocol else {

@@ -2,17 +2,25 @@
 //! ([`Held`]), what a program had asked of it, what the packets say. If the log does not
 //! reveal the cause, none is drawn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+mod datagrams;
+mod ports;
+mod streams;
+mod unix;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use self::datagrams::Queue;
+use self::ports::{elsewhere, is_same_place};
+use self::streams::Streams;
+use self::unix::Unread;
 use super::Topic;
 use super::calls::{is_stream_end, shown_name};
-use super::owners::{port, unmapped, with_any_address};
+use super::local::Locals;
+use super::owners::unmapped;
 use crate::bytes::{grouped, printable};
 use crate::event::{
-    Arg, Call, Change, Data, Event, Fate, Flag, Held, Observed, OnWire, Packet, Protocol,
-    Return,
+    Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Protocol, Return,
 };
-use crate::packet;
 
 /// A cause, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +68,14 @@ struct KnownSocket {
     /// Whether its stream may begin again after its end, because another writer opens it.
     fifo: bool,
     unix: bool,
+    /// Whether what it receives are messages, although it has a connection.
+    messages: bool,
+    /// Whether it has ever listened.
+    listened: bool,
+    reuses_address: bool,
+    /// Whether connections to it count only when data has come: TCP_DEFER_ACCEPT.
+    defers: bool,
+    broadcasts: bool,
     no_delay: bool,
     corked: bool,
     resets: bool,
@@ -94,32 +110,6 @@ enum Forgotten {
     Listener,
 }
 
-/// The datagrams that arrived at an address and have not been received.
-#[derive(Debug, Default)]
-struct Queue {
-    datagrams: VecDeque<Arrived>,
-    /// Whether a socket is bound to this address.
-    is_bound: bool,
-    /// Whether what was received is not always what had arrived, as the log has it, or several
-    /// sockets have it.
-    is_unclear: bool,
-}
-
-/// A datagram: from whom, how long it is, and its first bytes.
-#[derive(Debug)]
-struct Arrived {
-    from: String,
-    length: u64,
-    bytes: Vec<u8>,
-}
-
-impl Arrived {
-    /// Whether it begins with these bytes, as far as the log has both.
-    fn begins(&self, data: &Data) -> bool {
-        self.bytes.iter().zip(&data.bytes).all(|(one, other)| one == other)
-    }
-}
-
 /// A call that sends and has not returned yet.
 #[derive(Debug)]
 struct Sending {
@@ -137,12 +127,16 @@ pub(super) struct Causes {
     sockets: HashMap<u64, KnownSocket>,
     /// The addresses at which a socket listens.
     listeners: HashMap<u64, String>,
+    /// The processes that have each of them open, also by inheritance.
+    holders: HashMap<u64, HashSet<i32>>,
     /// Ends that are closed, and why a reset would follow.
     closed: HashMap<Addresses, Option<String>>,
     /// Ends that have got a reset.
     was_reset: HashSet<Addresses>,
     /// SYNs on their way.
     asked: HashSet<Addresses>,
+    /// Ends that have answered a SYN, and nothing has come since.
+    accepts: HashSet<Addresses>,
     /// What has arrived at each address and has not been received.
     queues: HashMap<String, Queue>,
     sending: HashMap<u64, Sending>,
@@ -154,12 +148,13 @@ pub(super) struct Causes {
     leaks: HashMap<usize, HashMap<Addresses, Leak>>,
     /// Ends that were half-open when a program got a signal.
     half_open: BTreeSet<Addresses>,
+    /// What was sent over AF_UNIX sockets and has not been received.
+    unread: Unread,
+    streams: Streams,
+    /// The senders and receivers of datagrams that were answered with an ICMP error.
+    unreachable: HashSet<Addresses>,
 }
 
-/// The most datagrams remembered for one receiver, and bytes of each: a log may claim any
-/// number.
-const ARRIVED: usize = 1024;
-const COMPARED: usize = 64;
 /// The most sending calls that are remembered.
 const SENDING: usize = 256;
 
@@ -203,12 +198,13 @@ impl Leak {
 }
 
 impl Causes {
-    /// Follows an event. `calls` has the calls by number; for a SYN, `answered` says
-    /// whether the receiver answers it with its own.
+    /// Follows an event. `calls` has the calls by number, and `locals` the two ends of AF_UNIX
+    /// connections; for a SYN, `answered` says whether the receiver answers it with its own.
     pub(super) fn follow(
         &mut self,
         event: &Event,
         calls: &HashMap<u64, &Call>,
+        locals: &Locals,
         answered: bool,
     ) -> Option<Cause> {
         match event {
@@ -221,6 +217,7 @@ impl Causes {
                 known.datagrams = socket.kind.starts_with("SOCK_DGRAM");
                 known.fifo = socket.family == "FIFO";
                 known.unix = socket.family == "AF_UNIX";
+                known.messages = socket.kind.starts_with("SOCK_SEQPACKET");
                 if known.datagrams
                     && known.local != before
                     && let Some(local) = &known.local
@@ -239,11 +236,17 @@ impl Causes {
             Event::Call(call) => {
                 self.observe(&call.observed);
                 self.call(call);
+                self.unread.called(call);
                 None
             }
             Event::Return(returned) => {
                 self.observe(&returned.observed);
                 let call = calls.get(&returned.id)?;
+                if self.is_unix(call) {
+                    self.unread.returned(call, returned, locals);
+                    let cause = self.of_unix(call, returned, locals);
+                    return cause.or_else(|| self.returned(call, returned));
+                }
                 self.returned(call, returned)
             }
             Event::Process(process) => {
@@ -254,12 +257,21 @@ impl Causes {
                 }
                 let alive = self.alive.entry(process.side).or_default();
                 match process.what {
-                    Change::Forked(child) => alive.extend([process.pid, child]),
+                    Change::Forked(child) => {
+                        alive.extend([process.pid, child]);
+                        let all = self.holders.values_mut();
+                        for holders in all.filter(|it| it.contains(&process.pid)) {
+                            holders.insert(child);
+                        }
+                    }
                     Change::Executed(_) => {
                         alive.insert(process.pid);
                     }
                     Change::Exited(_) | Change::Killed(_) => {
                         alive.remove(&process.pid);
+                        for holders in self.holders.values_mut() {
+                            holders.remove(&process.pid);
+                        }
                         let is_last = alive.is_empty();
                         self.ended(process.side, process.pid, is_last, &process.what);
                     }
@@ -364,6 +376,9 @@ impl Causes {
     fn call(&mut self, call: &Call) {
         let Some(inode) = call.socket else { return };
         if call.name == "close" {
+            if let Some(holders) = self.holders.get_mut(&inode) {
+                holders.remove(&call.pid);
+            }
             return self.closing(inode);
         }
         self.sockets.entry(inode).or_default().user = Some(call.pid);
@@ -377,6 +392,15 @@ impl Causes {
                 }
                 if has("TCP_CORK") {
                     known.corked = is_on;
+                }
+                if has("SO_REUSEADDR") {
+                    known.reuses_address = is_on;
+                }
+                if has("TCP_DEFER_ACCEPT") {
+                    known.defers = is_on;
+                }
+                if has("SO_BROADCAST") {
+                    known.broadcasts = is_on;
                 }
                 known.resets |= has("SO_LINGER") && has("{l_onoff=1, l_linger=0}");
             }
@@ -413,6 +437,29 @@ impl Causes {
             let text = "connect(AF_UNSPEC) breaks the connection off: so RST, no FIN";
             self.closed.insert(pair, Some(text.to_owned()));
         }
+    }
+
+    /// Whether this end is one that no program has had, of a listener that no process has any
+    /// more.
+    fn was_never_accepted(&self, pair: &Addresses) -> bool {
+        let is_there = |it: &KnownSocket| {
+            let local = it.local.as_ref().filter(|_| it.listened);
+            local.is_some_and(|it| is_same_place(it, &pair.0))
+        };
+        let mut listeners = self.sockets.iter().filter(|(_, it)| is_there(it)).peekable();
+        let is_held =
+            |inode: &u64| self.holders.get(inode).is_some_and(|it| !it.is_empty());
+        listeners.peek().is_some()
+            && !listeners.any(|(inode, _)| is_held(inode))
+            && !self.sockets.values().any(|it| it.is(pair))
+    }
+
+    /// Whether connections to this address count only when data has come.
+    pub(super) fn defers(&self, to: &str) -> bool {
+        self.listeners.iter().any(|(inode, at)| {
+            let defers = self.sockets.get(inode).is_some_and(|it| it.defers);
+            defers && is_same_place(at, to)
+        })
     }
 
     fn is_unix(&self, call: &Call) -> bool {
@@ -524,16 +571,28 @@ impl Causes {
             ("listen", None) => {
                 let inode = call.socket?;
                 let local = self.sockets.get(&inode)?.local.clone()?;
-                self.listeners.insert(inode, local);
+                let known = self.sockets.entry(inode).or_default();
+                known.listened = true;
+                self.holders.entry(inode).or_default().insert(call.pid);
+                if !known.unix {
+                    self.listeners.insert(inode, local);
+                }
+                None
+            }
+            // Another process has it open, too.
+            ("close", None) => {
+                let inode = call.socket?;
+                let state = self.held(inode).and_then(|it| it.state.as_deref());
+                let local = self.sockets.get(&inode)?.local.clone()?;
+                if state == Some("LISTEN") {
+                    self.listeners.insert(inode, local);
+                }
                 None
             }
             ("bind", Some("EADDRINUSE")) => self.port_in_use(call),
+            ("bind", Some("EADDRNOTAVAIL")) => elsewhere(call),
             ("connect", Some("EADDRNOTAVAIL")) => self.ports_used_up(call),
             ("connect", None) => self.forgotten(call),
-            ("connect", Some("EAGAIN")) if self.is_unix(call) => {
-                let text = "the queue of its listener is full";
-                Some(Cause::caller(Topic::QueueFull, text))
-            }
             ("shutdown", None) => {
                 let shut = &mut self.sockets.entry(call.socket?).or_default().shut;
                 let has = |value: &str| call.args.iter().any(|it| it.value == value);
@@ -541,6 +600,9 @@ impl Causes {
                 shut.writing |= has("SHUT_WR") || has("SHUT_RDWR");
                 None
             }
+            (_, Some("EACCES")) => self.no_broadcast(call),
+            (_, Some("EMSGSIZE")) => self.too_long(call),
+            (_, Some("ECONNREFUSED")) => self.refused_before(call),
             (_, Some("EPIPE")) if self.broken_pipe(call).is_some() => {
                 self.broken_pipe(call)
             }
@@ -576,41 +638,12 @@ impl Causes {
         Some(Cause::caller(Topic::BrokenPipe, text))
     }
 
-    /// Who has the port that a program wants.
-    fn port_in_use(&self, call: &Call) -> Option<Cause> {
-        let port = port(address(call)?)?;
-        let at_port = |it: &&Held| self::port(&it.local) == Some(port);
-        let has = |state: &str| {
-            let holders = self.kernel.iter().filter(at_port);
-            holders.filter(|it| it.state.as_deref() == Some(state)).count() > 0
-        };
-        let text = if has("LISTEN") {
-            format!("somebody listens at port {port}")
-        } else if has("TIME-WAIT") {
-            format!("port {port} is held in TIME-WAIT")
-        } else {
-            return None;
-        };
-        Some(Cause::caller(Topic::PortInUse, text))
-    }
-
-    /// What holds the ports that a client could have used.
-    fn ports_used_up(&self, call: &Call) -> Option<Cause> {
-        let to = unmapped(address(call)?);
-        let is = |it: &&Held| {
-            it.state.as_deref() == Some("TIME-WAIT")
-                && it.peer.as_deref() == Some(to.as_str())
-        };
-        let waiting = self.kernel.iter().filter(is).count();
-        let text = format!("{waiting} ports are held in TIME-WAIT");
-        (waiting > 0).then(|| Cause::caller(Topic::PortsUsedUp, text))
-    }
-
     /// The end of the stream has been received before, and the program asks again.
     fn end_again(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
         let inode = call.socket?;
         let known = self.sockets.get(&inode)?;
         if known.datagrams
+            || known.messages
             || known.fifo
             || returned.value != Some(0)
             || !is_stream_end(call)
@@ -663,61 +696,6 @@ impl Causes {
         Some(Cause::caller(Topic::Window, text))
     }
 
-    /// How much of a datagram did not fit, or how many before it did not.
-    fn datagram(&mut self, call: &Call, returned: &Return) -> Option<Cause> {
-        let known = self.sockets.get(&call.socket?)?;
-        let has = |value: &str| call.args.iter().any(|it| it.value.contains(value));
-        if !known.datagrams || has("MSG_PEEK") || has("MSG_ERRQUEUE") {
-            return None;
-        }
-        let local = known.local.clone()?;
-        let queue = self.queues.get_mut(&local)?;
-        if call.name == "recvmmsg" {
-            // This call returns the number of messages.
-            let messages = usize::try_from(returned.value?).ok()?;
-            queue.is_unclear = true;
-            queue.datagrams.drain(..messages.min(queue.datagrams.len()));
-            let is_cut =
-                |it: &&Arg| it.name == "msg_flags" && it.value.contains("MSG_TRUNC");
-            let cut = returned.args.iter().filter(is_cut).count();
-            let text =
-                format!("{cut} of {messages} datagrams did not fit, and were cut off");
-            return (cut > 0).then(|| Cause::caller(Topic::CutOff, text));
-        }
-        let from = returned.args.iter().find(|it| it.name == "src_addr");
-        let from = from.map(|it| unmapped(&it.value));
-        let data = returned.data.as_ref()?;
-        let asked = call.args.iter().find(|it| matches!(&*it.name, "len" | "count"));
-        let asked = asked.and_then(|it| it.value.parse().ok());
-        // Only what fills the buffer can be more than fits.
-        let is_full = asked.is_none_or(|asked: u64| asked <= data.length);
-        let is_it = |it: &Arrived| {
-            let fits = it.length == data.length || is_full && it.length > data.length;
-            fits && from.as_ref().is_none_or(|from| *from == it.from) && it.begins(data)
-        };
-        let Some(at) = queue.datagrams.iter().position(is_it) else {
-            queue.is_unclear = true;
-            return None;
-        };
-        let length = queue.datagrams.get(at)?.length;
-        let lost: Vec<Arrived> = queue.datagrams.drain(..=at).take(at).collect();
-        let bytes = |count| if count == 1 { "byte" } else { "bytes" };
-        if let Some(less) = length.checked_sub(data.length).filter(|less| *less > 0) {
-            let text = format!("{} {} of this datagram", grouped(less), bytes(less));
-            return Some(Cause::caller(Topic::CutOff, text + " were cut off"));
-        }
-        // They go into the queue in their order, and come out in it.
-        let is_clear = !queue.is_unclear && known.peer.is_none();
-        let count = lost.len() as u64;
-        (count > 0 && is_clear && !lost.iter().any(|it| it.begins(data))).then(|| {
-            let were = if count == 1 { "datagram was" } else { "datagrams were" };
-            let count = grouped(count);
-            let text =
-                format!("{count} {were} dropped before this one: no room was left");
-            Cause::caller(Topic::Dropped, text)
-        })
-    }
-
     /// Why nothing was sent.
     fn held_back(
         &self,
@@ -745,6 +723,20 @@ impl Causes {
         };
         if let Some(text) = kept_back {
             return (held.send_q > 0).then(|| Cause::caller(Topic::Nagle, text));
+        }
+        if let Some(room) = self.streams.room(&sending.pair)
+            && room < u64::from(length)
+        {
+            let room = match room {
+                0 => "no more bytes".to_owned(),
+                1 => "1 more byte".to_owned(),
+                many => format!("{} more bytes", grouped(many)),
+            };
+            let text = format!("not sent yet: the peer has room for {room}");
+            return (held.send_q >= length).then(|| Cause::caller(Topic::Window, text));
+        }
+        if self.streams.may_be_full(&sending.pair, length) {
+            return None;
         }
         let (local, peer) = sending.pair;
         // More is in flight than this call gave, and the peer has not acknowledged it.
@@ -778,6 +770,7 @@ impl Causes {
             Protocol::Tcp { flags, window, .. } => {
                 self.sent(packet, &pair);
                 if arrives {
+                    self.streams.follow(packet, &pair);
                     self.windows.insert(pair.clone(), *window);
                     if flags.has(Flag::Fin) {
                         self.half_open.remove(&back);
@@ -789,8 +782,16 @@ impl Causes {
                     return if answered || !arrives { None } else { self.dropped(&pair) };
                 }
                 let was_asked = self.asked.remove(&back);
-                if !flags.has(Flag::Rst) {
+                if syn && was_asked {
+                    self.accepts.insert(pair);
                     return None;
+                }
+                let was_answered = arrives && self.accepts.remove(&back);
+                if !flags.has(Flag::Rst) {
+                    let is_bare = packet.data.length == 0 && flags.is_ack_alone();
+                    let text = "TCP_DEFER_ACCEPT: no connection before data comes";
+                    return (was_answered && is_bare && self.defers(&pair.1))
+                        .then(|| Cause::receiver(Topic::Unanswered, text));
                 }
                 if arrives {
                     self.was_reset.insert(back);
@@ -799,83 +800,21 @@ impl Causes {
                     let text = self.nobody_listens(&pair.0);
                     return Some(Cause::sender(Topic::Refused, text));
                 }
-                let reason = self.closed.get_mut(&pair)?;
+                let Some(reason) = self.closed.get_mut(&pair) else {
+                    let text = "never accepted: so RST";
+                    return self
+                        .was_never_accepted(&pair)
+                        .then(|| Cause::sender(Topic::Reset, text));
+                };
                 let closed = || "this end is closed already".to_owned();
                 let text = reason.take().unwrap_or_else(closed);
                 Some(Cause::sender(Topic::Reset, text))
             }
-            Protocol::Icmp { kind, code } => self.for_another_peer(packet, *kind, *code),
+            Protocol::Icmp { kind, code } => {
+                self.answers(packet, *kind, *code);
+                self.for_another_peer(packet, *kind, *code)
+            }
             Protocol::Udp | Protocol::Other(_) => None,
-        }
-    }
-
-    /// A datagram arrives.
-    fn arrives(&mut self, packet: &Packet, (from, to): Addresses) {
-        let is_whole = |it: &OnWire| !it.damaged && it.fragment.is_none();
-        if !packet.wire.as_ref().is_none_or(is_whole) {
-            return;
-        }
-        let is_bound = |it: &&String| self.queues.get(*it).is_some_and(|it| it.is_bound);
-        let Some(at) = with_any_address(&to).iter().find(is_bound).cloned() else {
-            return;
-        };
-        let queue = self.queues.entry(at).or_default();
-        let bytes = packet.data.bytes.iter().take(COMPARED).copied().collect();
-        queue.datagrams.push_back(Arrived { from, length: packet.data.length, bytes });
-        if queue.datagrams.len() > ARRIVED {
-            queue.is_unclear = true;
-            queue.datagrams.pop_front();
-        }
-    }
-
-    /// Why a datagram found nobody although its port is in use: the socket has a peer, and
-    /// takes datagrams from no one else.
-    fn for_another_peer(&self, packet: &Packet, kind: u8, code: u8) -> Option<Cause> {
-        let is_v6 = packet.from.contains(':');
-        let is_about_port = matches!((is_v6, kind, code), (false, 3, 3) | (true, 1, 4));
-        let (from, to) = packet::quoted(&packet.data.bytes).filter(|_| is_about_port)?;
-        let (from, to) = (unmapped(&from), unmapped(&to));
-        let mut peers = self
-            .sockets
-            .values()
-            .filter(|it| it.datagrams && it.local.as_ref() == Some(&to))
-            .filter(|it| it.pair().is_none_or(|it| !self.closed.contains_key(&it)))
-            .map(|it| it.peer.as_ref());
-        let peer = peers.next()??;
-        let is_only = peers.next().is_none() && *peer != from;
-        let text = format!("its socket takes datagrams only from {}", printable(peer));
-        is_only.then(|| Cause::sender(Topic::Refused, text))
-    }
-
-    /// Why a SYN goes unanswered: the queue of its listener is full.
-    fn dropped(&self, pair: &Addresses) -> Option<Cause> {
-        let port = port(&pair.1)?;
-        let listener = self.kernel.iter().find(|it| {
-            it.state.as_deref() == Some("LISTEN") && self::port(&it.local) == Some(port)
-        })?;
-        // The kernel takes one more than the backlog: see sk_acceptq_is_full().
-        if listener.recv_q <= listener.send_q {
-            return None;
-        }
-        let (waiting, backlog) = (listener.recv_q, listener.send_q);
-        let wait = if waiting == 1 { "waits" } else { "wait" };
-        Some(Cause::receiver(
-            Topic::QueueFull,
-            format!("dropped: the queue is full, {waiting} {wait} at backlog {backlog}"),
-        ))
-    }
-
-    fn nobody_listens(&self, at: &str) -> String {
-        let text = format!("nobody listens at {}", printable(at));
-        let mut all: Vec<&String> = self.listeners.values().collect();
-        all.sort_unstable();
-        let nearest = all
-            .iter()
-            .find(|it| port(it) == port(at))
-            .or_else(|| all.first().filter(|_| all.len() == 1));
-        match nearest {
-            Some(nearest) => format!("{text}; nearest: {}", printable(nearest)),
-            None => text,
         }
     }
 }

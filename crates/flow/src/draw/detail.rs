@@ -28,7 +28,7 @@ impl Details {
     /// Numbers are relative to the first one of their direction, a range ends before its
     /// second number, and a window is in bytes once both ends have announced their scale.
     pub(super) fn of(&mut self, packet: &Packet) -> Option<String> {
-        let Protocol::Tcp { flags, seq, ack, window, scale, sack } = &packet.protocol
+        let Protocol::Tcp { flags, seq, ack, window, scale, sack, .. } = &packet.protocol
         else {
             return None;
         };
@@ -102,6 +102,7 @@ mod tests {
                 ack,
                 window: 500,
                 scale: more.0,
+                mss: None,
                 sack: more.1.to_vec(),
             },
             data: Data { bytes: Vec::new(), length: bytes },

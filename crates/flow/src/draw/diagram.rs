@@ -263,7 +263,8 @@ impl<'a> Builder<'a> {
     /// Adds a row that explains the last one, if the log knows why it is as it is.
     fn cause(&mut self, at: usize, event: &Event) {
         let answered = self.answered.contains(&at);
-        let Some(cause) = self.causes.follow(event, &self.calls, answered) else {
+        let Some(cause) = self.causes.follow(event, &self.calls, &self.locals, answered)
+        else {
             return;
         };
         let Cause { at: place, text, topic } = cause;
@@ -508,9 +509,11 @@ impl<'a> Builder<'a> {
             && took >= SHORTEST_TIMEOUT_NS
     }
 
-    /// Whether the socket of a call takes datagrams.
+    /// Whether the socket of a call takes messages that may be empty.
     fn takes_datagrams(&self, call: &Call) -> bool {
-        call.socket.is_some_and(|inode| self.datagrams.contains(&inode))
+        call.socket.is_some_and(|inode| {
+            self.datagrams.contains(&inode) || self.locals.may_receive_nothing(inode)
+        })
     }
 
     /// Where the line of a call is placed.
@@ -866,6 +869,7 @@ impl<'a> Builder<'a> {
             again: wire.map(|wire| wire.again),
             lost: fate != Fate::Arrived || wire.is_some_and(is_dropped),
             late: wire.is_some_and(|wire| wire.held) && fate == Fate::Arrived,
+            deferred: self.causes.defers(to),
         };
         self.states.follow(segment, self.answered.contains(&at))
     }

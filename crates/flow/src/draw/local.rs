@@ -2,7 +2,7 @@
 //! the other, but the calls do: what a program sends is drawn as an arrow to the program that
 //! has the other end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::fifos::{Fifos, Part};
 use crate::event::{Arg, Call, Event, Return};
@@ -21,6 +21,12 @@ pub(super) struct Locals {
     bound: HashMap<String, u64>,
     /// The other end of each.
     peer: HashMap<u64, u64>,
+    /// The sockets that have a connection, and receive messages all the same.
+    messages: HashSet<u64>,
+    /// Those of them that have sent a message without a byte.
+    sent_nothing: HashSet<u64>,
+    /// The sockets that connected to a listener of the log.
+    connected: HashSet<u64>,
     fifos: Fifos,
 }
 
@@ -35,6 +41,9 @@ impl Locals {
                 Event::Socket(socket) if socket.family == "AF_UNIX" => {
                     let datagrams = socket.kind.starts_with("SOCK_DGRAM");
                     locals.known.insert(socket.inode, datagrams);
+                    if socket.kind.starts_with("SOCK_SEQPACKET") {
+                        locals.messages.insert(socket.inode);
+                    }
                     locals.side.insert(socket.inode, socket.side);
                 }
                 // The inode number of a socket that is gone may be reused.
@@ -81,6 +90,7 @@ impl Locals {
                     self.peer.insert(inode, listener);
                     return;
                 }
+                self.connected.insert(inode);
                 // In the log, `accept` may have returned before `connect` did.
                 let early =
                     accepted_early.get_mut(&listener).and_then(VecDeque::pop_front);
@@ -108,6 +118,9 @@ impl Locals {
                     }
                 }
             }
+            _ if call.data.is_some() && returned.value == Some(0) => {
+                self.sent_nothing.insert(inode);
+            }
             _ => {}
         }
     }
@@ -115,6 +128,24 @@ impl Locals {
     fn join(&mut self, one: u64, other: u64) {
         self.peer.insert(one, other);
         self.peer.insert(other, one);
+    }
+
+    /// The other end of a connection, or the socket that gets the datagrams of this one.
+    pub(super) fn peer(&self, inode: u64) -> Option<u64> {
+        self.peer.get(&inode).copied()
+    }
+
+    /// Whether a socket connected to a listener of the log, and no program accepted that.
+    pub(super) fn was_never_accepted(&self, inode: u64) -> bool {
+        self.connected.contains(&inode) && !self.peer.contains_key(&inode)
+    }
+
+    /// Whether this socket may receive a message without a byte, which is not the end of
+    /// anything.
+    pub(super) fn may_receive_nothing(&self, inode: u64) -> bool {
+        let peer = self.peer.get(&inode);
+        self.messages.contains(&inode)
+            && peer.is_none_or(|peer| self.sent_nothing.contains(peer))
     }
 
     /// The sides that receive what a call sends, other than the caller's own, and which part

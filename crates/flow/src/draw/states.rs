@@ -53,6 +53,8 @@ struct End {
     state: Option<State>,
     /// The sequence number after this end's FIN.
     after_fin: Option<u32>,
+    /// Whether it has answered the peer's SYN more than once.
+    answered_again: bool,
 }
 
 /// What a segment changed, and whether a timer was involved.
@@ -85,6 +87,8 @@ pub(super) struct Segment<'a> {
     pub(super) lost: bool,
     /// Whether it was sent earlier and only arrives now.
     pub(super) late: bool,
+    /// Whether its receiver has no connection before data comes (TCP_DEFER_ACCEPT).
+    pub(super) deferred: bool,
 }
 
 impl Segment<'_> {
@@ -148,16 +152,31 @@ impl States {
         } else if segment.has(Flag::Syn) {
             if !segment.has(Flag::Ack) {
                 if !segment.late {
-                    sender = End { state: Some(State::SynSent), after_fin: None };
+                    sender = End {
+                        state: Some(State::SynSent),
+                        after_fin: None,
+                        ..End::default()
+                    };
                 }
                 if answered && receiver.state != Some(State::SynReceived) {
-                    receiver = End { state: Some(State::SynReceived), after_fin: None };
+                    receiver = End {
+                        state: Some(State::SynReceived),
+                        after_fin: None,
+                        ..End::default()
+                    };
                 }
-            } else if receiver.state == Some(State::SynSent) {
-                receiver.state = Some(State::Established);
+            } else {
+                sender.answered_again |= again;
+                if receiver.state == Some(State::SynSent) {
+                    receiver.state = Some(State::Established);
+                }
             }
         } else {
-            receiver.acknowledged(segment.ack);
+            // The kernel forgets such an acknowledgment, until it has asked again for it.
+            let is_bare = segment.length == 0 && !segment.has(Flag::Fin);
+            if !(segment.deferred && is_bare && !receiver.answered_again) {
+                receiver.acknowledged(segment.ack);
+            }
             if segment.has(Flag::Fin) {
                 sender.after_fin =
                     Some(segment.seq.wrapping_add(segment.length as u32).wrapping_add(1));
@@ -302,7 +321,11 @@ impl Arrived {
 
 impl End {
     fn closed(self) -> End {
-        End { state: self.state.map(|_| State::Closed), after_fin: None }
+        End {
+            state: self.state.map(|_| State::Closed),
+            after_fin: None,
+            ..End::default()
+        }
     }
 
     /// The peer acknowledges everything up to `ack`.

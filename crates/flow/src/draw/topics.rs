@@ -18,12 +18,18 @@ pub enum Topic {
     Descriptors,
     /// The queue of connections waiting to be accepted is full.
     QueueFull,
+    /// The kernel has answered a SYN, and no program has the connection.
+    Unanswered,
     /// A socket has no peer, or none any more.
     NoPeer,
     /// A send into a stream that is over.
     BrokenPipe,
     /// The end of the stream has been received a second time.
     EndOfStream,
+    /// The program may not do that.
+    Permission,
+    /// A datagram is longer than any can be.
+    TooLong,
     /// Datagrams found no room.
     Dropped,
     /// The end of a datagram did not fit.
@@ -40,16 +46,19 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 15] = [
+    pub const ALL: [Topic; 18] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
         Topic::PortsUsedUp,
         Topic::Descriptors,
         Topic::QueueFull,
+        Topic::Unanswered,
         Topic::NoPeer,
         Topic::BrokenPipe,
         Topic::EndOfStream,
+        Topic::Permission,
+        Topic::TooLong,
         Topic::Dropped,
         Topic::CutOff,
         Topic::Nagle,
@@ -67,9 +76,12 @@ impl Topic {
             Topic::PortsUsedUp => "EADDRNOTAVAIL: address not available",
             Topic::Descriptors => "EMFILE, ENFILE: too many open files",
             Topic::QueueFull => "connect hangs",
+            Topic::Unanswered => "connect succeeds, and nobody answers",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",
+            Topic::Permission => "EACCES: permission denied",
+            Topic::TooLong => "EMSGSIZE: message too long",
             Topic::Dropped => "A datagram never comes",
             Topic::CutOff => "The end of a datagram is missing",
             Topic::Nagle => "Each request takes 40 ms too long",

@@ -230,8 +230,14 @@ impl Diag {
         }
         let mut held: Vec<Held> = Vec::new();
         for (pair, answer) in self.pairs.iter().zip(&answers) {
+            // A listener and a socket for datagrams may have the same address.
+            let is_same = |it: &Held, found: &Held| {
+                it.local == found.local
+                    && it.peer == found.peer
+                    && it.state.is_some() == found.state.is_some()
+            };
             if let Some(found) = read(*pair, answer)
-                && !held.iter().any(|it| it.local == found.local && it.peer == found.peer)
+                && !held.iter().any(|it| is_same(it, &found))
             {
                 held.push(found);
             }

@@ -65,7 +65,11 @@ fn tells(server: &str, client: &str, cause: &str) -> Result<(), Failed> {
     tells_all(server, client, &[cause])
 }
 
-fn tells_all(server: &str, client: &str, causes: &[&str]) -> Result<(), Failed> {
+pub(crate) fn tells_all(
+    server: &str,
+    client: &str,
+    causes: &[&str],
+) -> Result<(), Failed> {
     let Some(text) = told(server, client) else { return Ok(()) };
     for cause in causes {
         assert!(words(&text).contains(cause), "{cause} in\n{text}");
@@ -76,11 +80,11 @@ fn tells_all(server: &str, client: &str, causes: &[&str]) -> Result<(), Failed> 
 
 /// The drawing of a server and a client, each after a common prologue; `None` if there
 /// are no packets.
-fn told(server: &str, client: &str) -> Option<String> {
+pub(crate) fn told(server: &str, client: &str) -> Option<String> {
     logged(server, client).map(|log| drawn(&log))
 }
 
-fn logged(server: &str, client: &str) -> Option<Log> {
+pub(crate) fn logged(server: &str, client: &str) -> Option<Log> {
     let (server, client) = (format!("{LISTEN}{server}"), format!("{CONNECT}{client}"));
     let python = tool::python();
     let log = log(&[], &[&[&python, "-c", &server], &[&python, "-c", &client]]);
@@ -92,7 +96,7 @@ fn logged(server: &str, client: &str) -> Option<Log> {
 }
 
 /// The words of a drawing: a cause in a narrow column continues on the next line.
-fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     let text = text.replace(['│', '┊', '\n'], " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -23,6 +23,8 @@ mod strace;
 #[cfg(target_os = "linux")]
 mod strangers;
 #[cfg(target_os = "linux")]
+mod surprises;
+#[cfg(target_os = "linux")]
 mod telling;
 #[cfg(target_os = "linux")]
 mod tool;
@@ -77,6 +79,7 @@ fn main() -> std::process::ExitCode {
         trials.extend(owners::trials());
         trials.extend(seldom::trials());
         trials.extend(strace::trials());
+        trials.extend(surprises::trials());
         trials.extend(wire::trials());
         trials.extend(strangers::trials());
         trials.extend(telling::trials());

@@ -316,6 +316,7 @@ fn log_of(packets: u32) -> Vec<u8> {
             ack: 1,
             window: 512,
             scale: None,
+            mss: None,
             sack: Vec::new(),
         },
         data: Data { bytes: vec![b'x'; 64], length: 64 },

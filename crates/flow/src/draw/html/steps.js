@@ -37,12 +37,14 @@ for (const figure of document.querySelectorAll(".s-steps")) {
   const showKernel = (step) => {
     const table = one(".s-kernel table"), body = table.tBodies[0];
     const held = data.kernels[step.kernel] || [];
-    const before = new Map(at ? (data.kernels[data.steps[at - 1].kernel] || []).map((it) => [it[4], it]) : []);
+    // A listener and a socket for datagrams may have the same address.
+    const key = (it) => it[4] + (it[1] === "UDP");
+    const before = new Map(at ? (data.kernels[data.steps[at - 1].kernel] || []).map((it) => [key(it), it]) : []);
     one(".s-kernel caption").textContent = step.measured;
     table.className = step.between ? "s-between" : "";
     body.replaceChildren();
     for (const it of held) {
-      const row = make("tr"), old = before.get(it[4]);
+      const row = make("tr"), old = before.get(key(it));
       const head = make("th", "", it[0]);
       head.scope = "row";
       row.append(head);
