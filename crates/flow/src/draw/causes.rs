@@ -6,6 +6,7 @@ mod datagrams;
 mod ports;
 mod streams;
 mod unix;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,6 +14,7 @@ use self::datagrams::Queue;
 use self::ports::{elsewhere, is_same_place};
 use self::streams::Streams;
 use self::unix::Unread;
+use self::waiting::Waiting;
 use super::Topic;
 use super::calls::{is_stream_end, shown_name};
 use super::local::Locals;
@@ -75,6 +77,8 @@ struct KnownSocket {
     reuses_address: bool,
     /// Whether connections to it count only when data has come: TCP_DEFER_ACCEPT.
     defers: bool,
+    /// How many bytes must be there before it counts as readable: SO_RCVLOWAT.
+    low_water: Option<u32>,
     broadcasts: bool,
     no_delay: bool,
     corked: bool,
@@ -151,6 +155,7 @@ pub(super) struct Causes {
     /// What was sent over AF_UNIX sockets and has not been received.
     unread: Unread,
     streams: Streams,
+    waiting: Waiting,
     /// The senders and receivers of datagrams that were answered with an ICMP error.
     unreachable: HashSet<Addresses>,
 }
@@ -237,11 +242,16 @@ impl Causes {
                 self.observe(&call.observed);
                 self.call(call);
                 self.unread.called(call);
+                self.waits(call);
                 None
             }
             Event::Return(returned) => {
                 self.observe(&returned.observed);
                 let call = calls.get(&returned.id)?;
+                self.waiting.returned(call, returned);
+                if let Some(cause) = self.told_nothing(call, returned) {
+                    return Some(cause);
+                }
                 if self.is_unix(call) {
                     self.unread.returned(call, returned, locals);
                     let cause = self.of_unix(call, returned, locals);
@@ -293,6 +303,7 @@ impl Causes {
     /// peer had room for.
     pub(super) fn notes(&self, name: impl Fn(usize) -> String) -> Vec<(Topic, String)> {
         let mut notes = self.never_closed(&name);
+        notes.extend(self.never_told(&name));
         notes.extend(self.half_open().into_iter().map(|text| (Topic::HalfOpen, text)));
         let mut sending: Vec<(&u64, &Sending)> = self.sending.iter().collect();
         sending.sort_unstable_by_key(|(id, _)| **id);
@@ -398,6 +409,10 @@ impl Causes {
                 }
                 if has("TCP_DEFER_ACCEPT") {
                     known.defers = is_on;
+                }
+                if has("SO_RCVLOWAT") {
+                    known.low_water =
+                        call.args.last().and_then(|it| it.value.parse().ok());
                 }
                 if has("SO_BROADCAST") {
                     known.broadcasts = is_on;

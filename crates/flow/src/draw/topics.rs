@@ -20,6 +20,8 @@ pub enum Topic {
     QueueFull,
     /// The kernel has answered a SYN, and no program has the connection.
     Unanswered,
+    /// Bytes are there, and the call that waits does not tell.
+    Untold,
     /// A socket has no peer, or none any more.
     NoPeer,
     /// A send into a stream that is over.
@@ -46,7 +48,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 18] = [
+    pub const ALL: [Topic; 19] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
@@ -54,6 +56,7 @@ impl Topic {
         Topic::Descriptors,
         Topic::QueueFull,
         Topic::Unanswered,
+        Topic::Untold,
         Topic::NoPeer,
         Topic::BrokenPipe,
         Topic::EndOfStream,
@@ -77,6 +80,7 @@ impl Topic {
             Topic::Descriptors => "EMFILE, ENFILE: too many open files",
             Topic::QueueFull => "connect hangs",
             Topic::Unanswered => "connect succeeds, and nobody answers",
+            Topic::Untold => "poll or epoll_wait waits, and bytes are there",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",

@@ -17,9 +17,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("surprise_datagrams_that_may_not_be_sent", python, not_sent),
         trial("surprise_datagrams_have_ports_of_their_own", python, other_ports),
         trial("surprise_address_reused_by_one_of_two", python, reused_by_one),
+        trial("surprise_another_group", python, another_group),
         trial("surprise_no_connection_before_data", python, deferred),
         trial("surprise_a_child_keeps_the_listener", python, inherited),
         trial("surprise_a_small_window_is_not_nagle", python, no_room),
+        trial("surprise_bytes_that_are_not_told_of", python, not_told),
     ]
 }
 
@@ -135,6 +137,27 @@ fn reused_by_one() -> Result<(), Failed> {
     tells_all(server, "c.recv(9); c.close()\n", &[cause])
 }
 
+/// What was sent to a group of which a socket is no member was not dropped there.
+fn another_group() -> Result<(), Failed> {
+    let server = "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 12345))\n\
+        own = socket.inet_aton('127.0.0.1')\n\
+        group = socket.inet_aton('239.1.2.3') + own\n\
+        u.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)\n\
+        c, _ = s.accept(); c.send(b'joined'); u.recv(9)\n";
+    let client = "c.recv(9); u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+        own = socket.inet_aton('127.0.0.1')\n\
+        u.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)\n\
+        for group in '239.1.2.4', '239.1.2.3': u.sendto(group.encode()[-1:], (group, 12345))\n";
+    let Some(text) = told(server, client) else { return Ok(()) };
+    let text = words(&text);
+    assert!(
+        text.contains("recv(5, 9) = 1 \"3\"") || text.contains("recv = 1 \"3\""),
+        "{text}"
+    );
+    assert!(!text.contains("dropped"), "{text}");
+    Ok(())
+}
+
 /// With TCP_DEFER_ACCEPT there is no connection at the server, whatever the client believes,
 /// before data comes.
 fn deferred() -> Result<(), Failed> {
@@ -189,5 +212,32 @@ fn no_room() -> Result<(), Failed> {
         ["↳ not sent yet: the peer has room for ", "↳ not sent yet: the peer's window"];
     assert!(causes.iter().any(|it| text.contains(it)), "{text}");
     assert!(!text.contains("Nagle"), "{text}");
+    Ok(())
+}
+
+/// Bytes that are there, and calls that wait all the same: EPOLLET and EPOLLONESHOT told of
+/// them once, and SO_RCVLOWAT asks for more.
+fn not_told() -> Result<(), Failed> {
+    let server = "import select\n\
+        c, _ = s.accept(); c.recv(4)\n\
+        e = select.epoll(); e.register(c, select.EPOLLIN | select.EPOLLET)\n\
+        assert e.poll(); c.recv(2); e.poll(0.01)\n\
+        e.modify(c, select.EPOLLIN | select.EPOLLONESHOT)\n\
+        assert e.poll(); c.recv(1); e.poll(0.01)\n\
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 9)\n\
+        p = select.poll(); p.register(c, select.POLLIN); p.poll(10)\n\
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1); p.poll(10)\n\
+        e.modify(c, select.EPOLLIN); e.poll(0.01); c.recv(9); e.poll(0.01)\n";
+    let client = "c.send(b'0123456789'); c.recv(9)\n";
+    let Some(text) = told(server, client) else { return Ok(()) };
+    let text = words(&text);
+    for cause in [
+        "↳ 4 bytes are there at 4: EPOLLET tells only of what comes",
+        "↳ 3 bytes are there at 4: EPOLLONESHOT tells once, until EPOLL_CTL_MOD",
+        "↳ 3 bytes are there at 4: SO_RCVLOWAT asks for 9",
+    ] {
+        assert_eq!(text.matches(cause).count(), 1, "{cause} in\n{text}");
+    }
+    assert_eq!(text.matches("are there at").count(), 3, "{text}");
     Ok(())
 }

@@ -107,7 +107,10 @@ impl Causes {
         let Some(at) = with_any_address(&to).iter().find(is_bound).cloned() else {
             return;
         };
+        let is_for_group = to.parse().is_ok_and(|it: SocketAddr| it.ip().is_multicast());
         let queue = self.queues.entry(at).or_default();
+        // The socket need not be a member of the group.
+        queue.is_unclear |= is_for_group;
         let bytes = packet.data.bytes.iter().take(COMPARED).copied().collect();
         queue.datagrams.push_back(Arrived { from, length: packet.data.length, bytes });
         if queue.datagrams.len() > ARRIVED {
