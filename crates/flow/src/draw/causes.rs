@@ -79,6 +79,9 @@ struct KnownSocket {
     defers: bool,
     /// How many bytes must be there before it counts as readable: SO_RCVLOWAT.
     low_water: Option<u32>,
+    /// TCP_USER_TIMEOUT, in milliseconds.
+    user_timeout: Option<String>,
+    keeps_alive: bool,
     broadcasts: bool,
     no_delay: bool,
     corked: bool,
@@ -414,6 +417,12 @@ impl Causes {
                     known.low_water =
                         call.args.last().and_then(|it| it.value.parse().ok());
                 }
+                if has("TCP_USER_TIMEOUT") {
+                    known.user_timeout = call.args.last().map(|it| it.value.clone());
+                }
+                if has("SO_KEEPALIVE") {
+                    known.keeps_alive = is_on;
+                }
                 if has("SO_BROADCAST") {
                     known.broadcasts = is_on;
                 }
@@ -617,6 +626,8 @@ impl Causes {
             }
             (_, Some("EACCES")) => self.no_broadcast(call),
             (_, Some("EMSGSIZE")) => self.too_long(call),
+            ("connect", Some("ETIMEDOUT")) => None,
+            (_, Some("ETIMEDOUT")) => self.timed_out(call),
             (_, Some("ECONNREFUSED")) => self.refused_before(call),
             (_, Some("EPIPE")) if self.broken_pipe(call).is_some() => {
                 self.broken_pipe(call)
@@ -748,7 +759,7 @@ impl Causes {
                 many => format!("{} more bytes", grouped(many)),
             };
             let text = format!("not sent yet: the peer has room for {room}");
-            return (held.send_q >= length).then(|| Cause::caller(Topic::Window, text));
+            return (held.send_q > length).then(|| Cause::caller(Topic::Window, text));
         }
         if self.streams.may_be_full(&sending.pair, length) {
             return None;
@@ -784,8 +795,8 @@ impl Causes {
             }
             Protocol::Tcp { flags, window, .. } => {
                 self.sent(packet, &pair);
+                self.streams.follow(packet, &pair, arrives);
                 if arrives {
-                    self.streams.follow(packet, &pair);
                     self.windows.insert(pair.clone(), *window);
                     if flags.has(Flag::Fin) {
                         self.half_open.remove(&back);

@@ -24,6 +24,8 @@ pub enum Topic {
     Untold,
     /// A socket has no peer, or none any more.
     NoPeer,
+    /// Nothing came back for too long.
+    TimedOut,
     /// A send into a stream that is over.
     BrokenPipe,
     /// The end of the stream has been received a second time.
@@ -48,7 +50,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 19] = [
+    pub const ALL: [Topic; 20] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
@@ -58,6 +60,7 @@ impl Topic {
         Topic::Unanswered,
         Topic::Untold,
         Topic::NoPeer,
+        Topic::TimedOut,
         Topic::BrokenPipe,
         Topic::EndOfStream,
         Topic::Permission,
@@ -82,6 +85,7 @@ impl Topic {
             Topic::Unanswered => "connect succeeds, and nobody answers",
             Topic::Untold => "poll or epoll_wait waits, and bytes are there",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
+            Topic::TimedOut => "ETIMEDOUT: timed out",
             Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",
             Topic::Permission => "EACCES: permission denied",

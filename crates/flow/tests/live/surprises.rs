@@ -5,7 +5,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::causes::{logged, tells_all, told, words};
 use crate::conversations::drawn;
-use crate::tool::trial;
+use crate::tool::{self, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let python: &[&str] = &["python3"];
@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("surprise_no_connection_before_data", python, deferred),
         trial("surprise_a_child_keeps_the_listener", python, inherited),
         trial("surprise_a_small_window_is_not_nagle", python, no_room),
+        trial("surprise_connections_that_are_given_up", python, given_up),
         trial("surprise_bytes_that_are_not_told_of", python, not_told),
     ]
 }
@@ -212,6 +213,36 @@ fn no_room() -> Result<(), Failed> {
         ["↳ not sent yet: the peer has room for ", "↳ not sent yet: the peer's window"];
     assert!(causes.iter().any(|it| text.contains(it)), "{text}");
     assert!(!text.contains("Nagle"), "{text}");
+    Ok(())
+}
+
+/// The path breaks, and the kernel gives a connection up for what the program has asked.
+fn given_up() -> Result<(), Failed> {
+    let server = "import socket\n\
+        s = socket.create_server(('10.77.0.2', 12345)); a, _ = s.accept(); b, _ = s.accept()\n\
+        a.recv(9)\n";
+    let client = "import socket\n\
+        a, b = (socket.create_connection(('10.77.0.2', 12345)) for _ in range(2))\n\
+        a.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 300)\n\
+        b.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)\n\
+        for option in socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT:\n\
+        \x20 b.setsockopt(socket.IPPROTO_TCP, option, 1)\n\
+        a.send(b'into the dark')\n\
+        for it in a, b:\n\
+        \x20 try: it.recv(9)\n\
+        \x20 except TimeoutError: pass\n";
+    if !crate::wire::is_allowed() {
+        return Ok(());
+    }
+    let python = tool::python();
+    let sides: [&[&str]; 2] = [&[&python, "-c", server], &[&python, "-c", client]];
+    let text = words(&drawn(&tool::log(&["--rule", "cut at a>b data 1"], &sides)));
+    for cause in [
+        "↳ TCP_USER_TIMEOUT is over: no progress for 300 ms",
+        "↳ no answer to its keepalive probes",
+    ] {
+        assert_eq!(text.matches(cause).count(), 1, "{cause} in\n{text}");
+    }
     Ok(())
 }
 

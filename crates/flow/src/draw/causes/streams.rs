@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::Addresses;
-use crate::event::{Flag, Packet, Protocol};
+use super::{Addresses, Cause, Causes, Topic};
+use crate::bytes::{grouped, printable};
+use crate::event::{Call, Flag, Packet, Protocol};
 
 /// One direction of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +28,8 @@ pub(super) struct Stream {
 pub(super) struct Streams(HashMap<Addresses, Stream>);
 
 impl Streams {
-    /// Follows a segment that arrived.
-    pub(super) fn follow(&mut self, packet: &Packet, pair: &Addresses) {
+    /// Follows a segment. One that does not arrive was sent all the same.
+    pub(super) fn follow(&mut self, packet: &Packet, pair: &Addresses, arrives: bool) {
         let Protocol::Tcp { flags, seq, ack, window, scale, mss, .. } = &packet.protocol
         else {
             return;
@@ -54,7 +55,8 @@ impl Streams {
         }
         let own = *own;
         let back = (pair.1.clone(), pair.0.clone());
-        let Some(other) = self.0.get_mut(&back).filter(|_| flags.has(Flag::Ack)) else {
+        let acknowledges = arrives && flags.has(Flag::Ack);
+        let Some(other) = self.0.get_mut(&back).filter(|_| acknowledges) else {
             return;
         };
         if is_later(*ack, other.acked) {
@@ -72,6 +74,11 @@ impl Streams {
     pub(super) fn room(&self, pair: &Addresses) -> Option<u64> {
         let stream = self.0.get(pair)?;
         Some(stream.window.saturating_sub(stream.in_flight().into()))
+    }
+
+    /// How many bytes were sent and are not acknowledged.
+    fn in_flight(&self, pair: &Addresses) -> Option<u32> {
+        self.0.get(pair).map(|it| it.in_flight())
     }
 
     /// Whether so many bytes may fill a segment: then Nagle's algorithm does not hold them
@@ -96,6 +103,30 @@ impl Stream {
         } else {
             0
         }
+    }
+}
+
+impl Causes {
+    /// Why the kernel has given up a connection.
+    pub(super) fn timed_out(&self, call: &Call) -> Option<Cause> {
+        let known = self.sockets.get(&call.socket?)?;
+        let text = if let Some(limit) =
+            known.user_timeout.as_ref().filter(|it| *it != "0")
+        {
+            let limit = printable(limit);
+            format!("TCP_USER_TIMEOUT is over: no progress for {limit} ms")
+        } else {
+            match self.streams.in_flight(&known.pair()?)? {
+                0 if known.keeps_alive => "no answer to its keepalive probes".to_owned(),
+                0 => return None,
+                1 => "1 byte was sent again and again, and never acknowledged".to_owned(),
+                many => format!(
+                    "{} bytes were sent again and again, and never acknowledged",
+                    grouped(many.into())
+                ),
+            }
+        };
+        Some(Cause::caller(Topic::TimedOut, text))
     }
 }
 
