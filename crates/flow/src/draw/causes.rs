@@ -428,6 +428,8 @@ impl Causes {
                 }
                 known.resets |= has("SO_LINGER") && has("{l_onoff=1, l_linger=0}");
             }
+            // For a listener, that is the end.
+            "shutdown" if self.ends_listening(call, inode) => self.closing(inode),
             "connect" => self.forgets(inode, address(call) == Some("AF_UNSPEC")),
             _ if call.data.is_some() => {
                 let pair = self.sockets.get(&inode).and_then(KnownSocket::pair);
@@ -442,6 +444,11 @@ impl Causes {
             }
             _ => {}
         }
+    }
+
+    fn ends_listening(&self, call: &Call, inode: u64) -> bool {
+        let mut how = call.args.iter().filter(|it| it.name == "how");
+        self.listeners.contains_key(&inode) && how.any(|it| it.value != "SHUT_WR")
     }
 
     /// A socket is about to get another peer, or none: for TCP, that is its end.
@@ -624,6 +631,9 @@ impl Causes {
                 shut.writing |= has("SHUT_WR") || has("SHUT_RDWR");
                 None
             }
+            ("bind" | "accept" | "accept4", Some("EINVAL")) => self.not_now(call),
+            // A port below 1024 is another matter.
+            ("bind", Some("EACCES")) => None,
             (_, Some("EACCES")) => self.no_broadcast(call),
             (_, Some("EMSGSIZE")) => self.too_long(call),
             ("connect", Some("ETIMEDOUT")) => None,

@@ -26,6 +26,8 @@ pub enum Topic {
     NoPeer,
     /// Nothing came back for too long.
     TimedOut,
+    /// The socket is not in the state for this call.
+    Invalid,
     /// A send into a stream that is over.
     BrokenPipe,
     /// The end of the stream has been received a second time.
@@ -50,7 +52,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 20] = [
+    pub const ALL: [Topic; 21] = [
         Topic::Reset,
         Topic::Refused,
         Topic::PortInUse,
@@ -61,6 +63,7 @@ impl Topic {
         Topic::Untold,
         Topic::NoPeer,
         Topic::TimedOut,
+        Topic::Invalid,
         Topic::BrokenPipe,
         Topic::EndOfStream,
         Topic::Permission,
@@ -86,6 +89,7 @@ impl Topic {
             Topic::Untold => "poll or epoll_wait waits, and bytes are there",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::TimedOut => "ETIMEDOUT: timed out",
+            Topic::Invalid => "EINVAL: invalid argument",
             Topic::BrokenPipe => "EPIPE: broken pipe",
             Topic::EndOfStream => "recv gives 0 again and again",
             Topic::Permission => "EACCES: permission denied",

@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("surprise_a_child_keeps_the_listener", python, inherited),
         trial("surprise_a_small_window_is_not_nagle", python, no_room),
         trial("surprise_connections_that_are_given_up", python, given_up),
+        trial("surprise_calls_in_the_wrong_order", python, wrong_order),
         trial("surprise_bytes_that_are_not_told_of", python, not_told),
     ]
 }
@@ -216,6 +217,24 @@ fn no_room() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Calls that a socket takes only in another state.
+fn wrong_order() -> Result<(), Failed> {
+    let client = "def ask(call, *args):\n\
+        \x20 try: call(*args)\n\
+        \x20 except OSError as error: print(error)\n\
+        t = socket.socket(); ask(t.accept); t.bind(('127.0.0.1', 12346))\n\
+        ask(t.bind, ('127.0.0.1', 12347)); t.listen(5)\n\
+        w = socket.create_connection(('127.0.0.1', 12346)); t.shutdown(socket.SHUT_RD)\n\
+        ask(t.accept)\n";
+    let causes = [
+        "↳ listen was not called on it",
+        "↳ it has the address 127.0.0.1:12346 already",
+        "↳ it listens no more since its own shutdown",
+        "↳ never accepted: so RST",
+    ];
+    tells_all("s.accept()\n", client, &causes)
+}
+
 /// The path breaks, and the kernel gives a connection up for what the program has asked.
 fn given_up() -> Result<(), Failed> {
     let server = "import socket\n\
@@ -252,7 +271,7 @@ fn not_told() -> Result<(), Failed> {
     let server = "import select\n\
         c, _ = s.accept(); c.recv(4)\n\
         e = select.epoll(); e.register(c, select.EPOLLIN | select.EPOLLET)\n\
-        assert e.poll(); c.recv(2); e.poll(0.01)\n\
+        assert e.poll(); c.recv(2); e.poll(0.01); e.poll(0.01)\n\
         e.modify(c, select.EPOLLIN | select.EPOLLONESHOT)\n\
         assert e.poll(); c.recv(1); e.poll(0.01)\n\
         c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 9)\n\

@@ -49,6 +49,23 @@ impl Causes {
         Some(Cause::caller(Topic::PortInUse, text))
     }
 
+    /// Why a socket is not in the state for this call.
+    pub(super) fn not_now(&self, call: &Call) -> Option<Cause> {
+        let known = self.sockets.get(&call.socket?)?;
+        let has_port = |it: &&String| port(it).is_some_and(|port| port != 0);
+        let text = if call.name == "bind" {
+            let local = known.local.as_ref().filter(has_port)?;
+            format!("it has the address {} already", printable(local))
+        } else if !known.listened {
+            "listen was not called on it".to_owned()
+        } else if known.shut.reading {
+            "it listens no more since its own shutdown".to_owned()
+        } else {
+            return None;
+        };
+        Some(Cause::caller(Topic::Invalid, text))
+    }
+
     /// What holds the ports that a client could have used.
     pub(super) fn ports_used_up(&self, call: &Call) -> Option<Cause> {
         let to = unmapped(address(call)?);

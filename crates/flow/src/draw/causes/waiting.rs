@@ -17,6 +17,8 @@ pub(super) struct Waiting {
     epolls: HashMap<(i32, i32), HashMap<i32, String>>,
     /// Calls that have not returned, and what was there when they began.
     begun: HashMap<u64, Passed>,
+    /// The last that was said about each socket: a loop is reported only once.
+    said: HashMap<u64, String>,
 }
 
 /// Bytes that a call does not tell of.
@@ -146,7 +148,12 @@ impl Causes {
         let is_nothing =
             returned.value == Some(0) || returned.error.as_deref() == Some("EINTR");
         let still = self.held(passed.inode).map_or(0, unread) == passed.bytes;
-        (is_nothing && still).then(|| Cause::caller(Topic::Untold, passed.text))
+        if !is_nothing || !still {
+            return None;
+        }
+        let before = self.waiting.said.insert(passed.inode, passed.text.clone());
+        (before.as_ref() != Some(&passed.text))
+            .then(|| Cause::caller(Topic::Untold, passed.text))
     }
 
     /// The notes about calls that waited to the end.
