@@ -59,6 +59,16 @@ pub fn fails_because<T>(
     Err(Stop::Failed(Finding { expected: expected.into(), got: got.into(), diagnosis }))
 }
 
+/// Adds an observation that explains a failure, unless there is one already.
+pub fn explained<T>(outcome: Outcome<T>, diagnosis: Diagnosis) -> Outcome<T> {
+    match outcome {
+        Err(Stop::Failed(finding)) if finding.diagnosis.is_none() => {
+            Err(Stop::Failed(Finding { diagnosis: Some(diagnosis), ..finding }))
+        }
+        outcome => outcome,
+    }
+}
+
 /// Turns the error of a call that the checker made for itself into a broken check.
 impl From<io::Error> for Stop {
     #[track_caller]

@@ -76,7 +76,10 @@ fn serve(flaw: &Flaw, mut client: TcpStream) -> io::Result<()> {
         client.write_all(b"name?\n")?;
     }
     let Some(line) = lines.next(flaw)? else { return Ok(()) };
-    let name = String::from_utf8_lossy(&line).into_owned();
+    let mut name = String::from_utf8_lossy(&line).into_owned();
+    if flaw.is("strips-name") {
+        name = name.trim().to_owned();
+    }
     let is_letter =
         |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' && flaw.is("underscore");
     let good = (1..=16).contains(&name.len()) && name.bytes().all(is_letter);
@@ -143,6 +146,14 @@ fn join(flaw: &Flaw, name: &str, client: &TcpStream) -> io::Result<()> {
 
 fn tell(flaw: &Flaw, except: &str, line: &[u8]) {
     let room = room();
+    if flaw.is("awaits-each") {
+        // Waits for each, without the lock: others may come and talk meanwhile.
+        let others = room.iter().filter(|member| member.name != except);
+        let streams = others.map(|it| it.stream.try_clone());
+        let streams: Vec<TcpStream> = streams.filter_map(Result::ok).collect();
+        drop(room);
+        return streams.iter().for_each(|mut it| drop(it.write_all(line)));
+    }
     for member in room.iter().filter(|member| member.name != except) {
         match flaw.is("writes-itself") {
             true => drop((&member.stream).write_all(line)),

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use crate::{Flaw, loopback, tcp_listener};
 
@@ -82,6 +83,10 @@ fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream, there: bool) {
     }
     match () {
         () if flaw.is("swallows-end") => {}
+        () if flaw.is("gives-up") => {
+            let _ = to.shutdown(Shutdown::Write);
+            let _ = to.set_read_timeout(Some(Duration::from_millis(100)));
+        }
         () if flaw.is("closes-both") => close(from, to),
         () => drop(to.shutdown(Shutdown::Write)),
     }

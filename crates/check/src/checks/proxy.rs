@@ -1,10 +1,12 @@
 //! A project after lesson 9: a proxy that copies both ways.
 
 use std::sync::Arc;
+use std::thread;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::Outcome;
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, explained};
 use crate::peer::{Connection, Listener, settle};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -130,6 +132,17 @@ fn in_turn(arena: &mut Arena<'_>) -> Outcome {
     Ok(())
 }
 
+const CLOSES_BOTH: Diagnosis = Diagnosis::Other(
+    "closes-both",
+    "when one direction ends, the other is closed with it: end only the stream that you send \
+     (shutdown(2) with SHUT_WR), and copy the other direction until it ends",
+);
+const GIVES_UP: Diagnosis = Diagnosis::Other(
+    "gives-up",
+    "some time after one direction has ended, the other is closed as well: there may be silence \
+     for as long as that side likes",
+);
+
 fn client_ends(arena: &mut Arena<'_>) -> Outcome {
     let (proxy, mut upstream) = proxy(arena)?;
     let (mut client, mut server) = pair(arena, &proxy, &mut upstream)?;
@@ -137,8 +150,11 @@ fn client_ends(arena: &mut Arena<'_>) -> Outcome {
     client.finish_sending()?;
     server.expect(b"the last words")?;
     server.expect_end()?;
-    server.send(b"an answer")?;
-    client.expect(b"an answer")?;
+    server.send(b"an ")?;
+    explained(client.expect(b"an "), CLOSES_BOTH)?;
+    thread::park_timeout(servers::SILENCE);
+    server.send(b"answer")?;
+    explained(client.expect(b"answer"), GIVES_UP)?;
     server.finish_sending()?;
     client.expect_end()
 }
@@ -151,7 +167,7 @@ fn server_ends(arena: &mut Arena<'_>) -> Outcome {
     client.expect(b"that is all")?;
     client.expect_end()?;
     client.send(b"thank you")?;
-    server.expect(b"thank you")?;
+    explained(server.expect(b"thank you"), CLOSES_BOTH)?;
     client.finish_sending()?;
     server.expect_end()
 }

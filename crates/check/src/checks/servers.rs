@@ -1,13 +1,14 @@
 //! Checks that the tasks of several servers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use netlab::process::Signal;
 
 use super::page;
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
-use crate::outcome::{Finding, Outcome, Stop, fails, fails_because};
+use crate::outcome::{Finding, Outcome, Stop, explained, fails, fails_because};
 use crate::patience::Patience;
 use crate::peer::{Connection, rest, settle};
 use crate::subject::{Exit, Subject};
@@ -41,18 +42,17 @@ pub(super) fn at_once(answered: Outcome) -> Outcome {
 
 /// A line that is too long is not accepted because its newline came with it.
 pub(super) fn limits_whole_lines(closed: Outcome) -> Outcome {
-    let diagnosis = Some(Diagnosis::Other(
+    const LIMITS_PARTS: Diagnosis = Diagnosis::Other(
         "limits-parts-only",
         "the limit is only compared with a line that is not whole yet: one that comes with \
          its newline may be longer",
-    ));
-    match closed {
-        Err(Stop::Failed(finding)) if finding.diagnosis.is_none() => {
-            Err(Stop::Failed(Finding { diagnosis, ..finding }))
-        }
-        closed => closed,
-    }
+    );
+    explained(closed, LIMITS_PARTS)
 }
+
+/// How long a client is silent that a server must wait for. One that gives up shows no sign of
+/// that beforehand, so the check has to wait by the clock.
+pub(super) const SILENCE: Duration = Duration::from_millis(700);
 
 /// Every TCP server is told which port to use.
 pub(super) const TCP_PORT: Check = must(

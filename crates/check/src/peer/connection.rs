@@ -15,6 +15,9 @@ use crate::subject::Subject;
 use crate::text::quoted;
 use crate::timeline::{Bytes, Timeline, What};
 
+/// How many bytes are sent at once where their number is all that matters.
+const PIECE: usize = 64 * 1024;
+
 /// A TCP connection to the program under test, which may be the client or the server.
 #[derive(Debug)]
 pub struct Connection {
@@ -248,6 +251,11 @@ impl Connection {
         fails_because(quoted(expected), got, diagnosis)
     }
 
+    /// Returns whether the program has sent anything.
+    pub fn heard(&self) -> bool {
+        self.heard
+    }
+
     /// Checks that nothing more comes before the program is idle or has closed the connection.
     /// `expected` is what has been received already.
     pub fn expect_no_more(&mut self, expected: &[u8]) -> Outcome {
@@ -471,7 +479,8 @@ impl Connection {
 
     /// Sends `count` bytes, as fast as the program takes them.
     pub fn send_all(&mut self, count: usize) -> Outcome {
-        let sent = self.push(count)?;
+        self.timeline.does(&self.name, format!("begins to send {count} bytes"));
+        let sent = self.push(count, &[b'x'; PIECE])?;
         match sent {
             sent if sent == count => Ok(()),
             sent => fails(
@@ -487,23 +496,38 @@ impl Connection {
     /// Sends until the program takes no more, or until it has taken 64 MiB: it may go on taking
     /// bytes for ever.
     pub fn send_until_full(&mut self) -> Outcome {
-        let sent = self.push(64 << 20)?;
+        const MOST: usize = 64 << 20;
+        self.timeline.does(&self.name, format!("begins to send {MOST} bytes"));
+        let sent = self.push(MOST, &[b'x'; PIECE])?;
         self.timeline
             .does(&self.name, format!("managed to send {sent} bytes, and reads none"));
         Ok(())
     }
 
-    /// Sends until `most` bytes are taken, or until patience runs out because none are. Returns
-    /// how many were taken.
-    fn push(&mut self, most: usize) -> Outcome<usize> {
+    /// Sends `bytes`, as many of them as the program takes before it rests.
+    pub fn send_while_taken(&mut self, bytes: &[u8]) -> Outcome {
+        self.timeline.add(&self.name, What::Sends(Bytes::of(bytes)));
+        match self.push(bytes.len(), bytes)? {
+            sent if sent < bytes.len() => {
+                let text = format!("managed to send {sent} bytes of these");
+                self.timeline.does(&self.name, text);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sends `bytes` again and again until `most` of them are taken, or until patience runs out
+    /// because none are. Returns how many were taken.
+    fn push(&mut self, most: usize, bytes: &[u8]) -> Outcome<usize> {
         let program = Arc::clone(&self.program);
-        let bytes = vec![b'x'; 64 * 1024];
-        self.timeline.does(&self.name, format!("begins to send {most} bytes"));
         self.stream.set_write_timeout(Some(LOOK))?;
         let mut sent = 0;
         let mut patience = Patience::new(&program);
         while sent < most {
-            match (&*self.stream).write(&bytes[..bytes.len().min(most - sent)]) {
+            let from = sent % bytes.len();
+            let piece = (bytes.len() - from).min(most - sent);
+            match (&*self.stream).write(&bytes[from..from + piece]) {
                 Ok(length) => {
                     sent += length;
                     patience = Patience::new(&program);

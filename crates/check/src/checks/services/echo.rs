@@ -1,7 +1,6 @@
 //! Echo, RFC 862, over TCP and over UDP.
 
 use std::thread;
-use std::time::Duration;
 
 use super::{tcp, udp};
 use crate::arena::Arena;
@@ -343,15 +342,11 @@ fn echo_leaves_nothing(arena: &mut Arena<'_>) -> Outcome {
     }
 }
 
-/// How long the client is silent. A server that times out gives no sign of it beforehand, so
-/// this check has to wait by the clock.
-const SILENCE: Duration = Duration::from_millis(700);
-
 fn echo_after_silence(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     said(&mut client, b"hello")?;
-    thread::park_timeout(SILENCE);
+    thread::park_timeout(servers::SILENCE);
     said(&mut client, b"still there")
 }
 
