@@ -185,7 +185,10 @@ impl Diagnosis {
         let rest = expected.strip_prefix(got).filter(|_| !got.is_empty());
         match rest {
             Some([0, ..]) => Some(CUT_AT_ZERO),
-            _ => Diagnosis::of_difference(expected, got),
+            Some([b'\n', _, ..]) => Some(CUT_AT_NEWLINE),
+            None | Some(b"" | b"\n") => Diagnosis::of_difference(expected, got),
+            // Less of the same was not changed on its way.
+            Some(_) => None,
         }
     }
 
@@ -213,6 +216,11 @@ impl Diagnosis {
 const CUT_AT_ZERO: Diagnosis = Diagnosis::Other(
     "cut-at-zero",
     "a zero byte was taken for the end of the message: its length is what recv(2) gave",
+);
+
+const CUT_AT_NEWLINE: Diagnosis = Diagnosis::Other(
+    "cut-at-newline",
+    "a newline was taken for the end of the message: its length is what recv(2) gave",
 );
 
 /// One end of a line in place of the other. As many bytes came as were expected, at most.
@@ -251,6 +259,11 @@ mod tests {
         let name = |got: &[u8]| Diagnosis::of_message(b"a\0b", got).map(|it| it.name());
         assert_eq!(name(b"a"), Some("cut-at-zero"));
         assert_eq!(name(b""), None);
+        let name =
+            |got: &[u8]| Diagnosis::of_message(b"a\nb\xff", got).map(|it| it.name());
+        assert_eq!(name(b"a"), Some("cut-at-newline"));
+        assert_eq!(name(b"a\n"), None);
+        assert_eq!(name(b"a\nb?"), Some("decoded-as-text"));
     }
 
     #[test]

@@ -66,6 +66,10 @@ fn next(flaw: &Flaw, held: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         () if flaw.is("limit-65535") => 65_535,
         () => 65_536,
     };
+    let length = match flaw.is("signed-is-empty") && length > i32::MAX as usize {
+        true => 0,
+        false => length,
+    };
     if flaw.is("allocates") && length > most {
         let memory = vec![1_u8; length];
         drop(std::hint::black_box(memory));

@@ -132,6 +132,7 @@ fn receive(
     let length = match lengths[..] {
         [] => 0,
         [text, ..] if flaw.is("any-number") => text.parse().unwrap_or(0),
+        ["+5"] if flaw.is("takes-sign") => 5,
         [text, ..] if lengths.iter().all(|it| is_number(it) && *it == text) => {
             text.parse().unwrap_or(usize::MAX)
         }

@@ -48,6 +48,12 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
                 Some(format!("{number} balance {balance}"))
             }
             Some((last, reply)) if *last == number => Some(reply.clone()),
+            Some((last, _)) if flaw.is("compares-text") => {
+                match last.to_string() > number.to_string() {
+                    true => continue,
+                    false => None,
+                }
+            }
             Some((last, _)) if *last > number && !flaw.is("takes-older") => continue,
             _ => None,
         };

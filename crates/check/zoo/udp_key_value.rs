@@ -61,8 +61,12 @@ fn answer(
         true => value.split(|byte| *byte == b'\n').next().unwrap_or_default(),
         false => value,
     };
+    let value = match flaw.is("lossy") {
+        true => String::from_utf8_lossy(value).into_owned().into_bytes(),
+        false => value.to_vec(),
+    };
     if !(flaw.is("first-stays") && values.contains_key(&key(name))) {
-        values.insert(key(name), value.to_vec());
+        values.insert(key(name), value);
     }
     Some([b"ok ", name].concat())
 }

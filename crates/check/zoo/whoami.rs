@@ -47,7 +47,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             () => format!("local {local} peer {peer}\n"),
         };
         // A client that is gone already is no reason to stop serving the others.
-        let _ = client.write_all(line.as_bytes());
+        if !flaw.is("unflushed") {
+            let _ = client.write_all(line.as_bytes());
+        }
         if flaw.is("keeps-open") {
             for_ever();
         }

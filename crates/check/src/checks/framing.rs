@@ -3,7 +3,7 @@
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
-use crate::outcome::{Outcome, fails_because};
+use crate::outcome::{Outcome, explained, fails_because};
 use crate::peer::rest;
 use crate::task::{Role, Task, must};
 
@@ -267,7 +267,19 @@ fn too_long(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn far_too_long(arena: &mut Arena<'_>) -> Outcome {
-    broken(arena, &u32::MAX.to_be_bytes(), false)?;
+    const SIGNED: Diagnosis = Diagnosis::Other(
+        "signed-length",
+        "the length is read as a number with a sign: 4,294,967,295 is then -1, which is not \
+         above any limit",
+    );
+    let server = arena.tcp_server()?;
+    let mut client = arena.connect(&server)?;
+    client.send(&u32::MAX.to_be_bytes())?;
+    match client.expect_closed() {
+        Err(stop) if client.heard() => explained(Err(stop), SIGNED)?,
+        closed => closed?,
+    }
+    server.expect_failure()?;
     // The memory limit may have ended it too, rather than a check of the length.
     let words = arena.last_words();
     match Diagnosis::of_words(words.as_deref()) {

@@ -2,7 +2,8 @@
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, explained, fails, fails_because};
 use crate::peer::{Connection, settle};
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -132,7 +133,10 @@ impl Response {
         }
         match body {
             Some(body) if body != self.body => {
-                fails(format!("the body {}", quoted(body)), quoted(&self.body))
+                let decoded = Diagnosis::of_difference(body, &self.body)
+                    .filter(|it| *it == Diagnosis::DecodedAsText);
+                let expected = format!("the body {}", quoted(body));
+                fails_because(expected, quoted(&self.body), decoded)
             }
             _ => Ok(()),
         }
@@ -375,7 +379,9 @@ fn bad_requests(arena: &mut Arena<'_>) -> Outcome {
     ] {
         let mut client = arena.connect(&server)?;
         client.send(bad)?;
-        is_refused(&mut client, 400)?;
+        let refused = is_refused(&mut client, 400);
+        let has_sign = bad.windows(2).any(|it| matches!(it, b" +" | b" -" | b"1_"));
+        if has_sign { explained(refused, servers::MORE_THAN_DIGITS)? } else { refused? }
     }
     is_alive(&mut arena.connect(&server)?)
 }

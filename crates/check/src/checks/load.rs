@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails, fails_because};
 use crate::peer::{Connection, Served, Stall};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -172,6 +173,13 @@ fn leaves_nothing_out(arena: &mut Arena<'_>) -> Outcome {
     are_not_better(printed(&program, COUNT)?, &served, RATE)
 }
 
+/// A percentile is longer than a higher one.
+const OUT_OF_ORDER: Diagnosis = Diagnosis::Other(
+    "out-of-order",
+    "the latencies are not in order when the percentiles are taken: they are not sorted, or \
+     sorted as text, in which 100 comes before 9",
+);
+
 /// Expects times that are at least as long as the server knows. What it knows of each latency
 /// is a lower bound: from the moment at which the request was due, counted from the first
 /// one's coming, to the moment before its reply was sent.
@@ -182,16 +190,18 @@ fn are_not_better(times: [f64; 4], served: &Served, rate: u32) -> Outcome {
     });
     let mut known: Vec<Duration> = known.collect();
     known.sort_unstable();
+    let diagnosis = (!times.is_sorted()).then_some(OUT_OF_ORDER);
     for (percent, time) in PERCENTS.iter().zip(times) {
         let place = (known.len() * percent).div_ceil(100) - 1;
         let least = known[place].as_secs_f64() * 1000.0;
         if time < least - ROUNDING_MS {
             let name = if *percent == 100 { "max".into() } else { format!("p{percent}") };
-            return fails(
+            return fails_because(
                 format!(
                     "{name} of at least {least:.0} ms: so long the server was silent"
                 ),
                 format!("{name} of {time} ms"),
+                diagnosis,
             );
         }
     }
@@ -217,9 +227,10 @@ fn possible(arena: &mut Arena<'_>) -> Outcome {
             format!("max of {longest} ms"),
         ),
         times if times.is_sorted() => Ok(()),
-        times => fails(
+        times => fails_because(
             "p50, p90, p99 and max, each at least the one before",
             format!("{times:?}"),
+            Some(OUT_OF_ORDER),
         ),
     }
 }

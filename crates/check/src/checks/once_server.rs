@@ -7,7 +7,7 @@ use netlab::wire::Host;
 use super::{page, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
-use crate::outcome::{Outcome, fails, fails_because};
+use crate::outcome::{Outcome, explained, fails, fails_because};
 use crate::peer::{Datagrams, rest};
 use crate::subject::Subject;
 use crate::task::{Role, Task, must};
@@ -167,11 +167,17 @@ fn old_reply(arena: &mut Arena<'_>) -> Outcome {
     ask(&first, "7 deposit 100", "7 balance 100")
 }
 
+/// Request 10 comes after request 9.
+const COMPARES_TEXT: Diagnosis = Diagnosis::Other(
+    "compares-text",
+    "the numbers are compared as text, in which 10 comes before 9: turn them into numbers",
+);
+
 fn late_copy(arena: &mut Arena<'_>) -> Outcome {
     let server = begin(arena, "")?;
     let client = arena.datagrams(&server)?;
     ask(&client, "9 deposit 100", "9 balance 100")?;
-    ask(&client, "10 deposit 100", "10 balance 200")?;
+    explained(ask(&client, "10 deposit 100", "10 balance 200"), COMPARES_TEXT)?;
     client.send(b"9 deposit 100")?;
     client.expect_silence()?;
     ask(&client, "11 deposit 1", "11 balance 201")

@@ -50,6 +50,20 @@ pub(super) fn limits_whole_lines(closed: Outcome) -> Outcome {
     explained(closed, LIMITS_PARTS)
 }
 
+/// A number with a sign, or an underscore, is taken for one.
+pub(super) const MORE_THAN_DIGITS: Diagnosis = Diagnosis::Other(
+    "more-than-digits",
+    "a function that parses numbers accepts more than digits, such as a sign or an underscore: \
+     look at each byte",
+);
+
+/// The stream ended before anything came.
+pub(super) const SAID_NOTHING: Diagnosis = Diagnosis::Other(
+    "said-nothing",
+    "it closed the connection without sending anything: what it wrote may still have been in a \
+     buffer (flush it first), or an error ended the conversation",
+);
+
 /// How long a client is silent that a server must wait for. One that gives up shows no sign of
 /// that beforehand, so the check has to wait by the clock.
 pub(super) const SILENCE: Duration = Duration::from_millis(700);

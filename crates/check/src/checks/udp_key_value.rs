@@ -3,7 +3,7 @@
 use super::{page, servers, statement};
 use crate::arena::Arena;
 use crate::diagnosis::Diagnosis;
-use crate::outcome::{Finding, Outcome, Stop, fails};
+use crate::outcome::{Finding, Outcome, Stop, fails_because};
 use crate::peer::Datagrams;
 use crate::task::{Role, Task, must};
 use crate::text::quoted;
@@ -86,7 +86,10 @@ fn asks(client: &Datagrams, request: &[u8], reply: &[u8]) -> Outcome {
     client.send(request)?;
     match client.expect_any()?.0 {
         bytes if bytes == reply => Ok(()),
-        bytes => fails(quoted(reply), quoted(&bytes)),
+        bytes => {
+            let diagnosis = Diagnosis::of_message(reply, &bytes);
+            fails_because(quoted(reply), quoted(&bytes), diagnosis)
+        }
     }
 }
 

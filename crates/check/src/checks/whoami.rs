@@ -92,7 +92,10 @@ fn told(client: &mut Connection) -> Outcome<(String, String)> {
         _ => fails_because(
             "`local HOST:PORT peer HOST:PORT` and \\n",
             quoted(&bytes),
-            (!bytes.is_empty()).then(|| of_another_line(&text)),
+            Some(match bytes.is_empty() {
+                true => servers::SAID_NOTHING,
+                false => of_another_line(&text),
+            }),
         ),
     }
 }
