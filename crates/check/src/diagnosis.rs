@@ -162,8 +162,14 @@ impl Diagnosis {
         let newline = got.strip_prefix(expected);
         match newline {
             Some(b"\n" | b"\r\n") => return Some(Diagnosis::NewlineAdded),
+            Some(more @ [_, ..]) if more.iter().all(|it| *it == 0) => {
+                return Some(WHOLE_BUFFER);
+            }
             Some([_, ..]) => return Some(Diagnosis::More),
             _ => {}
+        }
+        if is_stripped(expected, got) {
+            return Some(STRIPPED);
         }
         if expected.strip_suffix(b"\n") == Some(got) && !got.is_empty() {
             return Some(Diagnosis::NewlineMissing);
@@ -185,10 +191,14 @@ impl Diagnosis {
         let rest = expected.strip_prefix(got).filter(|_| !got.is_empty());
         match rest {
             Some([0, ..]) => Some(CUT_AT_ZERO),
-            Some([b'\n', _, ..]) => Some(CUT_AT_NEWLINE),
-            None | Some(b"" | b"\n") => Diagnosis::of_difference(expected, got),
+            // White space at the end may have been taken away.
+            Some(rest) if rest.trim_ascii().is_empty() => {
+                Diagnosis::of_difference(expected, got)
+            }
+            Some([b'\n', ..]) => Some(CUT_AT_NEWLINE),
             // Less of the same was not changed on its way.
             Some(_) => None,
+            None => Diagnosis::of_difference(expected, got),
         }
     }
 
@@ -222,6 +232,28 @@ const CUT_AT_NEWLINE: Diagnosis = Diagnosis::Other(
     "cut-at-newline",
     "a newline was taken for the end of the message: its length is what recv(2) gave",
 );
+
+/// The ends of a message, or of a line, are missing.
+pub(crate) const STRIPPED: Diagnosis = Diagnosis::Other(
+    "stripped",
+    "white space at the ends was taken away (a blank, a newline, a \\r): it belongs to what came",
+);
+
+const WHOLE_BUFFER: Diagnosis = Diagnosis::Other(
+    "whole-buffer",
+    "zero bytes follow: the whole buffer is sent, and not as many bytes as recv(2) gave",
+);
+
+/// Returns whether white space is missing at the ends of a message, perhaps behind a prefix.
+/// Bytes that are not text are a message: the end of a line of text is the protocol's.
+fn is_stripped(expected: &[u8], got: &[u8]) -> bool {
+    let alike = expected.iter().zip(got).take_while(|(one, other)| one == other).count();
+    let (wanted, came) = (&expected[alike..], &got[alike..]);
+    let is_message = std::str::from_utf8(expected).is_err();
+    is_message && wanted.len() > came.len() && !got.is_empty() && {
+        came == wanted.trim_ascii() || came == wanted.trim_ascii_start()
+    }
+}
 
 /// One end of a line in place of the other. As many bytes came as were expected, at most.
 fn of_line_end(expected: &[u8], got: &[u8]) -> Option<Diagnosis> {
@@ -263,6 +295,13 @@ mod tests {
             |got: &[u8]| Diagnosis::of_message(b"a\nb\xff", got).map(|it| it.name());
         assert_eq!(name(b"a"), Some("cut-at-newline"));
         assert_eq!(name(b"a\n"), None);
+        let whole = Diagnosis::of_message(b"a", b"a\0\0").map(|it| it.name());
+        assert_eq!(whole, Some("whole-buffer"));
+        for got in [&b": \xff x"[..], b":  \xff x", b": \xff x\r\n", b":  \xff x\r"] {
+            let diagnosis = Diagnosis::of_message(b":  \xff x\r\n", got);
+            assert_eq!(diagnosis.map(|it| it.name()), Some("stripped"));
+        }
+        assert!(!is_stripped(b":  \xff x\r\n", b":  \xff x\r\n"));
         assert_eq!(name(b"a\nb?"), Some("decoded-as-text"));
     }
 

@@ -12,6 +12,12 @@ use crate::patience::{GaveUp, Patience};
 use crate::subject::{Exit, Subject, signal_name};
 use crate::text::quoted;
 
+/// A line was printed, up to its newline.
+const NOT_ENDED: Diagnosis = Diagnosis::Other(
+    "line-not-ended",
+    "it prints the line without a newline at its end: what is printed next stands on the same line",
+);
+
 impl Subject {
     /// Sends `SIGSTOP`, and returns when all its threads have stopped.
     pub fn freeze(&self) -> Outcome {
@@ -127,7 +133,9 @@ impl Subject {
 
     /// Waits until it has printed `line`, as a whole line, on standard output.
     pub fn expect_line(&self, line: &[u8]) -> Outcome {
-        let printed = || self.stdout().split(|byte| *byte == b'\n').any(|it| it == line);
+        let whole = [line, b"\n"].concat();
+        let printed =
+            || self.stdout().split_inclusive(|byte| *byte == b'\n').any(|it| it == whole);
         let mut patience = Patience::new(self);
         while !printed() {
             if patience.tick().is_some() {
@@ -141,7 +149,9 @@ impl Subject {
                     true => "it printed nothing there".to_owned(),
                     false => format!("it printed {}", quoted(&stdout)),
                 };
-                return fails(expected, got);
+                let last = stdout.split(|byte| *byte == b'\n').next_back();
+                let diagnosis = (last == Some(line)).then_some(NOT_ENDED);
+                return fails_because(expected, got, diagnosis);
             }
             patience.nap();
         }

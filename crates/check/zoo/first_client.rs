@@ -38,6 +38,7 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
     }
     match flaw.is("other-words") {
         true => println!("{count}"),
+        false if flaw.is("no-newline") => print!("{count} bytes"),
         false => println!("{count} bytes"),
     }
     Ok(())

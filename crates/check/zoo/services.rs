@@ -238,6 +238,7 @@ fn date(flaw: &Flaw) -> Vec<u8> {
         format!("{year}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02} UTC");
     match () {
         () if flaw.is("newline") => text.push('\n'),
+        () if flaw.is("zero-byte") => text.push_str("\r\n\0"),
         () if flaw.is("not-ascii") => text.push_str(" \u{1f570}\r\n"),
         () => text.push_str("\r\n"),
     }

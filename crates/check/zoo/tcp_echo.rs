@@ -45,7 +45,13 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
             println!("Received: {}", escaped(&message));
         }
         let prefix: &[u8] = if flaw.is("no-prefix") { b"" } else { b"Echo: " };
+        if flaw.is("unflushed") {
+            return Ok(());
+        }
         connection.write_all(&[prefix, &message].concat())?;
+        if flaw.is("whole-buffer") {
+            connection.write_all(&buffer[length..])?;
+        }
         if flaw.is("newline") {
             connection.write_all(b"\n")?;
         }

@@ -37,6 +37,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         if flaw.is("cuts-at-zero") {
             message.truncate(message.iter().position(|it| *it == 0).unwrap_or(length));
         }
+        if flaw.is("strips") {
+            message = message.trim_ascii().to_vec();
+        }
         if flaw.is("lossy") {
             message = String::from_utf8_lossy(&message).into_owned().into_bytes();
         }
@@ -49,6 +52,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
         let mut reply = [prefix, &message].concat();
         if flaw.is("newline") {
             reply.push(b'\n');
+        }
+        if flaw.is("whole-buffer") && reply.len() < 1030 {
+            reply.resize(1030, 0);
         }
         number += 1;
         if flaw.is("drops-tenth") && number.is_multiple_of(10) {

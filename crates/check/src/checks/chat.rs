@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::STRIPPED;
 use crate::outcome::{Outcome, explained, fails, fails_because};
 use crate::peer::{Connection, settle};
 use crate::subject::Subject;
@@ -133,11 +133,6 @@ fn came(arena: &mut Arena<'_>) -> Outcome {
     bert.expect(b"* Carl9 came\n")?;
     carl.expect_silence()
 }
-
-const STRIPPED: Diagnosis = Diagnosis::Other(
-    "stripped",
-    "spaces at the ends of a line, or a \\r, were taken away: they belong to it",
-);
 
 fn talks(arena: &mut Arena<'_>) -> Outcome {
     let (server, mut anna, mut bert) = pair(arena)?;

@@ -6,7 +6,7 @@ use netlab::sockets::Transport;
 
 use super::{page, servers, statement};
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::outcome::{Outcome, explained, fails};
 use crate::patience::Patience;
 use crate::peer::rest;
 use crate::subject::Subject;
@@ -123,7 +123,11 @@ fn answers(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.tcp_server()?;
     let mut client = arena.connect(&server)?;
     client.send(b"Hello TCP Server")?;
-    client.expect(REPLY)?;
+    let answered = client.expect(REPLY);
+    match client.said_nothing() {
+        true => explained(answered, servers::SAID_NOTHING)?,
+        false => answered?,
+    }
     client.expect_no_more(REPLY)
 }
 
@@ -141,7 +145,7 @@ fn ends_the_stream(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
-    echo(arena, b"red \x1b[31m \xff\xfe \0 \xc3\x28\r\n")
+    echo(arena, b" red \x1b[31m \xff\xfe \0 \xc3\x28\r\n")
 }
 
 fn long_message(arena: &mut Arena<'_>) -> Outcome {

@@ -126,12 +126,14 @@ fn waits(arena: &mut Arena<'_>) -> Outcome {
 }
 
 fn answers(arena: &mut Arena<'_>) -> Outcome {
+    const REPLY: &[u8] = b"Echo: Hello UDP Server";
     let server = arena.udp_server()?;
     let client = arena.datagrams(&server)?;
     client.send(b"Hello UDP Server")?;
     let (bytes, _) = client.expect_any()?;
-    if bytes != b"Echo: Hello UDP Server" {
-        return fails("\"Echo: Hello UDP Server\"", quoted(&bytes));
+    if bytes != REPLY {
+        let diagnosis = Diagnosis::of_message(REPLY, &bytes);
+        return fails_because(quoted(REPLY), quoted(&bytes), diagnosis);
     }
     client.expect_silence()
 }
@@ -139,14 +141,15 @@ fn answers(arena: &mut Arena<'_>) -> Outcome {
 fn keeps_bytes(arena: &mut Arena<'_>) -> Outcome {
     let server = arena.udp_server()?;
     let client = arena.datagrams(&server)?;
-    client.send(b"red \x1b[31m \xff\xfe \0 \xc3\x28")?;
+    const MESSAGE: &[u8] = b" red \x1b[31m \xff\xfe \0 \xc3\x28\r\n";
+    client.send(MESSAGE)?;
     let (bytes, _) = client.expect_any()?;
-    match carries(&bytes, b"red \x1b[31m \xff\xfe \0 \xc3\x28") {
+    match carries(&bytes, MESSAGE) {
         true => Ok(()),
         false => fails_because(
             "the bytes that were sent, after `Echo: `",
             quoted(&bytes),
-            Diagnosis::of_message(b"Echo: red \x1b[31m \xff\xfe \0 \xc3\x28", &bytes),
+            Diagnosis::of_message(&[b"Echo: ", MESSAGE].concat(), &bytes),
         ),
     }
 }

@@ -256,6 +256,11 @@ impl Connection {
         self.heard
     }
 
+    /// Returns whether the program has closed the connection without sending anything.
+    pub fn said_nothing(&self) -> bool {
+        !self.heard && self.peek().is_none()
+    }
+
     /// Checks that nothing more comes before the program is idle or has closed the connection.
     /// `expected` is what has been received already.
     pub fn expect_no_more(&mut self, expected: &[u8]) -> Outcome {

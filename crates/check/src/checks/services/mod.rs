@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::arena::Arena;
-use crate::outcome::{Outcome, fails};
+use crate::diagnosis::Diagnosis;
+use crate::outcome::{Outcome, fails_because};
 use crate::peer::settle;
 use crate::subject::Subject;
 use crate::task::{Check, Role, Task};
@@ -51,10 +52,22 @@ const fn udp(
     }
 }
 
+const ZERO_BYTE: Diagnosis = Diagnosis::Other(
+    "zero-byte",
+    "a zero byte is sent along, the end of a string in C: send as many bytes as strlen(3) counts",
+);
+const NOT_ASCII: Diagnosis = Diagnosis::Other(
+    "not-ascii",
+    "it sends bytes that are not printable ASCII characters, such as letters of UTF-8",
+);
+
 fn printable(bytes: &[u8]) -> Outcome {
     match bytes.iter().find(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
         None => Ok(()),
-        Some(_) => fails("printable ASCII characters", quoted(bytes)),
+        Some(byte) => {
+            let diagnosis = if *byte == 0 { ZERO_BYTE } else { NOT_ASCII };
+            fails_because("printable ASCII characters", quoted(bytes), Some(diagnosis))
+        }
     }
 }
 
