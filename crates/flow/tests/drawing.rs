@@ -484,6 +484,18 @@ fn a_filter_draws_one_connection() {
     assert!(drawn.contains("#2 SYN") && !drawn.contains("connect("), "{drawn}");
 }
 
+/// `flow --attach` notes what it cannot do before it has joined the program.
+#[test]
+fn nothing_is_drawn_of_a_note_before_the_first_program() {
+    let mut live =
+        draw::Live::new(flow::event::Header::default(), Options::default(), &[]);
+    live.push(Event::Note(Note {
+        time_ns: 0,
+        text: "Only calls, no packets".to_owned(),
+    }));
+    assert_eq!(live.more(true), "");
+}
+
 /// Draws a log event by event as they come; returns what was written, without the heads.
 fn as_it_comes(log: &Log, at_rest: bool) -> (String, String) {
     let options = Options::default();

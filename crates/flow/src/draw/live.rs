@@ -119,6 +119,10 @@ impl Live {
             return self.end_of_draft();
         }
         let diagram = Diagram::new(&self.log, &self.options);
+        // A note may come before the first program.
+        if diagram.columns.is_empty() {
+            return self.end_of_draft();
+        }
         let (head, rows) = TextDrawing::of(&diagram, &self.options, &self.log).rows();
         let mut new = String::new();
         for (origin, lines) in rows {

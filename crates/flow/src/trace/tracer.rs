@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -541,8 +542,7 @@ impl Tracer {
                 let new = new as i32;
                 // A new thread has a directory within its process's; a new process has
                 // not.
-                let is_thread =
-                    std::path::Path::new(&format!("/proc/{pid}/task/{new}")).exists();
+                let is_thread = Path::new(&format!("/proc/{pid}/task/{new}")).exists();
                 let was_pinned = thread.pinned;
                 self.add_thread(new, if is_thread { pid } else { new }, side, attached);
                 if was_pinned {
@@ -1311,16 +1311,38 @@ impl Tracer {
                 let Some(tid) = name.to_str().and_then(|name| name.parse().ok()) else {
                     continue;
                 };
-                if !self.threads.contains_key(&tid) {
-                    sys::seize(tid, false)?;
-                    self.add_thread(tid, pid, side, true);
-                    sys::interrupt(tid)?;
-                    news = true;
+                if self.threads.contains_key(&tid) {
+                    continue;
                 }
+                match sys::seize(tid, false) {
+                    Ok(()) => {}
+                    // A thread comes and goes as it likes: it has ended since, or one that
+                    // is traced has just started it, and it is traced from its birth.
+                    Err(_) if tid != pid && (has_ended(tid) || is_traced_here(tid)) => {
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+                self.add_thread(tid, pid, side, true);
+                match sys::interrupt(tid) {
+                    Err(_) if tid != pid && has_ended(tid) => {}
+                    interrupted => interrupted?,
+                }
+                news = true;
             }
         }
         Ok(())
     }
+}
+
+fn has_ended(tid: i32) -> bool {
+    netlab::process::has_ended(tid.cast_unsigned())
+}
+
+/// Whether a thread of this very process traces it.
+fn is_traced_here(tid: i32) -> bool {
+    let tracer = netlab::process::tracer(tid.cast_unsigned());
+    tracer.is_some_and(|it| Path::new(&format!("/proc/self/task/{it}")).exists())
 }
 
 /// What became of a packet on its way; `None` where it only left, as a packet that arrives in

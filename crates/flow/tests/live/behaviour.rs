@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("killed_with_the_tracer", &["python3"], killed_with_the_tracer),
         trial("already_traced", &["strace", "sleep"], already_traced),
         trial("joins_and_leaves_a_running_program", &["python3"], joins_and_leaves),
+        trial("joins_a_program_whose_threads_come_and_go", &["python3"], joins_threads),
         trial("refused_says_why_and_is_77", &[], refused),
         trial("no_namespaces_no_packets", &["unshare", "python3"], no_namespaces),
         trial("thirty_two_bit_code", &[], thirty_two_bit),
@@ -327,6 +328,49 @@ fn joins_and_leaves() -> Result<(), Failed> {
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     says(&run, "recv(4, 100) = 6 \"joined\"")
         .or_else(|_| says(&run, "recv = 6 \"joined\""))
+}
+
+/// At each moment some thread is being started, and some other one ends.
+fn joins_threads() -> Result<(), Failed> {
+    let script = "import socket, threading\n\
+        def work():\n\
+        \x20 a, b = socket.socketpair(); a.send(b'x'); b.recv(1); a.close(); b.close()\n\
+        def hire():\n\
+        \x20 while True: it = threading.Thread(target=work); it.start(); it.join()\n\
+        for _ in range(3): threading.Thread(target=hire).start()\n\
+        print('at work', flush=True)\n";
+    let mut program = Command::new(tool::python())
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start the program");
+    let mut out = std::io::BufReader::new(program.stdout.take().expect("its output"));
+    std::io::BufRead::read_line(&mut out, &mut String::new()).expect("its line");
+    let mut runs = Vec::new();
+    for _ in 0..10 {
+        let mut tracer = flow(&["--live", "--attach", &program.id().to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start flow");
+        // The first row tells that it has joined; it may also end without any.
+        let watchdog = tool::watchdog(&tracer);
+        let mut rows = std::io::BufReader::new(tracer.stdout.take().expect("its output"));
+        std::io::BufRead::read_line(&mut rows, &mut String::new()).expect("a row");
+        drop(watchdog);
+        let id = tracer.id().to_string();
+        Command::new("kill").args(["-INT", &id]).status().expect("kill");
+        std::thread::spawn(move || std::io::copy(&mut rows, &mut std::io::sink()));
+        runs.push(tool::finish(tracer));
+    }
+    let alive = program.try_wait().expect("look at the program").is_none();
+    program.kill().expect("kill the program");
+    program.wait().expect("wait for the program");
+    for run in runs {
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+    }
+    assert!(alive, "it has not outlived the tracer");
+    Ok(())
 }
 
 fn thirty_two_bit() -> Result<(), Failed> {
