@@ -164,6 +164,9 @@ pub struct Session {
     interrupted: Option<Instant>,
     /// Whether a signal has asked this process to end.
     asked_to_end: bool,
+    /// How many requests to end have been handled. One that comes before the run has begun
+    /// ends it then.
+    heeded: u32,
     /// Sides that did not end when interrupted are named in the log.
     noted_stubborn: bool,
     joined: bool,
@@ -197,6 +200,7 @@ impl Session {
             last_news: Instant::now(),
             interrupted: None,
             asked_to_end: false,
+            heeded: sys::asked().0,
             noted_stubborn: false,
             joined: false,
             timer_slack: sys::timer_slack(),
@@ -481,7 +485,6 @@ impl Session {
         const SHORTEST: Duration = Duration::from_micros(5);
         const LONGEST: Duration = Duration::from_millis(1);
         let mut pause = SHORTEST;
-        let (mut heeded, _) = sys::asked();
         loop {
             if self.step()? {
                 pause = SHORTEST;
@@ -492,13 +495,12 @@ impl Session {
             }
             let (count, asked) = sys::asked();
             // Two of them may have come since the last look.
-            for _ in heeded..count {
+            for _ in std::mem::replace(&mut self.heeded, count)..count {
                 if self.joined {
                     return self.detach();
                 }
                 self.on_signal(asked);
             }
-            heeded = count;
             if self.tracer.progress != self.progress.0 {
                 self.progress = (self.tracer.progress, Instant::now());
             }

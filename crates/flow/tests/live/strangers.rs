@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("waits_for_a_port", &["python3"], wait_port),
         trial("waits_for_a_line", &["python3"], wait_line),
         trial("a_signal_ends_in_a_drawing", &["python3"], ended_by_signal),
+        trial("a_signal_at_any_moment_ends_it", &["sleep"], signal_at_any_moment),
         trial(
             "a_program_that_ignores_the_signal",
             &["python3"],
@@ -235,6 +236,23 @@ fn ended_by_signal() -> Result<(), Failed> {
         let read = tool::read(&file);
         assert!(read.events.len() > 5, "{signal}");
         assert!(std::fs::metadata(&*packets).expect("a capture").len() > 50);
+    }
+    Ok(())
+}
+
+/// Also between the moment from which flow hears signals and the start of the program.
+fn signal_at_any_moment() -> Result<(), Failed> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let quiet = std::process::Stdio::null;
+    for turn in 0..30 {
+        let mut command = flow(&["--", "sleep", "1000"]);
+        let mut child = command.stdout(quiet()).stderr(quiet()).spawn()?;
+        let watchdog = tool::watchdog(&child);
+        std::thread::park_timeout(Duration::from_millis(turn));
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+        let status = child.wait()?;
+        drop(watchdog);
+        assert_ne!(status.signal(), Some(libc::SIGKILL), "after {turn} ms");
     }
     Ok(())
 }
