@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netlab::process;
 
@@ -170,28 +170,21 @@ fn kill(child: &mut Child, victim: Victim, random: &mut Random) {
 
 /// Expects that within two seconds no process has the variable.
 fn none_has(variable: &str, context: &str) {
-    let deadline = Instant::now() + Duration::from_secs(2);
     let has = |path: &Path| {
         let environment = fs::read(path.join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
     };
-    loop {
+    let mut left = Vec::new();
+    let none = testkit::soon(Duration::from_secs(2), || {
         let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        let left: Vec<PathBuf> = processes.filter(|path| has(path)).collect();
-        if left.is_empty() {
-            return;
-        }
-        let commands = left.iter().map(|path| {
-            String::from_utf8_lossy(&fs::read(path.join("cmdline")).unwrap_or_default())
-                .replace('\0', " ")
-        });
-        assert!(
-            Instant::now() < deadline,
-            "{context}: {left:?}: {:?}",
-            commands.collect::<Vec<_>>()
-        );
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+        left = processes.filter(|path| has(path)).collect();
+        left.is_empty()
+    });
+    let commands = left.iter().map(|path: &PathBuf| {
+        String::from_utf8_lossy(&fs::read(path.join("cmdline")).unwrap_or_default())
+            .replace('\0', " ")
+    });
+    assert!(none, "{context}: {left:?}: {:?}", commands.collect::<Vec<_>>());
 }
 
 /// The network cards of this network.

@@ -577,14 +577,16 @@ fn one_signal_ends_all_scenes() {
                 assert!(Instant::now() < deadline, "the first scene did not start");
                 std::thread::yield_now();
             }
-            let asked = Instant::now();
             assert!(
                 Command::new("kill").args([signal, &own]).status().unwrap().success()
             );
-            let status = xtask.wait().unwrap();
-            let took = asked.elapsed();
             // Half a second, and the rest to allow for a busy machine.
-            assert!(took < Duration::from_secs(3), "{arguments:?} {signal}: {took:?}");
+            ends_within(
+                Duration::from_secs(3),
+                &mut xtask,
+                &format!("{arguments:?} {signal}"),
+            );
+            let status = xtask.wait().unwrap();
             assert!(!status.success(), "{arguments:?} {signal}: {status}");
             assert!(!checkout.path(&last).exists(), "{arguments:?}");
             wait_until_none_has(&format!("XTASK_RUN={own}-"));
@@ -592,24 +594,30 @@ fn one_signal_ends_all_scenes() {
     }
 }
 
+/// Expects that a child ends so soon.
+#[cfg(unix)]
+fn ends_within(limit: Duration, child: &mut Child, context: &str) {
+    if !testkit::soon(limit, || child.try_wait().unwrap().is_some()) {
+        child.kill().unwrap();
+        panic!("{context}: it has not ended within {limit:?}");
+    }
+}
+
 /// Waits until no process has a variable that begins like this.
 #[cfg(target_os = "linux")]
 fn wait_until_none_has(variable: &str) {
-    let deadline = Instant::now() + Duration::from_secs(2);
     let has = |path: &Path| {
         let environment = fs::read(path.join("environ")).unwrap_or_default();
         let mut entries = environment.split(|byte| *byte == 0);
         entries.any(|entry| entry.starts_with(variable.as_bytes()))
     };
-    loop {
+    let mut left = Vec::new();
+    let none = testkit::soon(Duration::from_secs(2), || {
         let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        let left: Vec<PathBuf> = processes.filter(|path| has(path)).collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "still there with {variable}: {left:?}");
-        std::thread::yield_now();
-    }
+        left = processes.filter(|path| has(path)).collect();
+        left.is_empty()
+    });
+    assert!(none, "still there with {variable}: {left:?}");
 }
 
 /// A demo that is blocked on a full pipe still reacts to a signal.
@@ -624,11 +632,9 @@ fn nobody_reads() {
         assert!(Instant::now() < deadline, "the pipe is not full");
         std::thread::yield_now();
     }
-    let asked = Instant::now();
     let own = demo.id().to_string();
     assert!(Command::new("kill").args(["-INT", &own]).status().unwrap().success());
-    demo.wait().unwrap();
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    ends_within(Duration::from_secs(3), &mut demo, "after ^C");
 }
 
 /// Processes that removed what distinguishes them from those of another run are killed too.

@@ -72,6 +72,22 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Polls until `condition` holds, which takes less than `limit` on an idle machine, and returns
+/// whether it does. On a busy machine each look takes longer, as does what is looked for: so
+/// the time is up after as many looks as there are 5 ms in it.
+pub fn soon(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    const BETWEEN: Duration = Duration::from_millis(5);
+    let mut left = limit;
+    while !condition() {
+        left = left.saturating_sub(BETWEEN);
+        if left.is_zero() {
+            return false;
+        }
+        thread::park_timeout(BETWEEN);
+    }
+    true
+}
+
 /// Prints a line that says that the rest of the test did not run, and why. The test
 /// harness captures what `println!` prints and shows it only for failed tests, so this
 /// bypasses it.
