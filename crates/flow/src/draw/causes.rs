@@ -282,6 +282,9 @@ impl Causes {
                     }
                     Change::Exited(_) | Change::Killed(_) => {
                         alive.remove(&process.pid);
+                        if matches!(process.what, Change::Exited(_)) {
+                            self.waiting.exited(process.pid);
+                        }
                         for holders in self.holders.values_mut() {
                             holders.remove(&process.pid);
                         }

@@ -30,12 +30,54 @@ pub(super) struct Locals {
     fifos: Fifos,
 }
 
+/// The ends that socketpair(2) has made. The log says which sockets they are when a call uses
+/// them.
+#[derive(Debug, Default)]
+struct Pairs {
+    /// The other descriptor of each that no call has used yet, by process.
+    other: HashMap<(i32, i32), i32>,
+    /// The sockets of the descriptors whose other end no call has used yet.
+    known: HashMap<(i32, i32), u64>,
+}
+
+impl Pairs {
+    fn returned(&mut self, call: &Call, returned: &Return) {
+        if call.name != "socketpair" || returned.error.is_some() {
+            return;
+        }
+        let Some(made) = returned.args.iter().find(|it| it.name == "sv") else { return };
+        let mut made = made.value.trim_matches(['[', ']']).split(", ");
+        let mut next = || made.next()?.parse::<i32>().ok();
+        if let (Some(one), Some(other)) = (next(), next()) {
+            self.other.insert((call.pid, one), other);
+            self.other.insert((call.pid, other), one);
+            // The numbers may have been those of others before.
+            self.known
+                .retain(|end, _| ![(call.pid, one), (call.pid, other)].contains(end));
+        }
+    }
+
+    /// Both sockets, if a call uses the second one for the first time.
+    fn called(&mut self, call: &Call) -> Option<(u64, u64)> {
+        let inode = call.socket?;
+        let fd = call.args.iter().find(|it| matches!(&*it.name, "sockfd" | "fd"))?;
+        let fd = fd.value.parse().ok()?;
+        let other = self.other.remove(&(call.pid, fd))?;
+        if let Some(known) = self.known.remove(&(call.pid, other)) {
+            return Some((inode, known));
+        }
+        self.known.insert((call.pid, fd), inode);
+        None
+    }
+}
+
 impl Locals {
     pub(super) fn new(events: &[Event]) -> Locals {
         let mut locals = Locals { fifos: Fifos::new(events), ..Locals::default() };
         let mut calls: HashMap<u64, &Call> = HashMap::new();
         let mut waiting: HashMap<u64, VecDeque<u64>> = HashMap::new();
         let mut accepted_early: HashMap<u64, VecDeque<u64>> = HashMap::new();
+        let mut pairs = Pairs::default();
         for event in events {
             match event {
                 Event::Socket(socket) if socket.family == "AF_UNIX" => {
@@ -52,12 +94,16 @@ impl Locals {
                 }
                 Event::Call(call) => {
                     calls.insert(call.id, call);
+                    if let Some((one, other)) = pairs.called(call) {
+                        locals.join(one, other);
+                    }
                     if let Some(inode) = call.socket {
                         locals.side.insert(inode, call.side);
                     }
                 }
                 Event::Return(returned) => {
                     let Some(call) = calls.get(&returned.id) else { continue };
+                    pairs.returned(call, returned);
                     locals.returned(call, returned, &mut waiting, &mut accepted_early);
                 }
                 _ => {}

@@ -23,6 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("surprise_a_small_window_is_not_nagle", python, no_room),
         trial("surprise_connections_that_are_given_up", python, given_up),
         trial("surprise_calls_in_the_wrong_order", python, wrong_order),
+        trial("surprise_pair_with_a_child", python, pair),
+        trial("surprise_bytes_left_to_another_thread", python, left_to_another),
         trial("surprise_bytes_that_are_not_told_of", python, not_told),
     ]
 }
@@ -46,6 +48,18 @@ fn unix_end() -> Result<(), Failed> {
         client,
         &[unread, closed, "↳ never accepted: its listener was closed"],
     )
+}
+
+/// The two ends of a socketpair(2) belong together, whoever has them.
+fn pair() -> Result<(), Failed> {
+    let server = "c, _ = s.accept(); a, b = socket.socketpair()\n\
+        if os.fork() == 0: a.close(); b.recv(2); os._exit(0)\n\
+        b.close(); a.send(b'hello'); os.wait()\n\
+        for call in lambda: a.recv(9), lambda: a.send(b'more'):\n\
+        \x20 try: call()\n\
+        \x20 except OSError: pass\n";
+    let unread = "↳ 3 bytes were not received before the peer closed";
+    tells_all(server, "c.recv(9)\n", &[unread, "↳ the peer has closed"])
 }
 
 /// The file of a socket is still there when the socket is closed.
@@ -233,6 +247,25 @@ fn wrong_order() -> Result<(), Failed> {
         "↳ never accepted: so RST",
     ];
     tells_all("s.accept()\n", client, &causes)
+}
+
+/// A thread that waits while another one receives, and a program that ends by itself, have
+/// missed nothing.
+fn left_to_another() -> Result<(), Failed> {
+    let server = "import select, threading\n\
+        c, _ = s.accept(); d, _ = s.accept(); c.recv(4)\n\
+        e = select.epoll(); e.register(c, select.EPOLLIN | select.EPOLLET)\n\
+        assert e.poll(); c.recv(2)\n\
+        t = threading.Thread(target=lambda: e.poll(0.01)); t.start(); t.join()\n\
+        def wait(): c.recv(1); c.send(b'waits'); e.poll()\n\
+        t = threading.Thread(target=wait, daemon=True); t.start(); d.recv(9); os._exit(0)\n";
+    let client = "d = socket.create_connection(('127.0.0.1', 12345))\n\
+        c.send(b'0123456789'); c.recv(9); d.send(b'end')\n\
+        try: c.recv(9)\n\
+        except ConnectionResetError: pass\n";
+    let Some(text) = told(server, client) else { return Ok(()) };
+    assert!(!words(&text).contains("are there at"), "{text}");
+    Ok(())
 }
 
 /// The path breaks, and the kernel gives a connection up for what the program has asked.

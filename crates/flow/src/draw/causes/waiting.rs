@@ -17,6 +17,9 @@ pub(super) struct Waiting {
     epolls: HashMap<(i32, i32), HashMap<i32, String>>,
     /// Calls that have not returned, and what was there when they began.
     begun: HashMap<u64, Passed>,
+    /// The thread that was the last to receive from each socket. What nobody has touched may
+    /// be on its way to be received, by whoever was told of it.
+    received: HashMap<u64, i32>,
     /// The last that was said about each socket: a loop is reported only once.
     said: HashMap<u64, String>,
 }
@@ -24,6 +27,7 @@ pub(super) struct Waiting {
 /// Bytes that a call does not tell of.
 #[derive(Debug)]
 struct Passed {
+    pid: i32,
     side: usize,
     name: String,
     inode: u64,
@@ -50,9 +54,15 @@ impl Waiting {
         if returned.error.is_some() {
             return;
         }
+        if let (Some(inode), Some(_)) = (call.socket, &returned.data) {
+            self.received.insert(inode, call.tid);
+        }
         match call.name.as_str() {
             "close" => {
                 let Some(fd) = number("fd") else { return };
+                if let Some(inode) = call.socket {
+                    self.begun.retain(|_, it| it.inode != inode);
+                }
                 self.sockets.remove(&(call.pid, fd));
                 self.epolls.remove(&(call.pid, fd));
             }
@@ -73,6 +83,11 @@ impl Waiting {
             }
             _ => {}
         }
+    }
+
+    /// A process ends of its own accord, and does not mind what waits.
+    pub(super) fn exited(&mut self, pid: i32) {
+        self.begun.retain(|_, it| it.pid != pid);
     }
 
     /// The descriptors from which a call waits to receive, and how it asks.
@@ -112,12 +127,18 @@ impl Causes {
         }
         let passed = self.waiting.asked(call).into_iter().find_map(|(fd, events)| {
             let inode = *self.waiting.sockets.get(&(call.pid, fd))?;
+            if self.waiting.received.get(&inode).is_some_and(|tid| *tid != call.tid) {
+                return None;
+            }
+            let is_left_over = self.waiting.received.contains_key(&inode);
             let low_water = self.sockets.get(&inode).and_then(|it| it.low_water);
             let bytes = unread(self.held(inode)?);
             let why = if bytes == 0 {
                 return None;
             } else if low_water.is_some_and(|most| bytes < most) {
                 format!("SO_RCVLOWAT asks for {}", grouped(low_water?.into()))
+            } else if !is_left_over {
+                return None;
             } else if events.contains("EPOLLONESHOT") {
                 "EPOLLONESHOT tells once, until EPOLL_CTL_MOD".to_owned()
             } else if events.contains("EPOLLET") {
@@ -128,7 +149,7 @@ impl Causes {
             let are = if bytes == 1 { "byte is" } else { "bytes are" };
             let text = format!("{} {are} there at {fd}: {why}", grouped(bytes.into()));
             let (side, name) = (call.side, shown_name(call, false).to_owned());
-            Some(Passed { side, name, inode, bytes, text })
+            Some(Passed { pid: call.pid, side, name, inode, bytes, text })
         });
         if let Some(passed) = passed {
             self.waiting.begun.insert(call.id, passed);
