@@ -45,8 +45,14 @@ fn marked(variable: &str) -> Vec<u32> {
     pids.filter(has).collect()
 }
 
+/// Without namespaces nothing holds back what root has started and what starts itself again: the
+/// limit of processes does not apply to root.
 #[test]
 fn fork_bomb_is_stopped() {
+    let tried = check(&["tcp-echo", "--only", "1", "--", "true"]);
+    if stderr(&tried).contains("is not fenced in") {
+        return testkit::skip("fork_bomb_is_stopped", stderr(&tried).trim());
+    }
     harm("fork-bomb", &["--processes", "64"], "made more than 64 processes");
 }
 
