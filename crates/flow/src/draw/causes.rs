@@ -21,7 +21,8 @@ use super::local::Locals;
 use super::owners::unmapped;
 use crate::bytes::{grouped, printable};
 use crate::event::{
-    Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Protocol, Return,
+    Arg, Call, Change, Event, Fate, Flag, Held, Observed, Packet, Process, Protocol,
+    Return, Socket,
 };
 
 /// A cause, and what it is about.
@@ -217,34 +218,15 @@ impl Causes {
     ) -> Option<Cause> {
         match event {
             Event::Socket(socket) => {
-                let known = self.sockets.entry(socket.inode).or_default();
-                known.side = socket.side;
-                let before = known.local.take();
-                known.local = socket.local.as_deref().map(unmapped);
-                known.peer = socket.peer.as_deref().map(unmapped);
-                known.datagrams = socket.kind.starts_with("SOCK_DGRAM");
-                known.fifo = socket.family == "FIFO";
-                known.unix = socket.family == "AF_UNIX";
-                known.messages = socket.kind.starts_with("SOCK_SEQPACKET");
-                if known.datagrams
-                    && known.local != before
-                    && let Some(local) = &known.local
-                {
-                    // What came before was for another socket.
-                    let queue = self.queues.entry(local.clone()).or_default();
-                    queue.datagrams.clear();
-                    queue.is_unclear |= std::mem::replace(&mut queue.is_bound, true);
-                }
-                if let Some(pair) = known.pair() {
-                    self.closed.remove(&pair);
-                    self.was_reset.remove(&pair);
-                }
+                self.socket(socket);
                 None
             }
             Event::Call(call) => {
                 self.observe(&call.observed);
                 self.call(call);
-                self.unread.called(call);
+                if self.is_unix(call) {
+                    self.unread.called(call);
+                }
                 self.waits(call);
                 None
             }
@@ -258,51 +240,82 @@ impl Causes {
                 if self.is_unix(call) {
                     self.unread.returned(call, returned, locals);
                     let cause = self.of_unix(call, returned, locals);
-                    return cause.or_else(|| self.returned(call, returned));
+                    return cause.or(self.returned(call, returned));
                 }
                 self.returned(call, returned)
             }
             Event::Process(process) => {
-                // SIGKILL is seen when the kernel has closed everything already.
-                let is_late = process.what == Change::Killed("SIGKILL".to_owned());
-                if !is_late {
-                    self.observe(&process.observed);
-                }
-                let alive = self.alive.entry(process.side).or_default();
-                match process.what {
-                    Change::Forked(child) => {
-                        alive.extend([process.pid, child]);
-                        let all = self.holders.values_mut();
-                        for holders in all.filter(|it| it.contains(&process.pid)) {
-                            holders.insert(child);
-                        }
-                    }
-                    Change::Executed(_) => {
-                        alive.insert(process.pid);
-                    }
-                    Change::Exited(_) | Change::Killed(_) => {
-                        alive.remove(&process.pid);
-                        if matches!(process.what, Change::Exited(_)) {
-                            self.waiting.exited(process.pid);
-                        }
-                        for holders in self.holders.values_mut() {
-                            holders.remove(&process.pid);
-                        }
-                        let is_last = alive.is_empty();
-                        self.ended(process.side, process.pid, is_last, &process.what);
-                    }
-                    // It may close what is half-open, and from then on nothing shows it.
-                    Change::Signal(_) => {
-                        let now = self.half_open_now();
-                        self.half_open.extend(now);
-                    }
-                }
-                self.observe(&process.observed);
+                self.process(process);
                 None
             }
             Event::Packet(packet) => self.packet(packet, answered),
             Event::Side(_) | Event::Note(_) => None,
         }
+    }
+
+    /// Follows what is known about a socket.
+    fn socket(&mut self, socket: &Socket) {
+        let known = self.sockets.entry(socket.inode).or_default();
+        known.side = socket.side;
+        let before = known.local.take();
+        known.local = socket.local.as_deref().map(unmapped);
+        known.peer = socket.peer.as_deref().map(unmapped);
+        known.datagrams = socket.kind.starts_with("SOCK_DGRAM");
+        known.fifo = socket.family == "FIFO";
+        known.unix = socket.family == "AF_UNIX";
+        known.messages = socket.kind.starts_with("SOCK_SEQPACKET");
+        if known.datagrams
+            && known.local != before
+            && let Some(local) = &known.local
+        {
+            // What came before was for another socket.
+            let queue = self.queues.entry(local.clone()).or_default();
+            queue.datagrams.clear();
+            queue.is_unclear |= std::mem::replace(&mut queue.is_bound, true);
+        }
+        if let Some(pair) = known.pair() {
+            self.closed.remove(&pair);
+            self.was_reset.remove(&pair);
+        }
+    }
+
+    /// Follows a change in the life of a process.
+    fn process(&mut self, process: &Process) {
+        // SIGKILL is seen when the kernel has closed everything already.
+        let is_late = process.what == Change::Killed("SIGKILL".to_owned());
+        if !is_late {
+            self.observe(&process.observed);
+        }
+        let alive = self.alive.entry(process.side).or_default();
+        match process.what {
+            Change::Forked(child) => {
+                alive.extend([process.pid, child]);
+                let all = self.holders.values_mut();
+                for holders in all.filter(|it| it.contains(&process.pid)) {
+                    holders.insert(child);
+                }
+            }
+            Change::Executed(_) => {
+                alive.insert(process.pid);
+            }
+            Change::Exited(_) | Change::Killed(_) => {
+                alive.remove(&process.pid);
+                if matches!(process.what, Change::Exited(_)) {
+                    self.waiting.exited(process.pid);
+                }
+                for holders in self.holders.values_mut() {
+                    holders.remove(&process.pid);
+                }
+                let is_last = alive.is_empty();
+                self.ended(process.side, process.pid, is_last, &process.what);
+            }
+            // It may close what is half-open, and from then on nothing shows it.
+            Change::Signal(_) => {
+                let now = self.half_open_now();
+                self.half_open.extend(now);
+            }
+        }
+        self.observe(&process.observed);
     }
 
     /// The notes below the drawing: what was left open, what was half-open, and what no

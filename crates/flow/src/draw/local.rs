@@ -59,7 +59,7 @@ impl Pairs {
 
     /// Both sockets, if a call uses the second one for the first time.
     fn called(&mut self, call: &Call) -> Option<(u64, u64)> {
-        let inode = call.socket?;
+        let inode = call.socket.filter(|_| !self.other.is_empty())?;
         let fd = call.args.iter().find(|it| matches!(&*it.name, "sockfd" | "fd"))?;
         let fd = fd.value.parse().ok()?;
         let other = self.other.remove(&(call.pid, fd))?;
