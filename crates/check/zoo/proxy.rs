@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -33,8 +34,9 @@ pub(crate) fn run(flaw: &Flaw) -> io::Result<()> {
 }
 
 fn serve(flaw: &Flaw, client: &TcpStream, server: &TcpStream) {
+    let ended = AtomicBool::new(false);
     if flaw.is("one-way") {
-        copy(flaw, client, server, true);
+        copy(flaw, client, server, true, &ended);
         return;
     }
     if flaw.is("client-first") {
@@ -44,13 +46,20 @@ fn serve(flaw: &Flaw, client: &TcpStream, server: &TcpStream) {
         }
     }
     thread::scope(|scope| {
-        scope.spawn(|| copy(flaw, client, server, true));
-        copy(flaw, server, client, false);
+        scope.spawn(|| copy(flaw, client, server, true, &ended));
+        copy(flaw, server, client, false, &ended);
     });
 }
 
-/// Copies one direction: what the client sends, or what comes back.
-fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream, there: bool) {
+/// Copies one direction: what the client sends, or what comes back. `ended` says whether
+/// either has ended, and is set before the other side can learn of it.
+fn copy(
+    flaw: &Flaw,
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    there: bool,
+    ended: &AtomicBool,
+) {
     let short = flaw.is(if there { "short-writes" } else { "short-back" });
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -75,18 +84,19 @@ fn copy(flaw: &Flaw, mut from: &TcpStream, mut to: &TcpStream, there: bool) {
                 if written.is_err() {
                     return close(from, to);
                 }
+                // What comes after the end of the other direction must follow at once.
+                if flaw.is("gives-up") && ended.load(Ordering::SeqCst) {
+                    let _ = from.set_read_timeout(Some(Duration::from_millis(1)));
+                }
             }
             Err(_) if flaw.is("reset-ends") => std::process::exit(1),
             Err(_) if flaw.is("keeps-other") => return,
             Err(_) => return close(from, to),
         }
     }
+    ended.store(true, Ordering::SeqCst);
     match () {
         () if flaw.is("swallows-end") => {}
-        () if flaw.is("gives-up") => {
-            let _ = to.shutdown(Shutdown::Write);
-            let _ = to.set_read_timeout(Some(Duration::from_millis(100)));
-        }
         () if flaw.is("closes-both") => close(from, to),
         () => drop(to.shutdown(Shutdown::Write)),
     }
