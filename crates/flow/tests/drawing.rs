@@ -711,3 +711,57 @@ fn what_found_nothing_within_its_timeout_has_waited() {
     assert_eq!(waited.map(rows), [1, 1], "{drawn}");
     assert_eq!(at_once.map(rows), [1, 2], "{drawn}");
 }
+
+/// A program that has sent `before` bytes, of which `seen` have passed, and then sends ten more
+/// that are not sent yet.
+fn held_back(before: u32, seen: usize) -> String {
+    let (a, b) = ("10.77.0.1:40000", "10.77.0.2:12345");
+    let mut text = String::from(
+        "{\"flow\":2,\"system\":\"Linux 6.18 x86_64\"}\n\
+         {\"event\":\"side\",\"time_ns\":0,\"side\":0,\"name\":\"server\",\"command\":[]}\n\
+         {\"event\":\"side\",\"time_ns\":0,\"side\":1,\"name\":\"client\",\"command\":[]}\n",
+    );
+    text += &format!(
+        "{{\"event\":\"socket\",\"time_ns\":0,\"side\":1,\"inode\":7,\"family\":\"AF_INET\",\
+         \"kind\":\"SOCK_STREAM\",\"local\":\"{a}\",\"peer\":\"{b}\"}}\n"
+    );
+    let mut packet = |from: &str, to: &str, tcp: &str, length: usize| {
+        text += &format!(
+            "{{\"event\":\"packet\",\"time_ns\":1,\"from\":\"{from}\",\"to\":\"{to}\",\
+             \"protocol\":{{\"tcp\":{{\"window\":64240,{tcp}}}}},\
+             \"data\":{{\"bytes\":\"\",\"length\":{length}}}}}\n"
+        );
+    };
+    packet(a, b, "\"flags\":\"SYN\",\"seq\":0,\"ack\":0,\"scale\":7,\"mss\":1460", 0);
+    packet(b, a, "\"flags\":\"SYN ACK\",\"seq\":0,\"ack\":1,\"scale\":7,\"mss\":1460", 0);
+    packet(a, b, "\"flags\":\"ACK\",\"seq\":1,\"ack\":1", seen);
+    let queue = before + 10;
+    text += &format!(
+        "{{\"event\":\"call\",\"time_ns\":2,\"id\":1,\"side\":1,\"pid\":1,\"tid\":1,\
+         \"name\":\"write\",\"args\":[],\"socket\":7,\
+         \"data\":{{\"bytes\":\"0123456789\",\"length\":10}}}}\n\
+         {{\"event\":\"return\",\"time_ns\":3,\"id\":1,\"value\":10,\"kernel\":[\
+         {{\"local\":\"{a}\",\"peer\":\"{b}\",\"state\":\"ESTABLISHED\",\"recv_q\":0,\
+         \"send_q\":{queue},\"socket\":7}}]}}\n"
+    );
+    let log = json::read(&mut text.as_bytes()).expect("a log");
+    draw::text(&log, &Options { width: 200, ..Options::default() })
+}
+
+#[test]
+fn a_small_segment_behind_large_ones_does_not_wait_for_nagle() {
+    // All that was sent before may be in flight, and makes no segment together with the rest.
+    assert!(held_back(10, 0).contains("10 bytes before are not acknowledged (Nagle)"));
+    assert!(
+        held_back(20_000, 20_000).contains("20,000 bytes before are not acknowledged")
+    );
+    // Full segments are waiting, and not for an acknowledgment of a small one.
+    let drawn = held_back(20_000, 14_480);
+    assert!(!drawn.contains("not sent yet"), "{drawn}");
+    // More than the peer has announced.
+    let drawn = held_back(64_240, 64_240);
+    assert!(
+        drawn.contains("not sent yet: the peer has room for no more bytes"),
+        "{drawn}"
+    );
+}

@@ -787,7 +787,11 @@ impl Causes {
             let text = format!("not sent yet: the peer has room for {room}");
             return (held.send_q > length).then(|| Cause::caller(Topic::Window, text));
         }
-        if self.streams.may_be_full(&sending.pair, length) {
+        // Before a full segment that waits for something else, this is not what is waited for.
+        let is_all_sent =
+            self.streams.in_flight(&sending.pair) == held.send_q.checked_sub(length);
+        let may_be_full = |bytes| self.streams.may_be_full(&sending.pair, bytes);
+        if may_be_full(length) || may_be_full(held.send_q) && !is_all_sent {
             return None;
         }
         let (local, peer) = sending.pair;

@@ -77,7 +77,7 @@ impl Streams {
     }
 
     /// How many bytes were sent and are not acknowledged.
-    fn in_flight(&self, pair: &Addresses) -> Option<u32> {
+    pub(super) fn in_flight(&self, pair: &Addresses) -> Option<u32> {
         self.0.get(pair).map(|it| it.in_flight())
     }
 
