@@ -185,8 +185,8 @@ pub(crate) struct Cli {
     pub(crate) wait_line: Vec<String>,
 
     /// Ends the run this long after the last program has started: what
-    /// still runs gets SIGINT. Without it a run ends when the last
-    /// program has ended and the others only wait.
+    /// still runs gets SIGINT, and a joined process is left. Without it
+    /// a run ends when the last program has ended and the others only wait.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub(crate) until: Option<Duration>,

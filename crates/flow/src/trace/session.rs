@@ -501,6 +501,10 @@ impl Session {
                 }
                 self.on_signal(asked);
             }
+            let until = self.options.until;
+            if self.joined && until.is_some_and(|it| self.since_ready.elapsed() >= it) {
+                return self.detach();
+            }
             if self.tracer.progress != self.progress.0 {
                 self.progress = (self.tracer.progress, Instant::now());
             }

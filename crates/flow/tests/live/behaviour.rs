@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("already_traced", &["strace", "sleep"], already_traced),
         trial("joins_and_leaves_a_running_program", &["python3"], joins_and_leaves),
         trial("joins_a_program_whose_threads_come_and_go", &["python3"], joins_threads),
+        trial("joins_a_program_for_a_time", &["python3"], joins_for_a_time),
         trial("refused_says_why_and_is_77", &[], refused),
         trial("no_namespaces_no_packets", &["unshare", "python3"], no_namespaces),
         trial("thirty_two_bit_code", &[], thirty_two_bit),
@@ -339,6 +340,30 @@ fn joins_and_leaves() -> Result<(), Failed> {
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     let received = ["recv(4, 100) = 6 \"joined\"", "recv = 6 \"joined\""];
     assert!(received.iter().any(|it| text.contains(it)), "{text}");
+    Ok(())
+}
+
+fn joins_for_a_time() -> Result<(), Failed> {
+    let script = "import socket\n\
+        listener = socket.create_server(('127.0.0.1', 0))\n\
+        print(listener.getsockname()[1], flush=True); listener.accept()\n";
+    let mut server = Command::new(tool::python())
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start the server");
+    let mut out = std::io::BufReader::new(server.stdout.take().expect("its output"));
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut out, &mut port).expect("the port");
+    let run = run(&mut flow(&["--until", "0.3", "--attach", &server.id().to_string()]));
+    // It goes on with what it was doing.
+    let address = format!("127.0.0.1:{}", port.trim());
+    let connected = std::net::TcpStream::connect(&address);
+    let ended = testkit::within("the server ends", move || server.wait());
+    assert!(connected.is_ok(), "{connected:?}");
+    assert!(ended?.success());
+    // On a busy machine there may be nothing to draw yet.
+    assert!(matches!(run.status, Some(0 | 1)), "{}", run.stderr);
     Ok(())
 }
 
