@@ -86,7 +86,7 @@ impl Topic {
             Topic::Descriptors => "EMFILE, ENFILE: too many open files",
             Topic::QueueFull => "connect hangs",
             Topic::Unanswered => "connect succeeds, and nobody answers",
-            Topic::Untold => "poll or epoll_wait waits, and bytes are there",
+            Topic::Untold => "poll waits, and bytes are there",
             Topic::NoPeer => "EDESTADDRREQ: destination address required",
             Topic::TimedOut => "ETIMEDOUT: timed out",
             Topic::Invalid => "EINVAL: invalid argument",
