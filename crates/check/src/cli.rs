@@ -432,19 +432,26 @@ impl Sandbox {
                 }
             },
         };
-        let namespaces = isolation == Isolation::Private && grants_namespaces(&guard);
-        if isolation == Isolation::Host {
-            note(
-                "on the host's network the program is not fenced in: it can reach what \
-                 this machine can, and see your other processes"
+        let namespaces = grants_namespaces(&guard);
+        let network = "on the host's network";
+        let lacking = match (isolation, namespaces) {
+            (Isolation::Private, true) => None,
+            (Isolation::Private, false) => Some(
+                "the system grants no process namespace, so the program can see your other \
+                 processes"
                     .into(),
-            );
-        } else if !namespaces {
-            note(
-                "the system grants no process namespace, so the program can see your \
-                 other processes"
-                    .into(),
-            );
+            ),
+            (Isolation::Host, true) => {
+                Some(format!("{network} the program can reach what this machine can"))
+            }
+            (Isolation::Host, false) => Some(format!(
+                "{network} the program is not fenced in: it can reach what this machine can, \
+                 and see your other processes"
+            )),
+        };
+        lacking.into_iter().for_each(&note);
+        if !namespaces && netlab::process::is_root() {
+            note("no limit on the number of processes binds what root starts".into());
         }
         netlab::process::adopt_orphans();
         Ok(Sandbox { guard, isolation, namespaces })

@@ -88,6 +88,14 @@ pub enum Limited {
     Addresses,
 }
 
+/// Returns whether this process runs as root, whom no limit on processes binds
+/// (`RLIMIT_NPROC`, `getrlimit(2)`).
+#[cfg(unix)]
+pub fn is_root() -> bool {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// Raises this limit to `wanted` if it is lower and may be raised so far, else as far as it
 /// may, and returns what is allowed now.
 #[cfg(unix)]
@@ -98,11 +106,11 @@ pub fn raise_limit(what: Limited, wanted: u64) -> u64 {
         Limited::Addresses => libc::RLIMIT_AS,
     };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: geteuid takes nothing; both limit calls get a live rlimit of ours.
+    if what == Limited::Processes && is_root() {
+        return u64::MAX;
+    }
+    // SAFETY: both limit calls get a live rlimit of ours.
     unsafe {
-        if what == Limited::Processes && libc::geteuid() == 0 {
-            return u64::MAX;
-        }
         if libc::getrlimit(resource, &raw mut limit) != 0 {
             return u64::MAX;
         }
